@@ -1,0 +1,174 @@
+"""The refusals of the domain, each keeping the names and numbers of what failed; no HTTP here.
+
+Attributes become public members of the problem document, so an error stores names, versions and
+limits, never content.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One broken rule: where (an RFC 6901 pointer), which rule, and a sentence for a person."""
+
+    pointer: str
+    rule: str
+    message: str
+
+
+class DomainError(Exception):
+    """Anything the domain refuses. `str(error)` is a sentence that may be shown to the caller."""
+
+
+class InvalidInput(DomainError):
+    """The input is malformed: it cannot be read as what it claims to be."""
+
+    def __init__(self, detail: str, errors: Sequence[Violation] = ()) -> None:
+        super().__init__(detail)
+        if errors:
+            self.errors = list(errors)
+
+    @classmethod
+    def at(cls, pointer: str, rule: str, message: str) -> "InvalidInput":
+        """One violation is also the sentence."""
+        return cls(message, [Violation(pointer, rule, message)])
+
+
+class RuleBroken(DomainError):
+    """The input is well-formed and breaks rules: all of them are listed."""
+
+    def __init__(self, detail: str, errors: Sequence[Violation]) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
+
+
+class NotFound(DomainError):
+    """What was named does not exist, or the caller may not know of it."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f"The {kind} {key!r} does not exist.")
+        self.kind, self.key = kind, key
+        self.error = f"{kind} not found"
+
+
+class AlreadyExists(DomainError):
+    """A create found the name taken; nothing was changed."""
+
+    def __init__(self, kind: str, key: str, **current: Any) -> None:
+        super().__init__(f"The {kind} {key!r} already exists.")
+        self.kind, self.key = kind, key
+        self.error = f"{kind} already exists"
+        vars(self).update(current)
+
+
+class VersionConflict(DomainError):
+    """The thing is no longer at the version that the request expected; nothing was changed."""
+
+    def __init__(self, kind: str, key: str, expected: int, **current: Any) -> None:
+        super().__init__(f"The {kind} {key!r} is not at the expected version {expected}.")
+        self.kind, self.key, self.expected_version = kind, key, expected
+        vars(self).update(current)
+
+
+class PreconditionFailed(DomainError):
+    """A precondition header (RFC 9110 §13) does not hold; nothing was changed."""
+
+    def __init__(self, kind: str, key: str, condition: str, **current: Any) -> None:
+        super().__init__(f"The precondition {condition} does not hold for the {kind} {key!r}.")
+        self.kind, self.key, self.condition = kind, key, condition
+        vars(self).update(current)
+
+
+class NothingToUndo(DomainError):
+    """The tag stands at the root of its moves."""
+
+    def __init__(self, key: str, version: int) -> None:
+        super().__init__(f"The tag {key!r} stands at its first target: there is nothing to undo.")
+        self.key, self.current_version = key, version
+
+
+class NothingToRedo(DomainError):
+    """Nothing was undone from where the tag stands."""
+
+    def __init__(self, key: str, version: int) -> None:
+        super().__init__(f"Nothing was undone from where the tag {key!r} stands now.")
+        self.key, self.current_version = key, version
+
+
+class TooLarge(DomainError):
+    """A body or document is over its limit."""
+
+    def __init__(self, kind: str, limit_bytes: int, size_bytes: int | None = None) -> None:
+        size = "more" if size_bytes is None else f"{size_bytes} bytes"
+        super().__init__(f"A {kind} may have at most {limit_bytes} bytes; this one has {size}.")
+        self.kind, self.limit_bytes = kind, limit_bytes
+
+
+class UnsupportedMediaType(DomainError):
+    """The body is of a type that this operation does not read."""
+
+    def __init__(self, given: str, supported: Sequence[str]) -> None:
+        super().__init__(f"This operation reads {' or '.join(supported)}, not {given!r}.")
+        self.given, self.supported = given, list(supported)
+
+
+class BodyTooSlow(DomainError):
+    """The body did not arrive before the deadline."""
+
+    def __init__(self, deadline_seconds: float) -> None:
+        super().__init__(f"The request body did not arrive within {deadline_seconds:g} seconds.")
+        self.deadline_seconds = deadline_seconds
+
+
+class Unauthenticated(DomainError):
+    """No valid token came with the request."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+
+
+class Forbidden(DomainError):
+    """The caller is known, or need not be, and may not do this."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+
+
+class DigestMismatch(DomainError):
+    """The content sent is not the content that the name promises; nothing was stored."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(f"The content has the cas id {actual}, not {expected}.")
+        self.expected, self.actual = expected, actual
+
+
+class IdempotencyKeyReused(DomainError):
+    """The key was used before with another request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The Idempotency-Key {key!r} was used before with another request.")
+        self.key = key
+
+
+class CorruptBlob(DomainError):
+    """Stored bytes do not match their name: they are never served as good."""
+
+    def __init__(self, cas_id: str) -> None:
+        super().__init__(f"The stored bytes of {cas_id} do not match their name.")
+        self.cas_id = cas_id
+
+
+class StorageUnavailable(DomainError):
+    """The database or blob storage cannot answer now; nothing was acknowledged."""
+
+    def __init__(self, detail: str = "The database cannot answer now.") -> None:
+        super().__init__(detail)
+
+
+class StorageFull(DomainError):
+    """There is no room for a write; reads go on."""
+
+    def __init__(self, detail: str = "The storage has no room for this write.") -> None:
+        super().__init__(detail)

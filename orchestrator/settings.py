@@ -1,0 +1,53 @@
+"""Every setting of the server, read once from ORCHESTRATOR_… variables; nothing else reads them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+PREFIX = "ORCHESTRATOR_"
+#: Read by the command line, not by the server.
+CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
+LISTS = frozenset({"allowed_hosts", "allowed_origins"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sizes in bytes, times in seconds. The representation holds secrets: never log it whole."""
+
+    database_url: str
+    #: SHA-256 (hex) of the bearer token that may do everything.
+    admin_token_sha256: str
+    namespace_default: str = "default"
+
+    #: Host names a request may be addressed to; empty accepts any (behind a proxy, or with TLS).
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    #: Web origins besides our own that may send requests.
+    allowed_origins: tuple[str, ...] = ()
+
+    database_connections_max: int = 12
+    database_acquire_seconds_max: float = 5.0
+    database_connect_seconds_max: float = 5.0
+    database_statement_seconds_max: float = 30.0
+
+    body_seconds_max: float = 30.0
+    json_body_bytes_max: int = 16 * 1024 * 1024
+    blob_inline_bytes_max: int = 8 * 1024 * 1024
+    workflow_bytes_max: int = 8 * 1024 * 1024
+    transaction_operations_max: int = 1_000
+    missing_ids_max: int = 10_000
+    lease_seconds: float = 7 * 86_400
+    idempotency_seconds: float = 86_400
+
+    log_level: str = "info"
+    access_log: bool = True
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Fail on a missing, misspelt or mistyped variable before anything starts."""
+        named: dict[str, object] = {
+            key.removeprefix(PREFIX).lower(): value
+            for key, value in environ.items()
+            if key.startswith(PREFIX) and key.removeprefix(PREFIX).lower() not in CLIENT_VARIABLES
+        }
+        for name in LISTS & named.keys():
+            named[name] = [part.strip() for part in str(named[name]).split(",") if part.strip()]
+        return msgspec.convert(named, cls, strict=False)
