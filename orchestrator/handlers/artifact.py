@@ -1,0 +1,147 @@
+"""HTTP for the catalogue: reads only, each on one connection."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from orchestrator.database import Database
+from orchestrator.digest import CasId
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.problem import AnyRequest, respond
+from orchestrator.handlers.reading import Namespace, id_in_path, namespace_of, none_match
+from orchestrator.handlers.replying import etag, json_answer, not_modified
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge
+from orchestrator.service.artifact import ID_MAX, ID_MIN, ArtifactService
+
+DEPTH_MAX = 10_000
+Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
+After = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)], UUID, UUID, str]
+
+
+class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the catalogue."""
+
+    artifact_id: UUID
+    namespace: str
+    kind: Kind
+    cas_id: str
+    name: str | None
+    version_hash: str | None
+    plan_hash: str | None
+    base_id: UUID | None
+    previous_id: UUID | None
+    depth: int
+    op_count: int
+    nodes_count: int | None
+    edges_count: int | None
+    meta: dict[str, Any]
+    created_by: str
+    created_at: datetime
+
+
+class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The version at the bottom and the patches on it, oldest first."""
+
+    base: ArtifactBody
+    patches: list[ArtifactBody]
+
+
+class ArtifactHandler:
+    """The catalogue over HTTP."""
+
+    def __init__(self, database: Database, artifacts: ArtifactService) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    async def get(
+        self, request: AnyRequest, artifact_id: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """An artifact; it never changes."""
+        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        async with self._database.connection() as conn:
+            artifact = await self._artifacts.get_by_id(conn, namespace, parsed)
+        if none_match(request, str(parsed)):
+            return not_modified({"ETag": etag(parsed)})
+        return respond(json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)}))
+
+    async def list_artifacts(
+        self,
+        request: AnyRequest,
+        namespace: Namespace = None,
+        kind: FromQuery[Kind | None] = None,
+        version_hash: FromQuery[str | None] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """Artifacts of a namespace, newest first; of one kind, or all that are one version."""
+        namespace = namespace_of(request, namespace)
+        wanted = CasId.parse(version_hash, "/version_hash") if version_hash is not None else None
+        before = after(cursor, UUID, ID_MAX)
+        async with self._database.connection() as conn:
+            found = await self._artifacts.list_newest(
+                conn, namespace, kind=kind, version_hash=wanted, before=before, limit=limit + 1
+            )
+        shown, following = page_of(found, limit, lambda artifact: artifact.artifact_id)
+        items = [artifact_body(artifact) for artifact in shown]
+        return respond(json_answer(Page[ArtifactBody](items, following)))
+
+    async def chain(
+        self, request: AnyRequest, artifact_id: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """The patches up to this artifact in the order of application, and their base."""
+        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        async with self._database.connection() as conn:
+            artifact = await self._artifacts.get_by_id(conn, namespace, parsed)
+            base = artifact
+            if artifact.base_id is not None:
+                base = await self._artifacts.get_by_id(conn, namespace, artifact.base_id)
+            patches = await self._artifacts.get_patch_chain(conn, namespace, parsed)
+        body = ChainBody(
+            base=artifact_body(base), patches=[artifact_body(patch) for patch in patches]
+        )
+        return respond(json_answer(body))
+
+    async def lineage(
+        self,
+        request: AnyRequest,
+        artifact_id: FromPath[str],
+        namespace: Namespace = None,
+        direction: FromQuery[Literal["up", "down"]] = "up",
+        depth: Depth = 100,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """Typed edges to what it came from (up) or what came of it (down), nearest first."""
+        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        start = after(cursor, After, (0, ID_MIN, ID_MIN, ""))
+        if "\x00" in start[3]:
+            raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
+        async with self._database.connection() as conn:
+            await self._artifacts.get_by_id(conn, namespace, parsed)
+            edges = await self._artifacts.list_lineage(
+                conn,
+                parsed,
+                up=direction == "up",
+                depth_max=depth,
+                after=start,
+                limit=limit + 1,
+            )
+        shown, following = page_of(edges, limit, _edge_key)
+        return respond(json_answer(Page[LineageEdge](shown, following)))
+
+
+def _edge_key(edge: LineageEdge) -> tuple[int, UUID, UUID, str]:
+    return edge.distance, edge.child_id, edge.parent_id, edge.relation
+
+
+def artifact_body(artifact: Artifact) -> ArtifactBody:
+    """The artifact with its hashes as text."""
+    fields = msgspec.structs.asdict(artifact)
+    for name in ("cas_id", "version_hash", "plan_hash"):
+        fields[name] = str(fields[name]) if fields[name] is not None else None
+    return ArtifactBody(**fields)

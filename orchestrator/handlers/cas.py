@@ -1,0 +1,178 @@
+"""HTTP for blobs: reads and writes raw bytes, opens transactions, calls the CAS service."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath
+
+from orchestrator.database import Database
+from orchestrator.digest import CasId
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.problem import AnyRequest, respond
+from orchestrator.handlers.reading import (
+    Namespace,
+    decode,
+    idempotent_call,
+    namespace_of,
+    none_match,
+    read_body,
+    read_json_body,
+    segment,
+)
+from orchestrator.handlers.replying import etag, json_answer, location, not_modified
+from orchestrator.handlers.workflow import offloaded
+from orchestrator.models.cas import OCTET_STREAM, Blob, StoredBlob
+from orchestrator.models.idempotency import Answer
+from orchestrator.service.cas import CASService
+from orchestrator.service.idempotency import IdempotencyService
+
+MEDIA_TYPE_LENGTH_MAX = 255
+IMMUTABLE = "private, max-age=31536000, immutable"
+# Stored bytes are somebody else's: a browser must neither guess their type nor run them here.
+HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+
+class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Which of these blobs would have to be uploaded?"""
+
+    cas_ids: list[str]
+
+
+class MissingBody(msgspec.Struct, frozen=True):
+    """Those that would, in the order asked."""
+
+    missing: list[str]
+
+
+class BlobBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob without its bytes."""
+
+    cas_id: str
+    size_bytes: int
+    media_type: str
+    created_at: datetime
+
+
+class CASHandler:
+    """Blobs by name: direct orchestration of the CAS service."""
+
+    def __init__(
+        self,
+        database: Database,
+        cas: CASService,
+        idempotency: IdempotencyService,
+        *,
+        body_bytes_max: int,
+        missing_ids_max: int,
+    ) -> None:
+        self._database = database
+        self._cas = cas
+        self._idempotency = idempotency
+        self._body_bytes_max = body_bytes_max
+        self._missing_ids_max = missing_ids_max
+
+    async def upload(
+        self, request: AnyRequest, namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Store the body as it is: 201 when the blob is new, 200 when it was known."""
+        return await self._store(request, namespace, None)
+
+    async def put(
+        self, request: AnyRequest, cas_id: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Store the body under the name it must have; another content is refused."""
+        return await self._store(request, namespace, CasId.parse(segment(cas_id), "/cas_id"))
+
+    async def _store(
+        self, request: AnyRequest, namespace: str | None, expected: CasId | None
+    ) -> Response[bytes]:
+        namespace = namespace_of(request, namespace)
+        media_type = _media_type(request)
+        content = await read_body(request, self._cas.inline_bytes_max, "blob")
+        actual = await offloaded(lambda: self._cas.compute_hash(content), len(content))
+        self._cas.check_name(expected or actual, actual)
+        call = idempotent_call(request, content) if expected is None else None
+        async with self._database.transaction() as conn:
+            if kept := await self._idempotency.claim(conn, call):
+                return respond(kept)
+            known = await self._cas.exists(conn, namespace, actual)
+            stored = await self._cas.store_content(conn, content, media_type, cas_id=actual)
+            await self._cas.lease(conn, namespace, actual)
+            # What other namespaces hold must not show: new is what this namespace did not have.
+            answer = _stored_answer(stored, namespace, 200 if known else 201)
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+    async def get(
+        self, request: AnyRequest, cas_id: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """The exact bytes; they never change, so they may be cached for ever."""
+        namespace = namespace_of(request, namespace)
+        name = CasId.parse(segment(cas_id), "/cas_id")
+        if none_match(request, str(name)) or request.scope["method"] == "HEAD":
+            async with self._database.connection() as conn:
+                blob = await self._cas.get_blob(conn, namespace, name)
+            headers = _blob_headers(blob)
+            if none_match(request, str(name)):
+                return not_modified(headers)
+            return Response(
+                content=b"",
+                media_type=blob.media_type,
+                headers={**headers, **HARMLESS, "Content-Length": str(blob.size_bytes)},
+            )
+        async with self._database.connection() as conn:
+            found = await self._cas.get_content(conn, namespace, name)
+        return Response(
+            content=found.content,
+            media_type=found.blob.media_type,
+            headers={**_blob_headers(found.blob), **HARMLESS},
+        )
+
+    async def missing(
+        self, request: AnyRequest, namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Which of these blobs the namespace does not have."""
+        namespace = namespace_of(request, namespace)
+        body = await read_json_body(request, self._body_bytes_max)
+        query = decode(body, MissingQuery)
+        if len(query.cas_ids) > self._missing_ids_max:
+            message = f"At most {self._missing_ids_max} cas ids are asked for at once."
+            raise InvalidInput.at("/cas_ids", "length", message)
+        names = [CasId.parse(text, f"/cas_ids/{at}") for at, text in enumerate(query.cas_ids)]
+        call = idempotent_call(request, body)
+        async with self._database.transaction() as conn:
+            if kept := await self._idempotency.claim(conn, call):
+                return respond(kept)
+            missing = await self._cas.missing(conn, namespace, names)
+            answer = json_answer(MissingBody([str(cas_id) for cas_id in missing]))
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+
+def _media_type(request: AnyRequest) -> str:
+    given = request.headers.get("content-type", "").strip() or OCTET_STREAM
+    if len(given) > MEDIA_TYPE_LENGTH_MAX or not given.isascii() or not given.isprintable():
+        message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
+        raise InvalidInput.at("/Content-Type", "media-type", message)
+    return given
+
+
+def _stored_answer(stored: StoredBlob, namespace: str, status: int) -> Answer:
+    blob = stored.blob
+    body = BlobBody(
+        cas_id=str(blob.cas_id),
+        size_bytes=blob.size_bytes,
+        media_type=blob.media_type,
+        created_at=blob.created_at,
+    )
+    where = location("cas", body.cas_id, namespace)
+    return json_answer(body, status, {"ETag": etag(body.cas_id), "Location": where})
+
+
+def _blob_headers(blob: Blob) -> dict[str, str]:
+    return {"ETag": etag(blob.cas_id), "Cache-Control": IMMUTABLE}
+

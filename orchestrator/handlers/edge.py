@@ -1,0 +1,184 @@
+"""The outermost ASGI layer: what holds for every request, before any route is looked for.
+
+Correlation id, Host and Origin checks, authentication, raw-path routing, body deadline, the
+access line and the request metrics. One layer and one pass over the headers, because each
+middleware costs every request.
+"""
+
+import asyncio
+import re
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator import logs, metrics
+from orchestrator.errors import BodyTooSlow, DomainError, Forbidden
+from orchestrator.handlers.authentication import Authenticator
+from orchestrator.handlers.problem import problem_answer
+
+log = structlog.get_logger()
+
+#: Everything else needs a token.
+PUBLIC_PATHS = frozenset(
+    {
+        "/",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/schema",
+        "/schema/openapi.json",
+        "/api/v1/schemas/workflow",
+    }
+)
+_WANTED = frozenset({b"host", b"origin", b"authorization", b"x-correlation-id", b"x-request-id"})
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_PORT = re.compile(r":\d*$")
+
+
+class Edge:
+    """Wraps the application. Refuses what must not reach a route."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        *,
+        allowed_hosts: tuple[str, ...],
+        allowed_origins: tuple[str, ...],
+        body_seconds_max: float,
+        access_log: bool,
+    ) -> None:
+        self.app = app
+        self._authenticator = authenticator
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._origins = frozenset(origin.lower() for origin in allowed_origins)
+        self._body_seconds_max = body_seconds_max
+        self._access_log = access_log
+        self._observers: dict[tuple[str, str, int], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
+        correlation = _correlation_id(headers)
+        token = logs.correlation_id.set(correlation)
+        outcome: dict[str, int] = {}
+        try:
+            await self._serve(scope, headers, receive, _answering(send, correlation, outcome))
+        finally:
+            self._observe(scope, outcome.get("status", 0), perf_counter() - started)
+            logs.correlation_id.reset(token)
+
+    async def _serve(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        # Routes see the path as it was sent: an encoded slash stays inside its segment.
+        raw_path: bytes = scope.get("raw_path") or b""
+        if raw_path:
+            scope["path"] = raw_path.partition(b"?")[0].decode("latin-1")
+        try:
+            self._check_host(headers)
+            self._check_origin(headers)
+            scope["user"] = None
+            if scope["path"] not in PUBLIC_PATHS:
+                scope["user"] = self._authenticator.authenticate(headers.get(b"authorization"))
+        except DomainError as error:
+            await _refuse(error, scope["path"], send)
+            return
+        await self.app(scope, _Deadline(receive, self._body_seconds_max), send)
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+        """A page that rebinds its own name to our address must not be answered."""
+        host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1")).lower()
+        if self._hosts and host not in self._hosts:
+            raise Forbidden(f"This server is not known as {host!r}.")
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        """Only pages of our own origin, or of one that was allowed, may send requests."""
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if not origin or origin in self._origins:
+            return
+        if origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1").lower():
+            raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route = str(scope.get("path_template") or "unmatched")
+        key = (scope["method"], route, status)
+        observer = self._observers.get(key)
+        if observer is None:
+            count = metrics.REQUESTS.labels(scope["method"], route, status)
+            observer = count.inc, metrics.SECONDS.labels(scope["method"], route).observe
+            self._observers[key] = observer
+        count_one, observe = observer
+        count_one()
+        observe(seconds)
+        if self._access_log:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round(seconds * 1000, 3),
+            )
+
+
+class _Deadline:
+    """A receive channel whose request body must have arrived in time; after it, no deadline."""
+
+    __slots__ = ("_deadline", "_done", "_receive", "_seconds")
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive = receive
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._done = False
+
+    async def __call__(self) -> Any:
+        if self._done:
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow(self._seconds) from None
+        self._done = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+def _correlation_id(headers: dict[bytes, bytes]) -> str:
+    """The caller's, if it is harmless to log and return; else a new one."""
+    given = headers.get(b"x-correlation-id") or headers.get(b"x-request-id")
+    if given is not None and _CORRELATION_ID.fullmatch(given):
+        return given.decode("ascii")
+    return uuid4().hex
+
+
+def _answering(send: Send, correlation: str, outcome: dict[str, int]) -> Send:
+    header = (b"x-correlation-id", correlation.encode("ascii"))
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            outcome["status"] = message["status"]
+            message["headers"] = [*message.get("headers", ()), header]
+        await send(message)
+
+    return answer
+
+
+async def _refuse(error: DomainError, path: str, send: Send) -> None:
+    answer = problem_answer(error, path)
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    start: MutableMapping[str, Any] = {
+        "type": "http.response.start", "status": answer.status, "headers": headers
+    }
+    await send(start)  # type: ignore[arg-type]
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -1,0 +1,74 @@
+"""HTTP for operations: liveness, readiness, metrics. The routes are public but for the metrics."""
+
+import os
+
+import msgspec
+from litestar import Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from orchestrator import __version__
+from orchestrator.database import Database
+from orchestrator.errors import StorageUnavailable
+from orchestrator.handlers.problem import respond
+from orchestrator.handlers.replying import json_answer
+from orchestrator.repository.schema import SchemaRepository
+
+
+class HealthBody(msgspec.Struct, frozen=True):
+    """Who answers."""
+
+    status: str
+    service: str
+    version: str
+
+
+class LiveBody(msgspec.Struct, frozen=True):
+    """The process is there."""
+
+    status: str
+
+
+class ReadyBody(msgspec.Struct, frozen=True):
+    """Whether requests can be served, and each thing that this needs."""
+
+    status: str
+    checks: dict[str, str | None]
+
+
+class HealthHandler:
+    """Is the process there, can it serve, how is it doing."""
+
+    def __init__(self, database: Database, schema: SchemaRepository) -> None:
+        self._database = database
+        self._schema = schema
+
+    async def health(self) -> Response[bytes]:
+        """The process answers."""
+        return respond(json_answer(HealthBody("ok", "orchestrator", __version__)))
+
+    async def live(self) -> Response[bytes]:
+        """The process answers; a dead database does not make it a dead process."""
+        return respond(json_answer(LiveBody("ok")))
+
+    async def ready(self) -> Response[bytes]:
+        """200 when the database answers and is migrated, else 503 with the check that failed."""
+        try:
+            async with self._database.connection() as conn:
+                schema = await self._schema.get_version(conn)
+        except StorageUnavailable:
+            body = ReadyBody("unavailable", {"database": "unavailable"})
+            return respond(json_answer(body, 503, {"Retry-After": "1"}))
+        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": schema})))
+
+    async def metrics(self) -> Response[bytes]:
+        """Counters and histograms of all workers, in the Prometheus text format."""
+        registry = REGISTRY
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(
+            content=generate_latest(registry),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+            media_type=None,
+        )

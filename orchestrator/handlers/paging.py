@@ -1,0 +1,50 @@
+"""Keyset pages over HTTP: opaque cursors and the shape of every list."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+
+from orchestrator.errors import InvalidInput
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+LIMIT_MAX = 1_000
+
+Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")]
+Cursor = Annotated[
+    str | None, QueryParameter(description="`next` of the page before; the first page has none.")
+]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page and the cursor of the next one, null on the last."""
+
+    items: list[T]
+    next: str | None
+
+
+def page_of(rows: Sequence[R], limit: int, key: Callable[[R], object]) -> tuple[list[R], str | None]:
+    """Split what was read with `limit + 1` into the page and the cursor of the next."""
+    shown = list(rows[:limit])
+    more = len(rows) > limit
+    return shown, _encode(key(shown[-1])) if more else None
+
+
+def after(cursor: str | None, type_: type[T], first: T) -> T:
+    """Where the page starts: what the cursor says, or before everything."""
+    if cursor is None:
+        return first
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=type_)
+    except (ValueError, msgspec.MsgspecError):
+        message = "A cursor is what `next` said on the page before."
+        raise InvalidInput.at("/cursor", "cursor", message) from None
+
+
+def _encode(key: object) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()

@@ -1,0 +1,138 @@
+"""Errors become RFC 9457 problem documents here and nowhere else."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from orchestrator import errors
+from orchestrator.errors import DomainError
+from orchestrator.models.idempotency import Answer
+
+log = structlog.get_logger()
+
+AnyRequest = Request[Any, Any, State]
+PROBLEM_JSON = "application/problem+json"
+RETRY_SECONDS = 2
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """How one kind of error looks over HTTP."""
+
+    status: int
+    slug: str
+    title: str
+
+
+PROBLEMS: dict[type[DomainError], Problem] = {
+    errors.InvalidInput: Problem(400, "invalid-input", "Invalid input"),
+    errors.DigestMismatch: Problem(400, "digest-mismatch", "Digest mismatch"),
+    errors.Unauthenticated: Problem(401, "unauthenticated", "Not authenticated"),
+    errors.Forbidden: Problem(403, "forbidden", "Forbidden"),
+    errors.NotFound: Problem(404, "not-found", "Not found"),
+    errors.BodyTooSlow: Problem(408, "body-too-slow", "Request body too slow"),
+    errors.AlreadyExists: Problem(409, "already-exists", "Already exists"),
+    errors.VersionConflict: Problem(409, "version-conflict", "Version conflict"),
+    errors.NothingToUndo: Problem(409, "nothing-to-undo", "Nothing to undo"),
+    errors.NothingToRedo: Problem(409, "nothing-to-redo", "Nothing to redo"),
+    errors.PreconditionFailed: Problem(412, "precondition-failed", "Precondition failed"),
+    errors.TooLarge: Problem(413, "too-large", "Too large"),
+    errors.UnsupportedMediaType: Problem(415, "unsupported-media-type", "Unsupported media type"),
+    errors.RuleBroken: Problem(422, "rule-broken", "Rule broken"),
+    errors.IdempotencyKeyReused: Problem(422, "idempotency-key-reused", "Idempotency key reused"),
+    errors.CorruptBlob: Problem(500, "corrupt-blob", "Corrupt blob"),
+    errors.StorageUnavailable: Problem(503, "storage-unavailable", "Storage unavailable"),
+    errors.StorageFull: Problem(507, "storage-full", "Storage full"),
+}
+UNEXPECTED = Problem(500, "internal-error", "Internal error")
+
+_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="orchestrator"'},
+    408: {"Connection": "close"},
+    503: {"Retry-After": str(RETRY_SECONDS)},
+}
+
+
+def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
+    """The answer for a refusal: its attributes become members of the problem."""
+    problem = PROBLEMS[type(error)]
+    return _answer(problem, detail=str(error), instance=instance, members=vars(error))
+
+
+def on_domain_error(request: AnyRequest, error: DomainError) -> Response[bytes]:
+    """A refusal is an answer like any other; only trouble of our own is logged as such."""
+    answer = problem_answer(error, request.scope["path"])
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("storage trouble", error=type(error).__name__, cause=repr(error.__cause__))
+    return respond(answer)
+
+
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """What Litestar itself refuses: unknown routes, wrong methods, bad parameters."""
+    status = HTTPStatus(error.status_code)
+    problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    members: dict[str, Any] = {}
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        found = [_parameter_violation(each) for each in error.extra]
+        members["errors"], detail = found, found[0].message if found else detail
+    elif status is HTTPStatus.NOT_FOUND:
+        detail = (
+            "There is no such route. A name with a slash is sent with %2F in place of the slash."
+        )
+    answer = _answer(problem, detail=detail, instance=request.scope["path"], members=members)
+    answer.headers.update(error.headers or {})
+    return respond(answer)
+
+
+def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """A defect of ours: the log has it all, the caller the correlation id to ask about."""
+    log.error("unexpected error", exc_info=error)
+    detail = "Something failed on our side. The correlation id of this response leads to the log."
+    return respond(
+        _answer(UNEXPECTED, detail=detail, instance=request.scope["path"], members={})
+    )
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    DomainError: on_domain_error,
+    HTTPException: on_http_exception,
+    Exception: on_unexpected,
+}
+
+
+def respond(answer: Answer) -> Response[bytes]:
+    """The answer as Litestar sends it."""
+    return Response(
+        content=answer.body,
+        status_code=answer.status,
+        headers={k: v for k, v in answer.headers.items() if k != "Content-Type"},
+        media_type=answer.headers["Content-Type"],
+    )
+
+
+def _answer(
+    problem: Problem, *, detail: str, instance: str | None, members: dict[str, Any]
+) -> Answer:
+    body = {
+        "type": f"urn:orchestrator:problem:{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "error": problem.title.lower(),
+    }
+    if instance is not None:
+        body["instance"] = instance
+    body.update(members)
+    headers = {"Content-Type": PROBLEM_JSON, **_HEADERS.get(problem.status, {})}
+    return Answer(status=problem.status, headers=headers, body=msgspec.json.encode(body))
+
+
+def _parameter_violation(extra: dict[str, Any]) -> errors.Violation:
+    key = extra.get("key", "")
+    return errors.Violation(f"/{key}", "parameter", f"{key}: {extra['message']}")

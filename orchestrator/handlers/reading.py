@@ -1,0 +1,263 @@
+"""Reads what a request says: bodies, names, preconditions, keys. Nothing is decided here."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, TypeVar
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+import msgspec
+from blake3 import blake3
+from litestar.params import QueryParameter
+
+from orchestrator.errors import (
+    AlreadyExists,
+    DomainError,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    UnsupportedMediaType,
+    VersionConflict,
+)
+from orchestrator.handlers.problem import AnyRequest
+from orchestrator.models.idempotency import IdempotentCall
+from orchestrator.models.name import parse_namespace, parse_tag
+from orchestrator.models.principal import Principal
+from orchestrator.models.tag import Condition
+
+T = TypeVar("T")
+
+Namespace = Annotated[
+    str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
+]
+TagVersion = Annotated[
+    int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
+]
+TagTime = Annotated[
+    str | None, QueryParameter(description="Time travel: what the tag named then (RFC 3339).")
+]
+
+MESSAGE_LENGTH_MAX = 4_096
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
+
+
+# ---------------------------------------------------------------------------------------- bodies
+
+
+async def read_body(request: AnyRequest, bytes_max: int, kind: str = "request body") -> bytes:
+    """The whole body; refused early by its declared length, and as soon as it is over the limit."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > bytes_max:
+        raise TooLarge(kind, bytes_max, int(declared))
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > bytes_max:
+            raise TooLarge(kind, bytes_max)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_json_body(request: AnyRequest, bytes_max: int) -> bytes:
+    """A body that says it is JSON, not yet parsed."""
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(given, ["application/json"])
+    return await read_body(request, bytes_max)
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    """The body as the type, or InvalidInput with a pointer to what is wrong."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise InvalidInput.at(_pointer(path.rstrip("`")), "shape", message) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput.at("", "syntax", f"The body is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidInput.at("", "depth", "The body is nested too deeply.") from None
+
+
+def _pointer(path: str) -> str:
+    """msgspec's `.operations[0].tag` as the RFC 6901 pointer `/operations/0/tag`."""
+    return re.sub(r"\.|\[", "/", path).replace("]", "").replace("/...", "")
+
+
+# ----------------------------------------------------------------------------- names in the route
+
+
+def segment(raw: str) -> str:
+    """One path segment, decoded once; routing works on the raw path so that %2F stays inside."""
+    try:
+        return unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput.at("/path", "utf-8", "A name in the path is not UTF-8.") from None
+
+
+def tag_in_path(raw: str) -> str:
+    """A tag name from the route."""
+    return parse_tag(segment(raw))
+
+
+def id_in_path(raw: str) -> UUID:
+    """An artifact id from the route."""
+    return parse_id(segment(raw), "/artifact_id")
+
+
+def parse_id(text: str, pointer: str) -> UUID:
+    """An artifact id in its canonical text form."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        found = None
+    if found is None or str(found) != text.lower():
+        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
+    return found
+
+
+def principal_of(request: AnyRequest) -> Principal:
+    """Who calls; the edge has made sure that somebody does."""
+    principal: Principal = request.scope["user"]
+    return principal
+
+
+def namespace_of(request: AnyRequest, given: str | None) -> str:
+    """The namespace named, else the caller's own."""
+    return principal_of(request).namespace if given is None else parse_namespace(given)
+
+
+def checked_message(message: str | None) -> str | None:
+    """A message that the database can keep."""
+    if message is not None and ("\x00" in message or len(message) > MESSAGE_LENGTH_MAX):
+        rule = f"at most {MESSAGE_LENGTH_MAX} characters, none of them NUL"
+        raise InvalidInput.at("/message", "message", f"A message has {rule}.")
+    return message
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
+    try:
+        found = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        found = None
+    if found is None or found.tzinfo is None:
+        example = "2026-01-31T12:00:00Z"
+        message = f"A time is written as in RFC 3339, with an offset: {example}"
+        raise InvalidInput.at("/at", "rfc3339", message)
+    return found
+
+
+# --------------------------------------------------------------------------------- preconditions
+
+
+class Precondition(msgspec.Struct, frozen=True):
+    """A condition on a tag, and the header that demanded it, if a header did."""
+
+    condition: Condition
+    header: str | None = None
+
+    @property
+    def versions(self) -> frozenset[int] | None:
+        """The versions at which the tag may be; None accepts any."""
+        return self.condition.versions
+
+
+def tag_precondition(request: AnyRequest, expected_version: int | None = None) -> Precondition:
+    """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body."""
+    match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    expected = None if expected_version is None else frozenset({expected_version})
+    if none_match is not None:
+        if none_match.strip() != "*" or match is not None or expected is not None:
+            message = "A write takes either If-None-Match: * or an expected version, not both."
+            raise InvalidInput.at("/If-None-Match", "precondition", message)
+        return Precondition(Condition(absent=True), "If-None-Match: *")
+    if match is None:
+        return Precondition(Condition(exists=expected is not None, versions=expected))
+    if match.strip() != "*":
+        listed = frozenset(int(tag) for tag in _etags(match, "If-Match") if tag.isdecimal())
+        expected = listed if expected is None else listed & expected
+    return Precondition(Condition(exists=True, versions=expected), f"If-Match: {match}")
+
+
+def none_match(request: AnyRequest, etag: str) -> bool:
+    """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
+    given = request.headers.get("if-none-match")
+    if given is None:
+        return False
+    return given.strip() == "*" or etag in _etags(given, "If-None-Match", weak=True)
+
+
+def _etags(given: str, header: str, *, weak: bool = False) -> list[str]:
+    """The opaque parts of a list of entity tags; weak ones only where the comparison is weak."""
+    found: list[str] = []
+    position = 0
+    while position < len(given):
+        match = _ETAG.match(given, position)
+        if match is None:
+            message = f'{header} is "*" or a list of quoted entity tags.'
+            raise InvalidInput.at(f"/{header}", "entity-tag", message)
+        if weak or not match[1]:
+            found.append(match[2])
+        position = match.end()
+    return found
+
+
+@contextmanager
+def precondition_guard(precondition: Precondition) -> Iterator[None]:
+    """A conflict over what a header demanded is 412, over what the body expected 409."""
+    try:
+        yield
+    except (VersionConflict, AlreadyExists, NotFound) as error:
+        if precondition.header is None or error.kind != "tag":
+            raise
+        raise _failed(precondition.header, error) from error
+
+
+def _failed(header: str, error: DomainError) -> PreconditionFailed:
+    current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
+    if not current:
+        current = {"current_version": None, "current_artifact_id": None}
+    return PreconditionFailed("tag", vars(error)["key"], header, **current)
+
+
+# ----------------------------------------------------------------------------- repeated requests
+
+
+def idempotent_call(request: AnyRequest, body: bytes = b"") -> IdempotentCall | None:
+    """What `Idempotency-Key` makes of this request; None without the header."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        message = "An Idempotency-Key has 1 to 255 printable ASCII characters without spaces."
+        raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
+    scope = request.scope
+    said = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
+    condition = request.headers.get("if-match", "") + "\n"
+    return IdempotentCall(
+        principal=principal_of(request).name,
+        key=key,
+        fingerprint=blake3(said + condition.encode() + body).digest(),
+    )
+
+
+# ---------------------------------------------------------------------------- unknown parameters
+
+
+def refuse_unknown_parameters(request: AnyRequest) -> None:
+    """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
+    if not request.scope["query_string"]:
+        return
+    known = request.route_handler.parsed_fn_signature.parameters.keys()
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        message = f"This operation has no parameter {unknown[0]!r}."
+        raise InvalidInput.at(f"/{unknown[0]}", "unknown-parameter", message)

@@ -1,0 +1,44 @@
+"""Makes answers: JSON bodies, entity tags, locations. Nothing is decided here."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+from litestar import Response
+
+from orchestrator.models.idempotency import Answer
+
+API = "/api/v1"
+JSON = "application/json"
+
+
+def json_answer(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """The body is encoded unless it is bytes already."""
+    return Answer(
+        status=status,
+        headers={"Content-Type": JSON, **(headers or {})},
+        body=body if isinstance(body, bytes) else msgspec.json.encode(body),
+    )
+
+
+def not_modified(headers: Mapping[str, str]) -> Response[bytes]:
+    """304 with the headers that the 200 would have had (RFC 9110 §15.4.5)."""
+    return Response(content=b"", status_code=304, headers=dict(headers), media_type=JSON)
+
+
+def etag(value: object) -> str:
+    """A strong entity tag."""
+    return f'"{value}"'
+
+
+def location(kind: str, name: str, namespace: str) -> str:
+    """The address of something named, in its namespace."""
+    return f"{API}/{kind}/{quote(name, safe='')}?namespace={quote(namespace, safe='')}"
+
+
+def spliced(body: object, member: str, content: bytes) -> bytes:
+    """The body with one member more, whose value is JSON already: it is not encoded again."""
+    encoded = msgspec.json.encode(body)
+    return encoded[:-1] + b',"' + member.encode() + b'":' + content + b"}"

@@ -1,0 +1,390 @@
+"""HTTP for tags: reads requests, opens transactions, calls the tag and artifact services itself."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath
+
+from orchestrator.database import Connection, Database
+from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.problem import AnyRequest, respond
+from orchestrator.handlers.reading import (
+    Namespace,
+    TagTime,
+    TagVersion,
+    checked_message,
+    decode,
+    idempotent_call,
+    namespace_of,
+    none_match,
+    parse_id,
+    parse_time,
+    precondition_guard,
+    principal_of,
+    read_json_body,
+    tag_in_path,
+    tag_precondition,
+)
+from orchestrator.handlers.replying import etag, json_answer, location, not_modified
+from orchestrator.models.artifact import Artifact
+from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import parse_tag
+from orchestrator.models.tag import Action, Tag, TagChange, TagMove
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.tag import SEQ_MAX, TagService
+
+Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
+
+
+class PutTag(msgspec.Struct, forbid_unknown_fields=True):
+    """Name this artifact."""
+
+    artifact_id: str
+    message: str | None = None
+
+
+class MoveTag(msgspec.Struct, forbid_unknown_fields=True):
+    """Name this artifact, if the tag is still at the expected version."""
+
+    artifact_id: str
+    message: str | None = None
+    expected_version: Version | None = None
+
+
+class StepTag(msgspec.Struct, forbid_unknown_fields=True):
+    """Undo or redo, if the tag is still at the expected version."""
+
+    message: str | None = None
+    expected_version: Version | None = None
+
+
+class TagBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag as it stands, or stood at the version or time asked for."""
+
+    namespace: str
+    name: str
+    version: int
+    artifact_id: UUID
+    kind: str
+    version_hash: str | None
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class TagChangeBody(TagBody, frozen=True, kw_only=True):
+    """A tag after a write, and what the write did: null when it was there already."""
+
+    action: Action | None
+
+
+class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The name that is free again; `version` is the one its deletion was recorded under."""
+
+    namespace: str
+    name: str
+    version: int
+    action: Action
+    artifact_id: None
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class TagItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag in a list; the artifact tells more."""
+
+    namespace: str
+    name: str
+    version: int
+    artifact_id: UUID | None
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class TagHandler:
+    """The focused tag resource: direct orchestration of tags and artifacts."""
+
+    def __init__(
+        self,
+        database: Database,
+        tags: TagService,
+        artifacts: ArtifactService,
+        idempotency: IdempotencyService,
+        *,
+        body_bytes_max: int,
+    ) -> None:
+        self._database = database
+        self._tags = tags
+        self._artifacts = artifacts
+        self._idempotency = idempotency
+        self._body_bytes_max = body_bytes_max
+
+    async def get(
+        self,
+        request: AnyRequest,
+        name: FromPath[str],
+        namespace: Namespace = None,
+        version: TagVersion = None,
+        at: TagTime = None,
+    ) -> Response[bytes]:
+        """What the tag names now, named at a version, or named at a time."""
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        moment = time_travel(version, at)
+        async with self._database.connection() as conn:
+            if moment is not None:
+                body = await self._past(conn, namespace, tag, moment)
+            else:
+                body = await self._current(conn, namespace, tag)
+        if none_match(request, str(body.version)):
+            return not_modified({"ETag": etag(body.version)})
+        return respond(json_answer(body, headers={"ETag": etag(body.version)}))
+
+    async def put(
+        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Create or move: 201 when the tag was created, 200 otherwise."""
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        data = decode(await read_json_body(request, self._body_bytes_max), PutTag)
+        precondition = tag_precondition(request)
+        async with self._database.transaction() as conn:
+            artifact = await self._target(conn, namespace, data.artifact_id)
+            with precondition_guard(precondition):
+                change = await self._tags.put(
+                    conn,
+                    namespace,
+                    tag,
+                    artifact.artifact_id,
+                    by=principal_of(request).name,
+                    message=checked_message(data.message),
+                    condition=precondition.condition,
+                )
+        return respond(tag_answer(change, artifact))
+
+    async def delete(
+        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Free the name; its history and what it named stay."""
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        precondition = tag_precondition(request)
+        async with self._database.transaction() as conn:
+            with precondition_guard(precondition):
+                change = await self._tags.delete(
+                    conn,
+                    namespace,
+                    tag,
+                    by=principal_of(request).name,
+                    expected=precondition.versions,
+                )
+        return respond(json_answer(deleted_body(change.tag)))
+
+    async def move(
+        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Move a tag that exists; a stale `expected_version` is 409 and changes nothing."""
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        body = await read_json_body(request, self._body_bytes_max)
+        data = decode(body, MoveTag)
+        precondition = tag_precondition(request, data.expected_version)
+        call = idempotent_call(request, body)
+        async with self._database.transaction() as conn:
+            if kept := await self._idempotency.claim(conn, call):
+                return respond(kept)
+            artifact = await self._target(conn, namespace, data.artifact_id)
+            with precondition_guard(precondition):
+                change = await self._tags.move(
+                    conn,
+                    namespace,
+                    tag,
+                    artifact.artifact_id,
+                    by=principal_of(request).name,
+                    message=checked_message(data.message),
+                    expected=precondition.versions,
+                )
+            answer = tag_answer(change, artifact)
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+    async def undo(
+        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Back to where the tag was moved from; 409 at its first target."""
+        return await self._step(request, name, namespace, self._tags.undo)
+
+    async def redo(
+        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Forward to the newest move made from here; 409 when nothing was undone."""
+        return await self._step(request, name, namespace, self._tags.redo)
+
+    async def _step(
+        self,
+        request: AnyRequest,
+        name: str,
+        namespace: str | None,
+        step: Callable[..., Awaitable[TagChange]],
+    ) -> Response[bytes]:
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        body = b"{}"
+        if request.headers.get("content-length", "0") != "0" or "content-type" in request.headers:
+            body = await read_json_body(request, self._body_bytes_max) or b"{}"
+        data = decode(body, StepTag)
+        precondition = tag_precondition(request, data.expected_version)
+        call = idempotent_call(request, body)
+        async with self._database.transaction() as conn:
+            if kept := await self._idempotency.claim(conn, call):
+                return respond(kept)
+            with precondition_guard(precondition):
+                change = await step(
+                    conn,
+                    namespace,
+                    tag,
+                    by=principal_of(request).name,
+                    message=checked_message(data.message),
+                    expected=precondition.versions,
+                )
+            answer = tag_answer(change, await self._artifact_of(conn, change.tag))
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+    async def history(
+        self,
+        request: AnyRequest,
+        name: FromPath[str],
+        namespace: Namespace = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """Every move of the name, newest first; also of a tag that was deleted."""
+        namespace, tag = namespace_of(request, namespace), tag_in_path(name)
+        before = after(cursor, Version, SEQ_MAX)
+        async with self._database.connection() as conn:
+            moves = await self._tags.history(conn, namespace, tag, before=before, limit=limit + 1)
+        items, following = page_of(moves, limit, lambda move: move.seq)
+        return respond(json_answer(Page[TagMove](items, following)))
+
+    async def list_tags(
+        self,
+        request: AnyRequest,
+        namespace: Namespace = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """The tags of a namespace by name."""
+        namespace = namespace_of(request, namespace)
+        start = cursor and parse_tag(after(cursor, str, ""), "/cursor") or ""
+        async with self._database.connection() as conn:
+            tags = await self._tags.list_by_name(conn, namespace, after=start, limit=limit + 1)
+        shown, following = page_of(tags, limit, lambda tag: tag.name)
+        return respond(json_answer(Page[TagItem]([tag_item(tag) for tag in shown], following)))
+
+    async def _target(self, conn: Connection, namespace: str, artifact_id: str) -> Artifact:
+        parsed = parse_id(artifact_id, "/artifact_id")
+        return await self._artifacts.get_by_id(conn, namespace, parsed)
+
+    async def _artifact_of(self, conn: Connection, tag: Tag) -> Artifact:
+        if tag.target_id is None:
+            raise NotFound("tag", tag.name)
+        return await self._artifacts.get_by_id(conn, tag.namespace, tag.target_id)
+
+    async def _current(self, conn: Connection, namespace: str, name: str) -> TagBody:
+        tag = await self._tags.get(conn, namespace, name)
+        return tag_body(tag, await self._artifact_of(conn, tag))
+
+    async def _past(
+        self, conn: Connection, namespace: str, name: str, moment: int | datetime
+    ) -> TagBody:
+        if isinstance(moment, int):
+            move = await self._tags.at_version(conn, namespace, name, moment)
+        else:
+            move = await self._tags.at_time(conn, namespace, name, moment)
+        if move.to_id is None:
+            raise NotFound("tag", name)
+        artifact = await self._artifacts.get_by_id(conn, namespace, move.to_id)
+        return TagBody(
+            namespace=namespace,
+            name=name,
+            version=move.seq,
+            artifact_id=artifact.artifact_id,
+            kind=artifact.kind,
+            version_hash=str(artifact.version_hash) if artifact.version_hash else None,
+            message=move.message,
+            moved_by=move.moved_by,
+            moved_at=move.moved_at,
+        )
+
+
+def time_travel(version: int | None, at: str | None) -> int | datetime | None:
+    """The moment that `?version=` or `?at=` names; None for now."""
+    if version is not None and at is not None:
+        raise InvalidInput.at("/at", "one-moment", "Ask for a version or for a time, not for both.")
+    if version is not None:
+        if not 1 <= version <= SEQ_MAX:
+            raise InvalidInput.at("/version", "range", "The versions of a tag begin at 1.")
+        return version
+    return None if at is None else parse_time(at)
+
+
+def tag_body(tag: Tag, artifact: Artifact) -> TagBody:
+    """The tag with what its artifact says."""
+    return TagBody(
+        namespace=tag.namespace,
+        name=tag.name,
+        version=tag.version,
+        artifact_id=artifact.artifact_id,
+        kind=artifact.kind,
+        version_hash=str(artifact.version_hash) if artifact.version_hash else None,
+        message=tag.message,
+        moved_by=tag.moved_by,
+        moved_at=tag.moved_at,
+    )
+
+
+def change_body(change: TagChange, artifact: Artifact) -> TagChangeBody:
+    """The tag after a write."""
+    body = tag_body(change.tag, artifact)
+    return TagChangeBody(**msgspec.structs.asdict(body), action=change.action)
+
+
+def deleted_body(tag: Tag) -> DeletedTagBody:
+    """What is left to say of a deleted tag."""
+    return DeletedTagBody(
+        namespace=tag.namespace,
+        name=tag.name,
+        version=tag.version,
+        action=tag.action,
+        artifact_id=None,
+        message=tag.message,
+        moved_by=tag.moved_by,
+        moved_at=tag.moved_at,
+    )
+
+
+def tag_item(tag: Tag) -> TagItem:
+    """The tag in a list."""
+    return TagItem(
+        namespace=tag.namespace,
+        name=tag.name,
+        version=tag.version,
+        artifact_id=tag.target_id,
+        message=tag.message,
+        moved_by=tag.moved_by,
+        moved_at=tag.moved_at,
+    )
+
+
+def tag_answer(change: TagChange, artifact: Artifact) -> Answer:
+    """201 with its address when the tag was created, 200 otherwise."""
+    tag = change.tag
+    body = change_body(change, artifact)
+    if change.action is Action.CREATE:
+        where = location("tags", tag.name, tag.namespace)
+        return json_answer(body, 201, {"ETag": etag(tag.version), "Location": where})
+    return json_answer(body, headers={"ETag": etag(tag.version)})

@@ -1,0 +1,329 @@
+"""HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath, FromQuery
+
+from orchestrator.database import Database
+from orchestrator.digest import CasId
+from orchestrator.errors import InvalidInput, NotFound, RuleBroken, Violation
+from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.problem import AnyRequest, respond
+from orchestrator.handlers.reading import (
+    Namespace,
+    TagTime,
+    TagVersion,
+    checked_message,
+    decode,
+    idempotent_call,
+    namespace_of,
+    none_match,
+    precondition_guard,
+    principal_of,
+    read_json_body,
+    tag_in_path,
+    tag_precondition,
+)
+from orchestrator.handlers.replying import etag, json_answer, location, not_modified, spliced
+from orchestrator.handlers.tag import Version, deleted_body, time_travel
+from orchestrator.models.artifact import Kind
+from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import parse_tag
+from orchestrator.models.tag import Action
+from orchestrator.models.workflow import CreatedWorkflow, WorkflowComponents, WorkflowEntry
+from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.tag import TagService
+from orchestrator.service.workflow import WorkflowService
+from orchestrator.workflow_document import Workflow, read_workflow
+
+T = TypeVar("T")
+
+#: Documents from this size on are parsed and hashed in a thread: other requests go on meanwhile.
+THREADED_BYTES_MIN = 64 * 1024
+
+
+class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+    """A whole new version under a tag, which is created or moved."""
+
+    tag: str
+    workflow: msgspec.Raw
+    message: str | None = None
+    expected_version: Version | None = None
+
+
+class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a workflow and the tag that names it, without the document."""
+
+    namespace: str
+    tag: str
+    tag_version: int
+    artifact_id: UUID
+    kind: Kind
+    cas_id: str
+    version_hash: str
+    depth: int
+    nodes_count: int
+    edges_count: int
+    created_by: str
+    created_at: datetime
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
+    """The version that the tag names now; `action` is null when it named that one already."""
+
+    action: Action | None
+
+
+class ResolvedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
+    """A version of a workflow with its canonical document, after all patches."""
+
+    workflow: dict[str, Any]
+
+
+class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The version at the bottom of a chain, and its document."""
+
+    artifact_id: UUID
+    cas_id: str
+    version_hash: str
+    workflow: msgspec.Raw
+
+
+class PatchBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One patch of a chain, with its operations."""
+
+    seq: int
+    artifact_id: UUID
+    cas_id: str
+    version_hash: str
+    depth: int
+    op_count: int
+    created_by: str
+    created_at: datetime
+    operations: msgspec.Raw
+
+
+class ComponentsBody(WorkflowBody, frozen=True, kw_only=True):
+    """A workflow as it is stored: its base and the patches on it, oldest first."""
+
+    base: BaseBody
+    patches: list[PatchBody]
+
+
+class WorkflowHandler:
+    """Workflows by tag, through the orchestrating service."""
+
+    def __init__(
+        self,
+        database: Database,
+        workflows: WorkflowService,
+        tags: TagService,
+        idempotency: IdempotencyService,
+        *,
+        body_bytes_max: int,
+        workflow_bytes_max: int,
+    ) -> None:
+        self._database = database
+        self._workflows = workflows
+        self._tags = tags
+        self._idempotency = idempotency
+        self._body_bytes_max = body_bytes_max
+        self._workflow_bytes_max = workflow_bytes_max
+
+    async def create(
+        self, request: AnyRequest, namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Store a version of a workflow and let the tag name it, all or nothing."""
+        namespace = namespace_of(request, namespace)
+        body = await read_json_body(request, self._body_bytes_max)
+        data = decode(body, CreateWorkflow)
+        tag, message = parse_tag(data.tag), checked_message(data.message)
+        precondition = tag_precondition(request, data.expected_version)
+        call = idempotent_call(request, body)
+        workflow, cas_id = await prepare(data.workflow, self._workflow_bytes_max, "/workflow")
+        async with self._database.transaction() as conn:
+            if kept := await self._idempotency.claim(conn, call):
+                return respond(kept)
+            with precondition_guard(precondition):
+                created = await self._workflows.create(
+                    conn,
+                    namespace,
+                    tag,
+                    workflow,
+                    cas_id,
+                    by=principal_of(request).name,
+                    message=message,
+                    condition=precondition.condition,
+                )
+            answer = created_answer(created)
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+    async def get(
+        self,
+        request: AnyRequest,
+        tag: FromPath[str],
+        namespace: Namespace = None,
+        version: TagVersion = None,
+        at: TagTime = None,
+        materialize: FromQuery[bool] = True,
+    ) -> Response[bytes]:
+        """The workflow that the tag names now, named at a version of the tag, or at a time."""
+        namespace, name = namespace_of(request, namespace), tag_in_path(tag)
+        moment = _moment(version, at)
+        async with self._database.connection() as conn:
+            if not materialize:
+                parts = await self._workflows.get_components(conn, namespace, name, **moment)
+                return respond(json_answer(components_body(parts)))
+            found = await self._workflows.get_by_tag(conn, namespace, name, **moment)
+        entity_tag = str(found.entry.version_hash)
+        if none_match(request, entity_tag):
+            return not_modified({"ETag": etag(entity_tag)})
+        body = spliced(workflow_body(found.entry), "workflow", found.content)
+        return respond(json_answer(body, headers={"ETag": etag(entity_tag)}))
+
+    async def list_workflows(
+        self,
+        request: AnyRequest,
+        namespace: Namespace = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """The tags of a namespace that name workflows, by name, without the documents."""
+        namespace = namespace_of(request, namespace)
+        start = cursor and parse_tag(after(cursor, str, ""), "/cursor") or ""
+        async with self._database.connection() as conn:
+            entries = await self._workflows.list_by_tag(
+                conn, namespace, after=start, limit=limit + 1
+            )
+        shown, following = page_of(entries, limit, lambda entry: entry.tag)
+        items = [workflow_body(entry) for entry in shown]
+        return respond(json_answer(Page[WorkflowBody](items, following)))
+
+    async def delete(
+        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+    ) -> Response[bytes]:
+        """Delete the tag only: its history and every version it named stay."""
+        namespace, name = namespace_of(request, namespace), tag_in_path(tag)
+        precondition = tag_precondition(request)
+        async with self._database.transaction() as conn:
+            try:
+                with precondition_guard(precondition):
+                    change = await self._tags.delete(
+                        conn,
+                        namespace,
+                        name,
+                        by=principal_of(request).name,
+                        expected=precondition.versions,
+                    )
+            except NotFound:
+                raise NotFound("workflow", name) from None
+        return respond(json_answer(deleted_body(change.tag)))
+
+
+async def prepare(raw: msgspec.Raw, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:
+    """Parse, validate, canonicalise and hash: all that needs no transaction."""
+    content = bytes(raw)
+
+    def read() -> tuple[Workflow, CasId]:
+        workflow = read_workflow(content, bytes_max=bytes_max)
+        return workflow, CasId.of(workflow.content)
+
+    try:
+        return await offloaded(read, len(content))
+    except (InvalidInput, RuleBroken) as error:
+        raise _inside(error, pointer) from None
+
+
+async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
+    """Run in line what is short, in a thread what would hold up the other requests."""
+    return await asyncio.to_thread(work) if size_bytes >= THREADED_BYTES_MIN else work()
+
+
+def _inside(error: InvalidInput | RuleBroken, pointer: str) -> InvalidInput | RuleBroken:
+    """The violations of a document that is a member of the body, with pointers into the body."""
+    found: list[Violation] = getattr(error, "errors", [])
+    moved = [Violation(pointer + each.pointer, each.rule, each.message) for each in found]
+    return type(error)(str(error), moved)
+
+
+def _moment(version: int | None, at: str | None) -> dict[str, Any]:
+    moment = time_travel(version, at)
+    if moment is None:
+        return {}
+    return {"version": moment} if isinstance(moment, int) else {"at": moment}
+
+
+def workflow_body(entry: WorkflowEntry) -> WorkflowBody:
+    """The entry with its hashes as text."""
+    fields = msgspec.structs.asdict(entry)
+    return WorkflowBody(
+        **{**fields, "cas_id": str(entry.cas_id), "version_hash": str(entry.version_hash)}
+    )
+
+
+def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
+    """The version and its tag after a create."""
+    artifact, tag = created.artifact, created.change.tag
+    return CreatedWorkflowBody(
+        namespace=tag.namespace,
+        tag=tag.name,
+        tag_version=tag.version,
+        artifact_id=artifact.artifact_id,
+        kind=artifact.kind,
+        cas_id=str(artifact.cas_id),
+        version_hash=str(artifact.version_hash),
+        depth=artifact.depth,
+        nodes_count=artifact.nodes_count or 0,
+        edges_count=artifact.edges_count or 0,
+        created_by=artifact.created_by,
+        created_at=artifact.created_at,
+        message=tag.message,
+        moved_by=tag.moved_by,
+        moved_at=tag.moved_at,
+        action=created.change.action,
+    )
+
+
+def created_answer(created: CreatedWorkflow) -> Answer:
+    """201 with the address and the version hash."""
+    body = created_body(created)
+    where = location("workflows", body.tag, body.namespace)
+    return json_answer(body, 201, {"ETag": etag(body.version_hash), "Location": where})
+
+
+def components_body(parts: WorkflowComponents) -> ComponentsBody:
+    """Base and patches, their stored bytes as they are."""
+    base = parts.base
+    return ComponentsBody(
+        **msgspec.structs.asdict(workflow_body(parts.entry)),
+        base=BaseBody(
+            artifact_id=base.artifact_id,
+            cas_id=str(base.cas_id),
+            version_hash=str(base.version_hash),
+            workflow=msgspec.Raw(parts.base_content),
+        ),
+        patches=[
+            PatchBody(
+                seq=patch.seq,
+                artifact_id=patch.artifact.artifact_id,
+                cas_id=str(patch.artifact.cas_id),
+                version_hash=str(patch.artifact.version_hash),
+                depth=patch.artifact.depth,
+                op_count=patch.artifact.op_count,
+                created_by=patch.artifact.created_by,
+                created_at=patch.artifact.created_at,
+                operations=msgspec.Raw(patch.operations),
+            )
+            for patch in parts.patches
+        ],
+    )

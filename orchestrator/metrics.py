@@ -1,0 +1,17 @@
+"""What is counted, in the Prometheus data model; where it is counted is said at each place."""
+
+from prometheus_client import Counter, Histogram
+
+REQUESTS = Counter(
+    "orchestrator_http_requests", "Requests answered.", ["method", "route", "status"]
+)
+SECONDS = Histogram(
+    "orchestrator_http_request_seconds",
+    "Time from the request's head to the end of its answer.",
+    ["method", "route"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+TAG_CHANGES = Counter("orchestrator_tag_changes", "Recorded changes of tags.", ["action"])
+BLOBS_STORED = Counter("orchestrator_blobs_stored", "Blobs that were new when they came.")
+BLOB_BYTES_STORED = Counter("orchestrator_blob_bytes_stored", "Bytes of those blobs.")
+BLOBS_KNOWN = Counter("orchestrator_blobs_known", "Blobs that were there when they came again.")

@@ -1,0 +1,105 @@
+"""Brings a database to this version's schema; what the steps are lives in `migrations/`."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from orchestrator.errors import DomainError
+
+Step = Callable[[Config], object]
+
+#: One number for all servers that share a database: whoever holds it migrates, the others wait.
+ADVISORY_LOCK = 0x6F72_6368  # "orch"
+
+
+class DatabaseNewer(DomainError):
+    """The database was migrated by a newer version of this program."""
+
+    def __init__(self, found: str, known: str) -> None:
+        super().__init__(
+            f"The database has schema {found}, newer than schema {known} of this program: "
+            "start the newer program, or restore a backup."
+        )
+        self.found, self.known = found, known
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Apply what is missing. Safe to call from many processes at once; one of them migrates."""
+    asyncio.run(_run(database_url, lambda config: command.upgrade(config, revision)))
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Take steps back, down to `base`: the data of the dropped tables is lost."""
+    asyncio.run(_run(database_url, lambda config: command.downgrade(config, revision)))
+
+
+def head() -> str:
+    """The newest schema that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or "base"
+
+
+def current(database_url: str) -> str | None:
+    """The schema that the database has, None when it was never migrated."""
+    found: list[str | None] = []
+    asyncio.run(_run(database_url, lambda config: found.append(_version(config)), checked=False))
+    return found[0]
+
+
+async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
+    # asyncpg reads the URL itself, so that it means the same here as in the server.
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(database_url),
+        poolclass=NullPool,
+    )
+    try:
+        async with engine.connect() as connection:
+            # Held by the session, not the transaction: it covers reading the version too.
+            await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
+            await connection.commit()
+            await connection.run_sync(_migrate, step, checked)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _migrate(connection: Connection, step: Step, checked: bool) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    found = _version(config)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if checked and found is not None and found not in known:
+        raise DatabaseNewer(found, head())
+    step(config)
+
+
+def _version(config: Config) -> str | None:
+    connection: Connection = config.attributes["connection"]
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+    return found.scalar()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_folder()))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _folder() -> Path:
+    """`migrations` travels inside the wheel; in a checkout it stands beside the package."""
+    package = Path(__file__).parent
+    shipped = package / "migrations"
+    return shipped if shipped.is_dir() else package.parent / "migrations"
+

@@ -1,0 +1,83 @@
+"""Vocabulary of the catalogue: artifacts, their kinds and their lineage; no I/O."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.digest import CasId
+
+
+class Kind(StrEnum):
+    """What an artifact is. The database checks the members that each kind must have."""
+
+    DAG_VERSION = "dag_version"
+    PATCH_SET = "patch_set"
+    RUN_MANIFEST = "run_manifest"
+    RUN_SNAPSHOT = "run_snapshot"
+    OCI_MANIFEST = "oci_manifest"
+
+
+class Relation(StrEnum):
+    """Why a lineage edge leads from a child to its parent."""
+
+    #: A whole new version was put where the tag named the parent.
+    REVISION_OF = "revision_of"
+    #: A patch was applied on the parent.
+    PATCH_OF = "patch_of"
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the catalogue. It never changes.
+
+    `version_hash` names the workflow after all patches; `base_id` is the dag_version below a
+    chain of patches, `previous_id` the patch before this one (None for the first).
+    """
+
+    artifact_id: UUID
+    namespace: str
+    kind: Kind
+    cas_id: CasId
+    name: str | None = None
+    version_hash: CasId | None = None
+    plan_hash: CasId | None = None
+    base_id: UUID | None = None
+    previous_id: UUID | None = None
+    depth: int = 0
+    op_count: int = 0
+    nodes_count: int | None = None
+    edges_count: int | None = None
+    meta: dict[str, Any] = {}
+    created_by: str
+    created_at: datetime
+
+
+class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact before the database gave it its time."""
+
+    artifact_id: UUID
+    namespace: str
+    kind: Kind
+    cas_id: CasId
+    name: str | None = None
+    version_hash: CasId | None = None
+    plan_hash: CasId | None = None
+    base_id: UUID | None = None
+    previous_id: UUID | None = None
+    depth: int = 0
+    op_count: int = 0
+    nodes_count: int | None = None
+    edges_count: int | None = None
+    meta: dict[str, Any] = {}
+    created_by: str
+
+
+class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """A typed link child → parent, met at this distance from where the walk began."""
+
+    child_id: UUID
+    parent_id: UUID
+    relation: Relation
+    distance: int

@@ -1,0 +1,28 @@
+"""Small files that only we may read, written so that a crash leaves the old or the new one."""
+
+import os
+from pathlib import Path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file with one line of text, durable when this returns."""
+    temporary = path.with_name(f".{path.name}.writing")
+    # A crash before the rename leaves this temporary file, which the next write replaces.
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    # A crash before the folder is synced may bring the old file back; nobody was told of the new.
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""SQL that resolves tags to workflows: the read side's join over tag, artifact and blob.
+
+One statement per method, no decisions. It exists so that a lookup by tag is one round trip.
+"""
+
+from datetime import datetime
+
+import asyncpg
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.models.artifact import Kind
+from orchestrator.models.workflow import ResolvedWorkflow, WorkflowEntry
+
+ARTIFACT_COLUMNS = """a.artifact_id, a.kind, a.cas_id, a.version_hash, a.depth, a.nodes_count,
+a.edges_count, a.created_by, a.created_at"""
+TAG_COLUMNS = """t.namespace, t.name AS tag, t.version AS tag_version, t.message, t.moved_by,
+t.moved_at"""
+MOVE_COLUMNS = TAG_COLUMNS.replace("t.version", "t.seq")
+IS_WORKFLOW = "a.kind IN ('dag_version', 'patch_set')"
+
+RESOLVE = f"""
+SELECT {TAG_COLUMNS}, {ARTIFACT_COLUMNS}, b.content
+  FROM tag t JOIN artifact a ON a.artifact_id = t.target_id
+             JOIN cas_blob b ON b.cas_id = a.version_hash
+ WHERE t.namespace = $1 AND t.name = $2 AND {IS_WORKFLOW}
+"""
+
+RESOLVE_VERSION = f"""
+SELECT {MOVE_COLUMNS}, {ARTIFACT_COLUMNS}, b.content
+  FROM tag_move t JOIN artifact a ON a.artifact_id = t.to_id
+                  JOIN cas_blob b ON b.cas_id = a.version_hash
+ WHERE t.namespace = $1 AND t.name = $2 AND t.seq = $3 AND {IS_WORKFLOW}
+"""
+
+# The last move of the time decides, also when it deleted the tag.
+RESOLVE_AT = f"""
+SELECT {MOVE_COLUMNS}, {ARTIFACT_COLUMNS}, b.content
+  FROM (SELECT * FROM tag_move
+         WHERE namespace = $1 AND name = $2 AND moved_at <= $3 ORDER BY seq DESC LIMIT 1) t
+  JOIN artifact a ON a.artifact_id = t.to_id
+  JOIN cas_blob b ON b.cas_id = a.version_hash
+ WHERE {IS_WORKFLOW}
+"""
+
+LIST = f"""
+SELECT {TAG_COLUMNS}, {ARTIFACT_COLUMNS}
+  FROM tag t JOIN artifact a ON a.artifact_id = t.target_id
+ WHERE t.namespace = $1 AND t.name > $2 AND {IS_WORKFLOW}
+ ORDER BY t.name LIMIT $3
+"""
+
+
+class ResolutionRepository:
+    """Joins for reading. Nothing here writes."""
+
+    async def resolve(
+        self, conn: Connection, namespace: str, tag: str
+    ) -> ResolvedWorkflow | None:
+        row = await conn.fetchrow(RESOLVE, namespace, tag)
+        return _resolved(row) if row else None
+
+    async def resolve_version(
+        self, conn: Connection, namespace: str, tag: str, version: int
+    ) -> ResolvedWorkflow | None:
+        row = await conn.fetchrow(RESOLVE_VERSION, namespace, tag, version)
+        return _resolved(row) if row else None
+
+    async def resolve_at(
+        self, conn: Connection, namespace: str, tag: str, at: datetime
+    ) -> ResolvedWorkflow | None:
+        row = await conn.fetchrow(RESOLVE_AT, namespace, tag, at)
+        return _resolved(row) if row else None
+
+    async def list_by_namespace(
+        self, conn: Connection, namespace: str, after: str, limit: int
+    ) -> list[WorkflowEntry]:
+        """By tag name, those after this one."""
+        return [_entry(row) for row in await conn.fetch(LIST, namespace, after, limit)]
+
+
+def _resolved(row: asyncpg.Record) -> ResolvedWorkflow:
+    return ResolvedWorkflow(entry=_entry(row), content=row["content"])
+
+
+def _entry(row: asyncpg.Record) -> WorkflowEntry:
+    return WorkflowEntry(
+        namespace=row["namespace"],
+        tag=row["tag"],
+        tag_version=row["tag_version"],
+        message=row["message"],
+        moved_by=row["moved_by"],
+        moved_at=row["moved_at"],
+        artifact_id=row["artifact_id"],
+        kind=Kind(row["kind"]),
+        cas_id=CasId(row["cas_id"]),
+        version_hash=CasId(row["version_hash"]),
+        depth=row["depth"],
+        nodes_count=row["nodes_count"],
+        edges_count=row["edges_count"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,230 @@
+"""Examples of the API's bodies, shown in the reference; a test holds them against the schemas."""
+
+from typing import Any
+
+NAMESPACE = "default"
+HASH = "blake3:6c21a2d9f0b1f3f3f2a62f1b2f4d3c5b7f3c4f7a9b2e8d1c0f9e8d7c6b5a4938"
+OTHER_HASH = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+ARTIFACT_ID = "01936f3e-7c1a-7b52-9d0e-3f6a1c2b4d5e"
+OTHER_ID = "01936f3d-1b2c-7d3e-8f4a-5b6c7d8e9f0a"
+TIME = "2026-01-31T12:00:00.123456Z"
+
+WORKFLOW: dict[str, Any] = {
+    "nodes": [
+        {"id": "fetch", "type": "http", "config": {"url": "https://example.org/orders"}},
+        {"id": "store", "type": "function", "timeout_ms": 30000},
+    ],
+    "edges": [{"from": "fetch", "to": "store"}],
+}
+CREATE_WORKFLOW = {"tag": "release/v1.0", "workflow": WORKFLOW, "message": "First release"}
+WORKFLOW_ENTRY: dict[str, Any] = {
+    "namespace": NAMESPACE,
+    "tag": "release/v1.0",
+    "tag_version": 1,
+    "artifact_id": ARTIFACT_ID,
+    "kind": "dag_version",
+    "cas_id": HASH,
+    "version_hash": HASH,
+    "depth": 0,
+    "nodes_count": 2,
+    "edges_count": 1,
+    "created_by": "admin",
+    "created_at": TIME,
+    "message": "First release",
+    "moved_by": "admin",
+    "moved_at": TIME,
+}
+CREATED_WORKFLOW = {**WORKFLOW_ENTRY, "action": "create"}
+RESOLVED_WORKFLOW = {**WORKFLOW_ENTRY, "workflow": WORKFLOW}
+WORKFLOWS = {"items": [WORKFLOW_ENTRY], "next": None}
+
+TAG: dict[str, Any] = {
+    "namespace": NAMESPACE,
+    "name": "release/v1.0",
+    "version": 2,
+    "artifact_id": ARTIFACT_ID,
+    "kind": "dag_version",
+    "version_hash": HASH,
+    "message": "Roll out",
+    "moved_by": "admin",
+    "moved_at": TIME,
+}
+TAG_CHANGE = {**TAG, "action": "move"}
+TAG_ITEM = {key: value for key, value in TAG.items() if key not in {"kind", "version_hash"}}
+TAGS = {"items": [TAG_ITEM], "next": None}
+DELETED_TAG = {**TAG_ITEM, "version": 3, "artifact_id": None, "action": "delete"}
+PUT_TAG = {"artifact_id": ARTIFACT_ID, "message": "Roll out"}
+MOVE_TAG = {**PUT_TAG, "expected_version": 1}
+STEP_TAG = {"expected_version": 2, "message": "Roll back"}
+MOVE = {
+    "seq": 2,
+    "action": "move",
+    "from_id": OTHER_ID,
+    "to_id": ARTIFACT_ID,
+    "parent_seq": 1,
+    "message": "Roll out",
+    "moved_by": "admin",
+    "moved_at": TIME,
+}
+HISTORY = {"items": [MOVE], "next": "MQ"}
+
+TRANSACTION = {
+    "operations": [
+        {"op": "create_workflow", "tag": "billing", "workflow": WORKFLOW},
+        {"op": "move", "tag": "production", "artifact_id": ARTIFACT_ID, "expected_version": 7},
+        {"op": "delete", "tag": "candidate"},
+    ],
+    "message": "Promote the candidate",
+}
+TRANSACTION_RESULT = {"results": [CREATED_WORKFLOW, TAG_CHANGE, DELETED_TAG]}
+
+ARTIFACT: dict[str, Any] = {
+    "artifact_id": ARTIFACT_ID,
+    "namespace": NAMESPACE,
+    "kind": "dag_version",
+    "cas_id": HASH,
+    "name": None,
+    "version_hash": HASH,
+    "plan_hash": None,
+    "base_id": None,
+    "previous_id": None,
+    "depth": 0,
+    "op_count": 0,
+    "nodes_count": 2,
+    "edges_count": 1,
+    "meta": {},
+    "created_by": "admin",
+    "created_at": TIME,
+}
+ARTIFACTS = {"items": [ARTIFACT], "next": None}
+CHAIN = {"base": ARTIFACT, "patches": []}
+LINEAGE = {
+    "items": [
+        {
+            "child_id": ARTIFACT_ID,
+            "parent_id": OTHER_ID,
+            "relation": "revision_of",
+            "distance": 1,
+        }
+    ],
+    "next": None,
+}
+
+BLOB = {"cas_id": OTHER_HASH, "size_bytes": 0, "media_type": "text/plain", "created_at": TIME}
+MISSING_QUERY = {"cas_ids": [HASH, OTHER_HASH]}
+MISSING = {"missing": [OTHER_HASH]}
+
+HEALTH = {"status": "ok", "service": "orchestrator", "version": "0.1.0"}
+LIVE = {"status": "ok"}
+READY = {"status": "ready", "checks": {"database": "ok", "schema": "0001"}}
+NOT_READY = {"status": "unavailable", "checks": {"database": "unavailable"}}
+METRICS = 'orchestrator_tag_changes_total{action="move"} 42.0\n'
+
+
+def _problem(status: int, slug: str, title: str, detail: str, **members: Any) -> dict[str, Any]:
+    return {
+        "type": f"urn:orchestrator:problem:{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "error": title.lower(),
+        **members,
+    }
+
+
+PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
+    400: _problem(
+        400,
+        "invalid-input",
+        "Invalid input",
+        "A cas id is 'blake3:' followed by 64 lower-case hex digits.",
+        errors=[
+            {
+                "pointer": "/cas_id",
+                "rule": "cas-id",
+                "message": "A cas id is 'blake3:' followed by 64 lower-case hex digits.",
+            }
+        ],
+    ),
+    401: _problem(401, "unauthenticated", "Not authenticated", "The token is not valid."),
+    403: _problem(403, "forbidden", "Forbidden", "This server is not known as 'evil.example'."),
+    404: _problem(
+        404,
+        "not-found",
+        "Not found",
+        "The workflow 'release/v9' does not exist.",
+        kind="workflow",
+        key="release/v9",
+    )
+    | {"error": "workflow not found"},
+    408: _problem(
+        408,
+        "body-too-slow",
+        "Request body too slow",
+        "The request body did not arrive within 30 seconds.",
+        deadline_seconds=30.0,
+    ),
+    409: _problem(
+        409,
+        "version-conflict",
+        "Version conflict",
+        "The tag 'release/v1.0' is not at the expected version 1.",
+        kind="tag",
+        key="release/v1.0",
+        expected_version=1,
+        current_version=2,
+        current_artifact_id=ARTIFACT_ID,
+    ),
+    412: _problem(
+        412,
+        "precondition-failed",
+        "Precondition failed",
+        "The precondition If-Match: \"1\" does not hold for the tag 'release/v1.0'.",
+        kind="tag",
+        key="release/v1.0",
+        condition='If-Match: "1"',
+        current_version=2,
+        current_artifact_id=ARTIFACT_ID,
+    ),
+    413: _problem(
+        413,
+        "too-large",
+        "Too large",
+        "A blob may have at most 8388608 bytes; this one has 9000000 bytes.",
+        kind="blob",
+        limit_bytes=8388608,
+    ),
+    415: _problem(
+        415,
+        "unsupported-media-type",
+        "Unsupported media type",
+        "This operation reads application/json, not 'text/plain'.",
+        given="text/plain",
+        supported=["application/json"],
+    ),
+    422: _problem(
+        422,
+        "rule-broken",
+        "Rule broken",
+        "The workflow breaks 1 rule.",
+        errors=[
+            {
+                "pointer": "/workflow/edges/0/to",
+                "rule": "missing-node",
+                "message": "The edge leads to 'stroe', which is not a node.",
+            }
+        ],
+    ),
+    500: _problem(
+        500,
+        "internal-error",
+        "Internal error",
+        "Something failed on our side. The correlation id of this response leads to the log.",
+    ),
+    503: _problem(
+        503, "storage-unavailable", "Storage unavailable", "The database cannot answer now."
+    ),
+    507: _problem(
+        507, "storage-full", "Storage full", "The storage has no room for this write."
+    ),
+}

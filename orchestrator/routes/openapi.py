@@ -1,0 +1,181 @@
+"""How routes are described: request, response and error schemas with examples; no behaviour."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from litestar import Request
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    OpenAPIMediaType,
+    Operation,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
+
+from orchestrator import __version__
+from orchestrator.errors import Violation
+from orchestrator.handlers.problem import PROBLEM_JSON
+from orchestrator.routes.examples import PROBLEM_EXAMPLES
+
+API = "/api/v1"
+PAGE = (Path(__file__).parent / "reference.html").read_bytes()
+
+
+class ProblemBody(msgspec.Struct, kw_only=True):
+    """RFC 9457: what was refused and why. More members name what failed."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    instance: str | None = None
+    errors: list[Violation] | None = None
+
+
+DESCRIPTIONS = {
+    304: "Not modified: the caller has it.",
+    400: "Malformed: the input cannot be read as what it claims to be.",
+    401: "No valid token came with the request.",
+    403: "The Host or Origin is not allowed.",
+    404: "There is no such thing in this namespace.",
+    408: "The body did not arrive in time.",
+    409: "Conflict: the thing is in another state than the request expects.",
+    412: "A precondition header does not hold; the problem names the current state.",
+    413: "Over a size limit.",
+    415: "A body of another media type.",
+    422: "Well-formed, but breaks rules: all violations are listed.",
+    500: "A defect of ours, or stored bytes that do not match their name.",
+    503: "The database cannot answer now; nothing was acknowledged.",
+    507: "The storage has no room for a write.",
+}
+ALWAYS = (400, 401, 403, 500, 503)
+
+
+def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
+    """Error responses of an operation, besides those that every operation has."""
+    always = [status for status in ALWAYS if not (public and status in {400, 401})]
+    return {
+        status: ResponseSpec(
+            data_container=ProblemBody if status != 304 else None,
+            description=DESCRIPTIONS[status],
+            media_type=PROBLEM_JSON,
+            generate_examples=False,
+            examples=[Example(value=PROBLEM_EXAMPLES[status])] if status != 304 else None,
+        )
+        for status in sorted({*always, *statuses})
+    }
+
+
+def answer(
+    container: Any, example: Any, description: str, media_type: str = "application/json"
+) -> ResponseSpec:
+    """A response with its schema and an example."""
+    return ResponseSpec(
+        data_container=container,
+        description=description,
+        media_type=media_type,
+        generate_examples=False,
+        examples=[Example(value=example)],
+    )
+
+
+def takes(container: Any, example: Any, *, required: bool = True) -> type[Operation]:
+    """An operation whose body is this JSON; it is decoded by the handler, not by the framework."""
+    (schema,), definitions = msgspec.json.schema_components([container])
+    return _operation(
+        {"application/json": OpenAPIMediaType(
+            schema=_inlined(schema, definitions), examples={"example": Example(value=example)}
+        )},
+        required=required,
+    )
+
+
+def takes_bytes(example: str) -> type[Operation]:
+    """An operation whose body is any bytes, stored as they are sent."""
+    return _operation(
+        {"*/*": OpenAPIMediaType(
+            schema=Schema(description="The bytes of the blob."),
+            examples={"example": Example(value=example)},
+        )},
+        required=True,
+    )
+
+
+def _operation(content: dict[str, OpenAPIMediaType], *, required: bool) -> type[Operation]:
+    body = RequestBody(content=content, required=required)
+
+    @dataclass
+    class Described(Operation):
+        described_body: ClassVar[RequestBody] = body
+
+        def __post_init__(self) -> None:
+            self.request_body = self.described_body
+
+    return Described
+
+
+class _Verbatim(Schema):
+    """A JSON Schema that is given as it is."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        super().__init__()
+        self._schema = schema
+
+    def to_schema(self) -> dict[str, Any]:
+        return self._schema
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Schema:
+    """References replaced by what they refer to: bodies here are small and not recursive."""
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inline(definitions[node["$ref"].rpartition("/")[2]])
+        # Inlined alternatives have no names for a mapping to refer to.
+        kept = {key: value for key, value in node.items() if key != "mapping"}
+        return {key: inline(value) for key, value in kept.items()}
+
+    return _Verbatim(inline(schema))
+
+
+class _ReferencePage(OpenAPIRenderPlugin):
+    """Our own page: it needs nothing from other servers."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/")
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return PAGE
+
+
+OPENAPI = OpenAPIConfig(
+    title="orchestrator",
+    version=__version__,
+    description=(
+        "Version control for workflows: immutable content-addressed versions, a catalogue with "
+        "lineage, and movable tags with history, undo, redo and compare-and-swap.\n\n"
+        "Names with a slash are sent percent-encoded (`release%2Fv1.0`). Every list is paged: "
+        "give `next` back as `cursor`. Every POST accepts `Idempotency-Key`."
+    ),
+    path="/schema",
+    render_plugins=[_ReferencePage(), JsonRenderPlugin()],
+    components=Components(
+        security_schemes={
+            "token": SecurityScheme(type="http", scheme="bearer", description="A bearer token.")
+        }
+    ),
+    security=[{"token": []}],
+    use_handler_docstrings=True,
+)

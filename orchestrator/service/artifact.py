@@ -1,0 +1,212 @@
+"""Rules of the catalogue: no HTTP, no SQL, no transaction opened."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.errors import NotFound
+from orchestrator.identifier import new_id
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
+from orchestrator.repository.artifact import ArtifactRepository
+
+log = structlog.get_logger()
+
+#: Before the first and after the last id, for pages.
+ID_MIN, ID_MAX = UUID(int=0), UUID(int=2**128 - 1)
+
+
+class ArtifactService:
+    """Artifacts are created and found; nothing changes one."""
+
+    def __init__(self, artifacts: ArtifactRepository) -> None:
+        self._artifacts = artifacts
+
+    async def find_or_create_dag_version(
+        self,
+        conn: Connection,
+        namespace: str,
+        cas_id: CasId,
+        *,
+        name: str | None,
+        created_by: str,
+        nodes_count: int,
+        edges_count: int,
+        meta: dict[str, Any] | None = None,
+    ) -> tuple[Artifact, bool]:
+        """The one dag_version of this content in the namespace, and whether it is new."""
+        new = NewArtifact(
+            artifact_id=new_id(),
+            namespace=namespace,
+            kind=Kind.DAG_VERSION,
+            cas_id=cas_id,
+            name=name,
+            version_hash=cas_id,
+            nodes_count=nodes_count,
+            edges_count=edges_count,
+            meta=meta or {},
+            created_by=created_by,
+        )
+        created = await self._artifacts.insert(conn, new)
+        if created is not None:
+            log.info(
+                "created DAG version artifact",
+                artifact_id=str(created.artifact_id),
+                version_hash=str(cas_id),
+                nodes_count=nodes_count,
+            )
+            return created, True
+        found = await self._artifacts.get_dag_version(conn, namespace, cas_id)
+        return _found(found, str(cas_id)), False
+
+    async def create_patch_set(
+        self,
+        conn: Connection,
+        below: Artifact,
+        cas_id: CasId,
+        *,
+        version_hash: CasId,
+        op_count: int,
+        nodes_count: int,
+        edges_count: int,
+        created_by: str,
+        meta: dict[str, Any] | None = None,
+    ) -> Artifact:
+        """One patch above a dag_version or another patch.
+
+        `cas_id` names the operations, `version_hash` the workflow after them.
+        """
+        chained = below.kind is Kind.PATCH_SET
+        new = NewArtifact(
+            artifact_id=new_id(),
+            namespace=below.namespace,
+            kind=Kind.PATCH_SET,
+            cas_id=cas_id,
+            name=below.name,
+            version_hash=version_hash,
+            base_id=below.base_id if chained else below.artifact_id,
+            previous_id=below.artifact_id if chained else None,
+            depth=below.depth + 1,
+            op_count=op_count,
+            nodes_count=nodes_count,
+            edges_count=edges_count,
+            meta=meta or {},
+            created_by=created_by,
+        )
+        created = _found(await self._artifacts.insert(conn, new), str(new.artifact_id))
+        await self.link(conn, created.artifact_id, below.artifact_id, Relation.PATCH_OF)
+        log.info(
+            "created patch set artifact",
+            artifact_id=str(created.artifact_id),
+            depth=created.depth,
+            op_count=op_count,
+        )
+        return created
+
+    async def find_or_create_run_snapshot(
+        self,
+        conn: Connection,
+        namespace: str,
+        cas_id: CasId,
+        *,
+        plan_hash: CasId,
+        version_hash: CasId,
+        nodes_count: int,
+        edges_count: int,
+        created_by: str,
+    ) -> tuple[Artifact, bool]:
+        """The one snapshot of an equal plan, and whether it is new: equal plans share it."""
+        new = NewArtifact(
+            artifact_id=new_id(),
+            namespace=namespace,
+            kind=Kind.RUN_SNAPSHOT,
+            cas_id=cas_id,
+            version_hash=version_hash,
+            plan_hash=plan_hash,
+            nodes_count=nodes_count,
+            edges_count=edges_count,
+            created_by=created_by,
+        )
+        created = await self._artifacts.insert(conn, new)
+        if created is not None:
+            log.info("created run snapshot artifact", artifact_id=str(created.artifact_id))
+            return created, True
+        return await self.get_by_plan_hash(conn, namespace, plan_hash), False
+
+    async def get_by_id(self, conn: Connection, namespace: str, artifact_id: UUID) -> Artifact:
+        """NotFound also for an artifact of another namespace."""
+        found = await self._artifacts.get(conn, namespace, artifact_id)
+        return _found(found, str(artifact_id))
+
+    async def get_by_version_hash(
+        self, conn: Connection, namespace: str, version_hash: CasId
+    ) -> Artifact:
+        """The dag_version with this content."""
+        found = await self._artifacts.get_dag_version(conn, namespace, version_hash)
+        return _found(found, str(version_hash))
+
+    async def get_by_plan_hash(
+        self, conn: Connection, namespace: str, plan_hash: CasId
+    ) -> Artifact:
+        """The run_snapshot of this plan."""
+        found = await self._artifacts.get_run_snapshot(conn, namespace, plan_hash)
+        return _found(found, str(plan_hash))
+
+    async def get_patch_chain(
+        self, conn: Connection, namespace: str, head_id: UUID
+    ) -> Sequence[Artifact]:
+        """The patches in the order of application, oldest first; empty for a dag_version."""
+        return await self._artifacts.list_chain(conn, namespace, head_id)
+
+    async def list_newest(
+        self,
+        conn: Connection,
+        namespace: str,
+        *,
+        kind: Kind | None = None,
+        version_hash: CasId | None = None,
+        before: UUID = ID_MAX,
+        limit: int,
+    ) -> list[Artifact]:
+        """A page, newest first; of one kind, or all that are this version, or all."""
+        if version_hash is not None:
+            return await self._artifacts.list_by_version_hash(
+                conn, namespace, version_hash, kind, before, limit
+            )
+        if kind is not None:
+            return await self._artifacts.list_by_kind(conn, namespace, kind, before, limit)
+        return await self._artifacts.list_all(conn, namespace, before, limit)
+
+    async def link(
+        self, conn: Connection, child_id: UUID, parent_id: UUID, relation: Relation
+    ) -> None:
+        """Record where an artifact comes from.
+
+        Call it only for a child created in this transaction: then every edge leads to something
+        older and lineage has no cycles by construction.
+        """
+        await self._artifacts.insert_lineage(conn, child_id, parent_id, relation)
+
+    async def list_lineage(
+        self,
+        conn: Connection,
+        artifact_id: UUID,
+        *,
+        up: bool,
+        depth_max: int,
+        after: tuple[int, UUID, UUID, str] = (0, ID_MIN, ID_MIN, ""),
+        limit: int,
+    ) -> list[LineageEdge]:
+        """A page of edges to what it came from (up) or what came of it, nearest first."""
+        return await self._artifacts.list_lineage(
+            conn, artifact_id, up=up, depth_max=depth_max, after=after, limit=limit
+        )
+
+
+def _found(artifact: Artifact | None, key: str) -> Artifact:
+    if artifact is None:
+        raise NotFound("artifact", key)
+    return artifact

@@ -1,0 +1,42 @@
+"""Rules of repeated requests: no HTTP, no SQL, no transaction opened."""
+
+import structlog
+
+from orchestrator.database import Connection
+from orchestrator.errors import IdempotencyKeyReused
+from orchestrator.models.idempotency import Answer, IdempotentCall
+from orchestrator.repository.idempotency import IdempotencyRepository
+
+log = structlog.get_logger()
+
+
+class IdempotencyService:
+    """The first response to a key is kept in the transaction of its effect: both are there or
+    neither. A refused request keeps nothing, so it may be sent again with the same key."""
+
+    def __init__(self, keys: IdempotencyRepository, *, seconds: float) -> None:
+        self._keys = keys
+        self._seconds = seconds
+
+    async def claim(self, conn: Connection, call: IdempotentCall | None) -> Answer | None:
+        """The response to give again, or None: then do the work and `keep` its response."""
+        if call is None:
+            return None
+        await self._keys.delete_expired(conn)
+        if await self._keys.claim(conn, call, self._seconds):
+            return None
+        found = await self._keys.get(conn, call)
+        if found is None:  # It expired between the two statements.
+            return None
+        fingerprint, kept = found
+        if fingerprint != call.fingerprint:
+            raise IdempotencyKeyReused(call.key)
+        log.info("repeated request", idempotency_key=call.key)
+        return kept
+
+    async def keep(
+        self, conn: Connection, call: IdempotentCall | None, response: Answer
+    ) -> None:
+        """Keep what the first request is answered."""
+        if call is not None:
+            await self._keys.keep(conn, call, response)

@@ -1,0 +1,147 @@
+"""The focused services, in order: no rule of its own, no SQL, no transaction, no HTTP."""
+
+from datetime import datetime
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.errors import NotFound
+from orchestrator.models.artifact import Artifact, Relation
+from orchestrator.models.cas import WORKFLOW
+from orchestrator.models.tag import ALWAYS, Condition, TagChange
+from orchestrator.models.workflow import (
+    CreatedWorkflow,
+    PatchComponent,
+    ResolvedWorkflow,
+    WorkflowComponents,
+    WorkflowEntry,
+)
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.cas import CASService
+from orchestrator.service.resolution import ResolutionService
+from orchestrator.service.tag import TagService
+from orchestrator.workflow_document import Workflow
+
+
+class WorkflowService:
+    """Workflows by tag: blob → artifact → tag, and back."""
+
+    def __init__(
+        self,
+        cas: CASService,
+        artifacts: ArtifactService,
+        tags: TagService,
+        resolutions: ResolutionService,
+    ) -> None:
+        self._cas = cas
+        self._artifacts = artifacts
+        self._tags = tags
+        self._resolutions = resolutions
+
+    async def create(
+        self,
+        conn: Connection,
+        namespace: str,
+        tag: str,
+        workflow: Workflow,
+        cas_id: CasId,
+        *,
+        by: str,
+        message: str | None = None,
+        condition: Condition = ALWAYS,
+    ) -> CreatedWorkflow:
+        """Store the version and let the tag name it; `cas_id` is the hash of its content."""
+        await self._cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id)
+        artifact, is_new = await self._artifacts.find_or_create_dag_version(
+            conn,
+            namespace,
+            cas_id,
+            name=workflow.name,
+            created_by=by,
+            nodes_count=workflow.nodes_count,
+            edges_count=workflow.edges_count,
+        )
+        change = await self._tags.put(
+            conn,
+            namespace,
+            tag,
+            artifact.artifact_id,
+            by=by,
+            message=message,
+            condition=condition,
+        )
+        if is_new:
+            await self.link_revision(conn, artifact, change)
+        return CreatedWorkflow(artifact=artifact, change=change)
+
+    async def link_revision(
+        self, conn: Connection, artifact: Artifact, change: TagChange
+    ) -> None:
+        """A new version put where a tag named another one comes from that one."""
+        if change.action is not None and change.tag.from_id is not None:
+            await self._artifacts.link(
+                conn, artifact.artifact_id, change.tag.from_id, Relation.REVISION_OF
+            )
+
+    async def get_by_tag(
+        self,
+        conn: Connection,
+        namespace: str,
+        tag: str,
+        *,
+        version: int | None = None,
+        at: datetime | None = None,
+    ) -> ResolvedWorkflow:
+        """The workflow after all patches: one query at any depth."""
+        return await self._resolutions.resolve(conn, namespace, tag, version=version, at=at)
+
+    async def list_by_tag(
+        self, conn: Connection, namespace: str, *, after: str = "", limit: int
+    ) -> list[WorkflowEntry]:
+        """A page of workflows by tag name, without their documents."""
+        return await self._resolutions.list_by_tag(conn, namespace, after=after, limit=limit)
+
+    async def get_components(
+        self,
+        conn: Connection,
+        namespace: str,
+        tag: str,
+        *,
+        version: int | None = None,
+        at: datetime | None = None,
+    ) -> WorkflowComponents:
+        """Base and patches as they are stored: four queries at any depth."""
+        resolved = await self._resolutions.resolve(conn, namespace, tag, version=version, at=at)
+        head_id = resolved.entry.artifact_id
+        chain = await self._artifacts.get_patch_chain(conn, namespace, head_id)
+        base_id = chain[0].base_id if chain else head_id
+        base = await self._artifacts.get_by_id(conn, namespace, base_id or head_id)
+        names = [base.cas_id, *(patch.cas_id for patch in chain)]
+        contents = await self._cas.get_content_bulk(conn, names)
+        return WorkflowComponents(
+            entry=resolved.entry,
+            base=base,
+            base_content=contents[base.cas_id],
+            patches=tuple(
+                PatchComponent(seq=seq, artifact=patch, operations=contents[patch.cas_id])
+                for seq, patch in enumerate(chain, start=1)
+            ),
+        )
+
+    async def get_at_seq(
+        self, conn: Connection, namespace: str, tag: str, seq: int
+    ) -> tuple[Artifact, bytes]:
+        """The version at a position of the tag's chain: 0 is the base, n the n-th patch on it."""
+        resolved = await self._resolutions.resolve(conn, namespace, tag)
+        head_id = resolved.entry.artifact_id
+        chain = await self._artifacts.get_patch_chain(conn, namespace, head_id)
+        if not 0 <= seq <= len(chain):
+            raise NotFound("version", f"{tag}@{seq}")
+        below = chain[0].base_id if chain else head_id
+        artifact = (
+            chain[seq - 1]
+            if seq
+            else await self._artifacts.get_by_id(conn, namespace, below or head_id)
+        )
+        version_hash = artifact.version_hash or artifact.cas_id
+        contents = await self._cas.get_content_bulk(conn, [version_hash])
+        return artifact, contents[version_hash]
