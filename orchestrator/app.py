@@ -20,6 +20,7 @@ from orchestrator.handlers.schema import SchemaHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
 from orchestrator.handlers.workflow import WorkflowHandler
+from orchestrator.parent import exit_with_parent
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
@@ -40,7 +41,6 @@ from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
-from orchestrator.parent import exit_with_parent
 from orchestrator.settings import Settings
 
 

@@ -17,7 +17,7 @@ import rfc8785
 
 from orchestrator.errors import InvalidInput, TooLarge, Violation
 
-JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 Path: TypeAlias = tuple[str | int, ...]
 
 DEPTH_MAX = 64
@@ -39,6 +39,8 @@ class _Odd(ValueError):
 
 class _Number(str):
     """A number as it is spelled."""
+
+    __slots__ = ()
 
 
 class _Members(list[tuple[str, Any]]):
@@ -117,36 +119,39 @@ def _survey(root: list[Any]) -> list[Any]:
     holders: list[Any] = []
     level = [root]
     for _ in range(DEPTH_MAX + 1):
-        below: list[Any] = []
-        for container in level:
-            children: Iterable[Any] = container
-            if isinstance(container, dict):
-                children = container.values()
-            for child in children:
-                kind = type(child)
-                if kind is str:
-                    continue
-                if kind is dict or kind is list:
-                    below.append(child)
-                elif kind is int:
-                    if not -INTEGER_MAX <= child <= INTEGER_MAX:
-                        raise _Odd
-                elif kind is float:
-                    if not _is_writable(child):
-                        raise _Odd
-                    if not holders or holders[-1] is not container:
-                        holders.append(container)
-                elif child is not None and kind is not bool:
-                    raise TypeError(f"{kind.__name__} is not a JSON value.")
-        if not below:
+        level = _level_below(level, holders)
+        if not level:
             return holders
-        level = below
     raise _Odd
 
 
+def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
+    below: list[Any] = []
+    for container in level:
+        children: Iterable[Any] = container
+        if isinstance(container, dict):
+            children = container.values()
+        for child in children:
+            kind = type(child)
+            if kind is str:
+                continue
+            if kind is dict or kind is list:
+                below.append(child)
+            elif kind is int or kind is float:
+                if not _is_writable(child):
+                    raise _Odd
+                if kind is float and (not holders or holders[-1] is not container):
+                    holders.append(container)
+            elif child is not None and kind is not bool:
+                raise TypeError(f"{kind.__name__} is not a JSON value.")
+    return below
+
+
 def _is_writable(number: float) -> bool:
-    """Whether its canonical form is neither impossible nor an integer beyond the limit."""
-    return abs(number) <= INTEGER_MAX or EXPONENT_MIN <= abs(number) < math.inf
+    """Whether the number is finite and its canonical form no integer beyond the limit."""
+    return abs(number) <= INTEGER_MAX or (
+        isinstance(number, float) and EXPONENT_MIN <= abs(number) < math.inf
+    )
 
 
 def _with_integers(root: list[Any], holders: list[Any]) -> JSONValue:
@@ -179,7 +184,7 @@ def _has_astral(content: bytes) -> bool:
 
 
 def _spelled(value: Any) -> Any:
-    """The value with its keys in order and its floats as text, for an encoder that sorts nothing."""
+    """The value with its keys in order and its floats as text, ready for a plain encoder."""
     if type(value) is dict:
         return {key: _spelled(value[key]) for key in sorted(value, key=_utf16)}
     if type(value) is list:
@@ -284,5 +289,5 @@ def _number_violations(path: Path, number: _Number | float) -> Iterator[Violatio
     if not is_integer and not math.isfinite(size):
         yield Violation(pointer(path), "not-finite", "A number must be finite.")
     elif size > INTEGER_MAX and (is_integer or not _is_writable(size)):
-        message = "An integer beyond ±(2^53−1) is not exact everywhere; write it as a string."
+        message = "An integer beyond ±(2^53-1) is not exact everywhere; write it as a string."
         yield Violation(pointer(path), "integer-range", message)

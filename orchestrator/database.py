@@ -31,6 +31,32 @@ UNAVAILABLE = (
 )
 
 
+async def connect(
+    url: str, *, connect_seconds_max: float = 5.0, statement_seconds_max: float = 30.0
+) -> Connection:
+    """A connection as every part of the product has it."""
+    milliseconds = str(int(statement_seconds_max * 1000))
+    conn: Connection = await asyncpg.connect(
+        url,
+        timeout=connect_seconds_max,
+        command_timeout=statement_seconds_max + 1,
+        server_settings={
+            "application_name": "orchestrator",
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": milliseconds,
+            "synchronous_commit": "on",  # Acknowledged means durable, whatever the server's default.
+            "jit": "off",
+        },
+    )
+    await conn.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )
+    return conn
+
+
 class Database:
     """A pool that is built closed and opened by the application's lifespan.
 
@@ -62,7 +88,8 @@ class Database:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Allow connections; they are made when they are first needed, so a database that is
-        down at the start is found by readiness, not by a crash."""
+        down at the start is found by readiness, not by a crash.
+        """
         self._open = True
         try:
             yield
@@ -121,33 +148,15 @@ class Database:
         self._count += 1
         try:
             with _translated():
-                return await self._connected()
+                return await connect(
+                    self._url,
+                    connect_seconds_max=self._connect_seconds_max,
+                    statement_seconds_max=self._statement_seconds_max,
+                )
         except BaseException:
             self._count -= 1
             self._wake()
             raise
-
-    async def _connected(self) -> Connection:
-        milliseconds = str(int(self._statement_seconds_max * 1000))
-        conn: Connection = await asyncpg.connect(
-            self._url,
-            timeout=self._connect_seconds_max,
-            command_timeout=self._statement_seconds_max + 1,
-            server_settings={
-                "application_name": "orchestrator",
-                "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": milliseconds,
-                "synchronous_commit": "on",  # Acknowledged means durable, whatever the server says.
-                "jit": "off",
-            },
-        )
-        await conn.set_type_codec(
-            "jsonb",
-            schema="pg_catalog",
-            encoder=lambda value: msgspec.json.encode(value).decode(),
-            decoder=msgspec.json.decode,
-        )
-        return conn
 
     def _release(self, conn: Connection, *, healthy: bool) -> None:
         if healthy and self._open and not conn.is_closed():

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.canonical import JSONValue, shortened
+from orchestrator.canonical import JSONValue, pointer, shortened
 from orchestrator.errors import DomainError, InvalidInput, Violation
 from orchestrator.json_patch_draft import ABSENT, LIMITS, Draft, Limits, Refusal
 from orchestrator.json_pointer import is_pointer, pointer_to, tokens_of
@@ -35,10 +35,11 @@ class PatchFailed(DomainError):
     def __init__(self, index: int, op: str, path: str, rule: str, reason: str) -> None:
         super().__init__(f"Operation {index} ({op} {shortened(path)}) failed: {reason}.")
         self.index, self.op, self.rule = index, op, rule
+        self.path = pointer(tokens_of(path))
         self.errors = [Violation(f"/{index}", rule, f"{reason[0].upper()}{reason[1:]}.")]
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation of RFC 6902. A `value` of None is null; without one it is UNSET."""
 
     op: Op

@@ -6,6 +6,7 @@ needs to encode what a former one made.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,11 +14,13 @@ import msgspec
 from orchestrator.canonical import DEPTH_MAX, JSONValue, shortened
 from orchestrator.json_pointer import is_index
 
-Container: TypeAlias = "dict[str, Any] | list[Any]"
+Container: TypeAlias = dict[str, Any] | list[Any]
 
 # What one step costs, in units of about half a nanosecond: one byte that the encoder writes.
 _UNITS_PER_ITEM_COPIED = 48
 _UNITS_PER_ITEM_VISITED = 100
+
+_BEHIND_THE_LAST = "-"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -90,35 +93,34 @@ class Draft:
         """Set a member or insert an item; return where, without "-", and what was replaced."""
         if not tokens:
             return tokens, self._put_root(value)
+        height, size = self._height(value), self._size(value)
         opened = self._opened(tokens)
         parent, token = opened[-1], tokens[-1]
-        size = self._size(value) + (len(parent) > 0)
         replaced: Any = ABSENT
         if isinstance(parent, list):
+            size += len(parent) > 0
             index = _insertion_index(parent, token)
             self._spend(len(parent) - index)
             parent.insert(index, value)
             tokens = (*tokens[:-1], str(index))
-        elif token in parent:
-            replaced = parent[token]
-            parent[token] = value
-            size = self._size(value) - self._size(replaced)
         else:
+            replaced = parent.get(token, ABSENT)
+            size += _size_of_key(parent, token) if replaced is ABSENT else -self._size(replaced)
             parent[token] = value
-            size += len(_encode(token)) + 1
-        self._grow(opened, size, self._height(value))
+        self._grow(opened, size, height)
         return tokens, replaced
 
     def replace(self, tokens: Sequence[str], value: Any) -> Any:
         """Put a value in the place of another; return the other."""
         if not tokens:
             return self._put_root(value)
+        height, size = self._height(value), self._size(value)
         opened = self._opened(tokens)
         parent: Any = opened[-1]
         key = _key(parent, tokens[-1])
         replaced = parent[key]
         parent[key] = value
-        self._grow(opened, self._size(value) - self._size(replaced), self._height(value))
+        self._grow(opened, size - self._size(replaced), height)
         return replaced
 
     def remove(self, tokens: Sequence[str]) -> Any:
@@ -129,11 +131,12 @@ class Draft:
         parent: Any = opened[-1]
         key = _key(parent, tokens[-1])
         removed = parent.pop(key)
-        size = self._size(removed) + (len(parent) > 0)
+        size = self._size(removed)
         if isinstance(parent, list):
+            size += len(parent) > 0
             self._spend(len(parent) - key)
         else:
-            size += len(_encode(key)) + 1
+            size += _size_of_key(parent, key)
         for container in opened:
             self._records[id(container)].grown_bytes -= size
         return removed
@@ -154,14 +157,15 @@ class Draft:
 
     def _put_root(self, value: Any) -> Any:
         replaced, self.root = self.root, value
-        self._check(self._size(value), self._height(value))
+        height = self._height(value)
+        self._check(self._size(value), height)
         return replaced
 
     def _opened(self, tokens: Sequence[str]) -> list[Container]:
         """Own the containers from the root to the one that holds the place."""
         child = self.root = self._owned(self.root, tokens[0])
         opened = [child]
-        for token, next_token in zip(tokens, tokens[1:], strict=False):
+        for token, next_token in pairwise(tokens):
             parent: Any = child
             key = _key(parent, token)
             child = parent[key] = self._owned(parent[key], next_token)
@@ -216,7 +220,7 @@ class Draft:
         return record
 
     def _size(self, value: Any) -> int:
-        """The length of the value as compact JSON."""
+        """The length of the value as compact JSON; its height must be known not to be too much."""
         if not isinstance(value, dict | list):
             return len(_encode(value))
         record = self._record(value)
@@ -239,7 +243,7 @@ class Draft:
         return max(record.height, record.height_min)
 
     def _walked_height(self, container: Container, level: int) -> int:
-        """Containers with a record may be shared many times, so their height is not walked again."""
+        """Containers with a record may be shared many times, so they are not walked again."""
         if level > self._limits.depth_max:
             raise self._too_deep()
         self._spend(_UNITS_PER_ITEM_VISITED * len(container))
@@ -265,12 +269,17 @@ def _key(container: Any, token: str) -> Any:
     raise _no_member(token)
 
 
+def _size_of_key(members: dict[str, Any], key: str) -> int:
+    """What a further member takes beside its value: key, colon, and comma after another one."""
+    return len(_encode(key)) + 1 + (len(members) > 0)
+
+
 def _insertion_index(items: list[Any], token: str) -> int:
-    return len(items) if token == "-" else _index(items, token, len(items))
+    return len(items) if token == _BEHIND_THE_LAST else _index(items, token, len(items))
 
 
 def _index(items: list[Any], token: str, index_max: int) -> int:
-    if token == "-":
+    if token == _BEHIND_THE_LAST:
         raise Refusal("not-found", 'there is nothing at "-", the place after the last item')
     if not is_index(token):
         raise Refusal("index", f"{shortened(token)} is not an index of a list")

@@ -22,9 +22,7 @@ def tokens_of(pointer: str) -> tuple[str, ...]:
     if "~" not in pointer:
         return tuple(pointer.split("/")[1:])
     # "~01" is the key "~1": the slash must be unescaped before the tilde.
-    return tuple(
-        token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]
-    )
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
 def escaped(token: str) -> str:

@@ -102,4 +102,3 @@ def _folder() -> Path:
     package = Path(__file__).parent
     shipped = package / "migrations"
     return shipped if shipped.is_dir() else package.parent / "migrations"
-

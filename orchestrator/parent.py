@@ -1,15 +1,31 @@
-"""A worker's bond to the process that started it; nothing of what either does."""
+"""Ends a worker when the process that made it is gone; decides nothing about a parent that lives."""
 
 import asyncio
 import multiprocessing
 import os
+import signal
+import threading
+import time
+from multiprocessing.connection import wait
+
+GRACE_SECONDS = 2.0
 
 
 def exit_with_parent(loop: asyncio.AbstractEventLoop) -> None:
-    """End this worker as soon as its parent is gone, however it went; without one do nothing.
+    """Call once when the worker starts; does nothing in a process that nobody supervises.
 
-    What was acknowledged is committed, so there is nothing to finish.
+    A thread and not a reader of the loop, so that a loop that is stuck ends as well.
     """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        loop.add_reader(parent.sentinel, os._exit, 1)
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        # The orderly end first: responses that are being written may still arrive.
+        loop.call_soon_threadsafe(signal.raise_signal, signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()

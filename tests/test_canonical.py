@@ -123,7 +123,7 @@ def test_canonical_bytes_are_those_of_the_reference_implementation(value: JSONVa
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1, "\t"]))
 def test_what_was_read_is_written_and_read_again_as_the_same(
-    value: JSONValue, ensure_ascii: bool, indent: Any
+    value: JSONValue, ensure_ascii: Any, indent: Any
 ) -> None:
     once = read(json.dumps(value, ensure_ascii=ensure_ascii, indent=indent))
     assert once == value
@@ -249,6 +249,13 @@ def test_a_very_deep_body_is_refused_without_a_crash(body: str) -> None:
 )
 def test_a_number_of_ten_million_digits_is_refused_at_once(number: str, rule: str) -> None:
     assert places(refusals(f'{{"a":[{number}]}}')) == [("/a/0", rule)]
+
+
+def test_text_that_only_looks_like_an_escaped_nul_is_accepted() -> None:
+    content = rb'{"a":["\\u0000",1.5,1,true,null]}'
+    spaced = content.replace(b"1,", b"1.0, ")
+    assert read(spaced) == {"a": ["\\u0000", 1.5, 1, True, None]}
+    assert canonicalise(read(spaced)) == content
 
 
 def test_a_body_over_the_limit_is_too_large_whatever_it_holds() -> None:

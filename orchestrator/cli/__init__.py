@@ -1,0 +1,1 @@
+"""The command line: HTTP requests, tables and exit codes; no rules of the domain."""

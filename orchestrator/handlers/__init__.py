@@ -1,0 +1,1 @@
+"""HTTP: reads requests, opens transactions, answers; no rules and no SQL."""

@@ -75,9 +75,7 @@ class CASHandler:
         self._body_bytes_max = body_bytes_max
         self._missing_ids_max = missing_ids_max
 
-    async def upload(
-        self, request: AnyRequest, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store the body as it is: 201 when the blob is new, 200 when it was known."""
         return await self._store(request, namespace, None)
 
@@ -132,9 +130,7 @@ class CASHandler:
             headers={**_blob_headers(found.blob), **HARMLESS},
         )
 
-    async def missing(
-        self, request: AnyRequest, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def missing(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Which of these blobs the namespace does not have."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
@@ -175,4 +171,3 @@ def _stored_answer(stored: StoredBlob, namespace: str, status: int) -> Answer:
 
 def _blob_headers(blob: Blob) -> dict[str, str]:
     return {"ETag": etag(blob.cas_id), "Cache-Control": IMMUTABLE}
-

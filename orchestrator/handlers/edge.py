@@ -178,7 +178,9 @@ async def _refuse(error: DomainError, path: str, send: Send) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     start: MutableMapping[str, Any] = {
-        "type": "http.response.start", "status": answer.status, "headers": headers
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": headers,
     }
     await send(start)  # type: ignore[arg-type]
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

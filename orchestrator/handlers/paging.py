@@ -14,7 +14,9 @@ R = TypeVar("R")
 
 LIMIT_MAX = 1_000
 
-Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")]
+Limit = Annotated[
+    int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")
+]
 Cursor = Annotated[
     str | None, QueryParameter(description="`next` of the page before; the first page has none.")
 ]
@@ -27,7 +29,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
-def page_of(rows: Sequence[R], limit: int, key: Callable[[R], object]) -> tuple[list[R], str | None]:
+def page_of(
+    rows: Sequence[R], limit: int, key: Callable[[R], object]
+) -> tuple[list[R], str | None]:
     """Split what was read with `limit + 1` into the page and the cursor of the next."""
     shown = list(rows[:limit])
     more = len(rows) > limit
@@ -40,7 +44,9 @@ def after(cursor: str | None, type_: type[T], first: T) -> T:
         return first
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=type_)
+        return msgspec.json.decode(
+            base64.b64decode(padded, altchars=b"-_", validate=True), type=type_
+        )
     except (ValueError, msgspec.MsgspecError):
         message = "A cursor is what `next` said on the page before."
         raise InvalidInput.at("/cursor", "cursor", message) from None

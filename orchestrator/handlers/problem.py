@@ -94,9 +94,7 @@ def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A defect of ours: the log has it all, the caller the correlation id to ask about."""
     log.error("unexpected error", exc_info=error)
     detail = "Something failed on our side. The correlation id of this response leads to the log."
-    return respond(
-        _answer(UNEXPECTED, detail=detail, instance=request.scope["path"], members={})
-    )
+    return respond(_answer(UNEXPECTED, detail=detail, instance=request.scope["path"], members={}))
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {

@@ -87,7 +87,7 @@ def decode(body: bytes, type_: type[T]) -> T:
 
 
 def _pointer(path: str) -> str:
-    """msgspec's `.operations[0].tag` as the RFC 6901 pointer `/operations/0/tag`."""
+    """Msgspec's `.operations[0].tag` as the RFC 6901 pointer `/operations/0/tag`."""
     return re.sub(r"\.|\[", "/", path).replace("]", "").replace("/...", "")
 
 

@@ -279,7 +279,7 @@ class TagHandler:
     ) -> Response[bytes]:
         """The tags of a namespace by name."""
         namespace = namespace_of(request, namespace)
-        start = cursor and parse_tag(after(cursor, str, ""), "/cursor") or ""
+        start = (cursor and parse_tag(after(cursor, str, ""), "/cursor")) or ""
         async with self._database.connection() as conn:
             tags = await self._tags.list_by_name(conn, namespace, after=start, limit=limit + 1)
         shown, following = page_of(tags, limit, lambda tag: tag.name)

@@ -77,9 +77,7 @@ class DeleteOperation(msgspec.Struct, tag_field="op", tag="delete", forbid_unkno
     expected_version: Version | None = None
 
 
-Operation: TypeAlias = (
-    CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
-)
+Operation: TypeAlias = CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
 Result: TypeAlias = CreatedWorkflowBody | TagChangeBody | DeletedTagBody
 
 
@@ -92,7 +90,8 @@ class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
 
 class TransactionBody(msgspec.Struct, frozen=True):
     """One result for each operation, in their order: what `POST /workflows`, `PUT /tags/{name}`,
-    `POST /tags/{name}/move` or `DELETE /tags/{name}` would have answered."""
+    `POST /tags/{name}/move` or `DELETE /tags/{name}` would have answered.
+    """
 
     results: list[dict[str, Any]]
 
@@ -176,9 +175,7 @@ class TransactionHandler:
                 steps.append(Step(at, operation))
         return steps
 
-    async def _run(
-        self, conn: Connection, caller: Caller, steps: Sequence[Step]
-    ) -> list[Result]:
+    async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> list[Result]:
         versions = await self._store_versions(conn, caller, steps)
         results: dict[int, Result] = {}
         for step in sorted(steps, key=lambda step: step.operation.tag):
@@ -263,9 +260,7 @@ def _condition(operation: Operation) -> Condition:
     expected = operation.expected_version
     versions = None if expected is None else frozenset({expected})
     if isinstance(operation, CreateWorkflowOperation):
-        return Condition(
-            absent=operation.absent, exists=versions is not None, versions=versions
-        )
+        return Condition(absent=operation.absent, exists=versions is not None, versions=versions)
     return Condition(exists=True, versions=versions)
 
 

@@ -139,9 +139,7 @@ class WorkflowHandler:
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
 
-    async def create(
-        self, request: AnyRequest, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def create(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
@@ -200,7 +198,7 @@ class WorkflowHandler:
     ) -> Response[bytes]:
         """The tags of a namespace that name workflows, by name, without the documents."""
         namespace = namespace_of(request, namespace)
-        start = cursor and parse_tag(after(cursor, str, ""), "/cursor") or ""
+        start = (cursor and parse_tag(after(cursor, str, ""), "/cursor")) or ""
         async with self._database.connection() as conn:
             entries = await self._workflows.list_by_tag(
                 conn, namespace, after=start, limit=limit + 1

@@ -1,0 +1,1 @@
+"""Vocabulary: frozen structs without I/O."""

@@ -1,0 +1,1 @@
+"""SQL: one statement per method, no decisions."""

@@ -192,7 +192,8 @@ class ArtifactRepository:
         limit: int,
     ) -> list[LineageEdge]:
         """Edges within `depth_max` steps, nearest first, after this (distance, child, parent,
-        relation)."""
+        relation).
+        """
         statement = LIST_LINEAGE_UP if up else LIST_LINEAGE_DOWN
         rows = await conn.fetch(statement, artifact_id, depth_max, *after, limit)
         return [

@@ -36,9 +36,7 @@ class IdempotencyRepository:
         claimed = await conn.fetchval(CLAIM, call.principal, call.key, call.fingerprint, seconds)
         return bool(claimed)
 
-    async def get(
-        self, conn: Connection, call: IdempotentCall
-    ) -> tuple[bytes, Answer] | None:
+    async def get(self, conn: Connection, call: IdempotentCall) -> tuple[bytes, Answer] | None:
         """The fingerprint of the first request with this key, and its response."""
         row = await conn.fetchrow(GET, call.principal, call.key)
         if row is None:

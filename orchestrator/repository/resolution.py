@@ -54,9 +54,7 @@ SELECT {TAG_COLUMNS}, {ARTIFACT_COLUMNS}
 class ResolutionRepository:
     """Joins for reading. Nothing here writes."""
 
-    async def resolve(
-        self, conn: Connection, namespace: str, tag: str
-    ) -> ResolvedWorkflow | None:
+    async def resolve(self, conn: Connection, namespace: str, tag: str) -> ResolvedWorkflow | None:
         row = await conn.fetchrow(RESOLVE, namespace, tag)
         return _resolved(row) if row else None
 

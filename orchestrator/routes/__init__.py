@@ -1,0 +1,1 @@
+"""Flat lists of routes, and how they are described."""

@@ -41,7 +41,10 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             responses={
                 200: answer(
-                    bytes, "any bytes", "The exact bytes, with the media type they came with.", "*/*"
+                    bytes,
+                    "any bytes",
+                    "The exact bytes, with the media type they came with.",
+                    "*/*",
                 ),
                 **problems(304, 404),
             },

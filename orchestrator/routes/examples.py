@@ -224,7 +224,5 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
     503: _problem(
         503, "storage-unavailable", "Storage unavailable", "The database cannot answer now."
     ),
-    507: _problem(
-        507, "storage-full", "Storage full", "The storage has no room for this write."
-    ),
+    507: _problem(507, "storage-full", "Storage full", "The storage has no room for this write."),
 }

@@ -91,9 +91,11 @@ def takes(container: Any, example: Any, *, required: bool = True) -> type[Operat
     """An operation whose body is this JSON; it is decoded by the handler, not by the framework."""
     (schema,), definitions = msgspec.json.schema_components([container])
     return _operation(
-        {"application/json": OpenAPIMediaType(
-            schema=_inlined(schema, definitions), examples={"example": Example(value=example)}
-        )},
+        {
+            "application/json": OpenAPIMediaType(
+                schema=_inlined(schema, definitions), examples={"example": Example(value=example)}
+            )
+        },
         required=required,
     )
 
@@ -101,10 +103,12 @@ def takes(container: Any, example: Any, *, required: bool = True) -> type[Operat
 def takes_bytes(example: str) -> type[Operation]:
     """An operation whose body is any bytes, stored as they are sent."""
     return _operation(
-        {"*/*": OpenAPIMediaType(
-            schema=Schema(description="The bytes of the blob."),
-            examples={"example": Example(value=example)},
-        )},
+        {
+            "*/*": OpenAPIMediaType(
+                schema=Schema(description="The bytes of the blob."),
+                examples={"example": Example(value=example)},
+            )
+        },
         required=True,
     )
 

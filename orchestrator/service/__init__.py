@@ -1,0 +1,1 @@
+"""Rules of the domain: no HTTP, no SQL, no transaction opened."""

@@ -15,7 +15,8 @@ log = structlog.get_logger()
 
 class CASService:
     """Blobs by name. The door through which bytes come in is `store_content`; the hash check of
-    bytes that go out is `get_content`."""
+    bytes that go out is `get_content`.
+    """
 
     def __init__(
         self, blobs: CASRepository, *, inline_bytes_max: int, lease_seconds: float
@@ -76,7 +77,8 @@ class CASService:
         self, conn: Connection, cas_ids: Sequence[CasId]
     ) -> dict[CasId, bytes]:
         """All of them in one query, for callers that hold an artifact of each; NotFound names
-        the ones that are missing."""
+        the ones that are missing.
+        """
         if not cas_ids:
             return {}
         found = await self._blobs.list_content(conn, cas_ids)

@@ -12,7 +12,8 @@ log = structlog.get_logger()
 
 class IdempotencyService:
     """The first response to a key is kept in the transaction of its effect: both are there or
-    neither. A refused request keeps nothing, so it may be sent again with the same key."""
+    neither. A refused request keeps nothing, so it may be sent again with the same key.
+    """
 
     def __init__(self, keys: IdempotencyRepository, *, seconds: float) -> None:
         self._keys = keys
@@ -34,9 +35,7 @@ class IdempotencyService:
         log.info("repeated request", idempotency_key=call.key)
         return kept
 
-    async def keep(
-        self, conn: Connection, call: IdempotentCall | None, response: Answer
-    ) -> None:
+    async def keep(self, conn: Connection, call: IdempotentCall | None, response: Answer) -> None:
         """Keep what the first request is answered."""
         if call is not None:
             await self._keys.keep(conn, call, response)

@@ -63,9 +63,7 @@ class TagService:
         message: str | None = None,
     ) -> TagChange:
         """One upsert: of concurrent first creates one creates and the others move."""
-        tag = await self._tags.put(
-            conn, namespace, name, target_id, moved_by=by, message=message
-        )
+        tag = await self._tags.put(conn, namespace, name, target_id, moved_by=by, message=message)
         if tag is None:
             return TagChange(tag=await self.get(conn, namespace, name), action=None)
         return _changed(tag)
@@ -126,7 +124,12 @@ class TagService:
         """False and nothing changed when stale; anything else that is wrong raises."""
         try:
             await self.move(
-                conn, namespace, name, target_id, by=by, message=message,
+                conn,
+                namespace,
+                name,
+                target_id,
+                by=by,
+                message=message,
                 expected=(expected_version,),
             )
         except VersionConflict:
@@ -215,9 +218,7 @@ class TagService:
         """The move that made this version."""
         return self._existed(await self._tags.get_move(conn, namespace, name, version), name)
 
-    async def at_time(
-        self, conn: Connection, namespace: str, name: str, at: datetime
-    ) -> TagMove:
+    async def at_time(self, conn: Connection, namespace: str, name: str, at: datetime) -> TagMove:
         """The move that counted at this time."""
         return self._existed(await self._tags.get_move_at(conn, namespace, name, at), name)
 

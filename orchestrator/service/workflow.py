@@ -73,9 +73,7 @@ class WorkflowService:
             await self.link_revision(conn, artifact, change)
         return CreatedWorkflow(artifact=artifact, change=change)
 
-    async def link_revision(
-        self, conn: Connection, artifact: Artifact, change: TagChange
-    ) -> None:
+    async def link_revision(self, conn: Connection, artifact: Artifact, change: TagChange) -> None:
         """A new version put where a tag named another one comes from that one."""
         if change.action is not None and change.tag.from_id is not None:
             await self._artifacts.link(

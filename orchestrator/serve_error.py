@@ -1,0 +1,13 @@
+"""Why `orchestrator serve` refuses or gives up: each is one line for the person at the console."""
+
+
+class ServeError(Exception):
+    """The server cannot run here and now."""
+
+
+class UsageError(Exception):
+    """The server must not run with these options."""
+
+
+class Stopped(BaseException):
+    """A signal asked us to end while the server was still starting."""

@@ -1,0 +1,355 @@
+"""In-memory repositories that keep the same contract as the real ones (tests/repository)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
+from orchestrator.models.cas import Blob, BlobContent
+from orchestrator.models.tag import Action, Landing, Tag, TagMove
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.tag import TagRepository
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MemoryCASRepository(CASRepository):
+    def __init__(self, artifacts: "MemoryArtifactRepository | None" = None) -> None:
+        self.blobs: dict[CasId, BlobContent] = {}
+        self.leases: dict[tuple[CasId, str], datetime] = {}
+        self.artifacts = artifacts or MemoryArtifactRepository()
+
+    async def insert(
+        self, conn: Connection, cas_id: CasId, media_type: str, content: bytes
+    ) -> Blob | None:
+        if cas_id in self.blobs:
+            return None
+        blob = Blob(
+            cas_id=cas_id,
+            size_bytes=len(content),
+            media_type=media_type,
+            created_at=now(),
+            inline=True,
+        )
+        self.blobs[cas_id] = BlobContent(blob=blob, content=content)
+        return blob
+
+    async def get(self, conn: Connection, cas_id: CasId) -> Blob | None:
+        found = self.blobs.get(cas_id)
+        return found.blob if found else None
+
+    async def get_held(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
+        found = await self.get_held_content(conn, namespace, cas_id)
+        return found.blob if found else None
+
+    async def get_held_content(
+        self, conn: Connection, namespace: str, cas_id: CasId
+    ) -> BlobContent | None:
+        return self.blobs.get(cas_id) if self._is_held(namespace, cas_id) else None
+
+    async def list_content(self, conn: Connection, cas_ids: Sequence[CasId]) -> list[BlobContent]:
+        return [self.blobs[cas_id] for cas_id in set(cas_ids) if cas_id in self.blobs]
+
+    async def list_held(
+        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
+    ) -> set[CasId]:
+        return {
+            cas_id
+            for cas_id in cas_ids
+            if cas_id in self.blobs and self._is_held(namespace, cas_id)
+        }
+
+    async def put_lease(
+        self, conn: Connection, namespace: str, cas_id: CasId, seconds: float
+    ) -> None:
+        until = now() + timedelta(seconds=seconds)
+        key = (cas_id, namespace)
+        self.leases[key] = max(until, self.leases.get(key, until))
+
+    def _is_held(self, namespace: str, cas_id: CasId) -> bool:
+        lease = self.leases.get((cas_id, namespace))
+        return (lease is not None and lease > now()) or any(
+            each.namespace == namespace and cas_id in {each.cas_id, each.version_hash}
+            for each in self.artifacts.artifacts.values()
+        )
+
+
+@dataclass
+class MemoryArtifactRepository(ArtifactRepository):
+    artifacts: dict[UUID, Artifact] = field(default_factory=dict)
+    edges: set[tuple[UUID, UUID, Relation]] = field(default_factory=set)
+
+    async def insert(self, conn: Connection, new: NewArtifact) -> Artifact | None:
+        for each in self.artifacts.values():
+            if each.namespace != new.namespace or each.kind != new.kind:
+                continue
+            if new.kind is Kind.DAG_VERSION and each.version_hash == new.version_hash:
+                return None
+            if new.kind is Kind.RUN_SNAPSHOT and each.plan_hash == new.plan_hash:
+                return None
+        artifact = Artifact(**msgspec.structs.asdict(new), created_at=now())
+        self.artifacts[new.artifact_id] = artifact
+        return artifact
+
+    async def get(self, conn: Connection, namespace: str, artifact_id: UUID) -> Artifact | None:
+        found = self.artifacts.get(artifact_id)
+        return found if found and found.namespace == namespace else None
+
+    async def get_dag_version(
+        self, conn: Connection, namespace: str, version_hash: CasId
+    ) -> Artifact | None:
+        found = self._newest(namespace, Kind.DAG_VERSION)
+        return next((each for each in found if each.version_hash == version_hash), None)
+
+    async def get_run_snapshot(
+        self, conn: Connection, namespace: str, plan_hash: CasId
+    ) -> Artifact | None:
+        found = self._newest(namespace, Kind.RUN_SNAPSHOT)
+        return next((each for each in found if each.plan_hash == plan_hash), None)
+
+    async def list_by_version_hash(
+        self,
+        conn: Connection,
+        namespace: str,
+        version_hash: CasId,
+        kind: Kind | None,
+        before: UUID,
+        limit: int,
+    ) -> list[Artifact]:
+        found = [each for each in self._newest(namespace, kind) if each.artifact_id < before]
+        return [each for each in found if each.version_hash == version_hash][:limit]
+
+    async def list_by_kind(
+        self, conn: Connection, namespace: str, kind: Kind, before: UUID, limit: int
+    ) -> list[Artifact]:
+        found = self._newest(namespace, kind)
+        return [each for each in found if each.artifact_id < before][:limit]
+
+    async def list_all(
+        self, conn: Connection, namespace: str, before: UUID, limit: int
+    ) -> list[Artifact]:
+        return [each for each in self._newest(namespace) if each.artifact_id < before][:limit]
+
+    async def list_chain(
+        self, conn: Connection, namespace: str, head_id: UUID
+    ) -> Sequence[Artifact]:
+        chain: list[Artifact] = []
+        at = await self.get(conn, namespace, head_id)
+        while at is not None and at.kind is Kind.PATCH_SET:
+            chain.insert(0, at)
+            at = self.artifacts.get(at.previous_id) if at.previous_id else None
+        return chain
+
+    async def insert_lineage(
+        self, conn: Connection, child_id: UUID, parent_id: UUID, relation: Relation
+    ) -> None:
+        self.edges.add((child_id, parent_id, relation))
+
+    async def list_lineage(
+        self,
+        conn: Connection,
+        artifact_id: UUID,
+        *,
+        up: bool,
+        depth_max: int,
+        after: tuple[int, UUID, UUID, str],
+        limit: int,
+    ) -> list[LineageEdge]:
+        found: dict[tuple[UUID, UUID, Relation], int] = {}
+        level = {artifact_id}
+        for distance in range(1, depth_max + 1):
+            met = {edge for edge in self.edges if (edge[0] if up else edge[1]) in level}
+            for edge in met:
+                found.setdefault(edge, distance)
+            level = {edge[1] if up else edge[0] for edge in met}
+        rows = sorted((distance, *edge) for edge, distance in found.items())
+        return [
+            LineageEdge(child_id=child, parent_id=parent, relation=relation, distance=distance)
+            for distance, child, parent, relation in rows
+            if (distance, child, parent, relation) > after
+        ][:limit]
+
+    def _newest(self, namespace: str, kind: Kind | None = None) -> list[Artifact]:
+        found = [
+            each
+            for each in self.artifacts.values()
+            if each.namespace == namespace and kind in {None, each.kind}
+        ]
+        return sorted(found, key=lambda each: each.artifact_id, reverse=True)
+
+
+@dataclass
+class MemoryTagRepository(TagRepository):
+    tags: dict[tuple[str, str], Tag] = field(default_factory=dict)
+    moves: dict[tuple[str, str], list[TagMove]] = field(default_factory=dict)
+
+    async def put(
+        self,
+        conn: Connection,
+        namespace: str,
+        name: str,
+        target_id: UUID,
+        *,
+        moved_by: str,
+        message: str | None,
+        only_create: bool = False,
+    ) -> Tag | None:
+        old = self.tags.get((namespace, name))
+        exists = old is not None and old.target_id is not None
+        if old is not None and exists and (only_create or old.target_id == target_id):
+            return None
+        action = Action.MOVE if exists else Action.CREATE
+        return self._record(namespace, name, action, target_id, None, moved_by, message)
+
+    async def compare_and_swap(
+        self,
+        conn: Connection,
+        namespace: str,
+        name: str,
+        target_id: UUID,
+        *,
+        moved_by: str,
+        message: str | None,
+        expected: Collection[int] | None,
+    ) -> Tag | None:
+        old = await self.get(conn, namespace, name)
+        if old is None or old.target_id == target_id or not _is_at(old, expected):
+            return None
+        return self._record(namespace, name, Action.MOVE, target_id, None, moved_by, message)
+
+    async def step(
+        self,
+        conn: Connection,
+        tag: Tag,
+        landing: Landing,
+        action: Action,
+        *,
+        moved_by: str,
+        message: str | None,
+    ) -> Tag | None:
+        old = self.tags[tag.namespace, tag.name]
+        if old.version != tag.version:
+            return None
+        return self._record(
+            tag.namespace, tag.name, action, landing.target_id, landing.seq, moved_by, message
+        )
+
+    async def delete(
+        self,
+        conn: Connection,
+        namespace: str,
+        name: str,
+        *,
+        moved_by: str,
+        message: str | None,
+        expected: Collection[int] | None,
+    ) -> Tag | None:
+        old = await self.get(conn, namespace, name)
+        if old is None or not _is_at(old, expected):
+            return None
+        return self._record(namespace, name, Action.DELETE, None, None, moved_by, message)
+
+    async def get(self, conn: Connection, namespace: str, name: str) -> Tag | None:
+        found = self.tags.get((namespace, name))
+        return found if found and found.target_id is not None else None
+
+    async def get_for_update(self, conn: Connection, namespace: str, name: str) -> Tag | None:
+        return await self.get(conn, namespace, name)
+
+    async def list_by_namespace(
+        self, conn: Connection, namespace: str, after: str, limit: int
+    ) -> list[Tag]:
+        found = [tag for tag in self.tags.values() if tag.namespace == namespace]
+        live = [tag for tag in found if tag.target_id is not None and tag.name > after]
+        return sorted(live, key=lambda tag: tag.name)[:limit]
+
+    async def get_undo(
+        self, conn: Connection, namespace: str, name: str, cursor: int
+    ) -> Landing | None:
+        here = await self.get_move(conn, namespace, name, cursor)
+        if here is None or here.parent_seq is None:
+            return None
+        return _landing(await self.get_move(conn, namespace, name, here.parent_seq))
+
+    async def get_redo(
+        self, conn: Connection, namespace: str, name: str, cursor: int
+    ) -> Landing | None:
+        moves = self.moves.get((namespace, name), [])
+        made = [m for m in moves if m.parent_seq == cursor and m.action is Action.MOVE]
+        return _landing(made[-1]) if made else None
+
+    async def list_moves(
+        self, conn: Connection, namespace: str, name: str, before: int, limit: int
+    ) -> list[TagMove]:
+        moves = self.moves.get((namespace, name), [])
+        return [move for move in reversed(moves) if move.seq < before][:limit]
+
+    async def get_move(
+        self, conn: Connection, namespace: str, name: str, seq: int
+    ) -> TagMove | None:
+        moves = self.moves.get((namespace, name), [])
+        return next((move for move in moves if move.seq == seq), None)
+
+    async def get_move_at(
+        self, conn: Connection, namespace: str, name: str, at: datetime
+    ) -> TagMove | None:
+        moves = self.moves.get((namespace, name), [])
+        return next((move for move in reversed(moves) if move.moved_at <= at), None)
+
+    def _record(
+        self,
+        namespace: str,
+        name: str,
+        action: Action,
+        target_id: UUID | None,
+        cursor: int | None,
+        moved_by: str,
+        message: str | None,
+    ) -> Tag:
+        old = self.tags.get((namespace, name))
+        version = old.version + 1 if old else 1
+        tag = Tag(
+            namespace=namespace,
+            name=name,
+            target_id=target_id,
+            version=version,
+            cursor=(cursor or version) if target_id else None,
+            protected=False,
+            action=action,
+            from_id=old.target_id if old else None,
+            parent_seq=old.cursor if old else None,
+            message=message,
+            moved_by=moved_by,
+            moved_at=now(),
+        )
+        self.tags[namespace, name] = tag
+        move = TagMove(
+            seq=version,
+            action=action,
+            from_id=tag.from_id,
+            to_id=target_id,
+            parent_seq=tag.parent_seq,
+            message=message,
+            moved_by=moved_by,
+            moved_at=tag.moved_at,
+        )
+        self.moves.setdefault((namespace, name), []).append(move)
+        return tag
+
+
+def _is_at(tag: Tag, expected: Collection[int] | None) -> bool:
+    return expected is None or tag.version in expected
+
+
+def _landing(move: TagMove | None) -> Landing | None:
+    if move is None or move.to_id is None:
+        return None
+    return Landing(seq=move.seq, target_id=move.to_id)

@@ -1,0 +1,72 @@
+"""Every SQL constant of the product against the migrated schema."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import msgspec
+import pytest
+
+import orchestrator.repository
+from orchestrator.database import Connection
+from orchestrator.models.artifact import Artifact
+from orchestrator.models.tag import Landing, Tag, TagMove
+from orchestrator.models.workflow import WorkflowEntry
+
+MODULES = [
+    importlib.import_module(f"orchestrator.repository.{found.name}")
+    for found in pkgutil.iter_modules(orchestrator.repository.__path__)
+]
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+
+
+def statements(module: ModuleType) -> list[tuple[str, str]]:
+    constants = [(name, value) for name, value in vars(module).items() if name.isupper()]
+    return [
+        (name, value)
+        for name, value in constants
+        if isinstance(value, str) and value.split(maxsplit=1)[0] in VERBS
+    ]
+
+
+ALL = [
+    pytest.param(sql, id=f"{module.__name__.rpartition('.')[2]}.{name}")
+    for module in MODULES
+    for name, sql in statements(module)
+]
+
+
+def test_there_are_statements_to_check() -> None:
+    assert len(ALL) > 30
+
+
+@pytest.mark.parametrize("sql", ALL)
+async def test_every_statement_prepares_on_the_migrated_schema(sql: str, conn: Connection) -> None:
+    await conn.prepare(sql)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "struct"),
+    [
+        ("artifact", "GET", Artifact),
+        ("artifact", "INSERT", Artifact),
+        ("artifact", "LIST_CHAIN", Artifact),
+        ("tag", "GET", Tag),
+        ("tag", "PUT", Tag),
+        ("tag", "COMPARE_AND_SWAP", Tag),
+        ("tag", "STEP", Tag),
+        ("tag", "DELETE", Tag),
+        ("tag", "GET_MOVE", TagMove),
+        ("tag", "LIST_MOVES", TagMove),
+        ("tag", "GET_UNDO", Landing),
+        ("tag", "GET_REDO", Landing),
+        ("resolution", "LIST", WorkflowEntry),
+    ],
+)
+async def test_a_statement_returns_the_fields_of_its_struct(
+    module: str, name: str, struct: type[msgspec.Struct], conn: Connection
+) -> None:
+    found = importlib.import_module(f"orchestrator.repository.{module}")
+    prepared = await conn.prepare(getattr(found, name))
+    columns = {attribute.name for attribute in prepared.get_attributes()}
+    assert columns == set(struct.__struct_fields__)

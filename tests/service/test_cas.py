@@ -1,0 +1,121 @@
+"""The rules of content-addressed storage, on PostgreSQL and on memory."""
+
+import msgspec
+import pytest
+
+from orchestrator.digest import CasId
+from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, TooLarge
+from orchestrator.models.cas import MEDIA_TYPES, WORKFLOW
+from orchestrator.service.cas import CASService
+from tests.fakes import MemoryCASRepository
+from tests.service.conftest import NS, Store
+
+EMPTY = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+
+
+async def test_computing_a_hash_stores_nothing_and_names_what_storing_would(store: Store) -> None:
+    name = store.cas.compute_hash(b"bytes")
+    assert not await store.cas.exists(store.conn, NS, name)
+    stored = await store.cas.store_content(store.conn, b"bytes", "text/plain")
+    assert stored.blob.cas_id == name
+
+
+async def test_the_same_bytes_are_stored_once(store: Store) -> None:
+    first = await store.cas.store_content(store.conn, b"bytes", "text/plain")
+    second = await store.cas.store_content(store.conn, b"bytes", "application/json")
+    assert (first.created, second.created) == (True, False)
+    assert second.blob == first.blob, "the first media type stays"
+
+
+async def test_empty_content_has_a_fixed_known_name(store: Store) -> None:
+    stored = await store.cas.store_content(store.conn, b"", "text/plain")
+    assert (str(stored.blob.cas_id), stored.blob.size_bytes) == (EMPTY, 0)
+
+
+async def test_content_over_the_limit_is_refused(store: Store) -> None:
+    await store.cas.store_content(store.conn, b"x" * 1_000, "text/plain")
+    with pytest.raises(TooLarge) as refusal:
+        await store.cas.store_content(store.conn, b"x" * 1_001, "text/plain")
+    assert refusal.value.limit_bytes == 1_000
+
+
+async def test_a_blob_is_visible_through_a_lease_in_that_namespace_only(store: Store) -> None:
+    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
+    with pytest.raises(NotFound):
+        await store.cas.get_content(store.conn, NS, name)
+    await store.cas.lease(store.conn, NS, name)
+    assert (await store.cas.get_content(store.conn, NS, name)).content == b"bytes"
+    assert (await store.cas.get_blob(store.conn, NS, name)).media_type == "text/plain"
+    for namespace in ("other", "tea", "team-2"):
+        assert not await store.cas.exists(store.conn, namespace, name)
+        with pytest.raises(NotFound):
+            await store.cas.get_blob(store.conn, namespace, name)
+
+
+async def test_a_blob_is_visible_through_the_artifacts_that_hold_it(store: Store) -> None:
+    version = await store.version("A")
+    patch = await store.patch(version, "P")
+    assert patch.version_hash is not None
+    for name in (version.cas_id, patch.cas_id, patch.version_hash):
+        assert await store.cas.exists(store.conn, NS, name)
+        assert not await store.cas.exists(store.conn, "other", name)
+
+
+async def test_an_expired_lease_shows_nothing(store: Store) -> None:
+    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
+    repository = store.cas._blobs
+    await repository.put_lease(store.conn, NS, name, -1)
+    assert not await store.cas.exists(store.conn, NS, name)
+    await repository.put_lease(store.conn, NS, name, 60)
+    await repository.put_lease(store.conn, NS, name, -1)
+    assert await store.cas.exists(store.conn, NS, name), "a lease never gets shorter"
+
+
+async def test_many_contents_come_at_once_and_missing_ones_are_named(store: Store) -> None:
+    names = [
+        (await store.cas.store_content(store.conn, text, "text/plain")).blob.cas_id
+        for text in (b"one", b"two")
+    ]
+    assert await store.cas.get_content_bulk(store.conn, []) == {}
+    contents = await store.cas.get_content_bulk(store.conn, names)
+    assert contents == {names[0]: b"one", names[1]: b"two"}
+    unknown = CasId.of(b"three")
+    with pytest.raises(NotFound, match=str(unknown)):
+        await store.cas.get_content_bulk(store.conn, [*names, unknown])
+
+
+async def test_missing_lists_what_the_namespace_does_not_have_in_order_and_once(
+    store: Store,
+) -> None:
+    held = (await store.version("A")).cas_id
+    elsewhere = (await store.version("B", "other")).cas_id
+    unknown = CasId.of(b"unknown")
+    asked = [unknown, held, elsewhere, unknown]
+    assert await store.cas.missing(store.conn, NS, asked) == [unknown, elsewhere]
+
+
+async def test_content_under_a_wrong_name_is_refused() -> None:
+    with pytest.raises(DigestMismatch):
+        CASService.check_name(CasId.of(b"a"), CasId.of(b"b"))
+
+
+async def test_bytes_that_do_not_match_their_name_are_never_served(store: Store) -> None:
+    version = await store.version("good")
+    if store.real:
+        await store.conn.execute(
+            "UPDATE cas_blob SET content = 'evil' WHERE cas_id = $1", version.cas_id.raw
+        )
+    else:
+        blobs = store.cas._blobs
+        assert isinstance(blobs, MemoryCASRepository)
+        found = blobs.blobs[version.cas_id]
+        blobs.blobs[version.cas_id] = msgspec.structs.replace(found, content=b"evil")
+    with pytest.raises(CorruptBlob):
+        await store.cas.get_content(store.conn, NS, version.cas_id)
+    with pytest.raises(CorruptBlob):
+        await store.cas.get_content_bulk(store.conn, [version.cas_id])
+
+
+def test_media_types_of_the_store_carry_their_type() -> None:
+    assert WORKFLOW in MEDIA_TYPES
+    assert all(each.startswith("application/json;type=") for each in MEDIA_TYPES)

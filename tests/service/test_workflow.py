@@ -1,0 +1,151 @@
+"""The workflow service over the real database: what the three services give together."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.errors import CorruptBlob, NotFound
+from orchestrator.models.artifact import Artifact
+from orchestrator.models.tag import Action
+from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.resolution import ResolutionRepository
+from orchestrator.repository.tag import TagRepository
+from orchestrator.service.resolution import ResolutionService
+from orchestrator.service.workflow import WorkflowService
+from orchestrator.workflow_document import check_workflow
+from tests.api import chain
+from tests.service.conftest import NS, Store, services
+
+
+@dataclass
+class Workflows:
+    """The service under test and the focused ones below it."""
+
+    store: Store
+    service: WorkflowService
+
+    async def create(self, tag: str, *ids: str) -> CreatedWorkflow:
+        workflow = check_workflow(chain(*ids))
+        return await self.service.create(
+            self.store.conn, NS, tag, workflow, CasId.of(workflow.content), by="ann"
+        )
+
+    async def patched(self, tag: str, below: Artifact, text: str) -> Artifact:
+        patch = await self.store.patch(below, text)
+        await self.store.tags.create_or_move(
+            self.store.conn, NS, tag, patch.artifact_id, by="ann"
+        )
+        return patch
+
+
+@pytest.fixture
+def workflows(conn: Connection) -> Workflows:
+    store = services(conn, CASRepository(), ArtifactRepository(), TagRepository(), real=True)
+    resolutions = ResolutionService(ResolutionRepository())
+    return Workflows(store, WorkflowService(store.cas, store.artifacts, store.tags, resolutions))
+
+
+async def test_a_create_leaves_blob_artifact_tag_and_move(workflows: Workflows) -> None:
+    created = await workflows.create("main", "a", "b")
+    assert created.change.action is Action.CREATE
+    found = await workflows.service.get_by_tag(workflows.store.conn, NS, "main")
+    assert found.content == check_workflow(chain("a", "b")).content
+    assert found.entry.artifact_id == created.artifact.artifact_id
+    assert (found.entry.nodes_count, found.entry.edges_count) == (2, 1)
+
+
+async def test_a_revision_remembers_the_version_it_replaced(workflows: Workflows) -> None:
+    first = await workflows.create("main", "a")
+    second = await workflows.create("main", "a", "b")
+    third = await workflows.create("other", "a", "b", "c")
+    lineage = await workflows.store.artifacts.list_lineage(
+        workflows.store.conn, second.artifact.artifact_id, up=True, depth_max=9, limit=9
+    )
+    assert [edge.parent_id for edge in lineage] == [first.artifact.artifact_id]
+    assert (
+        await workflows.store.artifacts.list_lineage(
+            workflows.store.conn, third.artifact.artifact_id, up=True, depth_max=9, limit=9
+        )
+        == []
+    )
+
+
+async def test_going_back_to_an_old_version_by_create_makes_no_cycle(workflows: Workflows) -> None:
+    first = await workflows.create("main", "a")
+    await workflows.create("main", "b")
+    again = await workflows.create("main", "a")
+    assert again.artifact == first.artifact
+    assert (
+        await workflows.store.artifacts.list_lineage(
+            workflows.store.conn, first.artifact.artifact_id, up=True, depth_max=9, limit=9
+        )
+        == []
+    )
+
+
+async def test_a_tag_on_a_patch_answers_the_result_of_the_patch(workflows: Workflows) -> None:
+    base = (await workflows.create("main", "a")).artifact
+    patch = await workflows.patched("main", base, "1")
+    found = await workflows.service.get_by_tag(workflows.store.conn, NS, "main")
+    assert found.content == b"result 1"
+    assert (found.entry.depth, found.entry.cas_id) == (1, patch.cas_id)
+
+
+async def test_components_are_base_and_operations_in_order(workflows: Workflows) -> None:
+    base = (await workflows.create("main", "a")).artifact
+    one = await workflows.patched("main", base, "1")
+    await workflows.patched("main", one, "2")
+    parts = await workflows.service.get_components(workflows.store.conn, NS, "main")
+    assert parts.base == base
+    assert parts.base_content == check_workflow(chain("a")).content
+    assert [(each.seq, each.operations) for each in parts.patches] == [
+        (1, b"operations 1"),
+        (2, b"operations 2"),
+    ]
+    plain = await workflows.service.get_components(workflows.store.conn, NS, "main", version=1)
+    assert (plain.base, plain.patches) == (base, ())
+
+
+async def test_components_cost_the_same_number_of_queries_at_any_depth(
+    workflows: Workflows,
+) -> None:
+    head = (await workflows.create("main", "a")).artifact
+    for depth in (1, 12):
+        while head.depth < depth:
+            head = await workflows.patched("main", head, str(head.depth))
+        queries: list[object] = []
+        with workflows.store.conn.query_logger(queries.append):
+            await workflows.service.get_components(workflows.store.conn, NS, "main")
+        assert len(queries) == 4
+
+
+async def test_a_position_in_the_chain_is_base_for_zero_and_the_nth_patch_for_n(
+    workflows: Workflows,
+) -> None:
+    base = (await workflows.create("main", "a")).artifact
+    conn = workflows.store.conn
+    assert (await workflows.service.get_at_seq(conn, NS, "main", 0))[0] == base
+    with pytest.raises(NotFound):
+        await workflows.service.get_at_seq(conn, NS, "main", 1)
+    one = await workflows.patched("main", base, "1")
+    two = await workflows.patched("main", one, "2")
+    assert (await workflows.service.get_at_seq(conn, NS, "main", 0))[0] == base
+    assert await workflows.service.get_at_seq(conn, NS, "main", 1) == (one, b"result 1")
+    assert await workflows.service.get_at_seq(conn, NS, "main", 2) == (two, b"result 2")
+    for seq in (-1, 3):
+        with pytest.raises(NotFound):
+            await workflows.service.get_at_seq(conn, NS, "main", seq)
+
+
+async def test_a_corrupted_document_is_never_served(workflows: Workflows) -> None:
+    created = await workflows.create("main", "a")
+    await workflows.store.conn.execute(
+        "UPDATE cas_blob SET content = 'x', size_bytes = 1 WHERE cas_id = $1",
+        created.artifact.cas_id.raw,
+    )
+    with pytest.raises(CorruptBlob):
+        await workflows.service.get_by_tag(workflows.store.conn, NS, "main")
