@@ -47,17 +47,19 @@ class _Members(list[tuple[str, Any]]):
     """The members of an object as they are listed, repeated keys included."""
 
 
-def parse(body: bytes, *, bytes_max: int, kind: str = "document") -> JSONValue:
+def parse(
+    body: bytes, *, bytes_max: int, kind: str = "document", depth_max: int = DEPTH_MAX
+) -> JSONValue:
     """Read strict JSON; numbers that are integers, such as 1.0, come back as int."""
     if len(body) > bytes_max:
         raise TooLarge(kind, bytes_max, len(body))
     try:
         root = [_DECODER.decode(body.decode("utf-8"))]
-        holders = _survey(root)
+        holders = _survey(root, depth_max)
         if b"\\u" in body:
             _encoded(_ENCODER, root)
     except (ValueError, RecursionError):
-        return _parse_slowly(body, kind)
+        return _parse_slowly(body, kind, depth_max)
     return _with_integers(root, holders)
 
 
@@ -67,7 +69,7 @@ def canonicalise(value: JSONValue) -> bytes:
         holders = _survey([value])
         content = _encoded(_SORTING_ENCODER, value)
     except ValueError:
-        _refuse_violations(value, "value")
+        _refuse_violations(value, "value", DEPTH_MAX)
         holders, content = _survey([value]), _SORTING_ENCODER.encode(value)
     if _has_astral(content) or not all(map(_is_spelled_alike, _floats(holders))):
         return _ENCODER.encode(_spelled(value))
@@ -111,14 +113,14 @@ def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
     return content
 
 
-def _survey(root: list[Any]) -> list[Any]:
+def _survey(root: list[Any], depth_max: int = DEPTH_MAX) -> list[Any]:
     """List the containers that hold floats; stop at numbers and depths that may not be.
 
     It goes level by level, so depth is known and costs no recursion.
     """
     holders: list[Any] = []
     level = [root]
-    for _ in range(DEPTH_MAX + 1):
+    for _ in range(depth_max + 1):
         level = _level_below(level, holders)
         if not level:
             return holders
@@ -196,7 +198,7 @@ def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be")
 
 
-def _parse_slowly(body: bytes, kind: str) -> JSONValue:
+def _parse_slowly(body: bytes, kind: str, depth_max: int) -> JSONValue:
     """Refuse with the reason; without one the alarm was false, and the value is returned."""
     text = _decoded(body, kind)
     try:
@@ -212,11 +214,11 @@ def _parse_slowly(body: bytes, kind: str) -> JSONValue:
         message = f"The {kind} is not valid JSON: {error.msg.removesuffix(' at')} at {place}."
         raise InvalidInput.at("", "syntax", message) from error
     except RecursionError as error:
-        message = f"The {kind} nests deeper than {DEPTH_MAX} levels."
+        message = f"The {kind} nests deeper than {depth_max} levels."
         raise InvalidInput.at("", "depth", message) from error
-    _refuse_violations(tree, kind)
+    _refuse_violations(tree, kind, depth_max)
     root = [_DECODER.decode(text)]
-    return _with_integers(root, _survey(root))
+    return _with_integers(root, _survey(root, depth_max))
 
 
 def _decoded(body: bytes, kind: str) -> str:
@@ -230,22 +232,22 @@ def _decoded(body: bytes, kind: str) -> str:
         raise InvalidInput.at("", "utf-8", message) from error
 
 
-def _refuse_violations(tree: Any, kind: str) -> None:
-    violations = list(islice(_violations(tree), VIOLATIONS_MAX))
+def _refuse_violations(tree: Any, kind: str, depth_max: int) -> None:
+    violations = list(islice(_violations(tree, depth_max), VIOLATIONS_MAX))
     if violations:
         first = violations[0]
         detail = f"The {kind} cannot be stored as canonical JSON: {first.message}"
         raise InvalidInput(detail, violations)
 
 
-def _violations(tree: Any) -> Iterator[Violation]:
+def _violations(tree: Any, depth_max: int) -> Iterator[Violation]:
     """What is wrong in a value or in a tree of spelled members, in the order of the text."""
     pending: list[tuple[Path, Any]] = [((), tree)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, list | dict):
-            if len(path) == DEPTH_MAX:
-                message = f"This is nested deeper than {DEPTH_MAX} levels."
+            if len(path) == depth_max:
+                message = f"This is nested deeper than {depth_max} levels."
                 yield Violation(pointer(path), "depth", message)
                 continue
             children: list[tuple[str | int, Any]] = list(_children(value))

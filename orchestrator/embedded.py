@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -29,7 +28,6 @@ from orchestrator.embedded_process import (
     Watched,
     as_seen_by_child,
     end_strays,
-    popen,
     postmaster_file,
     release_watcher,
     spawn_watched,
@@ -104,12 +102,13 @@ class EmbeddedPostgres:
     def stop(self, timeout_seconds: float = 3.0) -> None:
         """In order, or after the timeout at once; either loses nothing that was acknowledged."""
         self._stopping.set()
+        self._signal(signal.SIGINT)  # A start that is under way gives up, and with it the lock.
         with self._lock:
             steps = ((signal.SIGINT, timeout_seconds), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 0.5))
             for number, seconds in steps:
                 if self._watched is None or self._ended.is_set():
                     break
-                self._watched.postmaster.send_signal(number)
+                self._signal(number)
                 self._ended.wait(seconds)
             self._release_watcher()
             end_strays(self._data, self._cluster_name)
@@ -125,6 +124,11 @@ class EmbeddedPostgres:
             after_in_child=self._forget,
         )
 
+    def _signal(self, number: signal.Signals) -> None:
+        with self._spawning:
+            if self._watched is not None:
+                self._watched.program.send_signal(number)
+
     def _forget(self) -> None:
         if self._watched is not None:
             os.close(self._watched.lifeline)
@@ -134,7 +138,8 @@ class EmbeddedPostgres:
     def _prepare(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for unfinished in self._folder.glob("initdb-*"):
-            shutil.rmtree(unfinished)
+            # What an initdb that is just being ended still writes there, the next start removes.
+            shutil.rmtree(unfinished, ignore_errors=True)
         owner = self._data.stat() if self._data.exists() else None
         self._account = account_for(owner)
         if owner is None:
@@ -169,11 +174,15 @@ class EmbeddedPostgres:
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *(f"--set={name}={value}" for name, value in DEFAULTS.items()),
         ]
-        initdb = popen(command, made, self._account, stderr=subprocess.PIPE)
-        _, complaint = initdb.communicate()
-        if initdb.returncode != 0:
+        with self._spawning:
+            initdb = self._watched = spawn_watched(command, made, self._account)
+        log = BoundedLog(self._folder / "initdb.log")
+        log.pump(initdb.said)
+        code = initdb.program.wait()
+        self._release_watcher()
+        if code != 0:
             shutil.rmtree(staging, ignore_errors=True)
-            raise EmbeddedPostgresError(f"initdb failed: {_one_line(complaint.decode())}")
+            raise EmbeddedPostgresError(f"initdb failed: {_one_line(log.tail())}")
         # initdb has synced every file; the rename makes them the cluster in one step.
         made.rename(self._data)
         sync_folder(self._folder)
@@ -220,11 +229,11 @@ class EmbeddedPostgres:
 
         def follow() -> None:
             self._log.pump(watched.said)
-            watched.postmaster.wait()
+            watched.program.wait()
             ended.set()
 
         threading.Thread(target=follow, name="postgresql-log", daemon=True).start()
-        return watched.postmaster.pid
+        return watched.program.pid
 
     def _is_ready(self, pid: int) -> bool:
         lines = postmaster_file(self._data)
@@ -235,7 +244,7 @@ class EmbeddedPostgres:
         )
 
     def _said(self) -> str:
-        return _one_line("\n".join(self._log.tail()[-6:]))
+        return _one_line(self._log.tail()[-6:])
 
     def _release_watcher(self) -> None:
         with self._spawning:
@@ -273,5 +282,5 @@ def _give(folder: Path, account: Account) -> None:
             os.chown(Path(path, name), *account, follow_symlinks=False)
 
 
-def _one_line(text: str) -> str:
-    return " | ".join(line.strip() for line in text.splitlines() if line.strip()) or "(no message)"
+def _one_line(lines: list[str]) -> str:
+    return " | ".join(line.strip() for line in lines) or "(no message)"

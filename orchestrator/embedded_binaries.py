@@ -17,6 +17,11 @@ POSTGRESQL_MAJOR = "18"
 INSTALLED = f"pginstall{POSTGRESQL_MAJOR}"
 #: PostgreSQL refuses to run as root; the first of these that exists runs it instead.
 ACCOUNTS = ("postgres", "nobody")
+#: Where a copy of the binaries may be kept; the first that can hold it.
+CACHES = (
+    Path("/var/cache/orchestrator"),
+    Path(tempfile.gettempdir(), "orchestrator-cache"),
+)
 #: Headers, static libraries and clients stay behind when the binaries are copied.
 NEEDED = tuple(f"{INSTALLED}/{name}" for name in ("bin/postgres", "bin/initdb", "lib", "share"))
 NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
@@ -93,11 +98,10 @@ def _open_to_all(installed: Path) -> bool:
 def _copied(package: Path, digest: str) -> Path:
     """A copy that every user can read and only root can write, made once."""
     name = f"postgresql-{digest}"
-    places = (Path("/var/cache/orchestrator"), Path(tempfile.gettempdir(), "orchestrator-cache"))
-    for place in places:
+    for place in CACHES:
         try:
             place.mkdir(mode=0o755, exist_ok=True)
-            place.chmod(0o755) if place.stat().st_uid == 0 else None
+            place.chmod(0o755)  # Whatever our umask took away.
             if not (_only_root_writes(place) and is_traversable(place)):
                 continue
             if not (place / name).exists():
@@ -109,7 +113,7 @@ def _copied(package: Path, digest: str) -> Path:
             return place / name
     raise EmbeddedPostgresError(
         f"PostgreSQL's binaries in {package} cannot be read by the user that must run them, and "
-        f"neither {places[0]} nor {places[1]} can hold a copy: set ORCHESTRATOR_DATABASE_URL."
+        f"none of {', '.join(map(str, CACHES))} can hold a copy: set ORCHESTRATOR_DATABASE_URL."
     )
 
 

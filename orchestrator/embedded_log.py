@@ -35,10 +35,14 @@ class BoundedLog:
             try:
                 if self._size() + len(chunk) > self._bytes_max:
                     self._path.replace(self._path.with_suffix(".log.1"))
-                with self._path.open("ab") as file:
+                with open(self._path, "ab", opener=_private) as file:
                     file.write(chunk)
             except OSError:
                 pass  # A full disk must not stop the reader: PostgreSQL would block on its pipe.
 
     def _size(self) -> int:
         return self._path.stat().st_size if self._path.exists() else 0
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -15,23 +15,23 @@ ENDING = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 2.0))
 # The pid comes first. A second line means that PostgreSQL has ended; the end of the input without
 # one means that we have: nothing but our death closes the pipe, whichever thread started this.
 # (Linux's parent-death signal is sent when the *thread* that forked ends, and setuid clears it.)
-WATCHER = 'read -r pid && { read -r ended || kill -QUIT "$pid"; }'
+WATCHER = 'read -r pid && [ "$pid" != ended ] && { read -r ended || kill -QUIT "$pid"; }'
 # The new process tells the watcher its own pid before it becomes PostgreSQL, so that there is no
 # moment in which it runs unwatched.
 ANNOUNCED = 'echo $$ >&0; exec "$@" </dev/null'
 
 
 class Watched(NamedTuple):
-    """A running postmaster, the process that ends it after our death, and the pipes to them."""
+    """A running program, the process that ends it after our death, and the pipes to them."""
 
-    postmaster: subprocess.Popen[bytes]
+    program: subprocess.Popen[bytes]
     watcher: subprocess.Popen[bytes]
     lifeline: int
     said: int
 
 
 def spawn_watched(command: list[str], folder: Path, account: Account | None) -> Watched:
-    """Start the postmaster. The lifeline is ours alone: no other process may hold it."""
+    """Start the program. The lifeline is ours alone: no other process may hold it."""
     watched, lifeline = os.pipe()
     said, saying = os.pipe()
     try:
@@ -39,11 +39,11 @@ def spawn_watched(command: list[str], folder: Path, account: Account | None) -> 
             ["/bin/sh", "-c", WATCHER], stdin=watched, cwd="/", start_new_session=True
         )
         announced = ["/bin/sh", "-c", ANNOUNCED, "sh", *command]
-        postmaster = popen(announced, folder, account, stdin=lifeline, stderr=saying)
+        program = _popen(announced, folder, account, stdin=lifeline, stderr=saying)
     finally:
         os.close(watched)
         os.close(saying)
-    return Watched(postmaster, watcher, lifeline, said)
+    return Watched(program, watcher, lifeline, said)
 
 
 def release_watcher(watched: Watched) -> None:
@@ -56,13 +56,8 @@ def release_watcher(watched: Watched) -> None:
     watched.watcher.wait()
 
 
-def popen(
-    command: list[str],
-    folder: Path,
-    account: Account | None,
-    *,
-    stderr: int,
-    stdin: int = subprocess.DEVNULL,
+def _popen(
+    command: list[str], folder: Path, account: Account | None, *, stdin: int, stderr: int
 ) -> subprocess.Popen[bytes]:
     """Enter the folder, then drop our privileges; in its own session, because Ctrl-C is for us."""
     return subprocess.Popen(

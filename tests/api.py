@@ -59,9 +59,7 @@ def chain(*ids: str) -> dict[str, Any]:
     """A workflow whose nodes follow each other."""
     return {
         "nodes": [{"id": each, "type": "task"} for each in ids],
-        "edges": [
-            {"from": one, "to": two} for one, two in zip(ids, ids[1:], strict=False)
-        ],
+        "edges": [{"from": one, "to": two} for one, two in zip(ids, ids[1:], strict=False)],
     }
 
 

@@ -16,12 +16,12 @@ from orchestrator.handlers.reading import (
     idempotent_call,
     namespace_of,
     none_match,
+    offloaded,
     read_body,
     read_json_body,
     segment,
 )
 from orchestrator.handlers.replying import etag, json_answer, location, not_modified
-from orchestrator.handlers.workflow import offloaded
 from orchestrator.models.cas import OCTET_STREAM, Blob, StoredBlob
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService

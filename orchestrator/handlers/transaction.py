@@ -17,6 +17,7 @@ from orchestrator.handlers.reading import (
     decode,
     idempotent_call,
     namespace_of,
+    offloaded,
     parse_id,
     principal_of,
     read_json_body,
@@ -49,7 +50,7 @@ class CreateWorkflowOperation(
     """Store a version and let the tag name it, as `POST /workflows` does."""
 
     tag: str
-    workflow: msgspec.Raw
+    workflow: Any
     expected_version: Version | None = None
     absent: bool = False
 
@@ -147,9 +148,8 @@ class TransactionHandler:
         """All operations or none."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
-        data = decode(body, RunTransaction)
+        data, steps = await offloaded(lambda: self._read(body), len(body))
         caller = Caller(namespace, principal_of(request).name, checked_message(data.message))
-        steps = await self._prepare(data.operations)
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
@@ -158,8 +158,10 @@ class TransactionHandler:
             await self._idempotency.keep(conn, call, answer)
         return respond(answer)
 
-    async def _prepare(self, operations: Sequence[Operation]) -> list[Step]:
+    def _read(self, body: bytes) -> tuple[RunTransaction, list[Step]]:
         """Read and check everything that needs no transaction."""
+        data = decode(body, RunTransaction)
+        operations = data.operations
         if not 1 <= len(operations) <= self._operations_max:
             message = f"A transaction has 1 to {self._operations_max} operations."
             raise InvalidInput.at("/operations", "length", message)
@@ -169,11 +171,11 @@ class TransactionHandler:
             if isinstance(operation, CreateWorkflowOperation):
                 pointer = f"/operations/{at}/workflow"
                 with _failing(at):
-                    prepared = await prepare(operation.workflow, self._workflow_bytes_max, pointer)
+                    prepared = prepare(operation.workflow, self._workflow_bytes_max, pointer)
                 steps.append(Step(at, operation, *prepared))
             else:
                 steps.append(Step(at, operation))
-        return steps
+        return data, steps
 
     async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> list[Result]:
         versions = await self._store_versions(conn, caller, steps)

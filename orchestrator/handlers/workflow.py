@@ -1,18 +1,17 @@
 """HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response
 from litestar.params import FromPath, FromQuery
 
+from orchestrator.canonical import JSONValue
 from orchestrator.database import Database
 from orchestrator.digest import CasId
-from orchestrator.errors import InvalidInput, NotFound, RuleBroken, Violation
+from orchestrator.errors import InvalidInput, NotFound, RuleBroken, TooLarge, Violation
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
@@ -24,6 +23,7 @@ from orchestrator.handlers.reading import (
     idempotent_call,
     namespace_of,
     none_match,
+    offloaded,
     precondition_guard,
     principal_of,
     read_json_body,
@@ -40,19 +40,14 @@ from orchestrator.models.workflow import CreatedWorkflow, WorkflowComponents, Wo
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
-from orchestrator.workflow_document import Workflow, read_workflow
-
-T = TypeVar("T")
-
-#: Documents from this size on are parsed and hashed in a thread: other requests go on meanwhile.
-THREADED_BYTES_MIN = 64 * 1024
+from orchestrator.workflow_document import Workflow, check_workflow
 
 
 class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
     """A whole new version under a tag, which is created or moved."""
 
     tag: str
-    workflow: msgspec.Raw
+    workflow: Any
     message: str | None = None
     expected_version: Version | None = None
 
@@ -143,11 +138,10 @@ class WorkflowHandler:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
-        data = decode(body, CreateWorkflow)
-        tag, message = parse_tag(data.tag), checked_message(data.message)
+        data, workflow, cas_id = await offloaded(lambda: self._read(body), len(body))
+        tag, message = data.tag, checked_message(data.message)
         precondition = tag_precondition(request, data.expected_version)
         call = idempotent_call(request, body)
-        workflow, cas_id = await prepare(data.workflow, self._workflow_bytes_max, "/workflow")
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
@@ -165,6 +159,11 @@ class WorkflowHandler:
             answer = created_answer(created)
             await self._idempotency.keep(conn, call, answer)
         return respond(answer)
+
+    def _read(self, body: bytes) -> tuple[CreateWorkflow, Workflow, CasId]:
+        data = decode(body, CreateWorkflow)
+        parse_tag(data.tag)  # Before the work on the document, which may be large.
+        return data, *prepare(data.workflow, self._workflow_bytes_max, "/workflow")
 
     async def get(
         self,
@@ -228,23 +227,15 @@ class WorkflowHandler:
         return respond(json_answer(deleted_body(change.tag)))
 
 
-async def prepare(raw: msgspec.Raw, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:
-    """Parse, validate, canonicalise and hash: all that needs no transaction."""
-    content = bytes(raw)
-
-    def read() -> tuple[Workflow, CasId]:
-        workflow = read_workflow(content, bytes_max=bytes_max)
-        return workflow, CasId.of(workflow.content)
-
+def prepare(document: JSONValue, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:
+    """Validate, canonicalise and hash: all that needs no transaction."""
     try:
-        return await offloaded(read, len(content))
+        workflow = check_workflow(document)
     except (InvalidInput, RuleBroken) as error:
         raise _inside(error, pointer) from None
-
-
-async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
-    """Run in line what is short, in a thread what would hold up the other requests."""
-    return await asyncio.to_thread(work) if size_bytes >= THREADED_BYTES_MIN else work()
+    if len(workflow.content) > bytes_max:
+        raise TooLarge("workflow", bytes_max, len(workflow.content))
+    return workflow, CasId.of(workflow.content)
 
 
 def _inside(error: InvalidInput | RuleBroken, pointer: str) -> InvalidInput | RuleBroken:

@@ -174,6 +174,22 @@ def server(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
     return started
 
 
+@pytest.fixture(scope="module")
+def migrated(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PostgreSQL of a server that ran and ended, to be copied: migrating takes a second."""
+    made = launch(tmp_path_factory.mktemp("migrated") / "data")
+    assert made.end() == 0
+    return made.folder / "postgres"
+
+
+@pytest.fixture
+def seeded(folder: Path, migrated: Path) -> Path:
+    """A data folder that needs no migration, for tests that start a server."""
+    folder.mkdir(mode=0o700)
+    subprocess.run(["cp", "-a", migrated, folder], check=True)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where a server may put its data; below a folder that only we may enter."""

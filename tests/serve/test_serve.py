@@ -115,19 +115,19 @@ def test_a_killed_worker_is_replaced(server: Server) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_everything_in_time_although_a_client_stalls(
-    launch: Launch, folder: Path, number: int
+    launch: Launch, seeded: Path, number: int
 ) -> None:
-    server = launch(folder, workers=2)
+    server = launch(seeded, workers=2)
     assert len(server.workers()) == 2
     with upload_and_stall(server):
         began = time.monotonic()
         assert server.end(number) == 0
         assert time.monotonic() - began < END_SECONDS_MAX
-    assert not (folder / "server.json").exists()
+    assert not (seeded / "server.json").exists()
 
 
-def test_ctrl_c_pressed_twice_leaves_nothing(launch: Launch, folder: Path) -> None:
-    server = launch(folder)
+def test_ctrl_c_pressed_twice_leaves_nothing(launch: Launch, seeded: Path) -> None:
+    server = launch(seeded)
     family = processes_below(server.pid)
     for _ in range(2):
         os.killpg(server.pid, signal.SIGINT)
@@ -147,8 +147,8 @@ def test_a_signal_during_the_start_leaves_nothing(
     assert server.stderr() == ""
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(launch: Launch, folder: Path) -> None:
-    server = launch(folder, workers=2)
+def test_what_was_acknowledged_is_there_after_a_kill(launch: Launch, seeded: Path) -> None:
+    server = launch(seeded, workers=2)
     family = processes_below(server.pid)
     stored = server.request("POST", "/api/v1/cas", content=b"kept")
     assert stored.status_code == 201
@@ -156,16 +156,16 @@ def test_what_was_acknowledged_is_there_after_a_kill(launch: Launch, folder: Pat
         server.process.kill()
         assert wait_until(lambda: not any(map(is_running, family))), "processes are left"
     port = int(server.url.rpartition(":")[2])
-    again = launch(folder, port=port)
+    again = launch(seeded, port=port)
     found = again.request("GET", f"/api/v1/cas/{stored.json()['cas_id']}")
     assert found.content == b"kept"
     assert again.token == server.token
     assert again.end() == 0
 
 
-def test_a_newer_database_is_refused(launch: Launch, folder: Path) -> None:
-    assert launch(folder).end() == 0
-    postgres = EmbeddedPostgres(folder / "postgres")
+def test_a_newer_database_is_refused(launch: Launch, seeded: Path) -> None:
+    assert launch(seeded).end() == 0
+    postgres = EmbeddedPostgres(seeded / "postgres")
     url = postgres.start()
 
     async def age() -> None:
@@ -175,7 +175,7 @@ def test_a_newer_database_is_refused(launch: Launch, folder: Path) -> None:
 
     try:
         asyncio.run(age())
-        refused = launch(folder, environ={"ORCHESTRATOR_DATABASE_URL": url})
+        refused = launch(seeded, environ={"ORCHESTRATOR_DATABASE_URL": url})
         assert refused.process.returncode == 1
         assert refused.stderr().startswith("orchestrator: The database has schema 9999, newer than")
         assert refused.stderr().count("\n") == 1
@@ -212,19 +212,19 @@ def test_a_host_open_to_the_network_needs_tls_or_a_proxy(
     assert not folder.exists()
 
 
-def test_behind_a_proxy_any_host_name_is_served(launch: Launch, folder: Path) -> None:
-    server = launch(folder, host="0.0.0.0", behind_proxy=True)
+def test_behind_a_proxy_any_host_name_is_served(launch: Launch, seeded: Path) -> None:
+    server = launch(seeded, host="0.0.0.0", behind_proxy=True)
     answer = server.request("GET", "/health/ready", headers={"Host": "workflows.example"})
     assert answer.status_code == 200
     assert server.url.startswith("http://127.0.0.1:")
     assert server.end() == 0
 
 
-def test_tls_is_served_on_any_host(launch: Launch, folder: Path) -> None:
-    certificate, key = folder.with_name("c.pem"), folder.with_name("k.pem")
+def test_tls_is_served_on_any_host(launch: Launch, seeded: Path) -> None:
+    certificate, key = seeded.with_name("c.pem"), seeded.with_name("k.pem")
     certificate.write_text(CERTIFICATE)
     key.write_text(KEY)
-    server = launch(folder, host="0.0.0.0", tls_certificate=certificate, tls_key=key)
+    server = launch(seeded, host="0.0.0.0", tls_certificate=certificate, tls_key=key)
     assert server.url.startswith("https://127.0.0.1:"), server.stderr()
     assert server.is_ready()
     assert server.end() == 0
@@ -266,25 +266,24 @@ def test_a_folder_that_cannot_be_written_is_one_line(launch: Launch, folder: Pat
 
 
 def test_an_open_token_file_is_closed_and_an_empty_one_refused(
-    launch: Launch, folder: Path
+    launch: Launch, seeded: Path
 ) -> None:
-    folder.mkdir()
-    token = folder / "admin.token"
+    token = seeded / "admin.token"
     token.write_text("mine\n")
     token.chmod(0o644)
-    server = launch(folder)
+    server = launch(seeded)
     assert "was readable for others" in server.stderr()
     assert (mode(token), server.token) == (0o600, "mine")
     assert server.request("GET", "/api/v1/tags").status_code == 200
     assert server.end() == 0
     token.write_text("")
-    refused = launch(folder)
+    refused = launch(seeded)
     assert refused.process.returncode == 1
     assert "admin.token is empty" in refused.stderr()
 
 
-def test_workers_that_cannot_start_end_the_server(launch: Launch, folder: Path) -> None:
-    server = launch(folder, environ={"ORCHESTRATOR_LOG_LEVEL": "no such level"})
+def test_workers_that_cannot_start_end_the_server(launch: Launch, seeded: Path) -> None:
+    server = launch(seeded, environ={"ORCHESTRATOR_LOG_LEVEL": "no such level"})
     assert server.process.returncode == 1
     assert "The workers end again and again" in server.stderr()
 

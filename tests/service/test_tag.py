@@ -98,9 +98,7 @@ async def test_compare_and_swap_of_an_unknown_tag_raises_instead_of_reading_as_s
 ) -> None:
     version = await store.version("A")
     with pytest.raises(NotFound):
-        await store.tags.compare_and_swap(
-            store.conn, NS, "nope", 1, version.artifact_id, by="ann"
-        )
+        await store.tags.compare_and_swap(store.conn, NS, "nope", 1, version.artifact_id, by="ann")
 
 
 async def test_a_condition_chooses_between_create_move_and_either(store: Store) -> None:

@@ -36,9 +36,7 @@ class Workflows:
 
     async def patched(self, tag: str, below: Artifact, text: str) -> Artifact:
         patch = await self.store.patch(below, text)
-        await self.store.tags.create_or_move(
-            self.store.conn, NS, tag, patch.artifact_id, by="ann"
-        )
+        await self.store.tags.create_or_move(self.store.conn, NS, tag, patch.artifact_id, by="ann")
         return patch
 
 
