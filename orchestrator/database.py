@@ -105,7 +105,7 @@ class Database:
         conn = await self._acquire()
         healthy = False
         try:
-            with _translated():
+            with _translated(conn):
                 yield conn
             healthy = True
         except DomainError as error:
@@ -195,7 +195,7 @@ class Database:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(conn: Connection | None = None) -> Iterator[None]:
     """The one place where errors of the driver become errors of the domain."""
     try:
         yield
@@ -203,7 +203,8 @@ def _translated() -> Iterator[None]:
         raise StorageFull from error
     except UNAVAILABLE as error:
         raise StorageUnavailable from error
-    except asyncpg.InterfaceError as error:
-        if "closed" in str(error):
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The driver's words for a misuse of ours, and for a connection that was lost before it.
+        if conn is None or conn.is_closed():
             raise StorageUnavailable from error
         raise

@@ -39,6 +39,7 @@ __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 USER = "orchestrator"
 PORT = 5432  # Only a part of the socket's name.
 SOCKET_PATH_BYTES_MAX = 107
+SHORT_FOLDER = "/tmp"  # noqa: S108 - what is made there is private and has a random name.
 POSTMASTER_STATUS_LINE = 7
 
 #: What the product promises; not to be changed in postgresql.conf.
@@ -205,6 +206,8 @@ class EmbeddedPostgres:
         while not self._stopping.is_set():
             if self._ended.wait(POLL_SECONDS):
                 self._release_watcher()
+                if self._stopping.is_set():
+                    break
                 raise EmbeddedPostgresError(f"PostgreSQL ended at once: {self._said()}")
             if self._is_ready(pid):
                 return
@@ -260,7 +263,7 @@ class EmbeddedPostgres:
         """
         prefix = f"{self._cluster_name}-"
         made: Path | None = None
-        for place in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):
+        for place in dict.fromkeys((Path(tempfile.gettempdir()), Path(SHORT_FOLDER))):
             for stale in place.glob(f"{prefix}*"):
                 shutil.rmtree(stale, ignore_errors=True)
             name = os.fsencode(place / f"{prefix}12345678" / f".s.PGSQL.{PORT}")

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import stat
-import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,12 +22,12 @@ CACHES = (
     Path(tempfile.gettempdir(), "orchestrator-cache"),
 )
 #: Headers, static libraries and clients stay behind when the binaries are copied.
-NEEDED = tuple(f"{INSTALLED}/{name}" for name in ("bin/postgres", "bin/initdb", "lib", "share"))
+NEEDED = ("bin/postgres", "bin/initdb", "lib", "share")
 NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run; `str(error)` is one line for the person at the console."""
+    """The embedded PostgreSQL cannot run; `str(error)` is one line for a person."""
 
 
 class Account(NamedTuple):
@@ -100,15 +99,15 @@ def _copied(package: Path, digest: str) -> Path:
     name = f"postgresql-{digest}"
     for place in CACHES:
         try:
-            place.mkdir(mode=0o755, exist_ok=True)
-            place.chmod(0o755)  # Whatever our umask took away.
+            if not place.exists():
+                place.mkdir()
+                place.chmod(0o755)  # Whatever our umask took away.
             if not (_only_root_writes(place) and is_traversable(place)):
                 continue
             if not (place / name).exists():
                 _copy(package, place / name)
-        except OSError as error:
-            print(f"orchestrator: {place} cannot be used: {error}", file=sys.stderr)
-            continue
+        except OSError:
+            continue  # Full or read-only.
         if _only_root_writes(place / name):
             return place / name
     raise EmbeddedPostgresError(
@@ -127,7 +126,8 @@ def _copy(package: Path, target: Path) -> None:
     staging = Path(tempfile.mkdtemp(prefix=".copying-", dir=target.parent))
     try:
         for needed in NEEDED:
-            source, copy = package / needed, staging / PACKAGE / needed
+            source = package / INSTALLED / needed
+            copy = staging / PACKAGE / INSTALLED / needed
             copy.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, copy, ignore=NOT_NEEDED)

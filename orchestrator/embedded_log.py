@@ -20,7 +20,7 @@ class BoundedLog:
 
     def pump(self, pipe: int) -> None:
         """Until the last writer has closed the pipe: then the cluster is gone."""
-        while chunk := os.read(pipe, 65_536):
+        while chunk := os.read(pipe, min(65_536, self._bytes_max)):
             self._write(chunk)
         os.close(pipe)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +49,8 @@ def spawn_watched(command: list[str], folder: Path, account: Account | None) -> 
 
 def release_watcher(watched: Watched) -> None:
     """Tell the watcher that its work is done, so that it cannot hit a pid used again."""
-    try:
+    with suppress(BrokenPipeError):  # Somebody ended the watcher.
         os.write(watched.lifeline, b"ended\n")
-    except BrokenPipeError:
-        pass  # Somebody ended the watcher.
     os.close(watched.lifeline)
     watched.watcher.wait()
 
@@ -94,7 +93,7 @@ def postmaster_file(data: Path) -> list[str]:
 
 
 def end_strays(data: Path, cluster_name: str) -> None:
-    """End what is left of a cluster whose supervisor died: the folder is ours, so they are stale."""
+    """End what is left of a cluster whose supervisor died; the caller owns the folder now."""
     for number, seconds in ENDING:
         deadline = time.monotonic() + seconds
         pids = _processes(cluster_name)
@@ -144,7 +143,5 @@ def _forget_reused_pid(data: Path) -> None:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.canonical import JSONValue, pointer, shortened
 from orchestrator.errors import DomainError, InvalidInput, Violation
-from orchestrator.json_patch_draft import ABSENT, LIMITS, Draft, Limits, Refusal
+from orchestrator.json_patch_draft import LIMITS, Draft, Limits, Refusal
 from orchestrator.json_pointer import is_pointer, pointer_to, tokens_of
 
 Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
@@ -172,7 +172,7 @@ def _move(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
     moved = draft.remove(tokens_of(source))
     tokens, replaced = draft.insert(tokens_of(operation.path), moved)
     path = pointer_to(tokens)
-    if replaced is ABSENT:
+    if replaced is UNSET:
         return (Operation(op="move", path=source, source=path),)
     # What was replaced must be back before the source is, which may stand inside of it.
     return (
@@ -196,7 +196,7 @@ def _inserted(draft: Draft, path: str, value: Any) -> tuple[Operation, ...]:
     tokens, replaced = draft.insert(tokens_of(path), value)
     if not tokens:
         return (Operation(op="replace", path="", value=replaced),)
-    if replaced is ABSENT:
+    if replaced is UNSET:
         return (Operation(op="remove", path=pointer_to(tokens)),)
     return (Operation(op="replace", path=path, value=replaced),)
 

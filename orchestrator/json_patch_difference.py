@@ -17,6 +17,8 @@ from orchestrator.canonical import JSONValue
 from orchestrator.json_patch import Operation, equal
 from orchestrator.json_pointer import escaped
 
+# To align two lists costs a few microseconds for each item; a longer list is replaced as a whole.
+ITEMS_ALIGNED_MAX = 500_000
 # Each operation on a list shifts the items behind it. A patch that would shift more than this many
 # in one list (a tenth of a second) replaces the list.
 ITEMS_SHIFTED_MAX = 250_000_000
@@ -71,6 +73,9 @@ def _member_operations(
 
 
 def _item_operations(path: str, before: list[Any], after: list[Any]) -> Iterator[Operation]:
+    if max(len(before), len(after)) > ITEMS_ALIGNED_MAX:
+        yield Operation(op="replace", path=path, value=after)
+        return
     identified = _ids(before), _ids(after)
     if identified[0] is not None and identified[1] is not None:
         origins, changed = _aligned_by_id(identified[0], identified[1])
@@ -202,9 +207,8 @@ def _placements(
                 waiting_passed -= 1
             else:
                 source = place + gap - fixed_passed + rank
-            if source != place + waiting_passed:
-                target = f"{path}/{place + waiting_passed}"
-                yield Operation(op="move", path=target, source=f"{path}/{source}")
+            target = f"{path}/{place + waiting_passed}"
+            yield Operation(op="move", path=target, source=f"{path}/{source}")
 
 
 def _longest_increasing(numbers: list[int]) -> list[int]:

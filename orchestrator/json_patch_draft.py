@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from orchestrator.canonical import DEPTH_MAX, JSONValue, shortened
 from orchestrator.json_pointer import is_index
@@ -42,13 +43,6 @@ class Refusal(Exception):
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(reason)
         self.rule = rule
-
-
-class _Absent:
-    """Nothing was there; None cannot say so, for null is a value."""
-
-
-ABSENT = _Absent()
 
 
 class _Record:
@@ -90,13 +84,13 @@ class Draft:
         return value
 
     def insert(self, tokens: Sequence[str], value: Any) -> tuple[Sequence[str], Any]:
-        """Set a member or insert an item; return where, without "-", and what was replaced."""
+        """Set a member or insert an item; return where it is now, and what it replaced."""
         if not tokens:
             return tokens, self._put_root(value)
         height, size = self._height(value), self._size(value)
         opened = self._opened(tokens)
         parent, token = opened[-1], tokens[-1]
-        replaced: Any = ABSENT
+        replaced: Any = UNSET
         if isinstance(parent, list):
             size += len(parent) > 0
             index = _insertion_index(parent, token)
@@ -104,8 +98,8 @@ class Draft:
             parent.insert(index, value)
             tokens = (*tokens[:-1], str(index))
         else:
-            replaced = parent.get(token, ABSENT)
-            size += _size_of_key(parent, token) if replaced is ABSENT else -self._size(replaced)
+            replaced = parent.get(token, UNSET)
+            size += _size_of_key(parent, token) if replaced is UNSET else -self._size(replaced)
             parent[token] = value
         self._grow(opened, size, height)
         return tokens, replaced

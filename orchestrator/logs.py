@@ -1,7 +1,6 @@
 """Structured logs: one JSON object a line on standard error; what is logged is chosen elsewhere."""
 
 import logging
-import sys
 from contextvars import ContextVar
 
 import msgspec
@@ -26,7 +25,10 @@ def configure(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        # Standard error itself, unbuffered: a line is one write and is there when we crash.
+        logger_factory=structlog.BytesLoggerFactory(
+            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115, PTH123
+        ),
         cache_logger_on_first_use=False,
     )
 

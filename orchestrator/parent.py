@@ -1,4 +1,4 @@
-"""Ends a worker when the process that made it is gone; decides nothing about a parent that lives."""
+"""Ends a worker when the process that made it is gone; does nothing while that lives."""
 
 import asyncio
 import multiprocessing

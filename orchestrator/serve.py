@@ -145,14 +145,15 @@ def _announce_when_ready(
 ) -> None:
     url = _url(options, http)
     allowed = environ["ORCHESTRATOR_ALLOWED_HOSTS"].split(",")[0].strip()
-    token = shlex.quote(str(options.data_dir / "admin.token"))
+    folder = _shown(options.data_dir)
+    token = _shown(options.data_dir / "admin.token")
+    command = _command()
+    if options.data_dir.absolute() != ServeOptions.data_dir.absolute():
+        command = f"ORCHESTRATOR_DATA_DIR={folder} {command}"
 
     def announce() -> None:
         publish(options.data_dir, url)
-        print(
-            READY.format(url=url, folder=options.data_dir, token=token, command=_command()),
-            flush=True,
-        )
+        print(READY.format(url=url, folder=folder, token=token, command=command), flush=True)
 
     serve_http.call_when_ready(http, allowed or "localhost", announce)
 
@@ -170,27 +171,34 @@ def _command() -> str:
     name = "orchestrator"
     if shutil.which(name):
         return name
-    beside = Path(sys.executable).with_name(name)
-    try:
-        return shlex.quote(str(beside.relative_to(Path.cwd())))
-    except ValueError:
-        return shlex.quote(str(beside))
+    return _shown(Path(sys.executable).with_name(name))
+
+
+def _shown(path: Path) -> str:
+    """For the shell, and short if it is below the working folder."""
+    absolute = path.absolute()
+    below = absolute.is_relative_to(Path.cwd())
+    return shlex.quote(str(absolute.relative_to(Path.cwd()) if below else absolute))
 
 
 @contextmanager
 def _signals_stop() -> Iterator[None]:
-    """Until Granian takes the signals over, the first one ends the start and later ones nothing."""
+    """The first signal ends the start; later ones change nothing, up to the end of the process.
+
+    While the workers run, Granian has its own handlers, which do the same.
+    """
     ending = False
 
-    def stop(number: int, frame: object) -> None:
+    def stop(_number: int, _frame: object) -> None:
         nonlocal ending
         if not ending:
             ending = True
             raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

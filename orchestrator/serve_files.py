@@ -13,7 +13,7 @@ from typing import TextIO
 from orchestrator.private_file import write_private
 from orchestrator.serve_error import ServeError
 
-TOKEN_PREFIX = "orc_"
+TOKEN_PREFIX = "orc_"  # noqa: S105 - so that scanners for leaked secrets know it.
 
 
 def lock_folder(folder: Path) -> TextIO:
@@ -53,8 +53,11 @@ def admin_token_sha256(folder: Path) -> str:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         path.chmod(0o600)
-        print(f"orchestrator: {path} was readable for others ({mode:o}): now it is private. "
-              "Delete it and start again if somebody may have read it.", file=sys.stderr)  # fmt: skip
+        print(
+            f"orchestrator: {path} was readable for others ({mode:o}); now it is private. "
+            "Delete it and start again if somebody may have read it.",
+            file=sys.stderr,
+        )
     token = path.read_text().strip()
     if not token:
         raise ServeError(f"{path} is empty: delete it to get a new token.")
@@ -74,4 +77,5 @@ def publish(folder: Path, url: str) -> None:
 
 
 def unpublish(folder: Path) -> None:
+    """In an orderly end."""
     (folder / "server.json").unlink(missing_ok=True)

@@ -58,6 +58,7 @@ def resolve(host: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
     return ipaddress.ip_address(address).is_loopback
 
 
@@ -149,17 +150,20 @@ def call_when_ready(options: HTTPOptions, host: str, ready: Callable[[], None]) 
 
 def _answers_ready(options: HTTPOptions, host: str) -> bool:
     everywhere = ipaddress.ip_address(options.address).is_unspecified
-    loopback = "::1" if ":" in options.address else "127.0.0.1"
+    family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
+    loopback = "::1" if family == socket.AF_INET6 else "127.0.0.1"
     address = loopback if everywhere else options.address
-    connection: http.client.HTTPConnection
-    if options.tls_certificate:
-        unchecked = ssl._create_unverified_context()  # noqa: S323 - it is us, and no secret is sent.
-        connection = http.client.HTTPSConnection(
-            address, options.port, timeout=5, context=unchecked
-        )
-    else:
-        connection = http.client.HTTPConnection(address, options.port, timeout=5)
+    connection = http.client.HTTPConnection(address, options.port)
     try:
+        # By number: looking up a name takes locks that a worker forked meanwhile would find held.
+        connection.sock = socket.socket(family, socket.SOCK_STREAM)
+        connection.sock.settimeout(5)
+        connection.sock.connect((address, options.port))
+        if options.tls_certificate:
+            unchecked = ssl.create_default_context()
+            unchecked.check_hostname = False
+            unchecked.verify_mode = ssl.CERT_NONE  # It is us, and no secret is sent.
+            connection.sock = unchecked.wrap_socket(connection.sock)
         connection.request("GET", "/health/ready", headers={"Host": host})
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):

@@ -40,7 +40,7 @@ class PostgresSupervisor:
     def _run(self) -> None:
         try:
             self._url.set_result(self._postgres.start())
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - raised again by `url`.
             self._url.set_exception(error)
             return
         delay = DELAY_SECONDS_MIN

@@ -5,7 +5,7 @@ nodes and edges means nothing to a workflow, but it is part of its bytes: the JS
 documents (`patch_between`) keeps it, and here it is one flag.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Set
+from collections.abc import Container, Hashable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from orchestrator.canonical import JSONValue
 from orchestrator.json_patch import Operation, invert
 from orchestrator.json_patch_difference import patch_between, same
 from orchestrator.workflow_diff_rename import renamed_nodes
-from orchestrator.workflow_parts import EdgeKey, Parts, take_apart
+from orchestrator.workflow_parts import EdgeKey, take_apart
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +100,14 @@ def diff_workflows(before: JSONValue, after: JSONValue) -> WorkflowDiff:
         edges_removed=tuple(edge for key, edge in old_edges.items() if key not in new.edges),
         edges_changed=tuple(_edge_changes(old_edges, new.edges)),
         members=_change(old.rest, new.rest),
-        reordered=_are_reordered([renamed.get(id_, id_) for id_ in old.nodes], new.nodes)
-        or _are_reordered(old_edges, new.edges),
+        reordered=_are_reordered(
+            [renamed.get(id_, id_) for id_ in old.nodes if old.nodes_are_listed],
+            [id_ for id_ in new.nodes if new.nodes_are_listed],
+        )
+        or _are_reordered(
+            [_renamed_key(key, renamed) for key in old.edges if key not in old.inside],
+            [key for key in new.edges if key not in new.inside],
+        ),
     )
 
 
@@ -110,7 +116,7 @@ def _renamed_key(key: EdgeKey, renamed: dict[str, str]) -> EdgeKey:
     return renamed.get(source, source), renamed.get(target, target), condition
 
 
-def _only_in(nodes: dict[str, dict[str, Any]], known: Set[str]) -> tuple[NodeEntry, ...]:
+def _only_in(nodes: dict[str, dict[str, Any]], known: Container[str]) -> tuple[NodeEntry, ...]:
     return tuple(NodeEntry(id=id_, node=node) for id_, node in nodes.items() if id_ not in known)
 
 

@@ -78,9 +78,13 @@ def _around(
 ) -> list[tuple[str, bool, str, int]]:
     """The neighbours by label; one that kept its id has the id for a label."""
     return sorted(
-        (*arrow, labels[id_] if id_ in labels else numbers.setdefault(id_, len(numbers)))
-        for *arrow, id_ in neighbours
+        (direction, is_conditional, condition, _label(id_, labels, numbers))
+        for direction, is_conditional, condition, id_ in neighbours
     )
+
+
+def _label(id_: str, labels: Labels, numbers: dict[Any, int]) -> int:
+    return labels[id_] if id_ in labels else numbers.setdefault(id_, len(numbers))
 
 
 def _unique_pairs(gone: Labels, new: Labels, found: dict[str, str]) -> dict[str, str]:

@@ -18,13 +18,15 @@ GRAPH_MEMBERS = ("nodes", *EDGE_MEMBERS)
 class Parts(NamedTuple):
     """A valid workflow; nodes and edges stand in the order of the document.
 
-    A node of a map has an empty list for its dependencies, because they are among the edges: as
-    objects with `from` and `to`, and with their keys in `inside`.
+    The dependencies of a map's nodes are not in the nodes but among the edges, as objects with
+    `from` and `to`, and with their keys in `inside`. The nodes that have a list of dependencies,
+    be it empty, are the `dependents`.
     """
 
     nodes: dict[str, dict[str, Any]]
     edges: dict[EdgeKey, dict[str, Any]]
     inside: set[EdgeKey]
+    dependents: set[str]
     rest: dict[str, Any]
     nodes_are_listed: bool
     edges_member: str | None
@@ -34,6 +36,8 @@ def take_apart(document: JSONValue) -> Parts:
     """Nodes and edges that break the rules of workflows are left out."""
     members: dict[str, Any] = document if isinstance(document, dict) else {}
     listed = isinstance(members.get("nodes"), list)
+    nodes = {node.id: node.value for node in nodes_of(document)}
+    dependents = set() if listed else {id_ for id_ in nodes if "dependencies" in nodes[id_]}
     edges: dict[EdgeKey, dict[str, Any]] = {}
     inside = set()
     for source, target, condition, path in edges_of(document):
@@ -44,12 +48,10 @@ def take_apart(document: JSONValue) -> Parts:
         else:
             edges[key] = members[str(path[0])][path[1]]
     return Parts(
-        nodes={
-            node.id: node.value if listed else _without_dependencies(node.value)
-            for node in nodes_of(document)
-        },
+        nodes=nodes | {id_: _without_dependencies(nodes[id_]) for id_ in dependents},
         edges=edges,
         inside=inside,
+        dependents=dependents,
         rest={key: value for key, value in members.items() if key not in GRAPH_MEMBERS},
         nodes_are_listed=listed,
         edges_member=next((member for member in EDGE_MEMBERS if member in members), None),
@@ -59,13 +61,13 @@ def take_apart(document: JSONValue) -> Parts:
 def put_together(parts: Parts) -> dict[str, Any]:
     """The document of these parts; an edge inside of a node must have no more than its ends."""
     document = dict(parts.rest)
-    nodes = parts.nodes
-    if parts.inside:
-        nodes = {id_: dict(node) for id_, node in nodes.items()}
-        for key in parts.edges:
-            if key in parts.inside:
-                node = nodes[key[1]]
-                node["dependencies"] = [*node.get("dependencies", ()), key[0]]
+    dependencies: dict[str, list[str]] = {id_: [] for id_ in parts.dependents}
+    for key in parts.edges:
+        if key in parts.inside:
+            dependencies.setdefault(key[1], []).append(key[0])
+    nodes = parts.nodes | {
+        id_: {**parts.nodes[id_], "dependencies": sources} for id_, sources in dependencies.items()
+    }
     document["nodes"] = list(nodes.values()) if parts.nodes_are_listed else nodes
     listed = [edge for key, edge in parts.edges.items() if key not in parts.inside]
     if listed or parts.edges_member is not None:
@@ -74,4 +76,4 @@ def put_together(parts: Parts) -> dict[str, Any]:
 
 
 def _without_dependencies(node: dict[str, Any]) -> dict[str, Any]:
-    return {**node, "dependencies": []} if node.get("dependencies") else node
+    return {key: value for key, value in node.items() if key != "dependencies"}

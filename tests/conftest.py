@@ -100,6 +100,12 @@ def worker_database(template: str) -> Iterator[str]:
     yield from _clone(template)
 
 
+@pytest.fixture(scope="session")
+def shared_database(template: str) -> Iterator[str]:
+    """A copy in which every test commits, in a namespace of its own."""
+    yield from _clone(template)
+
+
 @pytest.fixture
 def fresh_database(template: str) -> Iterator[str]:
     """A copy of its own, for tests that must commit."""
@@ -129,13 +135,27 @@ def settings_for(url: str, **changed: object) -> Settings:
 
 
 @pytest.fixture
-def make_app(fresh_database: str) -> Callable[..., Edge]:
-    """The real application on a database of its own, with some settings changed."""
-    return lambda **changed: create_app(settings_for(fresh_database, **changed))
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def make_app(shared_database: str, namespace: str) -> Callable[..., Edge]:
+    """The real application, with some settings changed."""
+    settings = {"namespace_default": namespace}
+    return lambda **changed: create_app(settings_for(shared_database, **{**settings, **changed}))
 
 
 @pytest.fixture
 async def api(make_app: Callable[..., Edge]) -> AsyncIterator[Api]:
-    """A client of the real application, in process."""
+    """A client of the real application, in process, in a namespace of its own."""
     async with Api.on(make_app(), TOKEN) as api:
+        yield api
+
+
+@pytest.fixture
+async def fresh_api(fresh_database: str) -> AsyncIterator[Api]:
+    """A client of the real application on a database of its own."""
+    async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as api:
         yield api

@@ -172,10 +172,11 @@ def test_only_plain_digits_are_an_index(index: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/-", "/2", "/999999999999", f"/1{'0' * 5_000}", "/0/a", "/0/-"])
-def test_what_is_not_there_cannot_be_removed(path: str) -> None:
-    with pytest.raises(PatchFailed) as caught:
-        patched([1, 2], {"op": "remove", "path": path})
-    assert caught.value.rule == "not-found"
+def test_what_is_not_there_cannot_be_removed_or_tested(path: str) -> None:
+    for op in ("remove", "test"):
+        with pytest.raises(PatchFailed) as caught:
+            patched([1, 2], {"op": op, "path": path, "value": 1})
+        assert caught.value.rule == "not-found"
 
 
 @pytest.mark.parametrize(
@@ -278,14 +279,14 @@ def _seconds(work: Any) -> float:
 
 
 def test_many_writes_and_copies_of_a_huge_list_are_too_much_work() -> None:
-    document = {"a": [0] * 1_000_000}
+    document = {"a": [0] * 100_000}
     step: list[dict[str, Any]] = [
         {"op": "add", "path": "/a/0", "value": 1},
         {"op": "copy", "from": "/a", "path": "/b"},
         {"op": "remove", "path": "/b"},
     ]
     with pytest.raises(PatchFailed) as caught:
-        patched(document, *step * 300)
+        patched(document, *step * 300, limits=Limits(work_max=100_000_000))
     assert caught.value.rule == "work"
 
 
@@ -470,9 +471,10 @@ def test_true_and_1_are_different_and_1_and_1_0_are_not() -> None:
     assert summary({"a": [1, {"b": 2}]}, {"a": [1.0, {"b": 2.0}]}) == []
 
 
-def test_a_huge_list_that_was_shuffled_is_replaced_in_bounded_time() -> None:
+def test_a_huge_list_is_compared_in_bounded_time() -> None:
     before = [{"id": str(n)} for n in range(50_000)]
     start = time.perf_counter()
     assert summary(before, before[::-1]) == [("replace", "")]
     assert summary(before, [{"id": "new"}, *before]) == [("add", "/0")]
+    assert summary([0] * 600_000, [1] * 600_000) == [("replace", "")]
     assert time.perf_counter() - start < 5

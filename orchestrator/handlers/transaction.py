@@ -272,15 +272,26 @@ def _check_tags(operations: Sequence[Operation]) -> None:
     twice: list[Violation] = []
     for at, operation in enumerate(operations):
         parse_tag(operation.tag, f"/operations/{at}/tag")
-        if isinstance(operation, CreateOperation) and not operation.absent:
-            message = "A create is for a tag that does not exist; to change one, use move."
-            raise InvalidInput.at(f"/operations/{at}/absent", "absent", message)
+        _check_absent(operation, f"/operations/{at}/absent")
         if operation.tag in seen:
             message = f"Operation {seen[operation.tag]} names the tag {operation.tag!r} already."
             twice.append(Violation(f"/operations/{at}/tag", "unique", message))
         seen.setdefault(operation.tag, at)
     if twice:
         raise RuleBroken("A transaction names each tag once.", twice)
+
+
+def _check_absent(operation: Operation, pointer: str) -> None:
+    if isinstance(operation, CreateOperation) and not operation.absent:
+        message = "A create is for a tag that does not exist; to change one, use move."
+        raise InvalidInput.at(pointer, "absent", message)
+    if (
+        isinstance(operation, CreateWorkflowOperation)
+        and operation.absent
+        and operation.expected_version is not None
+    ):
+        message = "A tag cannot be absent and at an expected version."
+        raise InvalidInput.at(pointer, "absent", message)
 
 
 @contextmanager

@@ -28,6 +28,13 @@ API = "/api/v1"
 PAGE = (Path(__file__).parent / "reference.html").read_bytes()
 
 
+class _Exact(Example):
+    """An example that keeps its nulls: the framework leaves members out that are null."""
+
+    def to_schema(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
 class ProblemBody(msgspec.Struct, kw_only=True):
     """RFC 9457: what was refused and why. More members name what failed."""
 
@@ -68,7 +75,7 @@ def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
             description=DESCRIPTIONS[status],
             media_type=PROBLEM_JSON,
             generate_examples=False,
-            examples=[Example(value=PROBLEM_EXAMPLES[status])] if status != 304 else None,
+            examples=[_Exact(value=PROBLEM_EXAMPLES[status])] if status != 304 else None,
         )
         for status in sorted({*always, *statuses})
     }
@@ -83,7 +90,7 @@ def answer(
         description=description,
         media_type=media_type,
         generate_examples=False,
-        examples=[Example(value=example)],
+        examples=[_Exact(value=example)],
     )
 
 
@@ -93,7 +100,7 @@ def takes(container: Any, example: Any, *, required: bool = True) -> type[Operat
     return _operation(
         {
             "application/json": OpenAPIMediaType(
-                schema=_inlined(schema, definitions), examples={"example": Example(value=example)}
+                schema=_inlined(schema, definitions), examples={"example": _Exact(value=example)}
             )
         },
         required=required,
@@ -106,7 +113,7 @@ def takes_bytes(example: str) -> type[Operation]:
         {
             "*/*": OpenAPIMediaType(
                 schema=Schema(description="The bytes of the blob."),
-                examples={"example": Example(value=example)},
+                examples={"example": _Exact(value=example)},
             )
         },
         required=True,

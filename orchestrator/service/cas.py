@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, TooLarge
@@ -44,10 +45,13 @@ class CASService:
         for _ in range(2):
             blob = await self._blobs.insert(conn, cas_id, media_type, content)
             if blob is not None:
+                metrics.BLOBS_STORED.inc()
+                metrics.BLOB_BYTES_STORED.inc(len(content))
                 log.info("stored content", cas_id=str(cas_id), size_bytes=len(content))
                 return StoredBlob(blob=blob, created=True)
             blob = await self._blobs.get(conn, cas_id)
             if blob is not None:
+                metrics.BLOBS_KNOWN.inc()
                 return StoredBlob(blob=blob, created=False)
         raise NotFound("blob", str(cas_id))
 

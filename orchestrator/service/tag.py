@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
@@ -262,6 +263,7 @@ _EVENTS = {
 
 
 def _changed(tag: Tag) -> TagChange:
+    metrics.TAG_CHANGES.labels(tag.action).inc()
     log.info(
         _EVENTS[tag.action],
         namespace=tag.namespace,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 from blake3 import blake3
 
@@ -144,13 +145,13 @@ async def test_a_media_type_that_cannot_be_returned_is_refused(api: Api, media_t
     assert response.status_code == 400
 
 
-async def test_corrupted_bytes_are_an_error_and_never_served(api: Api, fresh_database: str) -> None:
-    import asyncpg  # noqa: PLC0415
-
-    await upload(api, b"hello")
+async def test_corrupted_bytes_are_an_error_and_never_served(
+    fresh_api: Api, fresh_database: str
+) -> None:
+    await upload(fresh_api, b"hello")
     connection = await asyncpg.connect(fresh_database)
     await connection.execute("UPDATE cas_blob SET content = 'jello'")
     await connection.close()
-    response = await api.get(f"/cas/{HELLO}")
+    response = await fresh_api.get(f"/cas/{HELLO}")
     assert (response.status_code, response.json()["error"]) == (500, "corrupt blob")
     assert b"jello" not in response.content

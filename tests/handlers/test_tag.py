@@ -13,11 +13,11 @@ async def versions(api: Api, *ids: str) -> list[str]:
     return [(await api.create(f"source-{each}", each))["artifact_id"] for each in ids]
 
 
-async def test_a_put_creates_and_then_moves(api: Api) -> None:
+async def test_a_put_creates_and_then_moves(api: Api, namespace: str) -> None:
     a, b = await versions(api, "a", "b")
     created = await api.put("/tags/x%2Fy", {"artifact_id": a, "message": "m"})
     assert (created.status_code, created.json()["action"]) == (201, "create")
-    assert created.headers["location"] == "/api/v1/tags/x%2Fy?namespace=default"
+    assert created.headers["location"] == f"/api/v1/tags/x%2Fy?namespace={namespace}"
     moved = await api.put("/tags/x%2Fy", {"artifact_id": b})
     assert (moved.status_code, moved.json()["action"], moved.headers["etag"]) == (
         200,
@@ -28,14 +28,14 @@ async def test_a_put_creates_and_then_moves(api: Api) -> None:
     assert (same.status_code, same.json()["action"], same.json()["version"]) == (200, None, 2)
 
 
-async def test_a_tag_tells_what_it_names(api: Api) -> None:
+async def test_a_tag_tells_what_it_names(api: Api, namespace: str) -> None:
     created = await api.create("main", "a", message="why")
     response = await api.get("/tags/main")
     assert response.headers["etag"] == '"1"'
     body = response.json()
     assert body.pop("moved_at")
     assert body == {
-        "namespace": "default",
+        "namespace": namespace,
         "name": "main",
         "version": 1,
         "artifact_id": created["artifact_id"],

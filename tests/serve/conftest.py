@@ -15,6 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from orchestrator.embedded import EmbeddedPostgres
+
 TARGET = "orchestrator.app:create_app"
 START_SECONDS_MAX = 30.0
 #: What the product promises; the machine that runs the tests may be busy.
@@ -43,6 +45,13 @@ def processes_below(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # Ended meanwhile.
+
+
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -51,7 +60,7 @@ def is_running(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = END_SECONDS_MAX) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float = END_SECONDS_MAX) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -80,9 +89,8 @@ class Server:
 
     def workers(self) -> list[int]:
         """Forked children: they have our own command line."""
-        ours = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        below = processes_below(self.pid)[1:]
-        return [pid for pid in below if Path(f"/proc/{pid}/cmdline").read_bytes() == ours]
+        ours = command_line(self.pid)
+        return [pid for pid in processes_below(self.pid)[1:] if command_line(pid) == ours]
 
     def postmaster(self) -> int:
         return int((self.folder / "postgres/data/postmaster.pid").read_text().split()[0])
@@ -195,3 +203,31 @@ def folder(tmp_path: Path) -> Path:
     """Where a server may put its data; below a folder that only we may enter."""
     tmp_path.chmod(0o700)
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A running one, for the tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("cluster") / "postgres"
+    postgres = EmbeddedPostgres(folder)
+    try:
+        yield folder, postgres.start()
+    finally:
+        postgres.stop()
+
+
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stopped") / "postgres"
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    postgres.stop()
+    return folder
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, initialised: Path) -> Path:
+    """A cluster that was stopped, below a folder that only we may enter."""
+    tmp_path.chmod(0o700)
+    subprocess.run(["cp", "-a", initialised, tmp_path / "postgres"], check=True)
+    return tmp_path / "postgres"

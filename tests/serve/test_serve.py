@@ -68,6 +68,7 @@ def test_the_ready_text_names_the_url_the_token_and_three_commands(server: Serve
     commands = [line for line in server.said.splitlines() if line.startswith("  ")]
     for command in ("workflow create", "workflow get", "curl -H"):
         assert any(command in line for line in commands)
+    assert f"ORCHESTRATOR_DATA_DIR={server.folder} " in server.said
 
 
 def test_the_data_is_private_and_the_address_is_published(server: Server) -> None:
