@@ -84,10 +84,9 @@ STATEMENTS = (
     """,
     "CREATE INDEX artifact_kind ON artifact (namespace, kind, artifact_id)",
     "CREATE INDEX artifact_cas_id ON artifact (cas_id, namespace)",
-    # A dag_version's version hash is its cas id, which the index above finds.
     """
     CREATE INDEX artifact_version_hash ON artifact (version_hash, namespace)
-        WHERE version_hash IS NOT NULL AND kind <> 'dag_version'
+        WHERE version_hash IS NOT NULL
     """,
     "CREATE INDEX artifact_base ON artifact (namespace, base_id) WHERE base_id IS NOT NULL",
     """

@@ -35,8 +35,8 @@ SELECT {COLUMNS} FROM artifact
 
 LIST_BY_VERSION_HASH = f"""
 SELECT {COLUMNS} FROM artifact
- WHERE namespace = $1 AND (cas_id = $2 OR (version_hash = $2 AND kind <> 'dag_version'))
-   AND version_hash = $2 AND ($3::text IS NULL OR kind = $3) AND artifact_id < $4
+ WHERE namespace = $1 AND version_hash = $2 AND ($3::text IS NULL OR kind = $3)
+   AND artifact_id < $4
  ORDER BY artifact_id DESC LIMIT $5
 """
 

@@ -24,7 +24,7 @@ HELD = """
  OR EXISTS (SELECT FROM cas_lease l
              WHERE l.cas_id = b.cas_id AND l.namespace = $2 AND l.expires_at > now())
  OR EXISTS (SELECT FROM artifact a
-             WHERE a.version_hash = b.cas_id AND a.namespace = $2 AND a.kind <> 'dag_version')
+             WHERE a.version_hash = b.cas_id AND a.namespace = $2)
  OR EXISTS (SELECT FROM artifact_blob x JOIN artifact a USING (artifact_id)
              WHERE x.cas_id = b.cas_id AND a.namespace = $2))
 """

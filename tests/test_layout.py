@@ -1,0 +1,64 @@
+"""The rules of the layers that imports alone do not show."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "orchestrator"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+SQL = re.compile(r"\b(SELECT\s.+\bFROM|INSERT INTO|UPDATE\s+\w+\s+SET|DELETE FROM)\b", re.DOTALL)
+#: Of the migrations' own bookkeeping: alembic owns that table, not a repository.
+SQL_OUTSIDE = {"migration.py", "serve_migrate.py"}
+
+
+def strings(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text())
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_sql_stands_in_repositories_only(path: Path) -> None:
+    found = [text for text in strings(path) if SQL.search(text)]
+    if path.parent.name != "repository" and path.name not in SQL_OUTSIDE:
+        assert found == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_the_composition_root_is_thin_and_decides_nothing() -> None:
+    source = (PACKAGE / "app.py").read_text()
+    assert source.count("\n") <= 200
+    assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
+
+
+@pytest.mark.parametrize("layer", ["repository", "service"])
+def test_a_concept_of_the_store_has_the_same_file_in_each_layer(layer: str) -> None:
+    names = {path.stem for path in (PACKAGE / layer).glob("*.py")}
+    assert {"artifact", "cas", "tag"} <= names
+
+
+def test_nothing_but_the_settings_and_the_entry_points_reads_the_environment() -> None:
+    readers = {
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        if "os.environ" in path.read_text() and path.parent.name != "cli"
+    }
+    assert readers <= {
+        "app.py",
+        "handlers/health.py",
+        "serve.py",
+        "serve_http.py",
+        "serve_migrate.py",
+        "embedded.py",
+        "embedded_binaries.py",
+        "embedded_process.py",
+    }
