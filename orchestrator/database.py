@@ -44,7 +44,7 @@ async def connect(
             "application_name": "orchestrator",
             "statement_timeout": milliseconds,
             "idle_in_transaction_session_timeout": milliseconds,
-            "synchronous_commit": "on",  # Acknowledged means durable, whatever the server's default.
+            "synchronous_commit": "on",  # Acknowledged means durable.
             "jit": "off",
         },
     )

@@ -27,7 +27,7 @@ def configure(level: str) -> None:
         ),
         # Standard error itself, unbuffered: a line is one write and is there when we crash.
         logger_factory=structlog.BytesLoggerFactory(
-            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115, PTH123
+            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115
         ),
         cache_logger_on_first_use=False,
     )

@@ -66,13 +66,13 @@ async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
             # Held by the session, not the transaction: it covers reading the version too.
             await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
             await connection.commit()
-            await connection.run_sync(_migrate, step, checked)
+            await connection.run_sync(_migrate, step, checked=checked)
             await connection.commit()
     finally:
         await engine.dispose()
 
 
-def _migrate(connection: Connection, step: Step, checked: bool) -> None:
+def _migrate(connection: Connection, step: Step, *, checked: bool) -> None:
     config = _config()
     config.attributes["connection"] = connection
     found = _version(config)

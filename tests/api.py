@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -59,7 +60,7 @@ def chain(*ids: str) -> dict[str, Any]:
     """A workflow whose nodes follow each other."""
     return {
         "nodes": [{"id": each, "type": "task"} for each in ids],
-        "edges": [{"from": one, "to": two} for one, two in zip(ids, ids[1:], strict=False)],
+        "edges": [{"from": one, "to": two} for one, two in pairwise(ids)],
     }
 
 

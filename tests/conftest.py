@@ -52,7 +52,7 @@ def _start_postgres() -> str:
 
 def _docker_answers() -> bool:
     try:
-        docker.from_env().ping()
+        docker.DockerClient.from_env().ping()  # type: ignore[no-untyped-call]
     except docker.errors.DockerException:
         return False
     return True

@@ -189,9 +189,8 @@ async def test_a_commit_is_durable_whatever_the_default_of_the_server(
 async def test_connections_end_with_the_lifespan(fresh_database: str) -> None:
     database = Database(fresh_database)
     kept: list[Connection] = []
-    async with database.opened():
-        async with database.connection() as conn:
-            kept.append(conn)
+    async with database.opened(), database.connection() as conn:
+        kept.append(conn)
     assert kept[0].is_closed()
 
 

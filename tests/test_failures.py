@@ -125,6 +125,7 @@ async def test_a_fault_in_any_step_leaves_nothing_behind(
     pattern: Callable[[Api], Awaitable[Any]],
     repository: type,
     method: str,
+    *,
     persisted: bool,
     fault: type[Exception],
     monkeypatch: pytest.MonkeyPatch,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 from orchestrator.database import Database
 from orchestrator.digest import CasId
@@ -124,7 +125,7 @@ async def test_moves_undos_deletes_and_creates_together_leave_a_gap_free_history
     await asyncio.gather(*(act(number) for number in range(100)))
     items = (await api.get("/tags/main/history", params={"limit": 1000})).json()["items"]
     assert [item["seq"] for item in items] == list(range(len(items), 0, -1))
-    for newer, older in zip(items, items[1:], strict=False):
+    for newer, older in pairwise(items):
         assert newer["from_id"] == older["to_id"]
         assert newer["moved_at"] >= older["moved_at"]
     assert items[-1]["action"] == Action.CREATE

@@ -37,7 +37,7 @@ HARMLESS = {
 
 
 class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Which of these blobs would have to be uploaded?"""
+    """The question which of these blobs would have to be uploaded."""
 
     cas_ids: list[str]
 

@@ -13,7 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orchestrator import logs, metrics
 from orchestrator.errors import BodyTooSlow, DomainError, Forbidden
@@ -61,7 +62,8 @@ class Edge:
         self._observers: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        """Serve one request; the lifespan is the application's own."""
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
@@ -76,7 +78,7 @@ class Edge:
             logs.correlation_id.reset(token)
 
     async def _serve(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         # Routes see the path as it was sent: an encoded slash stays inside its segment.
         raw_path: bytes = scope.get("raw_path") or b""
@@ -107,7 +109,7 @@ class Edge:
         if origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1").lower():
             raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
 
-    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+    def _observe(self, scope: HTTPScope, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "unmatched")
         key = (scope["method"], route, status)
         observer = self._observers.get(key)

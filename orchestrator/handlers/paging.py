@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
@@ -38,18 +38,18 @@ def page_of(
     return shown, _encode(key(shown[-1])) if more else None
 
 
-def after(cursor: str | None, type_: type[T], first: T) -> T:
+def after(cursor: str | None, type_: Any, first: T) -> T:
     """Where the page starts: what the cursor says, or before everything."""
     if cursor is None:
         return first
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(
-            base64.b64decode(padded, altchars=b"-_", validate=True), type=type_
-        )
+        decoded = base64.b64decode(padded, altchars=b"-_", validate=True)
+        found: T = msgspec.json.decode(decoded, type=type_)
     except (ValueError, msgspec.MsgspecError):
         message = "A cursor is what `next` said on the page before."
         raise InvalidInput.at("/cursor", "cursor", message) from None
+    return found
 
 
 def _encode(key: object) -> str:

@@ -14,7 +14,9 @@ ON CONFLICT (principal, key) DO UPDATE
 RETURNING true
 """
 
-GET = "SELECT fingerprint, status, headers, body FROM idempotency_key WHERE (principal, key) = ($1, $2)"
+GET = """
+SELECT fingerprint, status, headers, body FROM idempotency_key WHERE (principal, key) = ($1, $2)
+"""
 
 KEEP = """
 UPDATE idempotency_key SET status = $3, headers = $4, body = $5 WHERE (principal, key) = ($1, $2)

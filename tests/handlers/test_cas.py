@@ -128,7 +128,7 @@ async def test_questions_and_blobs_over_their_limits_are_refused(make_app: Any) 
             for _ in range(4):
                 yield b"xxxx"
 
-        chunked = await upload(api, pieces())  # type: ignore[arg-type]
+        chunked = await upload(api, pieces())
         assert chunked.status_code == 413
 
 

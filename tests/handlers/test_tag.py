@@ -1,5 +1,6 @@
 """The focused tag resource over HTTP, on the real application and database."""
 
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -130,9 +131,7 @@ async def test_undo_and_redo_walk_a_b_a_b_through_all_four(api: Api) -> None:
     items = (await api.get("/tags/main/history")).json()["items"]
     assert [item["seq"] for item in items] == list(range(10, 0, -1))
     assert items[-1]["from_id"] is None
-    assert all(
-        older["to_id"] == newer["from_id"] for newer, older in zip(items, items[1:], strict=False)
-    )
+    assert all(older["to_id"] == newer["from_id"] for newer, older in pairwise(items))
 
 
 async def test_undo_takes_an_expected_version_and_a_message(api: Api) -> None:
