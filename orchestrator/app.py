@@ -14,11 +14,13 @@ from orchestrator.handlers.authentication import Authenticator
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.edge import Edge
 from orchestrator.handlers.health import HealthHandler
+from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.problem import EXCEPTION_HANDLERS
 from orchestrator.handlers.reading import refuse_unknown_parameters
 from orchestrator.handlers.schema import SchemaHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
+from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.parent import exit_with_parent
 from orchestrator.repository.artifact import ArtifactRepository
@@ -34,14 +36,17 @@ from orchestrator.routes.openapi import OPENAPI
 from orchestrator.routes.schema import schema_routes
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
+from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
+from orchestrator.service.version import VersionService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.settings import Settings
+from orchestrator.workflow_change import ChangeRules
 
 
 def create_app(settings: Settings | None = None) -> Edge:
@@ -64,6 +69,11 @@ def create_app(settings: Settings | None = None) -> Edge:
     artifacts = ArtifactService(ArtifactRepository())
     tags = TagService(TagRepository())
     workflows = WorkflowService(cas, artifacts, tags, ResolutionService(ResolutionRepository()))
+    versions = VersionService(cas, artifacts, tags)
+    rules = ChangeRules(
+        workflow_bytes_max=settings.workflow_bytes_max,
+        agent_nodes_added_max=settings.patch_agent_nodes_added_max,
+    )
     idempotency = IdempotencyService(IdempotencyRepository(), seconds=settings.idempotency_seconds)
 
     @asynccontextmanager
@@ -89,9 +99,27 @@ def create_app(settings: Settings | None = None) -> Edge:
                     database,
                     tags,
                     artifacts,
+                    versions,
                     idempotency,
                     body_bytes_max=settings.json_body_bytes_max,
                 )
+            ),
+            *version_routes(
+                VersionHandler(
+                    database,
+                    versions,
+                    idempotency,
+                    rules=rules,
+                    body_bytes_max=settings.json_body_bytes_max,
+                    operations_max=settings.patch_operations_max,
+                ),
+                MergeHandler(
+                    database,
+                    versions,
+                    idempotency,
+                    rules=rules,
+                    body_bytes_max=settings.json_body_bytes_max,
+                ),
             ),
             *transaction_routes(
                 TransactionHandler(
@@ -106,7 +134,7 @@ def create_app(settings: Settings | None = None) -> Edge:
                     operations_max=settings.transaction_operations_max,
                 )
             ),
-            *artifact_routes(ArtifactHandler(database, artifacts)),
+            *artifact_routes(ArtifactHandler(database, artifacts, tags)),
             *cas_routes(
                 CASHandler(
                     database,

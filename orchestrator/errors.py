@@ -97,6 +97,31 @@ class NothingToRedo(DomainError):
         self.key, self.current_version = key, version
 
 
+class NothingToCompact(DomainError):
+    """The tag names a whole version already: there are no patches to compact."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The tag {key!r} names a version without patches.")
+        self.key = key
+
+
+class NoCommonAncestor(DomainError):
+    """Two versions share no history, so nothing tells what each side changed."""
+
+    def __init__(self, ours: str, theirs: str) -> None:
+        super().__init__(f"{ours} and {theirs} have no common ancestor: name a base.")
+        self.ours, self.theirs = ours, theirs
+
+
+class MergeConflict(DomainError):
+    """Both sides changed the same places; nothing was stored."""
+
+    def __init__(self, conflicts: Sequence[Any]) -> None:
+        count = "One place" if len(conflicts) == 1 else f"{len(conflicts)} places"
+        super().__init__(f"{count} cannot be merged; settle them, or say whom to prefer.")
+        self.conflicts = list(conflicts)
+
+
 class TooLarge(DomainError):
     """A body or document is over its limit."""
 

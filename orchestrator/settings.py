@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     json_body_bytes_max: int = 16 * 1024 * 1024
     blob_inline_bytes_max: int = 8 * 1024 * 1024
     workflow_bytes_max: int = 8 * 1024 * 1024
+    patch_operations_max: int = 1_000
+    patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
     missing_ids_max: int = 10_000
     lease_seconds: float = 7 * 86_400

@@ -52,7 +52,7 @@ def _start_postgres() -> str:
 
 def _docker_answers() -> bool:
     try:
-        docker.DockerClient.from_env().ping()  # type: ignore[no-untyped-call]
+        docker.DockerClient.from_env().ping()
     except docker.errors.DockerException:
         return False
     return True

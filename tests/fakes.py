@@ -11,7 +11,7 @@ from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
 from orchestrator.models.cas import Blob, BlobContent
-from orchestrator.models.tag import Action, Landing, Tag, TagMove
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
@@ -172,10 +172,54 @@ class MemoryArtifactRepository(ArtifactRepository):
             level = {edge[1] if up else edge[0] for edge in met}
         rows = sorted((distance, *edge) for edge, distance in found.items())
         return [
-            LineageEdge(child_id=child, parent_id=parent, relation=relation, distance=distance)
+            LineageEdge(
+                child_id=child,
+                parent_id=parent,
+                relation=relation,
+                distance=distance,
+                artifact=self.artifacts[parent if up else child],
+            )
             for distance, child, parent, relation in rows
             if (distance, child, parent, relation) > after
         ][:limit]
+
+    async def list_versions(
+        self, conn: Connection, namespace: str, head_id: UUID, limit: int
+    ) -> list[Artifact]:
+        found: list[Artifact] = []
+        at = await self.get(conn, namespace, head_id)
+        while at is not None:
+            found.append(at)
+            below = at.previous_id or at.base_id
+            at = self.artifacts[below] if at.kind is Kind.PATCH_SET and below else None
+        return found[:limit]
+
+    async def get_at_depth(
+        self, conn: Connection, namespace: str, head_id: UUID, depth: int
+    ) -> Artifact | None:
+        versions = await self.list_versions(conn, namespace, head_id, len(self.artifacts))
+        return next((each for each in versions if each.depth == depth), None)
+
+    async def list_parents(
+        self, conn: Connection, child_id: UUID, relations: Sequence[Relation]
+    ) -> list[Artifact]:
+        met = [edge for edge in self.edges if edge[0] == child_id and edge[2] in relations]
+        return [self.artifacts[edge[1]] for edge in sorted(met, key=lambda e: (e[2], e[1]))]
+
+    async def get_common_ancestor(
+        self, conn: Connection, one_id: UUID, other_id: UUID, relations: Sequence[Relation]
+    ) -> Artifact | None:
+        edges = {(c, p) for c, p, relation in self.edges if relation in relations}
+
+        def ancestors(of: UUID) -> set[UUID]:
+            found, level = {of}, {of}
+            while level := {p for c, p in edges if c in level} - found:
+                found |= level
+            return found
+
+        common = ancestors(one_id) & ancestors(other_id)
+        best = [each for each in common if not any(p == each and c in common for c, p in edges)]
+        return self.artifacts[max(best)] if best else None
 
     def _newest(self, namespace: str, kind: Kind | None = None) -> list[Artifact]:
         found = [
@@ -303,6 +347,24 @@ class MemoryTagRepository(TagRepository):
     ) -> TagMove | None:
         moves = self.moves.get((namespace, name), [])
         return next((move for move in reversed(moves) if move.moved_at <= at), None)
+
+    async def list_by_target(
+        self, conn: Connection, namespace: str, target_id: UUID, after: str, limit: int
+    ) -> list[TagReference]:
+        found: list[TagReference] = []
+        for (space, name), moves in sorted(self.moves.items()):
+            named = [move for move in moves if move.to_id == target_id]
+            if space == namespace and name > after and named:
+                found.append(
+                    TagReference(
+                        name=name,
+                        current=self.tags[space, name].target_id == target_id,
+                        first_version=named[0].seq,
+                        last_version=named[-1].seq,
+                        last_moved_at=named[-1].moved_at,
+                    )
+                )
+        return found[:limit]
 
     def _record(
         self,

@@ -11,12 +11,14 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from orchestrator.database import Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import Namespace, id_in_path, namespace_of, none_match
 from orchestrator.handlers.replying import etag, json_answer, not_modified
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ID_MAX, ID_MIN, ArtifactService
+from orchestrator.service.tag import TagService
 
 DEPTH_MAX = 10_000
 Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
@@ -51,12 +53,23 @@ class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
     patches: list[ArtifactBody]
 
 
+class LineageItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A typed edge, and the artifact at its farther end."""
+
+    child_id: UUID
+    parent_id: UUID
+    relation: Relation
+    distance: int
+    artifact: ArtifactBody
+
+
 class ArtifactHandler:
     """The catalogue over HTTP."""
 
-    def __init__(self, database: Database, artifacts: ArtifactService) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactService, tags: TagService) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._tags = tags
 
     async def get(
         self, request: AnyRequest, artifact_id: FromPath[str], namespace: Namespace = None
@@ -132,11 +145,42 @@ class ArtifactHandler:
                 limit=limit + 1,
             )
         shown, following = page_of(edges, limit, _edge_key)
-        return respond(json_answer(Page[LineageEdge](shown, following)))
+        items = [lineage_item(edge) for edge in shown]
+        return respond(json_answer(Page[LineageItem](items, following)))
+
+    async def tags(
+        self,
+        request: AnyRequest,
+        artifact_id: FromPath[str],
+        namespace: Namespace = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response[bytes]:
+        """The tags that name this artifact or ever did, by name."""
+        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        start = tag_after(cursor)
+        async with self._database.connection() as conn:
+            await self._artifacts.get_by_id(conn, namespace, parsed)
+            found = await self._tags.list_by_target(
+                conn, namespace, parsed, after=start, limit=limit + 1
+            )
+        shown, following = page_of(found, limit, lambda reference: reference.name)
+        return respond(json_answer(Page[TagReference](shown, following)))
 
 
 def _edge_key(edge: LineageEdge) -> tuple[int, UUID, UUID, str]:
     return edge.distance, edge.child_id, edge.parent_id, edge.relation
+
+
+def lineage_item(edge: LineageEdge) -> LineageItem:
+    """The edge with its artifact as it is shown."""
+    return LineageItem(
+        child_id=edge.child_id,
+        parent_id=edge.parent_id,
+        relation=edge.relation,
+        distance=edge.distance,
+        artifact=artifact_body(edge.artifact),
+    )
 
 
 def artifact_body(artifact: Artifact) -> ArtifactBody:

@@ -119,14 +119,14 @@ class CASHandler:
                 return not_modified(headers)
             return Response(
                 content=b"",
-                media_type=blob.media_type,
+                media_type=None,
                 headers={**headers, **HARMLESS, "Content-Length": str(blob.size_bytes)},
             )
         async with self._database.connection() as conn:
             found = await self._cas.get_content(conn, namespace, name)
         return Response(
             content=found.content,
-            media_type=found.blob.media_type,
+            media_type=None,
             headers={**_blob_headers(found.blob), **HARMLESS},
         )
 
@@ -170,4 +170,9 @@ def _stored_answer(stored: StoredBlob, namespace: str, status: int) -> Answer:
 
 
 def _blob_headers(blob: Blob) -> dict[str, str]:
-    return {"ETag": etag(blob.cas_id), "Cache-Control": IMMUTABLE}
+    # The type is given as it came: the framework would add a charset of its own to some.
+    return {
+        "Content-Type": blob.media_type,
+        "ETag": etag(blob.cas_id),
+        "Cache-Control": IMMUTABLE,
+    }

@@ -8,6 +8,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from orchestrator.errors import InvalidInput
+from orchestrator.models.name import parse_tag
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +36,7 @@ def page_of(
     """Split what was read with `limit + 1` into the page and the cursor of the next."""
     shown = list(rows[:limit])
     more = len(rows) > limit
-    return shown, _encode(key(shown[-1])) if more else None
+    return shown, encoded(key(shown[-1])) if more else None
 
 
 def after(cursor: str | None, type_: Any, first: T) -> T:
@@ -52,5 +53,11 @@ def after(cursor: str | None, type_: Any, first: T) -> T:
     return found
 
 
-def _encode(key: object) -> str:
+def tag_after(cursor: str | None) -> str:
+    """The tag name after which a page by name starts; the first page starts before all."""
+    return "" if cursor is None else parse_tag(after(cursor, str, ""), "/cursor")
+
+
+def encoded(key: object) -> str:
+    """A cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()

@@ -12,6 +12,7 @@ from litestar.types import ExceptionHandlersMap
 
 from orchestrator import errors
 from orchestrator.errors import DomainError
+from orchestrator.json_patch import PatchFailed
 from orchestrator.models.idempotency import Answer
 
 log = structlog.get_logger()
@@ -40,10 +41,14 @@ PROBLEMS: dict[type[DomainError], Problem] = {
     errors.VersionConflict: Problem(409, "version-conflict", "Version conflict"),
     errors.NothingToUndo: Problem(409, "nothing-to-undo", "Nothing to undo"),
     errors.NothingToRedo: Problem(409, "nothing-to-redo", "Nothing to redo"),
+    errors.NothingToCompact: Problem(409, "nothing-to-compact", "Nothing to compact"),
+    errors.NoCommonAncestor: Problem(409, "no-common-ancestor", "No common ancestor"),
+    errors.MergeConflict: Problem(409, "merge-conflict", "Merge conflict"),
     errors.PreconditionFailed: Problem(412, "precondition-failed", "Precondition failed"),
     errors.TooLarge: Problem(413, "too-large", "Too large"),
     errors.UnsupportedMediaType: Problem(415, "unsupported-media-type", "Unsupported media type"),
     errors.RuleBroken: Problem(422, "rule-broken", "Rule broken"),
+    PatchFailed: Problem(422, "patch-failed", "Patch failed"),
     errors.IdempotencyKeyReused: Problem(422, "idempotency-key-reused", "Idempotency key reused"),
     errors.CorruptBlob: Problem(500, "corrupt-blob", "Corrupt blob"),
     errors.StorageUnavailable: Problem(503, "storage-unavailable", "Storage unavailable"),

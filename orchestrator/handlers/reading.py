@@ -182,9 +182,19 @@ class Precondition(msgspec.Struct, frozen=True):
         return self.condition.versions
 
 
-def tag_precondition(request: AnyRequest, expected_version: int | None = None) -> Precondition:
-    """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body."""
-    match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+#: Without a condition.
+ANYWHERE = Precondition(Condition())
+
+
+def tag_precondition(
+    request: AnyRequest, expected_version: int | None = None, *, if_match: bool = True
+) -> Precondition:
+    """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body.
+
+    Where entity tags are not versions of a tag, `If-Match` is read elsewhere.
+    """
+    match = request.headers.get("if-match") if if_match else None
+    none_match = request.headers.get("if-none-match")
     expected = None if expected_version is None else frozenset({expected_version})
     if none_match is not None:
         if none_match.strip() != "*" or match is not None or expected is not None:
@@ -197,6 +207,52 @@ def tag_precondition(request: AnyRequest, expected_version: int | None = None) -
         listed = frozenset(int(tag) for tag in _etags(match, "If-Match") if tag.isdecimal())
         expected = listed if expected is None else listed & expected
     return Precondition(Condition(exists=True, versions=expected), f"If-Match: {match}")
+
+
+class HashPrecondition(msgspec.Struct, frozen=True):
+    """What `If-Match` demands of the workflow that a tag names: the entity tag is its hash."""
+
+    header: str | None = None
+    #: None accepts any version.
+    hashes: frozenset[str] | None = None
+
+    def check(self, tag: str, tag_version: int, version_hash: object) -> None:
+        """Raise PreconditionFailed unless the current version is one of those demanded."""
+        if self.hashes is not None and str(version_hash) not in self.hashes:
+            raise self.failed(
+                tag, current_version=tag_version, current_version_hash=str(version_hash)
+            )
+
+    def failed(self, tag: str, **current: object) -> PreconditionFailed:
+        """The refusal that names what is there instead."""
+        return PreconditionFailed("workflow", tag, self.header or "", **current)
+
+
+def workflow_precondition(request: AnyRequest) -> HashPrecondition:
+    """`If-Match` on a workflow, with its version hashes or `*`."""
+    match = request.headers.get("if-match")
+    if match is None:
+        return HashPrecondition()
+    header = f"If-Match: {match}"
+    if match.strip() == "*":
+        return HashPrecondition(header)
+    return HashPrecondition(header, frozenset(_etags(match, "If-Match")))
+
+
+@contextmanager
+def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
+    """A lost race is 412 when a header demanded the version, 409 otherwise."""
+    try:
+        yield
+    except VersionConflict as error:
+        if precondition.header is None:
+            raise
+        current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
+        raise precondition.failed(tag, **current) from error
+    except NotFound as error:
+        if precondition.header is None or error.kind != "workflow":
+            raise
+        raise precondition.failed(tag, current_version=None) from error
 
 
 def none_match(request: AnyRequest, etag: str) -> bool:

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from orchestrator.database import Connection, Database
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     Namespace,
@@ -33,19 +33,21 @@ from orchestrator.handlers.reading import (
 from orchestrator.handlers.replying import etag, json_answer, location, not_modified
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import parse_tag
+from orchestrator.models.reference import parse_reference
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import SEQ_MAX, TagService
+from orchestrator.service.version import VersionService
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
 
 
 class PutTag(msgspec.Struct, forbid_unknown_fields=True):
-    """Name this artifact."""
+    """Name this artifact, or what `from` names: another tag, a version of it, a hash."""
 
-    artifact_id: str
+    artifact_id: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
     message: str | None = None
 
 
@@ -117,6 +119,7 @@ class TagHandler:
         database: Database,
         tags: TagService,
         artifacts: ArtifactService,
+        versions: VersionService,
         idempotency: IdempotencyService,
         *,
         body_bytes_max: int,
@@ -124,6 +127,7 @@ class TagHandler:
         self._database = database
         self._tags = tags
         self._artifacts = artifacts
+        self._versions = versions
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
 
@@ -155,7 +159,7 @@ class TagHandler:
         data = decode(await read_json_body(request, self._body_bytes_max), PutTag)
         precondition = tag_precondition(request)
         async with self._database.transaction() as conn:
-            artifact = await self._target(conn, namespace, data.artifact_id)
+            artifact = await self._source(conn, namespace, tag, data)
             with precondition_guard(precondition):
                 change = await self._tags.put(
                     conn,
@@ -279,7 +283,7 @@ class TagHandler:
     ) -> Response[bytes]:
         """The tags of a namespace by name."""
         namespace = namespace_of(request, namespace)
-        start = (cursor and parse_tag(after(cursor, str, ""), "/cursor")) or ""
+        start = tag_after(cursor)
         async with self._database.connection() as conn:
             tags = await self._tags.list_by_name(conn, namespace, after=start, limit=limit + 1)
         shown, following = page_of(tags, limit, lambda tag: tag.name)
@@ -288,6 +292,14 @@ class TagHandler:
     async def _target(self, conn: Connection, namespace: str, artifact_id: str) -> Artifact:
         parsed = parse_id(artifact_id, "/artifact_id")
         return await self._artifacts.get_by_id(conn, namespace, parsed)
+
+    async def _source(self, conn: Connection, namespace: str, tag: str, data: PutTag) -> Artifact:
+        if (data.artifact_id is None) == (data.from_ is None):
+            raise InvalidInput.at("/artifact_id", "one-of", "Name either an artifact_id or a from.")
+        if data.artifact_id is not None:
+            return await self._target(conn, namespace, data.artifact_id)
+        reference = parse_reference(data.from_ or "", tag=tag, pointer="/from")
+        return await self._versions.find(conn, namespace, reference)
 
     async def _artifact_of(self, conn: Connection, tag: Tag) -> Artifact:
         if tag.target_id is None:

@@ -9,17 +9,21 @@ from litestar import Response
 from litestar.params import FromPath, FromQuery
 
 from orchestrator.canonical import JSONValue
-from orchestrator.database import Database
+from orchestrator.database import Connection, Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput, NotFound, RuleBroken, TooLarge, Violation
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
+    ANYWHERE,
+    HashPrecondition,
     Namespace,
+    Precondition,
     TagTime,
     TagVersion,
     checked_message,
     decode,
+    hash_guard,
     idempotent_call,
     namespace_of,
     none_match,
@@ -29,13 +33,14 @@ from orchestrator.handlers.reading import (
     read_json_body,
     tag_in_path,
     tag_precondition,
+    workflow_precondition,
 )
 from orchestrator.handlers.replying import etag, json_answer, location, not_modified, spliced
 from orchestrator.handlers.tag import Version, deleted_body, time_travel
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
-from orchestrator.models.tag import Action
+from orchestrator.models.tag import Action, Condition
 from orchestrator.models.workflow import CreatedWorkflow, WorkflowComponents, WorkflowEntry
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
@@ -140,12 +145,14 @@ class WorkflowHandler:
         body = await read_json_body(request, self._body_bytes_max)
         data, workflow, cas_id = await offloaded(lambda: self._read(body), len(body))
         tag, message = data.tag, checked_message(data.message)
-        precondition = tag_precondition(request, data.expected_version)
+        by_hash = workflow_precondition(request)
+        precondition = tag_precondition(request, data.expected_version, if_match=False)
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
-            with precondition_guard(precondition):
+            with hash_guard(by_hash, tag), precondition_guard(precondition):
+                condition = await self._condition(conn, namespace, tag, precondition, by_hash)
                 created = await self._workflows.create(
                     conn,
                     namespace,
@@ -154,11 +161,27 @@ class WorkflowHandler:
                     cas_id,
                     by=principal_of(request).name,
                     message=message,
-                    condition=precondition.condition,
+                    condition=condition,
                 )
             answer = created_answer(created)
             await self._idempotency.keep(conn, call, answer)
         return respond(answer)
+
+    async def _condition(
+        self,
+        conn: Connection,
+        namespace: str,
+        tag: str,
+        precondition: Precondition,
+        by_hash: HashPrecondition,
+    ) -> Condition:
+        """What must hold of the tag; a hash that `If-Match` demands becomes the tag's version."""
+        if by_hash.header is None:
+            return precondition.condition
+        entry = (await self._workflows.get_by_tag(conn, namespace, tag)).entry
+        by_hash.check(tag, entry.tag_version, entry.version_hash)
+        expected = precondition.versions or frozenset({entry.tag_version})
+        return Condition(exists=True, versions=expected & {entry.tag_version})
 
     def _read(self, body: bytes) -> tuple[CreateWorkflow, Workflow, CasId]:
         data = decode(body, CreateWorkflow)
@@ -197,7 +220,7 @@ class WorkflowHandler:
     ) -> Response[bytes]:
         """The tags of a namespace that name workflows, by name, without the documents."""
         namespace = namespace_of(request, namespace)
-        start = (cursor and parse_tag(after(cursor, str, ""), "/cursor")) or ""
+        start = tag_after(cursor)
         async with self._database.connection() as conn:
             entries = await self._workflows.list_by_tag(
                 conn, namespace, after=start, limit=limit + 1
@@ -211,19 +234,20 @@ class WorkflowHandler:
     ) -> Response[bytes]:
         """Delete the tag only: its history and every version it named stay."""
         namespace, name = namespace_of(request, namespace), tag_in_path(tag)
-        precondition = tag_precondition(request)
+        by_hash = workflow_precondition(request)
         async with self._database.transaction() as conn:
-            try:
-                with precondition_guard(precondition):
+            with hash_guard(by_hash, name):
+                condition = await self._condition(conn, namespace, name, ANYWHERE, by_hash)
+                try:
                     change = await self._tags.delete(
                         conn,
                         namespace,
                         name,
                         by=principal_of(request).name,
-                        expected=precondition.versions,
+                        expected=condition.versions,
                     )
-            except NotFound:
-                raise NotFound("workflow", name) from None
+                except NotFound:
+                    raise NotFound("workflow", name) from None
         return respond(json_answer(deleted_body(change.tag)))
 
 

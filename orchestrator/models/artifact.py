@@ -27,6 +27,13 @@ class Relation(StrEnum):
     REVISION_OF = "revision_of"
     #: A patch was applied on the parent.
     PATCH_OF = "patch_of"
+    #: The parent's changes were merged in.
+    MERGED_FROM = "merged_from"
+    #: The child is the parent after all its patches, as one version.
+    COMPACTED_FROM = "compacted_from"
+    #: The change that made the parent was made again, or taken back, on another version.
+    CHERRY_PICKED_FROM = "cherry_picked_from"
+    REVERT_OF = "revert_of"
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +81,23 @@ class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
 
 
+#: What is in a version is in the versions that come from it in one of these ways.
+CONTAINING = (
+    Relation.REVISION_OF,
+    Relation.PATCH_OF,
+    Relation.MERGED_FROM,
+    Relation.COMPACTED_FROM,
+)
+
+
 class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed link child → parent, met at this distance from where the walk began."""
+    """A typed link child → parent, met at this distance from where the walk began.
+
+    `artifact` is the end of the edge that is farther away.
+    """
 
     child_id: UUID
     parent_id: UUID
     relation: Relation
     distance: int
+    artifact: Artifact

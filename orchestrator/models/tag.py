@@ -59,6 +59,16 @@ class Landing(msgspec.Struct, frozen=True, kw_only=True):
     target_id: UUID
 
 
+class TagReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag that names an artifact, or did: since and until which of its versions."""
+
+    name: str
+    current: bool
+    first_version: int
+    last_version: int
+    last_moved_at: datetime
+
+
 class TagChange(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a write: the tag now, and what was done (None: it was there already)."""
 

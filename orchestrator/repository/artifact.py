@@ -68,34 +68,60 @@ INSERT INTO lineage (child_id, parent_id, relation) VALUES ($1, $2, $3) ON CONFL
 
 # Each edge once, at its shortest distance: a breadth-first walk (edges lead to older artifacts
 # only, so it ends). UNION drops a node met again at the same distance.
-LIST_LINEAGE_UP = """
+_LINEAGE = f"""
 WITH RECURSIVE walk (id, distance) AS (
     SELECT $1::uuid, 0
     UNION
-    SELECT l.parent_id, w.distance + 1 FROM walk w JOIN lineage l ON l.child_id = w.id
+    SELECT l.{{far}}, w.distance + 1 FROM walk w JOIN lineage l ON l.{{near}} = w.id
      WHERE w.distance < $2
+), edges AS (
+    SELECT l.child_id, l.parent_id, l.relation, min(w.distance) + 1 AS distance
+      FROM walk w JOIN lineage l ON l.{{near}} = w.id
+     WHERE w.distance < $2
+     GROUP BY l.child_id, l.parent_id, l.relation
 )
-SELECT l.child_id, l.parent_id, l.relation, min(w.distance) + 1 AS distance
-  FROM walk w JOIN lineage l ON l.child_id = w.id
- WHERE w.distance < $2
- GROUP BY l.child_id, l.parent_id, l.relation
-HAVING (min(w.distance) + 1, l.child_id, l.parent_id, l.relation) > ($3, $4, $5, $6)
- ORDER BY distance, l.child_id, l.parent_id, l.relation LIMIT $7
+SELECT e.child_id, e.parent_id, e.relation, e.distance, {COLUMNS}
+  FROM edges e JOIN artifact a ON a.artifact_id = e.{{far}}
+ WHERE (e.distance, e.child_id, e.parent_id, e.relation) > ($3, $4, $5, $6)
+ ORDER BY e.distance, e.child_id, e.parent_id, e.relation LIMIT $7
+"""
+LIST_LINEAGE_UP = _LINEAGE.format(near="child_id", far="parent_id")
+LIST_LINEAGE_DOWN = _LINEAGE.format(near="parent_id", far="child_id")
+
+# From a version down to its base. Rows come as they are walked, so a page costs a page.
+_DOWN = """
+WITH RECURSIVE down AS (
+    SELECT a.* FROM artifact a WHERE a.namespace = $1 AND a.artifact_id = $2
+    UNION ALL
+    SELECT a.* FROM down d JOIN artifact a
+        ON a.artifact_id = coalesce(d.previous_id, d.base_id) WHERE d.kind = 'patch_set'
+)
+"""
+LIST_VERSIONS = f"{_DOWN} SELECT {COLUMNS} FROM down LIMIT $3"
+
+GET_AT_DEPTH = f"{_DOWN} SELECT {COLUMNS} FROM down WHERE depth = $3 LIMIT 1"
+
+LIST_PARENTS = f"""
+SELECT {COLUMNS} FROM lineage l JOIN artifact a ON a.artifact_id = l.parent_id
+ WHERE l.child_id = $1 AND l.relation = ANY($2::text[])
+ ORDER BY l.relation, l.parent_id
 """
 
-LIST_LINEAGE_DOWN = """
-WITH RECURSIVE walk (id, distance) AS (
-    SELECT $1::uuid, 0
-    UNION
-    SELECT l.child_id, w.distance + 1 FROM walk w JOIN lineage l ON l.parent_id = w.id
-     WHERE w.distance < $2
-)
-SELECT l.child_id, l.parent_id, l.relation, min(w.distance) + 1 AS distance
-  FROM walk w JOIN lineage l ON l.parent_id = w.id
- WHERE w.distance < $2
- GROUP BY l.child_id, l.parent_id, l.relation
-HAVING (min(w.distance) + 1, l.child_id, l.parent_id, l.relation) > ($3, $4, $5, $6)
- ORDER BY distance, l.child_id, l.parent_id, l.relation LIMIT $7
+# Of the versions that both contain, one that no other of them contains.
+GET_COMMON_ANCESTOR = f"""
+WITH RECURSIVE ours (id) AS (
+    SELECT $1::uuid
+    UNION SELECT l.parent_id FROM ours o JOIN lineage l ON l.child_id = o.id
+           WHERE l.relation = ANY($3::text[])
+), theirs (id) AS (
+    SELECT $2::uuid
+    UNION SELECT l.parent_id FROM theirs t JOIN lineage l ON l.child_id = t.id
+           WHERE l.relation = ANY($3::text[])
+), common AS (SELECT id FROM ours INTERSECT SELECT id FROM theirs)
+SELECT {COLUMNS} FROM common c JOIN artifact a ON a.artifact_id = c.id
+ WHERE NOT EXISTS (SELECT FROM lineage l JOIN common k ON k.id = l.child_id
+                    WHERE l.parent_id = c.id AND l.relation = ANY($3::text[]))
+ ORDER BY a.artifact_id DESC LIMIT 1
 """
 
 
@@ -202,9 +228,38 @@ class ArtifactRepository:
                 parent_id=row["parent_id"],
                 relation=Relation(row["relation"]),
                 distance=row["distance"],
+                artifact=artifact_of(row),
             )
             for row in rows
         ]
+
+    async def list_versions(
+        self, conn: Connection, namespace: str, head_id: UUID, limit: int
+    ) -> list[Artifact]:
+        """The version, the one below it and so on: the last one is the base."""
+        return [
+            artifact_of(row) for row in await conn.fetch(LIST_VERSIONS, namespace, head_id, limit)
+        ]
+
+    async def get_at_depth(
+        self, conn: Connection, namespace: str, head_id: UUID, depth: int
+    ) -> Artifact | None:
+        """The version at this depth below the head."""
+        row = await conn.fetchrow(GET_AT_DEPTH, namespace, head_id, depth)
+        return artifact_of(row) if row else None
+
+    async def list_parents(
+        self, conn: Connection, child_id: UUID, relations: Sequence[Relation]
+    ) -> list[Artifact]:
+        """What an artifact comes from in one of these ways, one step up."""
+        return [artifact_of(row) for row in await conn.fetch(LIST_PARENTS, child_id, relations)]
+
+    async def get_common_ancestor(
+        self, conn: Connection, one_id: UUID, other_id: UUID, relations: Sequence[Relation]
+    ) -> Artifact | None:
+        """The nearest artifact that both come from in these ways; it may be one of them."""
+        row = await conn.fetchrow(GET_COMMON_ANCESTOR, one_id, other_id, relations)
+        return artifact_of(row) if row else None
 
 
 def artifact_of(row: asyncpg.Record) -> Artifact:

@@ -15,7 +15,8 @@ RETURNING true
 """
 
 GET = """
-SELECT fingerprint, status, headers, body FROM idempotency_key WHERE (principal, key) = ($1, $2)
+SELECT fingerprint, status, headers, body FROM idempotency_key
+ WHERE (principal, key) = ($1, $2) AND expires_at > now()
 """
 
 KEEP = """

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.database import Connection
-from orchestrator.models.tag import Action, Landing, Tag, TagMove
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 
 COLUMNS = """namespace, name, target_id, version, cursor, protected, action, from_id, parent_seq,
 message, moved_by, moved_at"""
@@ -121,6 +121,16 @@ GET_MOVE = f"SELECT {MOVE_COLUMNS} FROM tag_move WHERE namespace = $1 AND name =
 GET_MOVE_AT = f"""
 SELECT {MOVE_COLUMNS} FROM tag_move
  WHERE namespace = $1 AND name = $2 AND moved_at <= $3 ORDER BY seq DESC LIMIT 1
+"""
+
+LIST_BY_TARGET = """
+SELECT m.name, max(m.seq) AS last_version, min(m.seq) AS first_version,
+       max(m.moved_at) AS last_moved_at,
+       EXISTS (SELECT FROM tag t WHERE t.namespace = $1 AND t.name = m.name AND t.target_id = $2)
+           AS current
+  FROM tag_move m
+ WHERE m.namespace = $1 AND m.to_id = $2 AND m.name > $3
+ GROUP BY m.name ORDER BY m.name LIMIT $4
 """
 
 
@@ -247,6 +257,13 @@ class TagRepository:
         """The last move at or before this time."""
         row = await conn.fetchrow(GET_MOVE_AT, namespace, name, at)
         return _move(row) if row else None
+
+    async def list_by_target(
+        self, conn: Connection, namespace: str, target_id: UUID, after: str, limit: int
+    ) -> list[TagReference]:
+        """The tags that name an artifact or ever did, by name."""
+        rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
+        return [TagReference(**row) for row in rows]
 
 
 def _tag(row: asyncpg.Record) -> Tag:

@@ -3,9 +3,9 @@
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody
+from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
 from orchestrator.handlers.paging import Page
-from orchestrator.models.artifact import LineageEdge
+from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import API, answer, problems
 
@@ -49,8 +49,18 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
             summary="Where an artifact comes from, or what came of it",
             tags=TAGS,
             responses={
-                200: answer(Page[LineageEdge], examples.LINEAGE, "A page."),
+                200: answer(Page[LineageItem], examples.LINEAGE, "A page."),
                 **problems(404),
             },
         )(artifacts.lineage),
+        get(
+            f"{ARTIFACT}/tags",
+            operation_id="listTagsOfArtifact",
+            summary="Which tags name an artifact, or ever did",
+            tags=TAGS,
+            responses={
+                200: answer(Page[TagReference], examples.TAG_REFERENCES, "A page."),
+                **problems(404),
+            },
+        )(artifacts.tags),
     ]

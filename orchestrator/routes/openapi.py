@@ -107,6 +107,33 @@ def takes(container: Any, example: Any, *, required: bool = True) -> type[Operat
     )
 
 
+def takes_patch(example: Any) -> type[Operation]:
+    """An operation whose body is a patch in one of the two formats."""
+    operation = {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+            "path": {"type": "string"},
+            "from": {"type": "string"},
+            "value": {},
+        },
+    }
+    return _operation(
+        {
+            "application/json-patch+json": OpenAPIMediaType(
+                schema=_Verbatim({"type": "array", "items": operation}),
+                examples={"example": _Exact(value=example)},
+            ),
+            "application/merge-patch+json": OpenAPIMediaType(
+                schema=_Verbatim({"type": "object"}),
+                examples={"example": _Exact(value={"metadata": {"owner": "payments"}})},
+            ),
+        },
+        required=True,
+    )
+
+
 def takes_bytes(example: str) -> type[Operation]:
     """An operation whose body is any bytes, stored as they are sent."""
     return _operation(

@@ -10,7 +10,14 @@ from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.errors import NotFound
 from orchestrator.identifier import new_id
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
+from orchestrator.models.artifact import (
+    CONTAINING,
+    Artifact,
+    Kind,
+    LineageEdge,
+    NewArtifact,
+    Relation,
+)
 from orchestrator.repository.artifact import ArtifactRepository
 
 log = structlog.get_logger()
@@ -203,6 +210,35 @@ class ArtifactService:
         """A page of edges to what it came from (up) or what came of it, nearest first."""
         return await self._artifacts.list_lineage(
             conn, artifact_id, up=up, depth_max=depth_max, after=after, limit=limit
+        )
+
+    async def list_versions(
+        self, conn: Connection, namespace: str, head_id: UUID, *, limit: int
+    ) -> list[Artifact]:
+        """From a version down its chain; the base is the last."""
+        return await self._artifacts.list_versions(conn, namespace, head_id, limit)
+
+    async def get_at_depth(
+        self, conn: Connection, namespace: str, head_id: UUID, depth: int
+    ) -> Artifact:
+        """The version at a position of the chain below the head: 0 is the base."""
+        found = await self._artifacts.get_at_depth(conn, namespace, head_id, depth)
+        if found is None:
+            raise NotFound("version", str(depth))
+        return found
+
+    async def get_parent(self, conn: Connection, artifact: Artifact) -> Artifact | None:
+        """The version that this one was made from by a patch or as a revision."""
+        relations = (Relation.PATCH_OF, Relation.REVISION_OF)
+        parents = await self._artifacts.list_parents(conn, artifact.artifact_id, relations)
+        return parents[0] if parents else None
+
+    async def get_common_ancestor(
+        self, conn: Connection, one: Artifact, other: Artifact
+    ) -> Artifact | None:
+        """The nearest version that both contain; it may be one of them."""
+        return await self._artifacts.get_common_ancestor(
+            conn, one.artifact_id, other.artifact_id, CONTAINING
         )
 
 

@@ -19,6 +19,14 @@ class IdempotencyService:
         self._keys = keys
         self._seconds = seconds
 
+    async def find(self, conn: Connection, call: IdempotentCall | None) -> Answer | None:
+        """The response to give again, if there is one; nothing is claimed.
+
+        For work that is done before the transaction and might not be possible a second time.
+        """
+        found = await self._keys.get(conn, call) if call is not None else None
+        return self._checked(call, found) if call is not None and found is not None else None
+
     async def claim(self, conn: Connection, call: IdempotentCall | None) -> Answer | None:
         """The response to give again, or None: then do the work and `keep` its response."""
         if call is None:
@@ -27,8 +35,11 @@ class IdempotencyService:
         if await self._keys.claim(conn, call, self._seconds):
             return None
         found = await self._keys.get(conn, call)
-        if found is None:  # It expired between the two statements.
-            return None
+        # It is None if it expired between the two statements.
+        return self._checked(call, found) if found is not None else None
+
+    @staticmethod
+    def _checked(call: IdempotentCall, found: tuple[bytes, Answer]) -> Answer:
         fingerprint, kept = found
         if fingerprint != call.fingerprint:
             raise IdempotencyKeyReused(call.key)

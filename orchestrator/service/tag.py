@@ -15,7 +15,16 @@ from orchestrator.errors import (
     NothingToUndo,
     VersionConflict,
 )
-from orchestrator.models.tag import ALWAYS, Action, Condition, Landing, Tag, TagChange, TagMove
+from orchestrator.models.tag import (
+    ALWAYS,
+    Action,
+    Condition,
+    Landing,
+    Tag,
+    TagChange,
+    TagMove,
+    TagReference,
+)
 from orchestrator.repository.tag import TagRepository
 
 log = structlog.get_logger()
@@ -222,6 +231,12 @@ class TagService:
     async def at_time(self, conn: Connection, namespace: str, name: str, at: datetime) -> TagMove:
         """The move that counted at this time."""
         return self._existed(await self._tags.get_move_at(conn, namespace, name, at), name)
+
+    async def list_by_target(
+        self, conn: Connection, namespace: str, target_id: UUID, *, after: str = "", limit: int
+    ) -> list[TagReference]:
+        """A page of the tags that name an artifact or ever did."""
+        return await self._tags.list_by_target(conn, namespace, target_id, after, limit)
 
     @staticmethod
     def _existed(move: TagMove | None, name: str) -> TagMove:

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import ALWAYS, Condition, TagChange
@@ -124,22 +123,3 @@ class WorkflowService:
                 for seq, patch in enumerate(chain, start=1)
             ),
         )
-
-    async def get_at_seq(
-        self, conn: Connection, namespace: str, tag: str, seq: int
-    ) -> tuple[Artifact, bytes]:
-        """The version at a position of the tag's chain: 0 is the base, n the n-th patch on it."""
-        resolved = await self._resolutions.resolve(conn, namespace, tag)
-        head_id = resolved.entry.artifact_id
-        chain = await self._artifacts.get_patch_chain(conn, namespace, head_id)
-        if not 0 <= seq <= len(chain):
-            raise NotFound("version", f"{tag}@{seq}")
-        below = chain[0].base_id if chain else head_id
-        artifact = (
-            chain[seq - 1]
-            if seq
-            else await self._artifacts.get_by_id(conn, namespace, below or head_id)
-        )
-        version_hash = artifact.version_hash or artifact.cas_id
-        contents = await self._cas.get_content_bulk(conn, [version_hash])
-        return artifact, contents[version_hash]

@@ -15,15 +15,19 @@ async def upload(api: Api, content: bytes, **options: Any) -> Any:
     return await api.http.post("/api/v1/cas", content=content, **options)
 
 
-async def test_a_blob_comes_back_exactly_with_the_type_it_came_with(api: Api) -> None:
-    content = bytes(range(256)) * 10
-    response = await upload(api, content, headers={"Content-Type": "image/x-thing; a=b"})
+@pytest.mark.parametrize("media_type", ["image/x-thing; a=b", "text/plain", "text/html"])
+async def test_a_blob_comes_back_exactly_with_the_type_it_came_with(
+    api: Api, namespace: str, media_type: str
+) -> None:
+    # The first media type of the same bytes stays, so each case has bytes of its own.
+    content = bytes(range(256)) * 10 + namespace.encode()
+    response = await upload(api, content, headers={"Content-Type": media_type})
     assert response.status_code == 201
     body = response.json()
     assert body["size_bytes"] == len(content)
     found = await api.get(f"/cas/{body['cas_id']}")
     assert found.content == content
-    assert found.headers["content-type"] == "image/x-thing; a=b"
+    assert found.headers["content-type"] == media_type
     assert found.headers["content-length"] == str(len(content))
     assert found.headers["etag"] == f'"{body["cas_id"]}"'
     assert "immutable" in found.headers["cache-control"]

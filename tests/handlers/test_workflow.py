@@ -231,8 +231,6 @@ async def test_preconditions_in_headers_guard_the_create(api: Api) -> None:
     )
     assert again.status_code == 412
     assert again.json()["current_version"] == 1
-    stale = await api.post("/workflows", body, headers={"If-Match": '"7"'})
-    assert stale.status_code == 412
 
 
 async def test_workflows_are_listed_without_documents_in_pages(api: Api) -> None:
@@ -275,11 +273,28 @@ async def test_deleting_a_workflow_deletes_the_tag_only(api: Api) -> None:
 
 
 async def test_a_delete_keeps_its_precondition(api: Api) -> None:
-    await api.create("main", "a")
-    stale = await api.delete("/workflows/main", headers={"If-Match": '"2"'})
+    created = await api.create("main", "a")
+    stale = await api.delete("/workflows/main", headers={"If-Match": '"blake3:other"'})
     assert stale.status_code == 412
-    done = await api.delete("/workflows/main", headers={"If-Match": '"1"'})
+    assert stale.json()["current_version_hash"] == created["version_hash"]
+    etag = f'"{created["version_hash"]}"'
+    done = await api.delete("/workflows/main", headers={"If-Match": etag})
     assert done.status_code == 200
+    gone = await api.delete("/workflows/main", headers={"If-Match": "*"})
+    assert gone.status_code == 412
+
+
+async def test_a_create_keeps_the_entity_tag_it_was_given(api: Api) -> None:
+    first = await api.create("main", "a")
+    body = {"tag": "main", "workflow": chain("b")}
+    etag = {"If-Match": f'"{first["version_hash"]}"'}
+    assert (await api.post("/workflows", body, headers=etag)).status_code == 201
+    stale = await api.post("/workflows", {**body, "workflow": chain("c")}, headers=etag)
+    assert (stale.status_code, stale.json()["current_version"]) == (412, 2)
+    both = await api.post("/workflows", {**body, "expected_version": 1}, headers={"If-Match": "*"})
+    assert both.status_code == 412
+    missing = await api.post("/workflows", {**body, "tag": "new"}, headers={"If-Match": "*"})
+    assert missing.status_code == 412
 
 
 async def test_namespaces_do_not_see_each_other(api: Api, namespace: str) -> None:

@@ -1,0 +1,40 @@
+"""Arguments and options that several commands share; what they do is in the commands."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Group, Parameter, validators
+
+from orchestrator.cli.session import Session
+
+_MOMENT = Group("Moment", help="Time travel.", validator=validators.mutually_exclusive, sort_key=10)
+
+
+def _refuse_option(_type: object, value: object) -> None:
+    """A misspelt option in the place of a file is no file."""
+    if str(value).startswith("-") and str(value) != "-":
+        raise ValueError(f"There is no option {value}; a file of that name is ./{value}.")
+
+
+#: An argument that may be `-`, which the parser would take for an option.
+MAY_BE_STDIN = Parameter(allow_leading_hyphen=True, validator=_refuse_option)
+
+#: What every command gets from the options before or after it.
+WithSession: TypeAlias = Annotated[Session, Parameter(parse=False)]
+
+Tag: TypeAlias = Annotated[str, Parameter(help="The name of the tag.")]
+File: TypeAlias = Annotated[Path, MAY_BE_STDIN, Parameter(help="A file, or - for standard input.")]
+Message: TypeAlias = Annotated[str | None, Parameter(help="Why; shown in the history.")]
+ExpectedVersion: TypeAlias = Annotated[
+    int | None, Parameter(help="Refuse if the tag is not at this version.")
+]
+Version: TypeAlias = Annotated[
+    int | None, Parameter(group=_MOMENT, help="What the tag named at this version of it.")
+]
+At: TypeAlias = Annotated[
+    str | None,
+    Parameter(group=_MOMENT, help="What it named then, such as 2026-01-31T12:00:00Z."),
+]
+Limit: TypeAlias = Annotated[
+    int | None, Parameter(validator=validators.Number(gte=1), help="Stop after so many.")
+]

@@ -1,0 +1,118 @@
+"""Prints: tables for people, bodies for programs; it knows no command."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, TextIO
+
+import msgspec
+
+#: Not a terminal, so nothing needs to fit.
+WIDTH_MAX = 10_000
+#: Between two columns.
+GAP = 2
+
+
+def write_json(body: bytes) -> None:
+    """As the server sent it: on one line, or indented for somebody who looks at it."""
+    if sys.stdout.isatty():
+        body = msgspec.json.format(body, indent=2)
+    write_bytes(body + b"\n")
+
+
+def write_document(content: bytes) -> None:
+    """JSON for a person."""
+    write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+
+
+def write_bytes(content: bytes) -> None:
+    """Exactly these, in order with what was printed before."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """One line for each row; on a narrow terminal the widest columns lose their ends."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    screen = console(sys.stdout)
+    values = list(rows)
+    lines = [[_cell(value) for value in row] for row in values]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *lines, strict=True)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for at, width in enumerate(_fitted(widths, screen.width)):
+        is_number = bool(values) and all(isinstance(row[at], int) for row in values)
+        side: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(columns[at], width=width, no_wrap=True, overflow="ellipsis", justify=side)
+    for line in lines:
+        table.add_row(*line)
+    _print(screen, table)
+
+
+def _fitted(widths: list[int], width_max: int) -> list[int]:
+    """The widest column gives way first, so that short ones stay whole for long."""
+    fitted = list(widths)
+    gaps = GAP * (len(fitted) - 1)
+    while sum(fitted) + gaps > width_max and max(fitted) > 1:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def write_record(members: Mapping[str, Any], names: Iterable[str]) -> None:
+    """One line for each member that has a value."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name in names:
+        if members.get(name) is not None:
+            table.add_row(name.replace("_", " "), _cell(members[name]))
+    _print(console(sys.stdout), table)
+
+
+def printable(text: str) -> str:
+    """Text of somebody else's must not move the cursor of a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(str(value))
+
+
+def _print(screen: Any, table: Any) -> None:
+    """Without the spaces that fill the last column, where a program may read it."""
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    with screen.capture() as captured:
+        screen.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def console(stream: TextIO) -> Any:
+    """Colours and a limited width on a terminal only; NO_COLOR switches the colours off."""
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else WIDTH_MAX,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def write_error(detail: str, lines: Iterable[str] = ()) -> None:
+    """What went wrong, and more about it below."""
+    # What was printed before stands before it, also where both go to one file.
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    print(f"error: {printable(detail)}", file=sys.stderr)
+    for line in lines:
+        print(f"  {printable(line)}", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""`serve`, `migrate`, `status`: the server as a process; how it serves is `orchestrator.serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.options import WithSession
+from orchestrator.cli.output import write_json, write_record
+from orchestrator.cli.session import FOLDER
+
+ExistingFile = Annotated[Path | None, Parameter(validator=validators.Path(dir_okay=False))]
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, Parameter(validator=validators.Number(gte=0, lte=65535), help="0 takes a free one.")
+    ] = 8080,
+    workers: Annotated[int, Parameter(help="How many processes answer requests.")] = 1,
+    tls_certificate: Annotated[ExistingFile, Parameter(help="A PEM file.")] = None,
+    tls_key: Annotated[ExistingFile, Parameter(help="A PEM file.")] = None,
+    behind_proxy: Annotated[
+        bool, Parameter(negative="", help="A proxy in front of this server speaks TLS.")
+    ] = False,
+    session: WithSession,
+) -> int:
+    """Run the server, with a PostgreSQL of its own unless ORCHESTRATOR_DATABASE_URL is set.
+
+    Its data is in --data-dir, by default .orchestrator in this folder.
+    """
+    from orchestrator.serve import ServeOptions
+    from orchestrator.serve import serve as run
+
+    return run(
+        ServeOptions(
+            host=host,
+            port=port,
+            data_dir=session.data_dir or FOLDER,
+            workers=workers,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            behind_proxy=behind_proxy,
+        )
+    )
+
+
+def migrate(
+    *,
+    database_url: Annotated[
+        str | None, Parameter(env_var="ORCHESTRATOR_DATABASE_URL", help="A PostgreSQL.")
+    ] = None,
+    to: Annotated[str, Parameter(help="The schema to go to: a number, head or base.")] = "head",
+    status: Annotated[bool, Parameter(negative="", help="Only show where it is.")] = False,
+    yes: Annotated[
+        bool, Parameter(negative="", help="Do go back, and lose what the older schema lacks.")
+    ] = False,
+    session: WithSession,
+) -> None:
+    """Bring a database to the schema of this program.
+
+    `orchestrator serve` does that by itself; this is for a database that several servers share.
+    """
+    if not database_url:
+        raise WrongUsage("Give --database-url, or set ORCHESTRATOR_DATABASE_URL.")
+    before, after, newest = _migrated(database_url, None if status else to, may_lose=yes)
+    if session.is_json:
+        write_json(msgspec.json.encode({"before": before, "schema": after, "newest": newest}))
+    elif status:
+        write_record({"schema": after or "none", "newest": newest}, ("schema", "newest"))
+    elif before == after:
+        print(f"The database has schema {after or 'none'} already.")
+    else:
+        print(f"The database went from schema {before or 'none'} to {after or 'none'}.")
+
+
+def _migrated(
+    database_url: str, to: str | None, *, may_lose: bool
+) -> tuple[str | None, str | None, str]:
+    """The schema before, after, and the newest one there is."""
+    import asyncpg
+    from alembic.util import CommandError
+
+    from orchestrator import migration
+
+    try:
+        before = migration.current(database_url)
+        if to is not None and _is_step_back(before, to):
+            if not may_lose:
+                raise WrongUsage(f"Going back from schema {before} to {to} loses data: give --yes.")
+            migration.downgrade(database_url, to)
+        elif to not in {None, "base"}:
+            migration.upgrade(database_url, str(to))
+        return before, migration.current(database_url), migration.head()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = str(error) or type(error).__name__
+        raise CommandFailed(f"The database cannot be used: {reason}") from error
+    except CommandError as error:
+        raise WrongUsage(f"There is no schema {to!r}: {error}") from error
+
+
+def _is_step_back(before: str | None, to: str) -> bool:
+    """Schemas are numbered, so that their order is that of their names."""
+    return before is not None and (to == "base" or (to != "head" and to < before))
+
+
+class _Health(msgspec.Struct):
+    version: str
+
+
+class _Ready(msgspec.Struct):
+    status: str
+    checks: dict[str, str | None]
+
+
+class _Status(msgspec.Struct):
+    url: str
+    status: str
+    version: str
+    token_from: str | None
+    checks: dict[str, str | None]
+
+
+def status(*, session: WithSession) -> int:
+    """Show which server would be asked, and whether it is ready."""
+    with session.connect() as server:
+        health, ready = server.probe("/health"), server.probe("/health/ready")
+        token_from = server.token_from if server.has_token else None
+    try:
+        version = msgspec.json.decode(health.body, type=_Health).version
+        found = msgspec.json.decode(ready.body, type=_Ready)
+    except msgspec.MsgspecError:
+        message = f"What answers at {server.url} is not an orchestrator server."
+        raise CommandFailed(message) from None
+    answer = _Status(server.url, found.status, version, token_from, found.checks)
+    if session.is_json:
+        write_json(msgspec.json.encode(answer))
+    else:
+        checks = {f"check {name}": result for name, result in answer.checks.items()}
+        members = {**msgspec.structs.asdict(answer), "token_from": token_from or "none", **checks}
+        write_record(members, ["url", "status", "version", "token_from", *checks])
+    return 0 if ready.status == 200 else CommandFailed.exit_code

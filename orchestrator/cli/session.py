@@ -1,0 +1,151 @@
+"""The options that every command has, and what they lead to: which server, which token, as whom.
+
+For each of them a flag goes before its environment variable, and that before the data folder. It
+sends nothing.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from cyclopts import Parameter
+
+from orchestrator.cli.connection import Connection, is_loopback
+from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
+
+FOLDER = Path(".orchestrator")
+TOKEN_OPTIONS = "--token or ORCHESTRATOR_TOKEN"  # noqa: S105 - where it is, not what it is.
+
+
+class _Published(msgspec.Struct):
+    """What a server writes into `server.json` of its data folder."""
+
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Global options; they may stand before or after the command."""
+
+    url: Annotated[
+        str | None,
+        Parameter(env_var="ORCHESTRATOR_URL", help="The server. Else the data folder knows it."),
+    ] = None
+    token: Annotated[
+        str | None,
+        Parameter(
+            env_var="ORCHESTRATOR_TOKEN", help="The bearer token. Else that of the data folder."
+        ),
+    ] = field(default=None, repr=False)
+    namespace: Annotated[
+        str | None,
+        Parameter(env_var="ORCHESTRATOR_NAMESPACE", help="Else that of the token."),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        Parameter(
+            env_var="ORCHESTRATOR_DATA_DIR",
+            help="The folder of a server on this machine. Else .orchestrator, here or above.",
+        ),
+    ] = None
+    output: Annotated[
+        Literal["table", "json"],
+        Parameter(env_var="ORCHESTRATOR_OUTPUT", help="For people, or as the server sent it."),
+    ] = "table"
+    debug: Annotated[bool, Parameter(negative="", help="Show the traceback of a failure.")] = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        return self.output == "json"
+
+    def connect(self) -> Connection:
+        """A connection to the server that was named or found; nothing is sent yet."""
+        folder = self.data_dir or _folder_above(Path.cwd())
+        token, token_from = self._find_token(folder)
+        url = self.url or _published_url(folder, has_own_token=not self.token)
+        return Connection(_checked_url(url), token, token_from, self.namespace)
+
+    def _find_token(self, folder: Path | None) -> tuple[str | None, str]:
+        """The token, and where it is from or was looked for."""
+        if self.token:
+            return _checked_token(self.token, TOKEN_OPTIONS), TOKEN_OPTIONS
+        path = (folder or FOLDER) / "admin.token"
+        try:
+            return _checked_token(path.read_text().strip(), str(path)), str(path)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            return None, f"{TOKEN_OPTIONS}, and {path} ({reason})"
+
+
+def _folder_above(start: Path) -> Path | None:
+    """The nearest `.orchestrator`, in this folder or in one above it.
+
+    One that belongs to somebody else does not count: whoever can write to /tmp could otherwise
+    choose the server for everybody who works below it.
+    """
+    for place in (start, *start.parents):
+        folder = place / FOLDER
+        if folder.is_dir() and folder.stat().st_uid in {0, os.getuid()}:
+            return folder
+    return None
+
+
+def _published_url(folder: Path | None, *, has_own_token: bool) -> str:
+    """Where the server of the data folder is."""
+    path = (folder or FOLDER) / "server.json"
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=_Published)
+    except OSError:
+        raise ServerUnusable(
+            "No server was named and none was found.",
+            [
+                f"Looked at --url, ORCHESTRATOR_URL and {path}.",
+                "Start one with: orchestrator serve",
+            ],
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise CommandFailed(f"{path} is damaged: {error}") from None
+    if not _is_running(found.pid):
+        # Whoever took the port since then must not get the token.
+        raise ServerUnusable(
+            f"The server of {path.parent} is not running: process {found.pid} has ended.",
+            [f"Start it again with: orchestrator serve --data-dir {path.parent}"],
+        )
+    if not has_own_token and not is_loopback(found.url):
+        # A folder that came with somebody's files must not send our token anywhere.
+        raise WrongUsage(
+            f"{path} names {found.url}, and the token is from {TOKEN_OPTIONS}.",
+            ["If that server may have that token, name it with --url or ORCHESTRATOR_URL."],
+        )
+    return found.url
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # Another user's.
+    return True
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise WrongUsage(f"{url!r} is not the URL of a server, such as http://127.0.0.1:8080.")
+    if parts.username is not None:
+        raise WrongUsage("Names and passwords do not belong into the URL: give --token.")
+    return url.rstrip("/")
+
+
+def _checked_token(token: str, source: str) -> str:
+    """Anything else could not be sent, and the error about that would show it."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise CommandFailed(f"What {source} holds is not a token.")
+    return token

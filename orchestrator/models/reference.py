@@ -1,0 +1,40 @@
+"""The ways to name a version: a tag, a version of a tag, an artifact, a version hash; no lookup."""
+
+import re
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.digest import CasId
+from orchestrator.errors import InvalidInput
+from orchestrator.models.name import parse_tag
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_VERSION_MAX = 2**63 - 1
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """Exactly one of a tag (perhaps at a version), an artifact id and a version hash."""
+
+    text: str
+    tag: str | None = None
+    tag_version: int | None = None
+    artifact_id: UUID | None = None
+    version_hash: CasId | None = None
+
+
+def parse_reference(text: str, *, tag: str, pointer: str) -> Reference:
+    """Read `name`, `name@3`, `3` or `@3` (of `tag`), an artifact id, or `blake3:…`."""
+    if text.startswith("blake3:"):
+        return Reference(text=text, version_hash=CasId.parse(text, pointer))
+    if _UUID.fullmatch(text):
+        return Reference(text=text, artifact_id=UUID(text))
+    name, at, version = text.rpartition("@") if "@" in text else ("", "", text)
+    if version.isascii() and version.isdecimal() and (at or not name):
+        number = int(version[:20])
+        if not 1 <= number <= _VERSION_MAX:
+            raise InvalidInput.at(pointer, "range", "The versions of a tag begin at 1.")
+        return Reference(
+            text=text, tag=parse_tag(name, pointer) if name else tag, tag_version=number
+        )
+    return Reference(text=text, tag=parse_tag(text, pointer))

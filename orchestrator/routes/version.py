@@ -1,0 +1,110 @@
+"""Routes of versions: a flat list that decides nothing."""
+
+from litestar import get, patch, post
+from litestar.handlers import HTTPRouteHandler
+
+from orchestrator.handlers.merge import DiffBody, MergedBody, MergeHandler, MergeWorkflow
+from orchestrator.handlers.paging import Page
+from orchestrator.handlers.version import (
+    ChangedBody,
+    CherryPick,
+    CompactedBody,
+    CompactWorkflow,
+    Revert,
+    VersionBody,
+    VersionHandler,
+    VersionItem,
+)
+from orchestrator.routes import examples
+from orchestrator.routes.openapi import API, answer, problems, takes, takes_patch
+
+TAGS = ["versions"]
+WORKFLOW = f"{API}/workflows/{{tag:str}}"
+WRITE_PROBLEMS = problems(404, 408, 409, 412, 413, 415, 422, 507)
+
+
+def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPRouteHandler]:
+    """All routes of both handlers."""
+    changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.")
+    return [
+        patch(
+            WORKFLOW,
+            operation_id="patchWorkflow",
+            operation_class=takes_patch(examples.PATCH),
+            summary="Patch what a tag names",
+            tags=TAGS,
+            responses={200: changed, **WRITE_PROBLEMS},
+        )(versions.patch),
+        get(
+            f"{WORKFLOW}/versions",
+            operation_id="listVersions",
+            summary="The chain below a tag, newest first",
+            tags=TAGS,
+            responses={
+                200: answer(Page[VersionItem], examples.VERSIONS, "A page."),
+                **problems(404),
+            },
+        )(versions.list_versions),
+        get(
+            f"{WORKFLOW}/versions/{{seq:str}}",
+            operation_id="getVersion",
+            summary="The workflow at a position of the chain",
+            tags=TAGS,
+            responses={
+                200: answer(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version."),
+                **problems(304, 404),
+            },
+        )(versions.get_version),
+        post(
+            f"{WORKFLOW}/compact",
+            operation_id="compactWorkflow",
+            operation_class=takes(CompactWorkflow, examples.COMPACT),
+            summary="One version equal to a chain's head",
+            tags=TAGS,
+            status_code=200,
+            responses={
+                200: answer(CompactedBody, examples.COMPACTED, "The version."),
+                **WRITE_PROBLEMS,
+            },
+        )(versions.compact),
+        post(
+            f"{WORKFLOW}/cherry-pick",
+            operation_id="cherryPick",
+            operation_class=takes(CherryPick, examples.CHERRY_PICK),
+            summary="Make one change of another chain here too",
+            tags=TAGS,
+            status_code=200,
+            responses={200: changed, **WRITE_PROBLEMS},
+        )(versions.cherry_pick),
+        post(
+            f"{WORKFLOW}/revert",
+            operation_id="revertVersion",
+            operation_class=takes(Revert, examples.REVERT),
+            summary="Take one change back",
+            tags=TAGS,
+            status_code=200,
+            responses={200: changed, **WRITE_PROBLEMS},
+        )(versions.revert),
+        get(
+            f"{WORKFLOW}/diff",
+            operation_id="diffWorkflow",
+            summary="What changed since a tag, a version or an artifact",
+            tags=TAGS,
+            responses={
+                200: answer(DiffBody, examples.DIFFERENCE, "As JSON; as text with format=text."),
+                **problems(404),
+            },
+        )(merges.diff),
+        post(
+            f"{WORKFLOW}/merge",
+            operation_id="mergeWorkflow",
+            operation_class=takes(MergeWorkflow, examples.MERGE),
+            summary="Three-way merge into a tag",
+            tags=TAGS,
+            status_code=200,
+            responses={
+                200: answer(MergedBody, examples.MERGED, "What the merge turned out to be."),
+                **WRITE_PROBLEMS,
+            },
+        )(merges.merge),
+    ]

@@ -1,0 +1,208 @@
+"""Versions made from versions, through the focused services: no SQL, no HTTP, no transaction.
+
+Reading what a change is made on and storing it are separate steps: between them the change is
+computed, outside any transaction. The tag's version guards the gap: of changes made on the same
+head one wins, the others are conflicts and leave nothing.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact
+from orchestrator.models.artifact import Artifact, Kind, Relation
+from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW
+from orchestrator.models.reference import Reference
+from orchestrator.models.tag import TagChange
+from orchestrator.models.version import Changed, Head, MergeSides, Origin, Outcome, Version
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.cas import CASService
+from orchestrator.service.tag import TagService
+from orchestrator.workflow_change import Revision
+
+
+class VersionService:
+    """Chains, compaction, and the versions that diffs and merges are about."""
+
+    def __init__(self, cas: CASService, artifacts: ArtifactService, tags: TagService) -> None:
+        self._cas = cas
+        self._artifacts = artifacts
+        self._tags = tags
+
+    # ------------------------------------------------------------------------------- reading
+
+    async def get_head(self, conn: Connection, namespace: str, tag: str) -> Head:
+        """What the tag names now; NotFound when it names no workflow."""
+        try:
+            current = await self._tags.get(conn, namespace, tag)
+        except NotFound:
+            raise NotFound("workflow", tag) from None
+        if current.target_id is None:
+            raise NotFound("workflow", tag)
+        artifact = await self._artifacts.get_by_id(conn, namespace, current.target_id)
+        return Head(
+            tag=tag,
+            tag_version=current.version,
+            version=await self.with_content(conn, artifact),
+        )
+
+    async def get(self, conn: Connection, namespace: str, reference: Reference) -> Version:
+        """The version that a reference names."""
+        return await self.with_content(conn, await self.find(conn, namespace, reference))
+
+    async def find(self, conn: Connection, namespace: str, reference: Reference) -> Artifact:
+        """The artifact that a reference names."""
+        if reference.artifact_id is not None:
+            return await self._artifacts.get_by_id(conn, namespace, reference.artifact_id)
+        if reference.version_hash is not None:
+            found = await self._artifacts.list_newest(
+                conn, namespace, version_hash=reference.version_hash, limit=1
+            )
+            if not found:
+                raise NotFound("version", reference.text)
+            return found[0]
+        name = reference.tag or ""
+        if reference.tag_version is not None:
+            move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
+            target_id = move.to_id
+        else:
+            target_id = (await self._tags.get(conn, namespace, name)).target_id
+        if target_id is None:
+            raise NotFound("tag", name)
+        return await self._artifacts.get_by_id(conn, namespace, target_id)
+
+    async def with_content(self, conn: Connection, artifact: Artifact) -> Version:
+        """The artifact with its workflow; NotFound when it is no version of one."""
+        if artifact.version_hash is None:
+            raise NotFound("workflow", str(artifact.artifact_id))
+        contents = await self._cas.get_content_bulk(conn, [artifact.version_hash])
+        return Version(artifact=artifact, content=contents[artifact.version_hash])
+
+    async def list_versions(
+        self, conn: Connection, namespace: str, from_: Artifact, *, limit: int
+    ) -> list[Artifact]:
+        """A page of the chain, from this version down to its base."""
+        return await self._artifacts.list_versions(conn, namespace, from_.artifact_id, limit=limit)
+
+    async def get_at_seq(
+        self, conn: Connection, namespace: str, head: Artifact, seq: int
+    ) -> Version:
+        """The version at a position of the chain: 0 is the base, n the n-th patch on it."""
+        at = await self._artifacts.get_at_depth(conn, namespace, head.artifact_id, seq)
+        return await self.with_content(conn, at)
+
+    async def get_merge_sides(
+        self, conn: Connection, ours: Head, theirs: Version, base: Version | None
+    ) -> MergeSides:
+        """Find the base if none is given, and whether there is anything to merge at all."""
+        our, their = ours.version.artifact, theirs.artifact
+        if base is None:
+            ancestor = await self._artifacts.get_common_ancestor(conn, our, their)
+            if ancestor is None:
+                raise NoCommonAncestor(str(our.artifact_id), str(their.artifact_id))
+            base = await self.with_content(conn, ancestor)
+        outcome = Outcome.MERGED
+        if their.version_hash == our.version_hash or base.artifact == their:
+            outcome = Outcome.UP_TO_DATE
+        elif base.artifact == our:
+            outcome = Outcome.FAST_FORWARD
+        return MergeSides(ours=ours, theirs=theirs, base=base, outcome=outcome)
+
+    async def get_before(self, conn: Connection, version: Version) -> Version:
+        """The version that this one was made from."""
+        parent = await self._artifacts.get_parent(conn, version.artifact)
+        if parent is None:
+            raise NotFound("parent", str(version.artifact.artifact_id))
+        return await self.with_content(conn, parent)
+
+    # ------------------------------------------------------------------------------- writing
+
+    async def store_patch(
+        self,
+        conn: Connection,
+        head: Head,
+        revision: Revision,
+        *,
+        by: str,
+        message: str | None,
+        origins: Sequence[Origin] = (),
+    ) -> Changed:
+        """Store a revision of the head as a patch and move the tag to it, if it is still there."""
+        below = head.version.artifact
+        if revision.version_hash == below.version_hash:
+            return Changed(artifact=below, change=await self._stay(conn, head))
+        await self._store_blobs(conn, revision)
+        artifact = await self._artifacts.create_patch_set(
+            conn,
+            below,
+            revision.operations_id,
+            version_hash=revision.version_hash,
+            op_count=len(revision.operations),
+            nodes_count=revision.workflow.nodes_count,
+            edges_count=revision.workflow.edges_count,
+            created_by=by,
+            meta={} if message is None else {"message": message},
+        )
+        for origin in origins:
+            await self._artifacts.link(
+                conn, artifact.artifact_id, origin.parent_id, origin.relation
+            )
+        change = await self.move(conn, head, artifact, by=by, message=message)
+        return Changed(artifact=artifact, change=change)
+
+    async def move(
+        self, conn: Connection, head: Head, artifact: Artifact, *, by: str, message: str | None
+    ) -> TagChange:
+        """Move the head's tag to a version, if it is still where the head was read."""
+        return await self._tags.move(
+            conn,
+            artifact.namespace,
+            head.tag,
+            artifact.artifact_id,
+            by=by,
+            message=message,
+            expected=(head.tag_version,),
+        )
+
+    async def compact(self, conn: Connection, head: Head, *, by: str) -> tuple[Artifact, bool]:
+        """One dag_version equal to a chain's head, and whether it is new; no tag is moved."""
+        top = head.version.artifact
+        if top.kind is not Kind.PATCH_SET or top.version_hash is None:
+            raise NothingToCompact(head.tag)
+        compacted, is_new = await self._artifacts.find_or_create_dag_version(
+            conn,
+            top.namespace,
+            top.version_hash,
+            name=top.name,
+            created_by=by,
+            nodes_count=top.nodes_count or 0,
+            edges_count=top.edges_count or 0,
+            meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
+        )
+        if is_new:
+            await self._artifacts.link(
+                conn, compacted.artifact_id, top.artifact_id, Relation.COMPACTED_FROM
+            )
+        return compacted, is_new
+
+    async def _store_blobs(self, conn: Connection, revision: Revision) -> None:
+        """In the order of their names, as every writer does, so that no two can deadlock."""
+        blobs: dict[CasId, tuple[bytes, str]] = {
+            revision.operations_id: (revision.operations_content, PATCH_OPERATIONS),
+            revision.version_hash: (revision.workflow.content, WORKFLOW),
+        }
+        for cas_id in sorted(blobs):
+            content, media_type = blobs[cas_id]
+            await self._cas.store_content(conn, content, media_type, cas_id=cas_id)
+
+    async def _stay(self, conn: Connection, head: Head) -> TagChange:
+        """A change that changes nothing still must be one on the current head."""
+        artifact = head.version.artifact
+        return await self._tags.move(
+            conn,
+            artifact.namespace,
+            head.tag,
+            artifact.artifact_id,
+            by="",
+            expected=(head.tag_version,),
+        )

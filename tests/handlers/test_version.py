@@ -1,0 +1,370 @@
+"""Patches, chains and compaction over HTTP, on the real application and database."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orchestrator.digest import CasId
+from orchestrator.handlers.edge import Edge
+from tests.api import Api, chain
+from tests.conftest import TOKEN
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def timeout(milliseconds: int, node: int = 0) -> dict[str, Any]:
+    return {"op": "add", "path": f"/nodes/{node}/timeout_ms", "value": milliseconds}
+
+
+async def patch(api: Api, tag: str, document: Any, kind: str = JSON_PATCH, **options: Any) -> Any:
+    headers = {"Content-Type": kind, **options.pop("headers", {})}
+    return await api.http.patch(
+        f"/api/v1/workflows/{tag}", json=document, headers=headers, **options
+    )
+
+
+async def patched(api: Api, tag: str, *operations: dict[str, Any], **options: Any) -> Any:
+    response = await patch(api, tag, list(operations), **options)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def document(api: Api, tag: str, **query: Any) -> Any:
+    return (await api.get(f"/workflows/{tag}", params=query)).json()["workflow"]
+
+
+async def test_a_patch_moves_the_tag_to_its_result(api: Api) -> None:
+    base = await api.create("main", "a", "b")
+    response = await patch(
+        api, "main", [timeout(5), timeout(7, 1)], params={"message": "be patient"}
+    )
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["kind"], body["depth"], body["op_count"]) == ("patch_set", 1, 2)
+    assert (body["tag_version"], body["message"], body["action"]) == (2, "be patient", "move")
+    assert response.headers["etag"] == f'"{body["version_hash"]}"'
+    workflow = chain("a", "b")
+    workflow["nodes"][0]["timeout_ms"], workflow["nodes"][1]["timeout_ms"] = 5, 7
+    assert await document(api, "main") == workflow
+    assert await document(api, "main", version=1) == chain("a", "b")
+    operations = await api.get(f"/cas/{body['cas_id']}")
+    assert operations.json() == [timeout(5), timeout(7, 1)]
+    assert operations.headers["content-type"] == "application/json;type=patch_ops"
+    result = await api.get(f"/cas/{body['version_hash']}")
+    assert str(CasId.of(result.content)) == body["version_hash"]
+    lineage = (await api.get(f"/artifacts/{body['artifact_id']}/lineage")).json()["items"]
+    assert [(e["relation"], e["parent_id"]) for e in lineage] == [("patch_of", base["artifact_id"])]
+
+
+async def test_a_merge_patch_is_stored_as_the_operations_it_amounts_to(api: Api) -> None:
+    await api.create("main", "a")
+    body = (await patch(api, "main", {"metadata": {"owner": "x"}}, MERGE_PATCH)).json()
+    stored = (await api.get(f"/cas/{body['cas_id']}")).json()
+    assert stored == [{"op": "add", "path": "/metadata", "value": {"owner": "x"}}]
+    assert (await document(api, "main"))["metadata"] == {"owner": "x"}
+
+
+async def test_undo_takes_a_patch_back_and_redo_makes_it_again(api: Api) -> None:
+    base = await api.create("main", "a")
+    change = await patched(api, "main", timeout(5))
+    undone = (await api.post("/tags/main/undo")).json()
+    assert undone["version_hash"] == base["version_hash"]
+    redone = (await api.post("/tags/main/redo")).json()
+    assert redone["version_hash"] == change["version_hash"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "status", "rule"),
+    [
+        (JSON_PATCH, [], 400, "operations-min"),
+        (JSON_PATCH, {}, 400, "type"),
+        (JSON_PATCH, [{"op": "add", "path": "/x"}], 400, None),
+        (JSON_PATCH, [{"op": "explode", "path": "/x"}], 400, None),
+        (JSON_PATCH, [timeout(1)] * 1_001, 400, "operations-max"),
+        (JSON_PATCH, [{"op": "remove", "path": "/nope"}], 422, "not-found"),
+        (JSON_PATCH, [{"op": "test", "path": "/nodes/0/id", "value": "z"}], 422, "test"),
+        (JSON_PATCH, [{"op": "remove", "path": "/nodes/0"}], 422, "missing-node"),
+        (JSON_PATCH, [{"op": "add", "path": "/nodes/-", "value": {"id": "x"}}], 422, "required"),
+        (
+            JSON_PATCH,
+            [{"op": "add", "path": "/nodes/-", "value": {"id": "x", "type": "t"}}],
+            422,
+            "unconnected-node",
+        ),
+        (
+            JSON_PATCH,
+            [{"op": "add", "path": "/edges/-", "value": {"from": "b", "to": "a"}}],
+            422,
+            "cycle",
+        ),
+        (MERGE_PATCH, {}, 400, "operations-min"),
+        (MERGE_PATCH, {"nodes": None}, 422, "required"),
+    ],
+)
+async def test_a_patch_that_cannot_be_is_refused_and_nothing_is_stored(
+    api: Api, kind: str, document: Any, status: int, rule: str | None
+) -> None:
+    await api.create("main", "a", "b")
+    response = await patch(api, "main", document, kind)
+    assert response.status_code == status, response.text
+    if rule is not None:
+        assert rule in {error["rule"] for error in response.json()["errors"]}
+    assert (await api.get("/tags/main")).json()["version"] == 1
+    assert len((await api.get("/artifacts")).json()["items"]) == 1
+
+
+async def test_at_most_five_agents_come_with_one_patch(api: Api) -> None:
+    await api.create("main", "a")
+
+    def agents(count: int) -> list[dict[str, Any]]:
+        made = [{"id": f"g{n}", "type": "agent"} for n in range(count)]
+        return [
+            *({"op": "add", "path": "/nodes/-", "value": node} for node in made),
+            *(
+                {"op": "add", "path": "/edges/-", "value": {"from": "a", "to": node["id"]}}
+                for node in made
+            ),
+        ]
+
+    refused = await patch(api, "main", agents(6))
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["rule"] == "agent-nodes-max"
+    await patched(api, "main", *agents(5))
+
+
+async def test_a_patch_of_another_type_is_415(api: Api) -> None:
+    await api.create("main", "a")
+    response = await patch(api, "main", [timeout(1)], "application/json")
+    assert response.status_code == 415
+    assert response.json()["supported"] == [JSON_PATCH, MERGE_PATCH]
+
+
+async def test_a_patch_of_an_unknown_workflow_is_404(api: Api) -> None:
+    response = await patch(api, "nope", [timeout(1)])
+    assert (response.status_code, response.json()["error"]) == (404, "workflow not found")
+
+
+async def test_a_patch_that_changes_nothing_records_nothing(api: Api) -> None:
+    base = await api.create("main", "a")
+    body = await patched(api, "main", {"op": "test", "path": "/nodes/0/id", "value": "a"})
+    assert (body["action"], body["version_hash"], body["tag_version"]) == (
+        None,
+        base["version_hash"],
+        1,
+    )
+    assert len((await api.get("/artifacts")).json()["items"]) == 1
+
+
+async def test_the_entity_tag_guards_a_patch(api: Api) -> None:
+    base = await api.create("main", "a")
+    etag = {"If-Match": f'"{base["version_hash"]}"'}
+    await patched(api, "main", timeout(1), headers=etag)
+    stale = await patch(api, "main", [timeout(2)], headers=etag)
+    assert stale.status_code == 412
+    assert stale.json()["current_version"] == 2
+    assert stale.json()["current_version_hash"].startswith("blake3:")
+    assert (await patch(api, "nope", [timeout(2)], headers=etag)).status_code == 412
+
+
+@pytest.mark.parametrize(("guarded", "lost"), [(False, 409), (True, 412)])
+async def test_of_concurrent_patches_on_one_head_one_wins_and_no_orphan_remains(
+    api: Api, guarded: bool, lost: int
+) -> None:
+    base = await api.create("main", "a")
+    callers = 16
+    together = asyncio.Barrier(callers)
+    headers = {"If-Match": f'"{base["version_hash"]}"'} if guarded else {}
+
+    async def attempt(number: int) -> Any:
+        await together.wait()
+        return await patch(api, "main", [timeout(number + 1)], headers=headers)
+
+    answers = await asyncio.gather(*(attempt(number) for number in range(callers)))
+    statuses = Counter(answer.status_code for answer in answers)
+    won = statuses.pop(200)
+    assert set(statuses) <= {lost}
+    items = (await api.get("/artifacts", params={"kind": "patch_set"})).json()["items"]
+    assert len(items) == won, "a loser left a patch behind"
+    if guarded:
+        assert won == 1
+    losers = [answer.json() for answer in answers if answer.status_code == lost]
+    assert all(loser["current_version"] >= 2 for loser in losers)
+
+
+async def test_a_repeated_patch_is_given_the_first_answer(api: Api) -> None:
+    await api.create("main", "a")
+    operation = {"op": "add", "path": "/metadata", "value": {}}
+    guard = {"op": "test", "path": "/nodes/0", "value": {"id": "a", "type": "task"}}
+    headers = {"Idempotency-Key": str(uuid4())}
+    first = await patch(api, "main", [guard, operation, timeout(3)], headers=headers)
+    again = await patch(api, "main", [guard, operation, timeout(3)], headers=headers)
+    assert first.status_code == 200
+    assert (again.status_code, again.content) == (200, first.content)
+    other = await patch(api, "main", [timeout(4)], headers=headers)
+    assert other.status_code == 422
+    assert (await api.get("/tags/main")).json()["version"] == 2
+
+
+async def test_the_chain_is_listed_newest_first_in_pages(api: Api) -> None:
+    await api.create("main", "a")
+    for number in range(1, 5):
+        await patched(api, "main", timeout(number), params={"message": f"m{number}"})
+    seen: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await api.get("/workflows/main/versions", params={"limit": 2, **cursor})).json()
+        seen += page["items"]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert [(v["seq"], v["message"], v["op_count"]) for v in seen] == [
+        (4, "m4", 1),
+        (3, "m3", 1),
+        (2, "m2", 1),
+        (1, "m1", 1),
+        (0, None, 0),
+    ]
+
+
+async def test_every_position_of_the_chain_is_a_version(api: Api) -> None:
+    await api.create("main", "a")
+    for number in (1, 2):
+        await patched(api, "main", timeout(number))
+    for seq, expected in ((0, None), (1, 1), (2, 2)):
+        response = await api.get(f"/workflows/main/versions/{seq}")
+        body = response.json()
+        assert body["seq"] == seq
+        assert body["workflow"]["nodes"][0].get("timeout_ms") == expected
+        etag = response.headers["etag"]
+        known = await api.get(f"/workflows/main/versions/{seq}", headers={"If-None-Match": etag})
+        assert known.status_code == 304
+    assert (await api.get("/workflows/main/versions/3")).status_code == 404
+    for bad in ("-1", "x", "1e1", "9" * 30, "%ff"):
+        assert (await api.get(f"/workflows/main/versions/{bad}")).status_code == 400
+
+
+async def test_a_plain_version_has_only_the_position_zero(api: Api) -> None:
+    await api.create("main", "a")
+    assert (await api.get("/workflows/main/versions/0")).status_code == 200
+    assert (await api.get("/workflows/main/versions/1")).status_code == 404
+
+
+async def test_a_chain_taken_apart_is_its_base_and_its_operations(api: Api) -> None:
+    base = await api.create("main", "a")
+    one = await patched(api, "main", timeout(1))
+    two = await patched(api, "main", timeout(2))
+    body = (await api.get("/workflows/main", params={"materialize": "false"})).json()
+    assert body["base"]["artifact_id"] == base["artifact_id"]
+    assert [p["operations"] for p in body["patches"]] == [[timeout(1)], [timeout(2)]]
+    chain_ = (await api.get(f"/artifacts/{two['artifact_id']}/chain")).json()
+    assert chain_["base"]["artifact_id"] == base["artifact_id"]
+    assert [p["artifact_id"] for p in chain_["patches"]] == [
+        one["artifact_id"],
+        two["artifact_id"],
+    ]
+
+
+async def test_compaction_keeps_the_bytes_and_the_chain_and_moves_only_when_asked(
+    api: Api,
+) -> None:
+    await api.create("main", "a")
+    for number in (1, 2, 3):
+        head = await patched(api, "main", timeout(number))
+    body = (await api.post("/workflows/main/compact", {})).json()
+    assert (body["created"], body["moved"], body["original_depth"]) == (True, False, 3)
+    assert body["version_hash"] == head["version_hash"]
+    assert (await api.get("/tags/main")).json()["artifact_id"] == head["artifact_id"]
+    artifact = (await api.get(f"/artifacts/{body['artifact_id']}")).json()
+    assert artifact["kind"] == "dag_version"
+    assert artifact["meta"]["original_depth"] == 3
+    up = (await api.get(f"/artifacts/{body['artifact_id']}/lineage")).json()["items"]
+    assert up[0]["relation"] == "compacted_from"
+    before = (await api.get("/workflows/main")).content.partition(b'"workflow":')[2]
+    stale = await api.post(
+        "/workflows/main/compact", {"move": True}, headers={"If-Match": '"blake3:x"'}
+    )
+    assert stale.status_code == 412
+    etag = {"If-Match": f'"{head["version_hash"]}"'}
+    moved = await api.post("/workflows/main/compact", {"move": True}, headers=etag)
+    assert (moved.json()["created"], moved.json()["moved"]) == (False, True)
+    after = (await api.get("/workflows/main")).content.partition(b'"workflow":')[2]
+    assert before == after
+    tag = (await api.get("/tags/main")).json()
+    assert (tag["kind"], tag["version_hash"]) == ("dag_version", head["version_hash"])
+    again = await api.post("/workflows/main/compact", {})
+    assert (again.status_code, again.json()["error"]) == (409, "nothing to compact")
+
+
+async def test_a_thousand_patches_on_one_branch_work(make_app: Callable[..., Edge]) -> None:
+    async with Api.on(make_app(access_log=False, log_level="warning"), TOKEN) as api:
+        await api.create("main", "a", "b")
+        for number in range(1, 1_001):
+            head = await patched(api, "main", timeout(number, number % 2))
+        assert head["depth"] == 1_000
+        assert (await document(api, "main"))["nodes"][0]["timeout_ms"] == 1_000
+        middle = (await api.get("/workflows/main/versions/500")).json()
+        assert middle["workflow"]["nodes"][0]["timeout_ms"] == 500
+        page = (await api.get("/workflows/main/versions", params={"limit": 1_000})).json()
+        assert len(page["items"]) == 1_000
+        assert page["next"] is not None
+
+
+async def test_a_patch_bomb_is_refused_at_once(api: Api) -> None:
+    await api.create("main", "a")
+    doubling = [
+        {"op": "add", "path": "/metadata", "value": {"x": ["y" * 100]}},
+        *({"op": "copy", "from": "/metadata/x", "path": f"/metadata/x/{n}"} for n in range(1, 40)),
+    ]
+    started = time.perf_counter()
+    response = await patch(api, "main", doubling)
+    assert response.status_code == 422
+    assert time.perf_counter() - started < 5, "generous: the bound itself is tested elsewhere"
+
+
+async def test_which_tags_name_a_version_or_ever_did(api: Api) -> None:
+    base = await api.create("main", "a")
+    await api.put("/tags/release", {"artifact_id": base["artifact_id"]})
+    await patched(api, "main", timeout(1))
+    items = (await api.get(f"/artifacts/{base['artifact_id']}/tags")).json()["items"]
+    assert [(i["name"], i["current"], i["first_version"]) for i in items] == [
+        ("main", False, 1),
+        ("release", True, 1),
+    ]
+    page = (await api.get(f"/artifacts/{base['artifact_id']}/tags", params={"limit": 1})).json()
+    rest = await api.get(f"/artifacts/{base['artifact_id']}/tags", params={"cursor": page["next"]})
+    assert [i["name"] for i in rest.json()["items"]] == ["release"]
+
+
+async def test_a_branch_starts_from_any_tag_version_artifact_or_hash(api: Api) -> None:
+    first = await api.create("main", "a")
+    second = await api.create("main", "b")
+    sources = {
+        "main": second,
+        "main@1": first,
+        first["artifact_id"]: first,
+        first["version_hash"]: first,
+    }
+    for number, (source, expected) in enumerate(sources.items()):
+        body = {"from": source}
+        response = await api.put(f"/tags/b{number}", body, headers={"If-None-Match": "*"})
+        assert (response.status_code, response.json()["artifact_id"]) == (
+            201,
+            expected["artifact_id"],
+        )
+    for bad, status in (
+        ({"from": "nope"}, 404),
+        ({"from": "main@9"}, 404),
+        ({"from": "main@0"}, 400),
+        ({"from": "blake3:" + "0" * 64}, 404),
+        ({"from": str(uuid4())}, 404),
+        ({"from": ".."}, 400),
+        ({}, 400),
+        ({"from": "main", "artifact_id": first["artifact_id"]}, 400),
+    ):
+        assert (await api.put("/tags/x", bad)).status_code == status, bad
