@@ -162,8 +162,8 @@ class Run:
         acts: list[tuple[int, Callable[[], Any]]] = [
             (2, lambda: self.create(name)),
             (8, lambda: self.patch(name)),
-            (3, lambda: self.walk(name, "undo")),
-            (3, lambda: self.walk(name, "redo")),
+            (6, lambda: self.walk(name, "undo")),
+            (5, lambda: self.walk(name, "redo")),
             (1, lambda: self.delete(name)),
             (2, lambda: self.branch(name, other)),
             (4, lambda: self.merge(name, other)),

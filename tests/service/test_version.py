@@ -1,0 +1,172 @@
+"""Versions made from versions: ancestors, chains and compaction, on PostgreSQL and on memory."""
+
+import pytest
+
+from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
+from orchestrator.json_patch import parse_operations
+from orchestrator.models.artifact import Artifact, Kind, Relation
+from orchestrator.models.reference import parse_reference
+from orchestrator.models.version import Head, Outcome
+from orchestrator.service.version import VersionService
+from orchestrator.workflow_change import ChangeRules, patched
+from orchestrator.workflow_document import check_workflow
+from tests.api import chain
+from tests.service.conftest import NS, Store
+
+RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5)
+
+
+def versions_of(store: Store) -> VersionService:
+    return VersionService(store.cas, store.artifacts, store.tags)
+
+
+async def workflow(store: Store, tag: str, *ids: str) -> Artifact:
+    content = check_workflow(chain(*ids)).content
+    artifact = await store.version(content.decode())
+    await store.tags.create_or_move(store.conn, NS, tag, artifact.artifact_id, by="ann")
+    return artifact
+
+
+async def head(store: Store, tag: str = "main") -> Head:
+    return await versions_of(store).get_head(store.conn, NS, tag)
+
+
+async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact:
+    at = await head(store, tag)
+    operation = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
+    revision = patched(at.version.content, parse_operations([operation]), RULES)
+    changed = await versions_of(store).store_patch(store.conn, at, revision, by="ann", message=None)
+    return changed.artifact
+
+
+async def test_a_head_is_what_a_tag_names_and_at_which_version(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    found = await head(store)
+    assert (found.tag_version, found.version.artifact) == (1, base)
+    for missing in ("nope",):
+        with pytest.raises(NotFound) as refusal:
+            await head(store, missing)
+        assert refusal.value.kind == "workflow"
+
+
+async def test_a_version_is_found_in_every_way_it_can_be_named(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    patch = await change(store, 5)
+    versions = versions_of(store)
+    for text, expected in (
+        ("main", patch),
+        ("main@1", base),
+        ("1", base),
+        ("@2", patch),
+        (str(base.artifact_id), base),
+        (str(patch.version_hash), patch),
+    ):
+        reference = parse_reference(text, tag="main", pointer="/x")
+        assert await versions.find(store.conn, NS, reference) == expected, text
+
+
+async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: Store) -> None:
+    await workflow(store, "main", "a")
+    stale = await head(store)
+    await change(store, 5)
+    same = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
+    other = [{"op": "add", "path": "/name", "value": "x"}]
+    for operations in (same, other):
+        revision = patched(stale.version.content, parse_operations(operations), RULES)
+        with pytest.raises(VersionConflict):
+            await versions_of(store).store_patch(
+                store.conn, stale, revision, by="ann", message=None
+            )
+
+
+async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    fork = await change(store, 1)
+    await store.tags.create(store.conn, NS, "side", fork.artifact_id, by="ann")
+    ours, theirs = await change(store, 2), await change(store, 3, "side")
+    find = store.artifacts.get_common_ancestor
+    assert await find(store.conn, ours, theirs) == fork
+    assert await find(store.conn, ours, ours) == ours
+    assert await find(store.conn, ours, base) == base
+    await store.artifacts.link(
+        store.conn, ours.artifact_id, theirs.artifact_id, Relation.CHERRY_PICKED_FROM
+    )
+    assert await find(store.conn, ours, theirs) == fork, "a picked change is not the whole"
+    unrelated = await workflow(store, "other", "z")
+    assert await find(store.conn, ours, unrelated) is None
+
+
+async def test_the_sides_of_a_merge_tell_what_it_amounts_to(store: Store) -> None:
+    await workflow(store, "main", "a")
+    first = await head(store)
+    await change(store, 1)
+    second = await head(store)
+    versions = versions_of(store)
+
+    async def outcome(ours: Head, theirs: Head) -> Outcome:
+        sides = await versions.get_merge_sides(store.conn, ours, theirs.version, None)
+        return sides.outcome
+
+    assert await outcome(second, first) is Outcome.UP_TO_DATE
+    assert await outcome(second, second) is Outcome.UP_TO_DATE
+    assert await outcome(first, second) is Outcome.FAST_FORWARD
+    await workflow(store, "other", "z")
+    with pytest.raises(NoCommonAncestor):
+        await outcome(first, await head(store, "other"))
+
+
+async def test_positions_of_a_chain_are_depths(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    patches = [await change(store, number) for number in (1, 2, 3)]
+    versions = versions_of(store)
+    top = patches[-1]
+    for seq, expected in enumerate([base, *patches]):
+        assert (await versions.get_at_seq(store.conn, NS, top, seq)).artifact == expected
+    with pytest.raises(NotFound):
+        await versions.get_at_seq(store.conn, NS, top, 4)
+    listed = await versions.list_versions(store.conn, NS, top, limit=3)
+    assert listed == [patches[2], patches[1], patches[0]]
+    whole = await versions.list_versions(store.conn, NS, top, limit=9)
+    assert whole[-1] == base
+
+
+async def test_the_version_before_is_the_one_a_change_was_made_on(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    await change(store, 1)
+    versions = versions_of(store)
+    before = await versions.get_before(store.conn, (await head(store)).version)
+    assert before.artifact == base
+    with pytest.raises(NotFound):
+        await versions.get_before(store.conn, before)
+
+
+async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
+    await workflow(store, "main", "a")
+    versions = versions_of(store)
+    with pytest.raises(NothingToCompact):
+        await versions.compact(store.conn, await head(store), by="ann")
+    top = await change(store, 1)
+    compacted, is_new = await versions.compact(store.conn, await head(store), by="ann")
+    assert is_new
+    assert (compacted.kind, compacted.version_hash) == (Kind.DAG_VERSION, top.version_hash)
+    assert compacted.meta == {"compacted_from": str(top.artifact_id), "original_depth": 1}
+    assert await versions.compact(store.conn, await head(store), by="ann") == (compacted, False)
+
+
+async def test_tags_that_named_an_artifact_are_found(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    await store.tags.create(store.conn, NS, "release", base.artifact_id, by="ann")
+    await change(store, 1)
+    found = await store.tags.list_by_target(store.conn, NS, base.artifact_id, limit=9)
+    assert [(each.name, each.current, each.last_version) for each in found] == [
+        ("main", False, 1),
+        ("release", True, 1),
+    ]
+
+
+async def test_an_artifact_that_is_no_version_has_no_workflow(store: Store) -> None:
+    base = await workflow(store, "main", "a")
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    with pytest.raises(NotFound):
+        await versions_of(store).with_content(store.conn, replace(base, version_hash=None))
