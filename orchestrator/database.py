@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import msgspec
 
+from orchestrator import facts
 from orchestrator.errors import DomainError, StorageFull, StorageUnavailable
 
 # asyncpg's connections are generic to the type checker only.
@@ -117,8 +118,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commit when the block ends, roll back when it raises."""
-        async with self.connection() as conn, conn.transaction():
-            yield conn
+        async with self.connection() as conn:
+            with facts.held_until_commit():
+                async with conn.transaction():
+                    yield conn
 
     @property
     def in_use(self) -> int:

@@ -26,6 +26,7 @@ from orchestrator.serve_files import (
 )
 from orchestrator.serve_http import HTTPOptions
 from orchestrator.serve_postgres import PostgresSupervisor
+from orchestrator.settings import PREFIX, Settings
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -97,6 +98,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
             stack.callback(supervisor.stop)
             supervisor.start()
         _prepare_environment(options, address, environ)
+        _check_settings(environ)
         serve_http.load(options.target)  # While PostgreSQL starts.
         if supervisor:
             environ["ORCHESTRATOR_DATABASE_URL"] = supervisor.url()
@@ -138,6 +140,14 @@ def _prepare_environment(
     environ["ORCHESTRATOR_ADMIN_TOKEN_SHA256"] = admin_token_sha256(folder)
     environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
     environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_folder(folder / "metrics"))
+
+
+def _check_settings(environ: MutableMapping[str, str]) -> None:
+    """The workers read them too; here a wrong one is one line, there it would be a traceback."""
+    try:
+        Settings.from_environ({"ORCHESTRATOR_DATABASE_URL": "", **environ})
+    except ValueError as error:
+        raise UsageError(f"A setting in an {PREFIX}… variable is wrong: {error}.") from None
 
 
 def _announce_when_ready(

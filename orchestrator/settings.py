@@ -42,6 +42,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
     access_log: bool = True
 
+    def __post_init__(self) -> None:
+        """A workflow is a blob: one that could be read but not stored would fail too late."""
+        if self.workflow_bytes_max > self.blob_inline_bytes_max:
+            raise ValueError("workflow_bytes_max may not be over blob_inline_bytes_max")
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Fail on a missing, misspelt or mistyped variable before anything starts."""

@@ -67,9 +67,7 @@ def merged(
         raise MergeConflict(result.conflicts)
     workflow = check_workflow(result.document)
     operations = patch_between(our, workflow.document)
-    return msgspec.structs.replace(
-        _revision(workflow, operations, rules), settled=result.settled
-    )
+    return msgspec.structs.replace(_revision(workflow, operations, rules), settled=result.settled)
 
 
 def parsed(content: bytes) -> JSONValue:

@@ -23,7 +23,7 @@ from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
 from tests.api import Api
 
-URL_VARIABLE = "ORCHESTRATOR_TEST_DATABASE_URL"
+URL_VARIABLE = "TEST_DATABASE_URL"
 TOKEN = "a-token-for-tests"
 
 _running = ExitStack()

@@ -25,6 +25,7 @@ class MemoryCASRepository(CASRepository):
     def __init__(self, artifacts: "MemoryArtifactRepository | None" = None) -> None:
         self.blobs: dict[CasId, BlobContent] = {}
         self.leases: dict[tuple[CasId, str], datetime] = {}
+        self.said: dict[tuple[CasId, str], tuple[str, datetime]] = {}
         self.artifacts = artifacts or MemoryArtifactRepository()
 
     async def insert(
@@ -53,7 +54,14 @@ class MemoryCASRepository(CASRepository):
     async def get_held_content(
         self, conn: Connection, namespace: str, cas_id: CasId
     ) -> BlobContent | None:
-        return self.blobs.get(cas_id) if self._is_held(namespace, cas_id) else None
+        found = self.blobs.get(cas_id)
+        if found is None or not self._is_held(namespace, cas_id):
+            return None
+        media_type, created_at = self.said.get(
+            (cas_id, namespace), (found.blob.media_type, found.blob.created_at)
+        )
+        blob = msgspec.structs.replace(found.blob, media_type=media_type, created_at=created_at)
+        return BlobContent(blob=blob, content=found.content)
 
     async def list_content(self, conn: Connection, cas_ids: Sequence[CasId]) -> list[BlobContent]:
         return [self.blobs[cas_id] for cas_id in set(cas_ids) if cas_id in self.blobs]
@@ -68,10 +76,11 @@ class MemoryCASRepository(CASRepository):
         }
 
     async def put_lease(
-        self, conn: Connection, namespace: str, cas_id: CasId, seconds: float
+        self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
     ) -> None:
         until = now() + timedelta(seconds=seconds)
         key = (cas_id, namespace)
+        self.said.setdefault(key, (media_type, now()))
         self.leases[key] = max(until, self.leases.get(key, until))
 
     def _is_held(self, namespace: str, cas_id: CasId) -> bool:

@@ -135,7 +135,7 @@ class Model:
     def _merge(self, tag: Tag, base: Version, ours: Version, theirs: Version) -> str:
         said: list[int | None] = []
         for old, our, their in zip(base.timeouts, ours.timeouts, theirs.timeouts, strict=True):
-            if our != old and their != old and our != their:
+            if old not in {our, their} and our != their:
                 return "conflict"
             said.append(our if our != old else their)
         if tuple(said) != ours.timeouts:

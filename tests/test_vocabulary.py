@@ -97,6 +97,15 @@ def test_a_misspelt_or_mistyped_variable_stops_the_start(
         Settings.from_environ({**REQUIRED, **changed})
 
 
+def test_limits_that_contradict_each_other_stop_the_start() -> None:
+    limits = {
+        "ORCHESTRATOR_WORKFLOW_BYTES_MAX": "11",
+        "ORCHESTRATOR_BLOB_INLINE_BYTES_MAX": "10",
+    }
+    with pytest.raises(ValueError, match="workflow_bytes_max"):
+        Settings.from_environ({**REQUIRED, **limits})
+
+
 def test_a_missing_variable_stops_the_start() -> None:
     with pytest.raises(ValueError, match="database_url"):
         Settings.from_environ({})

@@ -31,6 +31,9 @@ STATEMENTS = (
     CREATE TABLE cas_lease (
         cas_id     bytea NOT NULL REFERENCES cas_blob ON DELETE CASCADE,
         namespace  text NOT NULL,
+        -- What this namespace said and when: the blob's own row may tell of another's upload.
+        media_type text NOT NULL CHECK (media_type <> ''),
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         expires_at timestamptz NOT NULL,
         PRIMARY KEY (cas_id, namespace)
     )

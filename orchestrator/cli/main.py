@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import msgspec
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from orchestrator import __version__
@@ -31,7 +32,6 @@ app = App(
     version=__version__,
     help_format="plaintext",
     help_epilogue=EXAMPLES,
-    suppress_keyboard_interrupt=False,
 )
 app.command(workflow.app)
 app.command(tag.app)
@@ -66,6 +66,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
 
 
 app.meta.group_parameters = Group("Global options", sort_key=100)
+app.meta.suppress_keyboard_interrupt = False  # `main` says what it means.
 
 
 @app.meta.default
@@ -116,6 +117,8 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, DomainError):
         write_error(str(error))
+    elif isinstance(error, msgspec.MsgspecError):
+        write_error(f"The answer is not that of an orchestrator server: {error}")
     else:
         write_error(f"{type(error).__name__}: {error}", ["This is a defect; --debug shows where."])
     return CommandFailed.exit_code

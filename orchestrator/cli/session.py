@@ -67,14 +67,16 @@ class Session:
         """A connection to the server that was named or found; nothing is sent yet."""
         folder = self.data_dir or _folder_above(Path.cwd())
         token, token_from = self._find_token(folder)
-        url = self.url or _published_url(folder, has_own_token=not self.token)
+        url = self.url or _published_url(folder, is_its_token=not self.token)
         return Connection(_checked_url(url), token, token_from, self.namespace)
 
     def _find_token(self, folder: Path | None) -> tuple[str | None, str]:
         """The token, and where it is from or was looked for."""
         if self.token:
             return _checked_token(self.token, TOKEN_OPTIONS), TOKEN_OPTIONS
-        path = (folder or FOLDER) / "admin.token"
+        if folder is None:
+            return None, f"{TOKEN_OPTIONS}, and {FOLDER}/admin.token in this folder and above"
+        path = folder / "admin.token"
         try:
             return _checked_token(path.read_text().strip(), str(path)), str(path)
         except (OSError, UnicodeError) as error:
@@ -95,19 +97,15 @@ def _folder_above(start: Path) -> Path | None:
     return None
 
 
-def _published_url(folder: Path | None, *, has_own_token: bool) -> str:
+def _published_url(folder: Path | None, *, is_its_token: bool) -> str:
     """Where the server of the data folder is."""
-    path = (folder or FOLDER) / "server.json"
+    if folder is None:
+        raise _nothing_found(f"{FOLDER}/server.json in this folder and above")
+    path = folder / "server.json"
     try:
         found = msgspec.json.decode(path.read_bytes(), type=_Published)
     except OSError:
-        raise ServerUnusable(
-            "No server was named and none was found.",
-            [
-                f"Looked at --url, ORCHESTRATOR_URL and {path}.",
-                "Start one with: orchestrator serve",
-            ],
-        ) from None
+        raise _nothing_found(str(path)) from None
     except msgspec.MsgspecError as error:
         raise CommandFailed(f"{path} is damaged: {error}") from None
     if not _is_running(found.pid):
@@ -116,13 +114,23 @@ def _published_url(folder: Path | None, *, has_own_token: bool) -> str:
             f"The server of {path.parent} is not running: process {found.pid} has ended.",
             [f"Start it again with: orchestrator serve --data-dir {path.parent}"],
         )
-    if not has_own_token and not is_loopback(found.url):
+    if not is_its_token and not is_loopback(found.url):
         # A folder that came with somebody's files must not send our token anywhere.
         raise WrongUsage(
             f"{path} names {found.url}, and the token is from {TOKEN_OPTIONS}.",
             ["If that server may have that token, name it with --url or ORCHESTRATOR_URL."],
         )
     return found.url
+
+
+def _nothing_found(place: str) -> ServerUnusable:
+    return ServerUnusable(
+        "No server was named and none was found.",
+        [
+            f"Looked at --url, ORCHESTRATOR_URL, and {place}.",
+            "Start one with: orchestrator serve",
+        ],
+    )
 
 
 def _is_running(pid: int) -> bool:
@@ -136,8 +144,12 @@ def _is_running(pid: int) -> bool:
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise WrongUsage(f"{url!r} is not the URL of a server, such as http://127.0.0.1:8080.")
     if parts.username is not None:
         raise WrongUsage("Names and passwords do not belong into the URL: give --token.")

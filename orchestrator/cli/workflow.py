@@ -149,11 +149,10 @@ def list_workflows(*, limit: Limit = None, session: WithSession) -> None:
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator workflow delete billing")
-def delete(tag: Tag, /, *, expected_version: ExpectedVersion = None, session: WithSession) -> None:
+def delete(tag: Tag, /, *, session: WithSession) -> None:
     """Delete the tag; its history and every version that it named stay."""
     with session.connect() as server:
-        reply = server.delete("workflows", tag, expected_version=expected_version)
-    show_record(session, reply, TAG_MEMBERS)
+        show_record(session, server.delete("workflows", tag), TAG_MEMBERS)
 
 
 @app.command(

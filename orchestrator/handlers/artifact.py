@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.database import Database
 from orchestrator.digest import CasId
@@ -22,6 +22,15 @@ from orchestrator.service.tag import TagService
 
 DEPTH_MAX = 10_000
 Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
+ArtifactPath = Annotated[str, PathParameter(description="The id of an artifact.")]
+KindQuery = Annotated[Kind | None, QueryParameter(description="Only artifacts of this kind.")]
+HashQuery = Annotated[
+    str | None, QueryParameter(description="Only artifacts that are this version: `blake3:…`.")
+]
+Direction = Annotated[
+    Literal["up", "down"],
+    QueryParameter(description="up: what it came from; down: what came of it."),
+]
 After = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)], UUID, UUID, str]
 
 
@@ -72,7 +81,7 @@ class ArtifactHandler:
         self._tags = tags
 
     async def get(
-        self, request: AnyRequest, artifact_id: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, artifact_id: ArtifactPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """An artifact; it never changes."""
         namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
@@ -86,8 +95,8 @@ class ArtifactHandler:
         self,
         request: AnyRequest,
         namespace: Namespace = None,
-        kind: FromQuery[Kind | None] = None,
-        version_hash: FromQuery[str | None] = None,
+        kind: KindQuery = None,
+        version_hash: HashQuery = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Response[bytes]:
@@ -104,7 +113,7 @@ class ArtifactHandler:
         return respond(json_answer(Page[ArtifactBody](items, following)))
 
     async def chain(
-        self, request: AnyRequest, artifact_id: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, artifact_id: ArtifactPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """The patches up to this artifact in the order of application, and their base."""
         namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
@@ -122,9 +131,9 @@ class ArtifactHandler:
     async def lineage(
         self,
         request: AnyRequest,
-        artifact_id: FromPath[str],
+        artifact_id: ArtifactPath,
         namespace: Namespace = None,
-        direction: FromQuery[Literal["up", "down"]] = "up",
+        direction: Direction = "up",
         depth: Depth = 100,
         limit: Limit = 100,
         cursor: Cursor = None,
@@ -151,7 +160,7 @@ class ArtifactHandler:
     async def tags(
         self,
         request: AnyRequest,
-        artifact_id: FromPath[str],
+        artifact_id: ArtifactPath,
         namespace: Namespace = None,
         limit: Limit = 100,
         cursor: Cursor = None,

@@ -1,10 +1,11 @@
 """HTTP for blobs: reads and writes raw bytes, opens transactions, calls the CAS service."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath
+from litestar.params import PathParameter
 
 from orchestrator.database import Database
 from orchestrator.digest import CasId
@@ -28,12 +29,10 @@ from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 
 MEDIA_TYPE_LENGTH_MAX = 255
+CasPath = Annotated[str, PathParameter(description="The name of a blob: `blake3:…`.")]
 IMMUTABLE = "private, max-age=31536000, immutable"
-# Stored bytes are somebody else's: a browser must neither guess their type nor run them here.
-HARMLESS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-}
+# Stored bytes are somebody else's: a browser must not run them in our origin.
+HARMLESS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
 class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,7 +79,7 @@ class CASHandler:
         return await self._store(request, namespace, None)
 
     async def put(
-        self, request: AnyRequest, cas_id: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Store the body under the name it must have; another content is refused."""
         return await self._store(request, namespace, CasId.parse(segment(cas_id), "/cas_id"))
@@ -97,16 +96,13 @@ class CASHandler:
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
-            known = await self._cas.exists(conn, namespace, actual)
-            stored = await self._cas.store_content(conn, content, media_type, cas_id=actual)
-            await self._cas.lease(conn, namespace, actual)
-            # What other namespaces hold must not show: new is what this namespace did not have.
-            answer = _stored_answer(stored, namespace, 200 if known else 201)
+            stored = await self._cas.upload(conn, namespace, content, media_type, cas_id=actual)
+            answer = _stored_answer(stored, namespace)
             await self._idempotency.keep(conn, call, answer)
         return respond(answer)
 
     async def get(
-        self, request: AnyRequest, cas_id: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """The exact bytes; they never change, so they may be cached for ever."""
         namespace = namespace_of(request, namespace)
@@ -157,7 +153,7 @@ def _media_type(request: AnyRequest) -> str:
     return given
 
 
-def _stored_answer(stored: StoredBlob, namespace: str, status: int) -> Answer:
+def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:
     blob = stored.blob
     body = BlobBody(
         cas_id=str(blob.cas_id),
@@ -166,7 +162,9 @@ def _stored_answer(stored: StoredBlob, namespace: str, status: int) -> Answer:
         created_at=blob.created_at,
     )
     where = location("cas", body.cas_id, namespace)
-    return json_answer(body, status, {"ETag": etag(body.cas_id), "Location": where})
+    return json_answer(
+        body, 201 if stored.created else 200, {"ETag": etag(body.cas_id), "Location": where}
+    )
 
 
 def _blob_headers(blob: Blob) -> dict[str, str]:

@@ -35,6 +35,11 @@ PUBLIC_PATHS = frozenset(
         "/api/v1/schemas/workflow",
     }
 )
+#: A browser must neither guess the type of an answer nor tell others where it was.
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 _WANTED = frozenset({b"host", b"origin", b"authorization", b"x-correlation-id", b"x-request-id"})
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _PORT = re.compile(r":\d*$")
@@ -164,12 +169,12 @@ def _correlation_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _answering(send: Send, correlation: str, outcome: dict[str, int]) -> Send:
-    header = (b"x-correlation-id", correlation.encode("ascii"))
+    added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
 
     async def answer(message: Message) -> None:
         if message["type"] == "http.response.start":
             outcome["status"] = message["status"]
-            message["headers"] = [*message.get("headers", ()), header]
+            message["headers"] = [*message.get("headers", ()), *added]
         await send(message)
 
     return answer

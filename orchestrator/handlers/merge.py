@@ -1,17 +1,19 @@
 """HTTP for comparing and merging versions: the work is done between two uses of the database."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery
+from litestar.openapi.spec import Example
+from litestar.params import QueryParameter
 
 from orchestrator.database import Connection, Database
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     HashPrecondition,
     Namespace,
+    TagPath,
     checked_message,
     decode,
     hash_guard,
@@ -36,6 +38,17 @@ from orchestrator.workflow_change import ChangeRules, Revision, merged, parsed
 from orchestrator.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.workflow_diff_text import render_text
 from orchestrator.workflow_merge_value import Conflict, Side
+
+Against = Annotated[
+    str,
+    QueryParameter(
+        description="Before: a tag, `tag@3`, `3` or `@3` of this tag, an artifact id, or a hash.",
+        examples=[Example(value="release/v1.0@1")],
+    ),
+]
+DiffFormat = Annotated[
+    Literal["json", "text"], QueryParameter(description="JSON, or text for people.")
+]
 
 
 class MergeWorkflow(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,10 +113,10 @@ class MergeHandler:
     async def diff(
         self,
         request: AnyRequest,
-        tag: FromPath[str],
-        against: FromQuery[str],
+        tag: TagPath,
+        against: Against,
         namespace: Namespace = None,
-        format: FromQuery[Literal["json", "text"]] = "json",  # noqa: A002
+        format: DiffFormat = "json",  # noqa: A002
     ) -> Response[bytes]:
         """What changed from `against` to what the tag names, node by node."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)
@@ -119,7 +132,7 @@ class MergeHandler:
         return respond(json_answer(body))
 
     async def merge(
-        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Merge a version into the tag; conflicts are 409 and list every place."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)

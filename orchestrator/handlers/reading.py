@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from blake3 import blake3
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.canonical import DEPTH_MAX, parse
 from orchestrator.errors import (
@@ -38,6 +38,9 @@ Namespace = Annotated[
 TagVersion = Annotated[
     int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
 ]
+TagPath = Annotated[
+    str, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
+]
 TagTime = Annotated[
     str | None, QueryParameter(description="Time travel: what the tag named then (RFC 3339).")
 ]
@@ -47,6 +50,7 @@ MESSAGE_LENGTH_MAX = 4_096
 ENVELOPE_DEPTH = 3
 #: Bodies from this size on are parsed and hashed in a thread: other requests go on meanwhile.
 THREADED_BYTES_MIN = 64 * 1024
+CONDITIONS = ("if-match", "if-none-match")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
 
@@ -178,8 +182,8 @@ class Precondition(msgspec.Struct, frozen=True):
 
     @property
     def versions(self) -> frozenset[int] | None:
-        """The versions at which the tag may be; None accepts any."""
-        return self.condition.versions
+        """The versions at which an existing tag may be: None accepts any, an absent one none."""
+        return frozenset() if self.condition.absent else self.condition.versions
 
 
 #: Without a condition.
@@ -213,8 +217,9 @@ class HashPrecondition(msgspec.Struct, frozen=True):
     """What `If-Match` demands of the workflow that a tag names: the entity tag is its hash."""
 
     header: str | None = None
-    #: None accepts any version.
+    #: None accepts any version, an empty set none.
     hashes: frozenset[str] | None = None
+    absent: bool = False
 
     def check(self, tag: str, tag_version: int, version_hash: object) -> None:
         """Raise PreconditionFailed unless the current version is one of those demanded."""
@@ -231,6 +236,8 @@ class HashPrecondition(msgspec.Struct, frozen=True):
 def workflow_precondition(request: AnyRequest) -> HashPrecondition:
     """`If-Match` on a workflow, with its version hashes or `*`."""
     match = request.headers.get("if-match")
+    if request.headers.get("if-none-match", "").strip() == "*" and match is None:
+        return HashPrecondition("If-None-Match: *", frozenset(), absent=True)
     if match is None:
         return HashPrecondition()
     header = f"If-Match: {match}"
@@ -250,7 +257,7 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
         current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
         raise precondition.failed(tag, **current) from error
     except NotFound as error:
-        if precondition.header is None or error.kind != "workflow":
+        if precondition.header is None or precondition.absent or error.kind != "workflow":
             raise
         raise precondition.failed(tag, current_version=None) from error
 
@@ -284,7 +291,8 @@ def precondition_guard(precondition: Precondition) -> Iterator[None]:
     try:
         yield
     except (VersionConflict, AlreadyExists, NotFound) as error:
-        if precondition.header is None or error.kind != "tag":
+        condition_held = isinstance(error, NotFound) and precondition.condition.absent
+        if precondition.header is None or error.kind != "tag" or condition_held:
             raise
         raise _failed(precondition.header, error) from error
 
@@ -309,11 +317,11 @@ def idempotent_call(request: AnyRequest, body: bytes = b"") -> IdempotentCall | 
         raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
     scope = request.scope
     said = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
-    condition = request.headers.get("if-match", "") + "\n"
+    heeded = [request.headers.get(name, "") for name in ("content-type", *CONDITIONS)]
     return IdempotentCall(
         principal=principal_of(request).name,
         key=key,
-        fingerprint=blake3(said + condition.encode() + body).digest(),
+        fingerprint=blake3(said + "\n".join([*heeded, ""]).encode() + body).digest(),
     )
 
 

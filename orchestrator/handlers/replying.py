@@ -35,7 +35,7 @@ def etag(value: object) -> str:
 
 def location(kind: str, name: str, namespace: str) -> str:
     """The address of something named, in its namespace."""
-    return f"{API}/{kind}/{quote(name, safe='')}?namespace={quote(namespace, safe='')}"
+    return f"{API}/{kind}/{quote(name, safe=':')}?namespace={quote(namespace, safe='')}"
 
 
 def spliced(body: object, member: str, content: bytes) -> bytes:

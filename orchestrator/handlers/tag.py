@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath
 
 from orchestrator.database import Connection, Database
 from orchestrator.errors import InvalidInput, NotFound
@@ -15,6 +14,7 @@ from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, ta
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     Namespace,
+    TagPath,
     TagTime,
     TagVersion,
     checked_message,
@@ -134,7 +134,7 @@ class TagHandler:
     async def get(
         self,
         request: AnyRequest,
-        name: FromPath[str],
+        name: TagPath,
         namespace: Namespace = None,
         version: TagVersion = None,
         at: TagTime = None,
@@ -152,7 +152,7 @@ class TagHandler:
         return respond(json_answer(body, headers={"ETag": etag(body.version)}))
 
     async def put(
-        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Create or move: 201 when the tag was created, 200 otherwise."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
@@ -173,7 +173,7 @@ class TagHandler:
         return respond(tag_answer(change, artifact))
 
     async def delete(
-        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Free the name; its history and what it named stay."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
@@ -190,7 +190,7 @@ class TagHandler:
         return respond(json_answer(deleted_body(change.tag)))
 
     async def move(
-        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Move a tag that exists; a stale `expected_version` is 409 and changes nothing."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
@@ -217,13 +217,13 @@ class TagHandler:
         return respond(answer)
 
     async def undo(
-        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Back to where the tag was moved from; 409 at its first target."""
         return await self._step(request, name, namespace, self._tags.undo)
 
     async def redo(
-        self, request: AnyRequest, name: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Forward to the newest move made from here; 409 when nothing was undone."""
         return await self._step(request, name, namespace, self._tags.redo)
@@ -261,7 +261,7 @@ class TagHandler:
     async def history(
         self,
         request: AnyRequest,
-        name: FromPath[str],
+        name: TagPath,
         namespace: Namespace = None,
         limit: Limit = 100,
         cursor: Cursor = None,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery
+from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.canonical import JSONValue, parse
 from orchestrator.database import Connection, Database
@@ -20,6 +20,7 @@ from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     HashPrecondition,
     Namespace,
+    TagPath,
     checked_message,
     decode,
     hash_guard,
@@ -51,6 +52,11 @@ from orchestrator.workflow_merge_value import Side
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 SEQ_DIGITS_MAX = 9
+
+SeqPath = Annotated[
+    str, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
+]
+MessageQuery = Annotated[str | None, QueryParameter(description="Why; shown in the history.")]
 
 
 class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
@@ -141,9 +147,9 @@ class VersionHandler:
     async def patch(
         self,
         request: AnyRequest,
-        tag: FromPath[str],
+        tag: TagPath,
         namespace: Namespace = None,
-        message: FromQuery[str | None] = None,
+        message: MessageQuery = None,
     ) -> Response[bytes]:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -170,7 +176,7 @@ class VersionHandler:
         return patched(content, changes, self._rules)
 
     async def cherry_pick(
-        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Make the change that made a version again, on what the tag names."""
         body = await read_json_body(request, self._body_bytes_max)
@@ -189,7 +195,7 @@ class VersionHandler:
         return await self._change(request, tag, namespace, body, data.message, make, origins)
 
     async def revert(
-        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Take back the change that made a version, wherever in the history it is."""
         body = await read_json_body(request, self._body_bytes_max)
@@ -269,7 +275,7 @@ class VersionHandler:
     async def list_versions(
         self,
         request: AnyRequest,
-        tag: FromPath[str],
+        tag: TagPath,
         namespace: Namespace = None,
         limit: Limit = 100,
         cursor: Cursor = None,
@@ -288,8 +294,8 @@ class VersionHandler:
     async def get_version(
         self,
         request: AnyRequest,
-        tag: FromPath[str],
-        seq: FromPath[str],
+        tag: TagPath,
+        seq: SeqPath,
         namespace: Namespace = None,
     ) -> Response[bytes]:
         """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
@@ -305,7 +311,7 @@ class VersionHandler:
         return respond(json_answer(body, headers={"ETag": etag(item.version_hash)}))
 
     async def compact(
-        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """One version equal to the chain's head; the chain stays, the tag moves if asked."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)

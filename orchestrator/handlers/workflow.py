@@ -1,12 +1,12 @@
 """HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery
+from litestar.params import QueryParameter
 
 from orchestrator.canonical import JSONValue
 from orchestrator.database import Connection, Database
@@ -19,6 +19,7 @@ from orchestrator.handlers.reading import (
     HashPrecondition,
     Namespace,
     Precondition,
+    TagPath,
     TagTime,
     TagVersion,
     checked_message,
@@ -46,6 +47,10 @@ from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.workflow_document import Workflow, check_workflow
+
+Materialize = Annotated[
+    bool, QueryParameter(description="false: the base and its patches, as they are stored.")
+]
 
 
 class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
@@ -176,7 +181,7 @@ class WorkflowHandler:
         by_hash: HashPrecondition,
     ) -> Condition:
         """What must hold of the tag; a hash that `If-Match` demands becomes the tag's version."""
-        if by_hash.header is None:
+        if by_hash.header is None or precondition.condition.absent:
             return precondition.condition
         entry = (await self._workflows.get_by_tag(conn, namespace, tag)).entry
         by_hash.check(tag, entry.tag_version, entry.version_hash)
@@ -191,11 +196,11 @@ class WorkflowHandler:
     async def get(
         self,
         request: AnyRequest,
-        tag: FromPath[str],
+        tag: TagPath,
         namespace: Namespace = None,
         version: TagVersion = None,
         at: TagTime = None,
-        materialize: FromQuery[bool] = True,
+        materialize: Materialize = True,
     ) -> Response[bytes]:
         """The workflow that the tag names now, named at a version of the tag, or at a time."""
         namespace, name = namespace_of(request, namespace), tag_in_path(tag)
@@ -230,7 +235,7 @@ class WorkflowHandler:
         return respond(json_answer(Page[WorkflowBody](items, following)))
 
     async def delete(
-        self, request: AnyRequest, tag: FromPath[str], namespace: Namespace = None
+        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Delete the tag only: its history and every version it named stay."""
         namespace, name = namespace_of(request, namespace), tag_in_path(tag)

@@ -20,26 +20,31 @@ GET = f"SELECT {COLUMNS} FROM cas_blob WHERE cas_id = $1"
 
 # A blob is visible to a namespace through an artifact of it or an upload that is still leased.
 HELD = """
-   (EXISTS (SELECT FROM artifact a WHERE a.cas_id = b.cas_id AND a.namespace = $2)
- OR EXISTS (SELECT FROM cas_lease l
-             WHERE l.cas_id = b.cas_id AND l.namespace = $2 AND l.expires_at > now())
- OR EXISTS (SELECT FROM artifact a
-             WHERE a.version_hash = b.cas_id AND a.namespace = $2)
+   (l.expires_at > now()
+ OR EXISTS (SELECT FROM artifact a WHERE a.cas_id = b.cas_id AND a.namespace = $2)
+ OR EXISTS (SELECT FROM artifact a WHERE a.version_hash = b.cas_id AND a.namespace = $2)
  OR EXISTS (SELECT FROM artifact_blob x JOIN artifact a USING (artifact_id)
              WHERE x.cas_id = b.cas_id AND a.namespace = $2))
 """
 
-GET_HELD = f"SELECT {COLUMNS} FROM cas_blob b WHERE b.cas_id = $1 AND {HELD}"
+# A namespace sees the media type and the time of its own first upload, not of another's.
+HELD_COLUMNS = """b.cas_id, b.size_bytes, coalesce(l.media_type, b.media_type) AS media_type,
+coalesce(l.created_at, b.created_at) AS created_at, b.content IS NOT NULL AS inline"""
+HELD_FROM = """
+  FROM cas_blob b LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
+"""
 
-GET_HELD_CONTENT = f"SELECT {COLUMNS}, content FROM cas_blob b WHERE b.cas_id = $1 AND {HELD}"
+GET_HELD = f"SELECT {HELD_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"
+
+GET_HELD_CONTENT = f"SELECT {HELD_COLUMNS}, b.content {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"
 
 LIST_CONTENT = f"SELECT {COLUMNS}, content FROM cas_blob WHERE cas_id = ANY($1::bytea[])"
 
-LIST_HELD = f"SELECT b.cas_id FROM cas_blob b WHERE b.cas_id = ANY($1::bytea[]) AND {HELD}"
+LIST_HELD = f"SELECT b.cas_id {HELD_FROM} WHERE b.cas_id = ANY($1::bytea[]) AND {HELD}"
 
 PUT_LEASE = """
-INSERT INTO cas_lease (cas_id, namespace, expires_at)
-VALUES ($1, $2, now() + make_interval(secs => $3))
+INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
+VALUES ($1, $2, $3, now() + make_interval(secs => $4))
 ON CONFLICT (cas_id, namespace) DO UPDATE
    SET expires_at = greatest(cas_lease.expires_at, excluded.expires_at)
 """
@@ -81,10 +86,10 @@ class CASRepository:
         return {CasId(row["cas_id"]) for row in rows}
 
     async def put_lease(
-        self, conn: Connection, namespace: str, cas_id: CasId, seconds: float
+        self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
     ) -> None:
-        """A lease never gets shorter."""
-        await conn.execute(PUT_LEASE, cas_id.raw, namespace, seconds)
+        """A lease never gets shorter, and keeps what the first upload said."""
+        await conn.execute(PUT_LEASE, cas_id.raw, namespace, media_type, seconds)
 
 
 def _blob(row: asyncpg.Record) -> Blob:

@@ -7,7 +7,7 @@ from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainB
 from orchestrator.handlers.paging import Page
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems
+from orchestrator.routes.openapi import API, IF_CHANGED, answer, heeds, problems
 
 TAGS = ["artifacts"]
 ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
@@ -29,6 +29,7 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
         get(
             ARTIFACT,
             operation_id="getArtifact",
+            operation_class=heeds(IF_CHANGED),
             summary="Look an artifact up",
             tags=TAGS,
             responses={

@@ -5,7 +5,16 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.cas import BlobBody, CASHandler, MissingBody, MissingQuery
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes, takes_bytes
+from orchestrator.routes.openapi import (
+    API,
+    IDEMPOTENCY,
+    IF_CHANGED,
+    answer,
+    heeds,
+    problems,
+    takes,
+    takes_bytes,
+)
 
 TAGS = ["cas"]
 BLOB = f"{API}/cas/{{cas_id:str}}"
@@ -19,7 +28,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
         post(
             f"{API}/cas",
             operation_id="uploadBlob",
-            operation_class=takes_bytes("any bytes"),
+            operation_class=takes_bytes("any bytes", IDEMPOTENCY),
             summary="Store a blob",
             tags=TAGS,
             responses={201: new, 200: known, **problems(408, 413, 415, 422, 507)},
@@ -37,6 +46,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             BLOB,
             http_method=["GET", "HEAD"],
             operation_id=lambda _handler, method, _path: f"{method.lower()}Blob",
+            operation_class=heeds(IF_CHANGED),
             summary="Fetch a blob by its name",
             tags=TAGS,
             responses={
@@ -52,7 +62,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
         post(
             f"{API}/cas/missing",
             operation_id="findMissingBlobs",
-            operation_class=takes(MissingQuery, examples.MISSING_QUERY),
+            operation_class=takes(MissingQuery, examples.MISSING_QUERY, IDEMPOTENCY),
             summary="Which of these blobs would have to be uploaded",
             tags=TAGS,
             status_code=200,

@@ -1,5 +1,6 @@
 """How routes are described: request, response and error schemas with examples; no behaviour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +14,13 @@ from litestar.openapi.spec import (
     Components,
     Example,
     OpenAPIMediaType,
+    OpenAPIType,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
     SecurityScheme,
+    Tag,
 )
 
 from orchestrator import __version__
@@ -94,17 +98,39 @@ def answer(
     )
 
 
-def takes(container: Any, example: Any, *, required: bool = True) -> type[Operation]:
+IDEMPOTENCY = Parameter(
+    name="Idempotency-Key",
+    param_in="header",
+    description="The same key and request again is given the first answer.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+IF_MATCH = Parameter(
+    name="If-Match",
+    param_in="header",
+    description="Only if one of these entity tags is the current one (`*`: any), else 412.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+IF_ABSENT = Parameter(
+    name="If-None-Match",
+    param_in="header",
+    description="`*`: only if there is no such tag, else 412.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+IF_CHANGED = Parameter(
+    name="If-None-Match",
+    param_in="header",
+    description="304 without a body if one of these entity tags is the current one.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+
+
+def takes(
+    container: Any, example: Any, *headers: Parameter, required: bool = True
+) -> type[Operation]:
     """An operation whose body is this JSON; it is decoded by the handler, not by the framework."""
     (schema,), definitions = msgspec.json.schema_components([container])
-    return _operation(
-        {
-            "application/json": OpenAPIMediaType(
-                schema=_inlined(schema, definitions), examples={"example": _Exact(value=example)}
-            )
-        },
-        required=required,
-    )
+    content = _content(_inlined(schema, definitions), example)
+    return _operation({"application/json": content}, headers, required=required)
 
 
 def takes_patch(example: Any) -> type[Operation]:
@@ -121,41 +147,48 @@ def takes_patch(example: Any) -> type[Operation]:
     }
     return _operation(
         {
-            "application/json-patch+json": OpenAPIMediaType(
-                schema=_Verbatim({"type": "array", "items": operation}),
-                examples={"example": _Exact(value=example)},
+            "application/json-patch+json": _content(
+                _Verbatim({"type": "array", "items": operation}), example
             ),
-            "application/merge-patch+json": OpenAPIMediaType(
-                schema=_Verbatim({"type": "object"}),
-                examples={"example": _Exact(value={"metadata": {"owner": "payments"}})},
+            "application/merge-patch+json": _content(
+                _Verbatim({"type": "object"}), {"metadata": {"owner": "payments"}}
             ),
         },
-        required=True,
+        (IDEMPOTENCY, IF_MATCH),
     )
 
 
-def takes_bytes(example: str) -> type[Operation]:
+def takes_bytes(example: str, *headers: Parameter) -> type[Operation]:
     """An operation whose body is any bytes, stored as they are sent."""
-    return _operation(
-        {
-            "*/*": OpenAPIMediaType(
-                schema=Schema(description="The bytes of the blob."),
-                examples={"example": _Exact(value=example)},
-            )
-        },
-        required=True,
-    )
+    schema = Schema(description="The bytes of the blob.")
+    return _operation({"*/*": _content(schema, example)}, headers)
 
 
-def _operation(content: dict[str, OpenAPIMediaType], *, required: bool) -> type[Operation]:
-    body = RequestBody(content=content, required=required)
+def heeds(*headers: Parameter) -> type[Operation]:
+    """An operation without a body that reads these headers."""
+    return _operation(None, headers)
+
+
+def _content(schema: Schema, example: Any) -> OpenAPIMediaType:
+    return OpenAPIMediaType(schema=schema, examples={"example": _Exact(value=example)})
+
+
+def _operation(
+    content: dict[str, OpenAPIMediaType] | None,
+    headers: Sequence[Parameter],
+    *,
+    required: bool = True,
+) -> type[Operation]:
+    body = RequestBody(content=content, required=required) if content else None
 
     @dataclass
     class Described(Operation):
-        described_body: ClassVar[RequestBody] = body
+        described_body: ClassVar[RequestBody | None] = body
+        described_headers: ClassVar[Sequence[Parameter]] = tuple(headers)
 
         def __post_init__(self) -> None:
             self.request_body = self.described_body
+            self.parameters = [*(self.parameters or ()), *self.described_headers]
 
     return Described
 
@@ -215,5 +248,14 @@ OPENAPI = OpenAPIConfig(
         }
     ),
     security=[{"token": []}],
+    tags=[
+        Tag(name="workflows", description="Create a version, look it up by tag."),
+        Tag(name="versions", description="Patch, compare, merge, take back."),
+        Tag(name="tags", description="Movable names with history, undo and redo."),
+        Tag(name="transactions", description="Many tag operations, all or nothing."),
+        Tag(name="artifacts", description="The catalogue and its lineage."),
+        Tag(name="cas", description="Immutable bytes by their hash."),
+        Tag(name="operations", description="Health and metrics."),
+    ],
     use_handler_docstrings=True,
 )

@@ -16,7 +16,17 @@ from orchestrator.handlers.tag import (
 )
 from orchestrator.models.tag import TagMove
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes
+from orchestrator.routes.openapi import (
+    API,
+    IDEMPOTENCY,
+    IF_ABSENT,
+    IF_CHANGED,
+    IF_MATCH,
+    answer,
+    heeds,
+    problems,
+    takes,
+)
 
 TAGS = ["tags"]
 TAG = f"{API}/tags/{{name:str}}"
@@ -24,6 +34,7 @@ TAG = f"{API}/tags/{{name:str}}"
 
 def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
+    step = takes(StepTag, examples.STEP_TAG, IDEMPOTENCY, IF_MATCH, required=False)
     changed = answer(TagChangeBody, examples.TAG_CHANGE, "The tag as it stands now.")
     return [
         get(
@@ -36,6 +47,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         get(
             TAG,
             operation_id="getTag",
+            operation_class=heeds(IF_CHANGED),
             summary="Look a tag up",
             tags=TAGS,
             responses={200: answer(TagBody, examples.TAG, "The tag."), **problems(304, 404)},
@@ -43,7 +55,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         put(
             TAG,
             operation_id="putTag",
-            operation_class=takes(PutTag, examples.PUT_TAG),
+            operation_class=takes(PutTag, examples.PUT_TAG, IF_MATCH, IF_ABSENT),
             summary="Create or move a tag",
             tags=TAGS,
             responses={
@@ -55,6 +67,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         delete(
             TAG,
             operation_id="deleteTag",
+            operation_class=heeds(IF_MATCH),
             summary="Delete a tag; its history stays",
             tags=TAGS,
             status_code=200,
@@ -66,7 +79,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         post(
             f"{TAG}/move",
             operation_id="moveTag",
-            operation_class=takes(MoveTag, examples.MOVE_TAG),
+            operation_class=takes(MoveTag, examples.MOVE_TAG, IDEMPOTENCY, IF_MATCH),
             summary="Move a tag if it is where the caller thinks",
             tags=TAGS,
             status_code=200,
@@ -75,7 +88,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         post(
             f"{TAG}/undo",
             operation_id="undoTag",
-            operation_class=takes(StepTag, examples.STEP_TAG, required=False),
+            operation_class=step,
             summary="Undo the last move",
             tags=TAGS,
             status_code=200,
@@ -84,7 +97,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
         post(
             f"{TAG}/redo",
             operation_id="redoTag",
-            operation_class=takes(StepTag, examples.STEP_TAG, required=False),
+            operation_class=step,
             summary="Redo what was undone",
             tags=TAGS,
             status_code=200,

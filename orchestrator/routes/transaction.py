@@ -5,7 +5,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.transaction import RunTransaction, TransactionBody, TransactionHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes
+from orchestrator.routes.openapi import API, IDEMPOTENCY, answer, problems, takes
 
 
 def transaction_routes(transactions: TransactionHandler) -> list[HTTPRouteHandler]:
@@ -14,7 +14,7 @@ def transaction_routes(transactions: TransactionHandler) -> list[HTTPRouteHandle
         post(
             f"{API}/transactions",
             operation_id="runTransaction",
-            operation_class=takes(RunTransaction, examples.TRANSACTION),
+            operation_class=takes(RunTransaction, examples.TRANSACTION, IDEMPOTENCY),
             summary="Many tag operations, all or nothing",
             tags=["transactions"],
             status_code=200,

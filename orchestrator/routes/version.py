@@ -16,7 +16,17 @@ from orchestrator.handlers.version import (
     VersionItem,
 )
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes, takes_patch
+from orchestrator.routes.openapi import (
+    API,
+    IDEMPOTENCY,
+    IF_CHANGED,
+    IF_MATCH,
+    answer,
+    heeds,
+    problems,
+    takes,
+    takes_patch,
+)
 
 TAGS = ["versions"]
 WORKFLOW = f"{API}/workflows/{{tag:str}}"
@@ -48,6 +58,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
         get(
             f"{WORKFLOW}/versions/{{seq:str}}",
             operation_id="getVersion",
+            operation_class=heeds(IF_CHANGED),
             summary="The workflow at a position of the chain",
             tags=TAGS,
             responses={
@@ -58,7 +69,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
         post(
             f"{WORKFLOW}/compact",
             operation_id="compactWorkflow",
-            operation_class=takes(CompactWorkflow, examples.COMPACT),
+            operation_class=takes(CompactWorkflow, examples.COMPACT, IDEMPOTENCY, IF_MATCH),
             summary="One version equal to a chain's head",
             tags=TAGS,
             status_code=200,
@@ -70,7 +81,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
         post(
             f"{WORKFLOW}/cherry-pick",
             operation_id="cherryPick",
-            operation_class=takes(CherryPick, examples.CHERRY_PICK),
+            operation_class=takes(CherryPick, examples.CHERRY_PICK, IDEMPOTENCY, IF_MATCH),
             summary="Make one change of another chain here too",
             tags=TAGS,
             status_code=200,
@@ -79,7 +90,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
         post(
             f"{WORKFLOW}/revert",
             operation_id="revertVersion",
-            operation_class=takes(Revert, examples.REVERT),
+            operation_class=takes(Revert, examples.REVERT, IDEMPOTENCY, IF_MATCH),
             summary="Take one change back",
             tags=TAGS,
             status_code=200,
@@ -98,7 +109,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
         post(
             f"{WORKFLOW}/merge",
             operation_id="mergeWorkflow",
-            operation_class=takes(MergeWorkflow, examples.MERGE),
+            operation_class=takes(MergeWorkflow, examples.MERGE, IDEMPOTENCY, IF_MATCH),
             summary="Three-way merge into a tag",
             tags=TAGS,
             status_code=200,

@@ -13,7 +13,17 @@ from orchestrator.handlers.workflow import (
     WorkflowHandler,
 )
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes
+from orchestrator.routes.openapi import (
+    API,
+    IDEMPOTENCY,
+    IF_ABSENT,
+    IF_CHANGED,
+    IF_MATCH,
+    answer,
+    heeds,
+    problems,
+    takes,
+)
 
 TAGS = ["workflows"]
 
@@ -24,7 +34,9 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
         post(
             f"{API}/workflows",
             operation_id="createWorkflow",
-            operation_class=takes(CreateWorkflow, examples.CREATE_WORKFLOW),
+            operation_class=takes(
+                CreateWorkflow, examples.CREATE_WORKFLOW, IDEMPOTENCY, IF_MATCH, IF_ABSENT
+            ),
             summary="Create a version under a tag",
             tags=TAGS,
             responses={
@@ -47,6 +59,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
         get(
             f"{API}/workflows/{{tag:str}}",
             operation_id="getWorkflow",
+            operation_class=heeds(IF_CHANGED),
             summary="Look a workflow up by its tag",
             tags=TAGS,
             responses={
@@ -61,6 +74,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
         delete(
             f"{API}/workflows/{{tag:str}}",
             operation_id="deleteWorkflow",
+            operation_class=heeds(IF_MATCH),
             summary="Delete the tag, nothing else",
             tags=TAGS,
             status_code=200,

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import structlog
-
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.errors import NotFound
+from orchestrator.facts import tell
 from orchestrator.identifier import new_id
 from orchestrator.models.artifact import (
     CONTAINING,
@@ -19,8 +18,6 @@ from orchestrator.models.artifact import (
     Relation,
 )
 from orchestrator.repository.artifact import ArtifactRepository
-
-log = structlog.get_logger()
 
 #: Before the first and after the last id, for pages.
 ID_MIN, ID_MAX = UUID(int=0), UUID(int=2**128 - 1)
@@ -59,7 +56,7 @@ class ArtifactService:
         )
         created = await self._artifacts.insert(conn, new)
         if created is not None:
-            log.info(
+            tell(
                 "created DAG version artifact",
                 artifact_id=str(created.artifact_id),
                 version_hash=str(cas_id),
@@ -105,7 +102,7 @@ class ArtifactService:
         )
         created = _found(await self._artifacts.insert(conn, new), str(new.artifact_id))
         await self.link(conn, created.artifact_id, below.artifact_id, Relation.PATCH_OF)
-        log.info(
+        tell(
             "created patch set artifact",
             artifact_id=str(created.artifact_id),
             depth=created.depth,
@@ -139,7 +136,7 @@ class ArtifactService:
         )
         created = await self._artifacts.insert(conn, new)
         if created is not None:
-            log.info("created run snapshot artifact", artifact_id=str(created.artifact_id))
+            tell("created run snapshot artifact", artifact_id=str(created.artifact_id))
             return created, True
         return await self.get_by_plan_hash(conn, namespace, plan_hash), False
 

@@ -1,6 +1,7 @@
 """Rules of content-addressed storage: no HTTP, no SQL, no transaction opened."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -8,6 +9,7 @@ from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, TooLarge
+from orchestrator.facts import tell
 from orchestrator.models.cas import Blob, BlobContent, StoredBlob
 from orchestrator.repository.cas import CASRepository
 
@@ -45,9 +47,14 @@ class CASService:
         for _ in range(2):
             blob = await self._blobs.insert(conn, cas_id, media_type, content)
             if blob is not None:
-                metrics.BLOBS_STORED.inc()
-                metrics.BLOB_BYTES_STORED.inc(len(content))
-                log.info("stored content", cas_id=str(cas_id), size_bytes=len(content))
+                size = len(content)
+                tell(
+                    "stored content",
+                    metrics.BLOBS_STORED.inc,
+                    partial(metrics.BLOB_BYTES_STORED.inc, size),
+                    cas_id=str(cas_id),
+                    size_bytes=size,
+                )
                 return StoredBlob(blob=blob, created=True)
             blob = await self._blobs.get(conn, cas_id)
             if blob is not None:
@@ -55,9 +62,26 @@ class CASService:
                 return StoredBlob(blob=blob, created=False)
         raise NotFound("blob", str(cas_id))
 
-    async def lease(self, conn: Connection, namespace: str, cas_id: CasId) -> None:
-        """Keep an upload visible to its namespace until an artifact holds it."""
-        await self._blobs.put_lease(conn, namespace, cas_id, self._lease_seconds)
+    async def upload(
+        self,
+        conn: Connection,
+        namespace: str,
+        content: bytes,
+        media_type: str,
+        *,
+        cas_id: CasId | None = None,
+    ) -> StoredBlob:
+        """Store bytes for a namespace, which sees them from now on, leased.
+
+        `created` tells whether they are new to the namespace: what others have does not show.
+        """
+        cas_id = cas_id or CasId.of(content)
+        known = await self._blobs.get_held(conn, namespace, cas_id)
+        await self.store_content(conn, content, media_type, cas_id=cas_id)
+        await self._blobs.put_lease(conn, namespace, cas_id, media_type, self._lease_seconds)
+        if known is not None:
+            return StoredBlob(blob=known, created=False)
+        return StoredBlob(blob=await self.get_blob(conn, namespace, cas_id), created=True)
 
     async def exists(self, conn: Connection, namespace: str, cas_id: CasId) -> bool:
         """Whether the namespace can see such a blob."""

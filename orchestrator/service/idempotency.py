@@ -1,13 +1,10 @@
 """Rules of repeated requests: no HTTP, no SQL, no transaction opened."""
 
-import structlog
-
 from orchestrator.database import Connection
 from orchestrator.errors import IdempotencyKeyReused
+from orchestrator.facts import tell
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.repository.idempotency import IdempotencyRepository
-
-log = structlog.get_logger()
 
 
 class IdempotencyService:
@@ -43,7 +40,7 @@ class IdempotencyService:
         fingerprint, kept = found
         if fingerprint != call.fingerprint:
             raise IdempotencyKeyReused(call.key)
-        log.info("repeated request", idempotency_key=call.key)
+        tell("repeated request", idempotency_key=call.key)
         return kept
 
     async def keep(self, conn: Connection, call: IdempotentCall | None, response: Answer) -> None:

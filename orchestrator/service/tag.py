@@ -4,8 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-import structlog
-
 from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.errors import (
@@ -15,6 +13,7 @@ from orchestrator.errors import (
     NothingToUndo,
     VersionConflict,
 )
+from orchestrator.facts import tell
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
@@ -26,8 +25,6 @@ from orchestrator.models.tag import (
     TagReference,
 )
 from orchestrator.repository.tag import TagRepository
-
-log = structlog.get_logger()
 
 #: After the last seq, for pages.
 SEQ_MAX = 2**63 - 1
@@ -278,13 +275,13 @@ _EVENTS = {
 
 
 def _changed(tag: Tag) -> TagChange:
-    metrics.TAG_CHANGES.labels(tag.action).inc()
-    log.info(
+    tell(
         _EVENTS[tag.action],
+        lambda: metrics.TAG_CHANGES.labels(tag.action).inc(),
         namespace=tag.namespace,
         tag=tag.name,
         version=tag.version,
-        artifact_id=str(tag.target_id),
+        artifact_id=None if tag.target_id is None else str(tag.target_id),
     )
     return TagChange(tag=tag, action=tag.action)
 

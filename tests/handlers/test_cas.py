@@ -120,7 +120,7 @@ async def test_missing_names_what_would_have_to_be_uploaded(api: Api) -> None:
 
 
 async def test_questions_and_blobs_over_their_limits_are_refused(make_app: Any) -> None:
-    app = make_app(missing_ids_max=1, blob_inline_bytes_max=10)
+    app = make_app(missing_ids_max=1, blob_inline_bytes_max=10, workflow_bytes_max=10)
     async with Api.on(app, "a-token-for-tests") as api:
         many = await api.post("/cas/missing", {"cas_ids": [HELLO, HELLO]})
         assert (many.status_code, many.json()["errors"][0]["pointer"]) == (400, "/cas_ids")

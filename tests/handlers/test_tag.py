@@ -266,3 +266,33 @@ async def test_a_name_that_is_not_utf8_is_400(api: Api) -> None:
 async def test_a_name_inside_the_grammar_is_accepted(api: Api, name: str) -> None:
     await api.create(name, "a")
     assert (await api.get(f"/tags/{path(name)}")).json()["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body"),
+    [
+        ("DELETE", "/tags/{}", None),
+        ("DELETE", "/workflows/{}", None),
+        ("POST", "/tags/{}/move", {"artifact_id": "$"}),
+        ("POST", "/tags/{}/undo", {}),
+        ("POST", "/tags/{}/redo", {}),
+        ("POST", "/workflows/{}/compact", {}),
+        ("POST", "/workflows/{}/merge", {"from": "main"}),
+    ],
+)
+async def test_a_write_that_wants_the_tag_absent_does_not_touch_one_that_is_there(
+    api: Api, method: str, route: str, body: Any
+) -> None:
+    await api.create("main", "a")
+    artifact_id = (await api.create("main", "b"))["artifact_id"]
+    if body:
+        body = {key: artifact_id if value == "$" else value for key, value in body.items()}
+    absent = {"If-None-Match": "*"}
+    url = "/api/v1" + route.format("main")
+    response = await api.http.request(method, url, json=body, headers=absent)
+    assert response.status_code == 412, response.text
+    assert (await api.get("/tags/main")).json()["version"] == 2
+    if "merge" not in route:
+        unknown = "/api/v1" + route.format("nope")
+        missing = await api.http.request(method, unknown, json=body, headers=absent)
+        assert missing.status_code == 404

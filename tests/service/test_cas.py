@@ -43,7 +43,7 @@ async def test_a_blob_is_visible_through_a_lease_in_that_namespace_only(store: S
     name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
     with pytest.raises(NotFound):
         await store.cas.get_content(store.conn, NS, name)
-    await store.cas.lease(store.conn, NS, name)
+    await store.cas.upload(store.conn, NS, b"bytes", "text/plain")
     assert (await store.cas.get_content(store.conn, NS, name)).content == b"bytes"
     assert (await store.cas.get_blob(store.conn, NS, name)).media_type == "text/plain"
     for namespace in ("other", "tea", "team-2"):
@@ -64,11 +64,24 @@ async def test_a_blob_is_visible_through_the_artifacts_that_hold_it(store: Store
 async def test_an_expired_lease_shows_nothing(store: Store) -> None:
     name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
     repository = store.cas._blobs
-    await repository.put_lease(store.conn, NS, name, -1)
+    await repository.put_lease(store.conn, NS, name, "text/plain", -1)
     assert not await store.cas.exists(store.conn, NS, name)
-    await repository.put_lease(store.conn, NS, name, 60)
-    await repository.put_lease(store.conn, NS, name, -1)
+    await repository.put_lease(store.conn, NS, name, "text/plain", 60)
+    await repository.put_lease(store.conn, NS, name, "text/plain", -1)
     assert await store.cas.exists(store.conn, NS, name), "a lease never gets shorter"
+
+
+async def test_an_upload_tells_nothing_of_the_uploads_of_others(store: Store) -> None:
+    theirs = await store.cas.upload(store.conn, "other", b"bytes", "text/secret")
+    mine = await store.cas.upload(store.conn, NS, b"bytes", "text/plain")
+    again = await store.cas.upload(store.conn, NS, b"bytes", "text/third")
+    assert (theirs.created, mine.created, again.created) == (True, True, False)
+    assert mine.blob.media_type == "text/plain"
+    assert mine.blob.created_at > theirs.blob.created_at
+    assert again.blob == mine.blob, "the first media type of the namespace stays"
+    assert (await store.cas.get_blob(store.conn, NS, mine.blob.cas_id)) == mine.blob
+    there = await store.cas.get_content(store.conn, "other", theirs.blob.cas_id)
+    assert there.blob.media_type == "text/secret"
 
 
 async def test_many_contents_come_at_once_and_missing_ones_are_named(store: Store) -> None:

@@ -1,5 +1,7 @@
 """Versions made from versions: ancestors, chains and compaction, on PostgreSQL and on memory."""
 
+from typing import Any
+
 import pytest
 
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
@@ -33,7 +35,7 @@ async def head(store: Store, tag: str = "main") -> Head:
 
 async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact:
     at = await head(store, tag)
-    operation = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
+    operation: Any = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
     revision = patched(at.version.content, parse_operations([operation]), RULES)
     changed = await versions_of(store).store_patch(store.conn, at, revision, by="ann", message=None)
     return changed.artifact
@@ -69,8 +71,8 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
     await workflow(store, "main", "a")
     stale = await head(store)
     await change(store, 5)
-    same = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
-    other = [{"op": "add", "path": "/name", "value": "x"}]
+    same: list[Any] = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
+    other: list[Any] = [{"op": "add", "path": "/name", "value": "x"}]
     for operations in (same, other):
         revision = patched(stale.version.content, parse_operations(operations), RULES)
         with pytest.raises(VersionConflict):

@@ -1,0 +1,237 @@
+"""`orchestrator workflow …` that make versions from versions; what can be merged, servers know."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from cyclopts import App, Group, Parameter, validators
+
+from orchestrator.cli.connection import Reply
+from orchestrator.cli.documents import parse_json, read_bytes
+from orchestrator.cli.failure import WrongUsage
+from orchestrator.cli.options import File, Message, Tag, WithSession
+from orchestrator.cli.output import printable, write_json, write_record
+from orchestrator.cli.session import Session
+from orchestrator.cli.showing import show_record
+from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
+from orchestrator.cli.version_text import refuse_conflicts, write_diff
+
+app = App()
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+_MEMBERS = (
+    "action",
+    "namespace",
+    "tag",
+    "tag_version",
+    "version_hash",
+    "artifact_id",
+    "depth",
+    "op_count",
+    "nodes_count",
+    "edges_count",
+    "message",
+    "moved_by",
+    "moved_at",
+)
+_COMPACT_MEMBERS = (
+    "tag",
+    "tag_version",
+    "version_hash",
+    "artifact_id",
+    "compacted_from",
+    "original_depth",
+)
+_OUTCOMES = {
+    "merged": "Merged {theirs} into {ours}.",
+    "fast_forward": "Fast-forward: {ours} had no changes of its own since {theirs} began.",
+    "up_to_date": "Already up to date: {ours} has all of {theirs}.",
+}
+_ONE_VERSION = Group("What to take back", validator=validators.LimitedChoice(1), sort_key=10)
+
+Reference: TypeAlias = Annotated[
+    str,
+    Parameter(help="A tag, tag@3, @3 (of the tag itself), an artifact id, or a version hash."),
+]
+Prefer: TypeAlias = Annotated[
+    Literal["ours", "theirs"] | None,
+    Parameter(help="Who wins where both sides changed the same. Ours is what the tag names."),
+]
+
+
+class _Merged(msgspec.Struct):
+    outcome: str
+    dry_run: bool
+    settled: list[dict[str, Any]]
+    result: dict[str, Any] | None
+    diff: msgspec.Raw
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow patch billing longer.json --message 'Wait longer'\n"
+    "  echo '{\"metadata\": {\"owner\": \"ann\"}}' |\n"
+    "    orchestrator workflow patch billing - --merge-patch"
+)
+def patch(
+    tag: Tag,
+    file: File,
+    /,
+    *,
+    merge_patch: Annotated[
+        bool,
+        Parameter(negative="", help="It is a merge patch (RFC 7396), not a JSON Patch (RFC 6902)."),
+    ] = False,
+    message: Message = None,
+    if_match: Annotated[
+        str | None, Parameter(help="Refuse if the tag does not name this version hash.")
+    ] = None,
+    session: WithSession,
+) -> None:
+    """Change what a tag names by a patch."""
+    content = read_bytes(file)
+    document = parse_json(file, content)
+    if isinstance(document, dict) and not merge_patch:
+        raise WrongUsage(
+            f"{file} is an object, and a JSON Patch is a list of operations.",
+            ["If it is a merge patch (RFC 7396), say so with --merge-patch."],
+        )
+    media_type = MERGE_PATCH if merge_patch else JSON_PATCH
+    with session.connect() as server:
+        reply = server.patch(
+            *("workflows", tag), content=(content, media_type), message=message, if_match=if_match
+        )
+    show_record(session, reply, _MEMBERS)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow merge billing billing/trial --dry-run\n"
+    "  orchestrator workflow merge billing billing/trial --message 'Take the trial'\n"
+    "  orchestrator workflow merge billing billing/trial --prefer theirs"
+)
+def merge(
+    tag: Tag,
+    from_: Annotated[Reference, Parameter(name="FROM")],
+    /,
+    *,
+    base: Annotated[
+        Reference | None, Parameter(help="Where both began. Else their nearest common ancestor.")
+    ] = None,
+    message: Message = None,
+    prefer: Prefer = None,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Only show what would change; store nothing.")
+    ] = False,
+    session: WithSession,
+) -> None:
+    """Bring the changes of another version into a tag.
+
+    Where both changed the same, nothing is stored, and every such place is listed.
+    """
+    options = {"base": base, "message": message, "prefer": prefer, "dry_run": dry_run}
+    with session.connect() as server:
+        reply = server.post_merging("workflows", tag, "merge", **{"from": from_}, **options)
+    refuse_conflicts(session, reply)
+    if session.is_json:
+        write_json(reply.body)
+    else:
+        _write_merged(msgspec.json.decode(reply.body, type=_Merged), ours=tag, theirs=from_)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow compact billing\n"
+    "  orchestrator workflow compact billing --move --message 'Start afresh'"
+)
+def compact(
+    tag: Tag,
+    /,
+    *,
+    move: Annotated[bool, Parameter(negative="", help="Let the tag name the new version.")] = False,
+    message: Message = None,
+    session: WithSession,
+) -> None:
+    """Make one whole version of a chain of patches; the chain stays."""
+    with session.connect() as server:
+        reply = server.post("workflows", tag, "compact", move=move, message=message)
+    show_record(session, reply, _COMPACT_MEMBERS)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow branch billing/trial billing\n"
+    "  orchestrator workflow branch billing/fix billing@3 --message 'Before the merge'"
+)
+def branch(
+    new: Tag,
+    from_: Annotated[Reference, Parameter(name="FROM")],
+    /,
+    *,
+    message: Message = None,
+    session: WithSession,
+) -> None:
+    """Create a tag that names what another one names."""
+    with session.connect() as server:
+        reply = server.create("tags", new, **{"from": from_}, message=message)
+    show_record(session, reply, TAG_MEMBERS)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow cherry-pick billing billing/trial@2\n"
+    "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs"
+)
+def cherry_pick(
+    tag: Tag,
+    version: Reference,
+    /,
+    *,
+    message: Message = None,
+    prefer: Prefer = None,
+    session: WithSession,
+) -> None:
+    """Make the change that made a version again, on what a tag names."""
+    members = {"version": version, "message": message, "prefer": prefer}
+    with session.connect() as server:
+        reply = server.post_merging("workflows", tag, "cherry-pick", **members)
+    _show_changed(session, reply)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow revert billing --seq 2 --message 'Too slow'\n"
+    "  orchestrator workflow revert billing billing@3"
+)
+def revert(
+    tag: Tag,
+    version: Annotated[Reference | None, Parameter(group=_ONE_VERSION)] = None,
+    /,
+    *,
+    seq: Annotated[
+        int | None, Parameter(group=_ONE_VERSION, help="Its position in the chain, as in the log.")
+    ] = None,
+    message: Message = None,
+    prefer: Prefer = None,
+    session: WithSession,
+) -> None:
+    """Take back the change that made a version, wherever in the history it is."""
+    members = {"version": version, "seq": seq, "message": message, "prefer": prefer}
+    with session.connect() as server:
+        reply = server.post_merging("workflows", tag, "revert", **members)
+    _show_changed(session, reply)
+
+
+def _show_changed(session: Session, reply: Reply) -> None:
+    show_record(session, refuse_conflicts(session, reply), _MEMBERS)
+
+
+def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
+    print(printable(_OUTCOMES[merged.outcome].format(ours=ours, theirs=theirs)))
+    for conflict in merged.settled:
+        print(printable(f"Settled: {conflict['pointer']}"))
+    if merged.result is None:
+        print("This was a dry run: nothing is stored.")
+        write_diff(merged.diff)
+    elif merged.result["action"] is not None:
+        write_record(merged.result, _MEMBERS[1:])

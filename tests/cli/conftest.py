@@ -1,0 +1,182 @@
+"""A real server on a real socket, and the command line in process and as a process."""
+
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.main import main
+from tests.conftest import URL_VARIABLE
+
+COMMAND = Path(sys.executable).with_name("orchestrator")
+START_SECONDS_MAX = 30.0
+
+
+def environ(**added: str) -> dict[str, str]:
+    """Ours, without anything that would configure the program under test."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTRATOR_")}
+    return {**kept, **added}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    stdout: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        return self.stdout.decode()
+
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def data_dir(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a server that runs as long as the tests do."""
+    folder = tmp_path_factory.mktemp("cli") / "data"
+    with serving(folder, ORCHESTRATOR_DATABASE_URL=shared_database):
+        yield folder
+
+
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`orchestrator serve` on a free port, until the block ends."""
+    log = folder.with_suffix(".log")
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--port", "0", "--data-dir", folder],
+            env=environ(**variables),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            deadline = time.monotonic() + START_SECONDS_MAX
+            while not (folder / "server.json").exists():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0, log.read_text()
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """In an empty folder, with nothing configured."""
+    for name in os.environ.keys() - environ().keys() - {URL_VARIABLE}:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(
+    alone: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """The command in this process."""
+
+    def call(*arguments: object, stdin: bytes = b"") -> Result:
+        capfdbinary.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(each) for each in arguments])
+        sys.stdout.flush()
+        captured = capfdbinary.readouterr()
+        return Result(code, captured.out, captured.err.decode())
+
+    return call
+
+
+@pytest.fixture
+def cli(run: Run, data_dir: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in this process, in a namespace of its own on the running server."""
+    monkeypatch.setenv("ORCHESTRATOR_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("ORCHESTRATOR_NAMESPACE", namespace)
+    return run
+
+
+@pytest.fixture
+def shell(alone: Path, data_dir: Path, namespace: str) -> Callable[[str], Result]:
+    """The command as people type it, in a shell with its pipes."""
+    variables = {"ORCHESTRATOR_DATA_DIR": str(data_dir), "ORCHESTRATOR_NAMESPACE": namespace}
+    path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
+
+    def call(line: str) -> Result:
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line],
+            env=environ(PATH=path, **variables),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        return Result(done.returncode, done.stdout, done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Put a file into the current folder."""
+
+    def put(name: str, content: object) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(json.dumps(content))
+        return path.relative_to(tmp_path)
+
+    return put
+
+
+class Terminal:
+    """The command as a process whose output is a terminal of 80 columns."""
+
+    def __init__(self, **variables: str) -> None:
+        self._variables = variables
+
+    def __call__(
+        self, *arguments: object, stdout: Path | None = None, **variables: str
+    ) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        with stdout.open("wb") if stdout else os.fdopen(os.dup(theirs), "wb") as out:
+            process = subprocess.Popen(
+                [COMMAND, *map(str, arguments)],
+                env=environ(**{**self._variables, "TERM": "xterm", "COLUMNS": "80", **variables}),
+                stdout=out,
+                stderr=theirs,
+            )
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # Linux says EIO when nobody has the other side.
+            while chunk := os.read(ours, 65_536):
+                seen += chunk
+        os.close(ours)
+        return process.wait(), seen.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def terminal(alone: Path, data_dir: Path, namespace: str) -> Terminal:
+    """At the running server, in the namespace of the test."""
+    return Terminal(ORCHESTRATOR_DATA_DIR=str(data_dir), ORCHESTRATOR_NAMESPACE=namespace)

@@ -1,0 +1,201 @@
+"""Where the command line finds the server and the token, and what it says when it does not."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.session import Session
+from tests.cli.conftest import Result, Run
+
+TOKEN = "orc_secret"
+
+
+@pytest.fixture
+def folder(alone: Path) -> Callable[..., Path]:
+    """A data folder, as a server leaves it."""
+
+    def make(
+        place: str = ".orchestrator", url: str = "http://127.0.0.1:7", pid: int | None = None
+    ) -> Path:
+        made = alone / place
+        made.mkdir(parents=True)
+        published = {"url": url, "pid": os.getpid() if pid is None else pid}
+        (made / "server.json").write_text(json.dumps(published))
+        (made / "admin.token").write_text(TOKEN + "\n")
+        return made
+
+    return make
+
+
+Folder = Callable[..., Path]
+
+
+def ended() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_the_nearest_data_folder_above_is_found(
+    folder: Folder, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(url="http://127.0.0.1:1")
+    inner = folder("a/.orchestrator", url="http://127.0.0.1:2")
+    (alone / "a/b/c").mkdir(parents=True)
+    monkeypatch.chdir(alone / "a/b/c")
+    found = Session().connect()
+    assert (found.url, found.token_from) == ("http://127.0.0.1:2", str(inner / "admin.token"))
+
+
+def test_a_named_data_folder_is_not_searched_for(folder: Folder, alone: Path) -> None:
+    folder()
+    other = folder("other", url="http://[::1]:8")
+    assert Session(data_dir=other).connect().url == "http://[::1]:8"
+    with pytest.raises(CommandFailed, match="none was found"):
+        Session(data_dir=alone / "empty").connect()
+
+
+def test_a_folder_of_another_user_does_not_count(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = folder()
+    if os.getuid() == 0:
+        os.chown(made, 12_345, -1)  # What belongs to root counts for everybody.
+    other = made.stat().st_uid + 1
+    monkeypatch.setattr(os, "getuid", lambda: other)
+    with pytest.raises(CommandFailed, match="none was found"):
+        Session().connect()
+
+
+def test_what_is_named_goes_before_the_data_folder(folder: Folder) -> None:
+    folder()
+    named = Session(url="https://host.example/base/", token="other").connect()
+    assert named.url == "https://host.example/base"
+    assert "--token" in named.token_from
+    # The token of the folder also goes to a server that was named.
+    assert Session(url="http://host.example").connect().has_token
+
+
+def test_a_folder_cannot_send_our_token_to_another_machine(folder: Folder) -> None:
+    folder(url="http://host.example")
+    assert Session().connect().url == "http://host.example"
+    with pytest.raises(WrongUsage, match=r"names http://host\.example"):
+        Session(token="ours").connect()
+    assert Session(token="ours", url="http://host.example").connect().has_token
+
+
+def test_the_port_of_a_server_that_ended_is_not_asked(folder: Folder) -> None:
+    folder(pid=ended())
+    with pytest.raises(CommandFailed, match="is not running"):
+        Session().connect()
+
+
+def test_a_server_of_another_user_runs_too(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    folder()
+    monkeypatch.setattr(os, "kill", refused)
+    assert Session().connect().url == "http://127.0.0.1:7"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"url": 1, "pid": 1}'])
+def test_a_damaged_server_file_is_named(folder: Folder, content: str) -> None:
+    path = folder() / "server.json"
+    path.write_text(content)
+    with pytest.raises(CommandFailed, match=r"server\.json is damaged"):
+        Session().connect()
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\nb", "é"])
+def test_what_is_no_token_is_not_shown(folder: Folder, token: str) -> None:
+    (folder() / "admin.token").write_text(token)
+    with pytest.raises(CommandFailed, match=r"admin\.token holds is not a token") as failure:
+        Session().connect()
+    assert not token or token not in failure.value.detail
+
+
+def test_a_missing_or_unreadable_token_file_is_not_fatal(folder: Folder) -> None:
+    path = folder() / "admin.token"
+    path.write_bytes(b"\xff")
+    assert "not text" in Session().connect().token_from
+    path.unlink()
+    found = Session().connect()
+    assert not found.has_token
+    assert "No such file" in found.token_from
+
+
+@pytest.mark.parametrize(
+    "url", ["host:80", "ftp://host", "http://", "http://u:p@host", "http://h:x", "http://[::1"]
+)
+def test_a_url_that_is_none_is_wrong_usage(run: Run, url: str) -> None:
+    done = run("tag", "list", "--url", url, "--token", "t")
+    assert done.code == 2
+
+
+def test_the_token_does_not_show_in_the_session() -> None:
+    assert TOKEN not in repr(Session(token=TOKEN))
+
+
+def test_without_a_server_the_person_learns_how_to_start_one(run: Run) -> None:
+    done = run("workflow", "list")
+    assert done.code == 1
+    assert done.err == (
+        "error: No server was named and none was found.\n"
+        "  Looked at --url, ORCHESTRATOR_URL, and .orchestrator/server.json in this folder and "
+        "above.\n"
+        "  Start one with: orchestrator serve\n"
+    )
+
+
+def test_without_a_folder_there_is_no_token(alone: Path) -> None:
+    found = Session(url="http://127.0.0.1:1").connect()
+    assert not found.has_token
+    assert found.token_from.endswith(".orchestrator/admin.token in this folder and above")
+
+
+def test_a_refused_token_is_explained_and_never_shown(cli: Run, data_dir: Path) -> None:
+    url = json.loads((data_dir / "server.json").read_text())["url"]
+    wrong = cli("tag", "list", "--token", "wrong-token")
+    assert wrong.code == 1
+    assert wrong.err == (
+        "error: The token is not valid.\n  The token is from --token or ORCHESTRATOR_TOKEN.\n"
+    )
+    none = cli("tag", "list", "--url", url, "--data-dir", "nowhere")
+    assert none.code == 1
+    assert (
+        "Looked for a token at --token or ORCHESTRATOR_TOKEN, and nowhere/admin.token" in none.err
+    )
+
+
+def test_flags_go_before_variables(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("ORCHESTRATOR_OUTPUT", "json")
+    url = json.loads((data_dir / "server.json").read_text())["url"]
+    assert cli("tag", "list").code == 1
+    assert cli("tag", "list", "--url", url).json()["items"] == []
+    assert cli("--url", url, "tag", "list", "--output", "table").out.startswith("name")
+    assert cli("tag", "--url", url, "list").code == 0
+
+
+def test_a_namespace_can_be_named(shell: Callable[[str], Result]) -> None:
+    done = shell(
+        """
+        echo '{"nodes":[{"id":"a","type":"t"}],"edges":[]}' > w.json
+        orchestrator --namespace team/other workflow create named w.json --output json
+        orchestrator workflow list --output json
+        orchestrator workflow delete named --namespace team/other --output json
+        """
+    )
+    assert done.code == 0, done.err
+    made, listed, _ = map(json.loads, done.out.splitlines())
+    assert made["namespace"] == "team/other"
+    assert listed["items"] == []
