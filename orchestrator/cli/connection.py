@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 API = "/api/v1"
 JSON = "application/json"
+MERGE_CONFLICT = b"urn:orchestrator:problem:merge-conflict"
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 60.0
 BODY_SECONDS_MAX = 300.0
@@ -197,6 +198,31 @@ class Connection:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             lines = ["If it is the right one, name its certificate in SSL_CERT_FILE."]
         return ServerUnusable(f"The server at {self.url} cannot be reached: {reason}", lines)
+
+    def patch(
+        self, *path: str, content: tuple[bytes, str], message: str | None, if_match: str | None
+    ) -> Reply:
+        """Send a patch and its media type, for what the path names if that is still this hash."""
+        condition = {} if if_match is None else {"If-Match": f'"{if_match}"'}
+        params = {"message": message}
+        return self._accepted(
+            self._send("PATCH", address(*path), *content, params=params, headers=condition)
+        )
+
+    def create(self, *path: str, **members: Any) -> Reply:
+        """Send a JSON object to where nothing is yet."""
+        condition = {"If-None-Match": "*"}
+        reply = self._send("PUT", address(*path), *_body(members), headers=condition)
+        if reply.status == 412:
+            raise CommandFailed(f"The name {path[-1]!r} is taken.")
+        return self._accepted(reply)
+
+    def post_merging(self, *path: str, **members: Any) -> Reply:
+        """Send a JSON object; the conflicts of a merge are an answer too, with status 409."""
+        reply = self._send("POST", address(*path), *_body(members))
+        if reply.status == 409 and MERGE_CONFLICT in reply.body:
+            return reply
+        return self._accepted(reply)
 
 
 def address(*path: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from cyclopts import App, Group, Parameter, validators
+from cyclopts import App, Parameter
 
 from orchestrator.cli.connection import Reply
 from orchestrator.cli.documents import parse_json, read_bytes
@@ -43,11 +43,10 @@ _COMPACT_MEMBERS = (
     "original_depth",
 )
 _OUTCOMES = {
-    "merged": "Merged {theirs} into {ours}.",
-    "fast_forward": "Fast-forward: {ours} had no changes of its own since {theirs} began.",
+    "merged": "Merge: {ours} and {theirs} both have changes.",
+    "fast_forward": "Fast-forward: {theirs} has all of {ours}.",
     "up_to_date": "Already up to date: {ours} has all of {theirs}.",
 }
-_ONE_VERSION = Group("What to take back", validator=validators.LimitedChoice(1), sort_key=10)
 
 Reference: TypeAlias = Annotated[
     str,
@@ -70,7 +69,7 @@ class _Merged(msgspec.Struct):
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow patch billing longer.json --message 'Wait longer'\n"
-    "  echo '{\"metadata\": {\"owner\": \"ann\"}}' |\n"
+    '  echo \'{"metadata": {"owner": "ann"}}\' |\n'
     "    orchestrator workflow patch billing - --merge-patch"
 )
 def patch(
@@ -93,7 +92,7 @@ def patch(
     document = parse_json(file, content)
     if isinstance(document, dict) and not merge_patch:
         raise WrongUsage(
-            f"{file} is an object, and a JSON Patch is a list of operations.",
+            "This is an object, and a JSON Patch is a list of operations.",
             ["If it is a merge patch (RFC 7396), say so with --merge-patch."],
         )
     media_type = MERGE_PATCH if merge_patch else JSON_PATCH
@@ -205,17 +204,19 @@ def cherry_pick(
 )
 def revert(
     tag: Tag,
-    version: Annotated[Reference | None, Parameter(group=_ONE_VERSION)] = None,
+    version: Reference | None = None,
     /,
     *,
     seq: Annotated[
-        int | None, Parameter(group=_ONE_VERSION, help="Its position in the chain, as in the log.")
+        int | None, Parameter(help="Instead of VERSION: a position in the chain, as in the log.")
     ] = None,
     message: Message = None,
     prefer: Prefer = None,
     session: WithSession,
 ) -> None:
     """Take back the change that made a version, wherever in the history it is."""
+    if (version is None) == (seq is None):
+        raise WrongUsage("Name one version: by VERSION, or by --seq.")
     members = {"version": version, "seq": seq, "message": message, "prefer": prefer}
     with session.connect() as server:
         reply = server.post_merging("workflows", tag, "revert", **members)
@@ -231,7 +232,9 @@ def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
     for conflict in merged.settled:
         print(printable(f"Settled: {conflict['pointer']}"))
     if merged.result is None:
-        print("This was a dry run: nothing is stored.")
+        print("This is a dry run: nothing is stored.")
         write_diff(merged.diff)
     elif merged.result["action"] is not None:
         write_record(merged.result, _MEMBERS[1:])
+    elif merged.outcome == "merged":
+        print(printable(f"The result is what {ours} has already: nothing is stored."))

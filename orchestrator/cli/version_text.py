@@ -36,7 +36,8 @@ def refuse_conflicts(session: Session, reply: Reply) -> Reply:
         write_json(reply.body)
     refused = msgspec.json.decode(reply.body, type=_Conflicts)
     lines = [line for conflict in refused.conflicts for line in _conflict_lines(conflict)]
-    raise CommandFailed(refused.detail, lines)
+    settle = "Settle all of them with --prefer ours or --prefer theirs."
+    raise CommandFailed(refused.detail, [*lines, settle])
 
 
 def write_diff(diff: msgspec.Raw) -> None:

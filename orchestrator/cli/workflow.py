@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Group, Parameter, validators
 
-from orchestrator.cli import workflow_import
+from orchestrator.cli import version, version_history, version_lineage, workflow_import
 from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.options import (
     At,
@@ -22,7 +22,9 @@ from orchestrator.cli.output import write_bytes, write_document, write_record
 from orchestrator.cli.showing import show_list, show_record
 from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
 
-app = App(name="workflow", help="Workflows by tag: create, look up, list, import.")
+app = App(name="workflow", help="Workflows by tag: create, look up, patch, compare, merge.")
+for _part in (version.app, version_history.app, version_lineage.app):
+    app.command(_part, name="*")
 
 MEMBERS = (
     "action",

@@ -12,8 +12,13 @@ from orchestrator.database import Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
+from orchestrator.handlers.precondition import none_match
 from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import Namespace, id_in_path, namespace_of, none_match
+from orchestrator.handlers.reading import (
+    Namespace,
+    id_in_path,
+    namespace_of,
+)
 from orchestrator.handlers.replying import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.tag import TagReference

@@ -10,13 +10,13 @@ from litestar.params import PathParameter
 from orchestrator.database import Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.precondition import none_match
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     Namespace,
     decode,
     idempotent_call,
     namespace_of,
-    none_match,
     offloaded,
     read_body,
     read_json_body,

@@ -9,24 +9,25 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
 from orchestrator.database import Connection, Database
+from orchestrator.handlers.precondition import HashPrecondition, hash_guard, workflow_precondition
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
-    HashPrecondition,
     Namespace,
     TagPath,
     checked_message,
     decode,
-    hash_guard,
     idempotent_call,
     namespace_of,
     offloaded,
     principal_of,
     read_json_body,
     tag_in_path,
-    workflow_precondition,
 )
 from orchestrator.handlers.replying import json_answer
-from orchestrator.handlers.version import ChangedBody, changed_body
+from orchestrator.handlers.version_body import (
+    ChangedBody,
+    changed_body,
+)
 from orchestrator.json_patch import Operation
 from orchestrator.json_patch_difference import patch_between
 from orchestrator.models.artifact import Kind, Relation

@@ -2,15 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
-from uuid import UUID
 
-import msgspec
 from litestar import Response
 
 from orchestrator.database import Connection, Database
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
+from orchestrator.handlers.precondition import none_match, precondition_guard, tag_precondition
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     Namespace,
@@ -21,94 +19,32 @@ from orchestrator.handlers.reading import (
     decode,
     idempotent_call,
     namespace_of,
-    none_match,
     parse_id,
     parse_time,
-    precondition_guard,
     principal_of,
     read_json_body,
     tag_in_path,
-    tag_precondition,
 )
-from orchestrator.handlers.replying import etag, json_answer, location, not_modified
+from orchestrator.handlers.replying import etag, json_answer, not_modified
+from orchestrator.handlers.tag_body import (
+    MoveTag,
+    PutTag,
+    StepTag,
+    TagBody,
+    TagItem,
+    Version,
+    deleted_body,
+    tag_answer,
+    tag_body,
+    tag_item,
+)
 from orchestrator.models.artifact import Artifact
-from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import parse_reference
-from orchestrator.models.tag import Action, Tag, TagChange, TagMove
+from orchestrator.models.tag import Tag, TagChange, TagMove
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import SEQ_MAX, TagService
 from orchestrator.service.version import VersionService
-
-Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
-
-
-class PutTag(msgspec.Struct, forbid_unknown_fields=True):
-    """Name this artifact, or what `from` names: another tag, a version of it, a hash."""
-
-    artifact_id: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    message: str | None = None
-
-
-class MoveTag(msgspec.Struct, forbid_unknown_fields=True):
-    """Name this artifact, if the tag is still at the expected version."""
-
-    artifact_id: str
-    message: str | None = None
-    expected_version: Version | None = None
-
-
-class StepTag(msgspec.Struct, forbid_unknown_fields=True):
-    """Undo or redo, if the tag is still at the expected version."""
-
-    message: str | None = None
-    expected_version: Version | None = None
-
-
-class TagBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag as it stands, or stood at the version or time asked for."""
-
-    namespace: str
-    name: str
-    version: int
-    artifact_id: UUID
-    kind: str
-    version_hash: str | None
-    message: str | None
-    moved_by: str
-    moved_at: datetime
-
-
-class TagChangeBody(TagBody, frozen=True, kw_only=True):
-    """A tag after a write, and what the write did: null when it was there already."""
-
-    action: Action | None
-
-
-class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The name that is free again; `version` is the one its deletion was recorded under."""
-
-    namespace: str
-    name: str
-    version: int
-    action: Action
-    artifact_id: None
-    message: str | None
-    moved_by: str
-    moved_at: datetime
-
-
-class TagItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag in a list; the artifact tells more."""
-
-    namespace: str
-    name: str
-    version: int
-    artifact_id: UUID | None
-    message: str | None
-    moved_by: str
-    moved_at: datetime
 
 
 class TagHandler:
@@ -342,61 +278,3 @@ def time_travel(version: int | None, at: str | None) -> int | datetime | None:
             raise InvalidInput.at("/version", "range", "The versions of a tag begin at 1.")
         return version
     return None if at is None else parse_time(at)
-
-
-def tag_body(tag: Tag, artifact: Artifact) -> TagBody:
-    """The tag with what its artifact says."""
-    return TagBody(
-        namespace=tag.namespace,
-        name=tag.name,
-        version=tag.version,
-        artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
-        version_hash=str(artifact.version_hash) if artifact.version_hash else None,
-        message=tag.message,
-        moved_by=tag.moved_by,
-        moved_at=tag.moved_at,
-    )
-
-
-def change_body(change: TagChange, artifact: Artifact) -> TagChangeBody:
-    """The tag after a write."""
-    body = tag_body(change.tag, artifact)
-    return TagChangeBody(**msgspec.structs.asdict(body), action=change.action)
-
-
-def deleted_body(tag: Tag) -> DeletedTagBody:
-    """What is left to say of a deleted tag."""
-    return DeletedTagBody(
-        namespace=tag.namespace,
-        name=tag.name,
-        version=tag.version,
-        action=tag.action,
-        artifact_id=None,
-        message=tag.message,
-        moved_by=tag.moved_by,
-        moved_at=tag.moved_at,
-    )
-
-
-def tag_item(tag: Tag) -> TagItem:
-    """The tag in a list."""
-    return TagItem(
-        namespace=tag.namespace,
-        name=tag.name,
-        version=tag.version,
-        artifact_id=tag.target_id,
-        message=tag.message,
-        moved_by=tag.moved_by,
-        moved_at=tag.moved_at,
-    )
-
-
-def tag_answer(change: TagChange, artifact: Artifact) -> Answer:
-    """201 with its address when the tag was created, 200 otherwise."""
-    tag = change.tag
-    body = change_body(change, artifact)
-    if change.action is Action.CREATE:
-        where = location("tags", tag.name, tag.namespace)
-        return json_answer(body, 201, {"ETag": etag(tag.version), "Location": where})
-    return json_answer(body, headers={"ETag": etag(tag.version)})

@@ -23,14 +23,18 @@ from orchestrator.handlers.reading import (
     read_json_body,
 )
 from orchestrator.handlers.replying import json_answer
-from orchestrator.handlers.tag import (
+from orchestrator.handlers.tag_body import (
     DeletedTagBody,
     TagChangeBody,
     Version,
     change_body,
     deleted_body,
 )
-from orchestrator.handlers.workflow import CreatedWorkflowBody, created_body, prepare
+from orchestrator.handlers.workflow import prepare
+from orchestrator.handlers.workflow_body import (
+    CreatedWorkflowBody,
+    created_body,
+)
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.name import parse_tag

@@ -4,11 +4,9 @@ Each write reads its head, computes the change without a transaction, and stores
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
@@ -16,34 +14,44 @@ from orchestrator.canonical import JSONValue, parse
 from orchestrator.database import Connection, Database
 from orchestrator.errors import InvalidInput, UnsupportedMediaType
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, encoded
+from orchestrator.handlers.precondition import (
+    HashPrecondition,
+    hash_guard,
+    none_match,
+    workflow_precondition,
+)
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
-    HashPrecondition,
     Namespace,
     TagPath,
     checked_message,
     decode,
-    hash_guard,
     idempotent_call,
     namespace_of,
-    none_match,
     offloaded,
     principal_of,
     read_body,
     read_json_body,
     segment,
     tag_in_path,
-    workflow_precondition,
 )
 from orchestrator.handlers.replying import etag, json_answer, not_modified, spliced
-from orchestrator.handlers.workflow import CreatedWorkflowBody, created_body
+from orchestrator.handlers.version_body import (
+    SEQ_DIGITS_MAX,
+    CherryPick,
+    CompactedBody,
+    CompactWorkflow,
+    Revert,
+    VersionItem,
+    changed_body,
+    version_item,
+)
 from orchestrator.json_patch import parse_operations
 from orchestrator.json_patch_merge import merge_patch_operations
-from orchestrator.models.artifact import Artifact, Kind, Relation
+from orchestrator.models.artifact import Relation
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.tag import TagChange
-from orchestrator.models.version import Changed, Head, Origin, Version
-from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.models.version import Head, Origin, Version
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.version import VersionService
 from orchestrator.workflow_change import ChangeRules, Revision, merged, parsed, patched
@@ -51,75 +59,11 @@ from orchestrator.workflow_merge_value import Side
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-SEQ_DIGITS_MAX = 9
 
 SeqPath = Annotated[
     str, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
 ]
 MessageQuery = Annotated[str | None, QueryParameter(description="Why; shown in the history.")]
-
-
-class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
-    """Make one version of a chain; `move` lets the tag name it."""
-
-    move: bool = False
-    message: str | None = None
-
-
-class CherryPick(msgspec.Struct, forbid_unknown_fields=True):
-    """Make the change that made this version again, on the tag's head."""
-
-    version: str
-    message: str | None = None
-    prefer: Side | None = None
-
-
-class Revert(msgspec.Struct, forbid_unknown_fields=True):
-    """Take back the change that made a version: a position in the chain, or a reference."""
-
-    seq: Annotated[int, msgspec.Meta(ge=0, le=10**SEQ_DIGITS_MAX)] | None = None
-    version: str | None = None
-    message: str | None = None
-    prefer: Side | None = None
-
-
-class VersionItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a chain: who made it, when, and by how many operations."""
-
-    seq: int
-    artifact_id: UUID
-    kind: Kind
-    version_hash: str
-    cas_id: str
-    op_count: int
-    message: str | None
-    created_by: str
-    created_at: datetime
-
-
-class VersionBody(VersionItem, frozen=True, kw_only=True):
-    """A version of a chain with its document."""
-
-    workflow: dict[str, Any]
-
-
-class ChangedBody(CreatedWorkflowBody, frozen=True, kw_only=True):
-    """The version that the tag names after the change; `action` is null if nothing changed."""
-
-    op_count: int
-
-
-class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that equals the chain's head; `created` is false if there was one already."""
-
-    artifact_id: UUID
-    version_hash: str
-    compacted_from: UUID
-    original_depth: int
-    created: bool
-    tag: str
-    tag_version: int
-    moved: bool
 
 
 class VersionHandler:
@@ -342,27 +286,6 @@ class VersionHandler:
             answer = json_answer(result)
             await self._idempotency.keep(conn, call, answer)
         return respond(answer)
-
-
-def changed_body(changed: Changed) -> ChangedBody:
-    """The version that the tag names after a change."""
-    created = created_body(CreatedWorkflow(artifact=changed.artifact, change=changed.change))
-    return ChangedBody(**msgspec.structs.asdict(created), op_count=changed.artifact.op_count)
-
-
-def version_item(artifact: Artifact) -> VersionItem:
-    """One line of a chain."""
-    return VersionItem(
-        seq=artifact.depth,
-        artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
-        version_hash=str(artifact.version_hash),
-        cas_id=str(artifact.cas_id),
-        op_count=artifact.op_count,
-        message=artifact.meta.get("message"),
-        created_by=artifact.created_by,
-        created_at=artifact.created_at,
-    )
 
 
 def parse_seq(text: str) -> int:

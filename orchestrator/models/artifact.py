@@ -36,8 +36,8 @@ class Relation(StrEnum):
     REVERT_OF = "revert_of"
 
 
-class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the catalogue. It never changes.
+class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact before the database gave it its time.
 
     `version_hash` names the workflow after all patches; `base_id` is the dag_version below a
     chain of patches, `previous_id` the patch before this one (None for the first).
@@ -58,27 +58,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     edges_count: int | None = None
     meta: dict[str, Any] = {}
     created_by: str
+
+
+class Artifact(NewArtifact, frozen=True, kw_only=True):
+    """One entry of the catalogue. It never changes."""
+
     created_at: datetime
-
-
-class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact before the database gave it its time."""
-
-    artifact_id: UUID
-    namespace: str
-    kind: Kind
-    cas_id: CasId
-    name: str | None = None
-    version_hash: CasId | None = None
-    plan_hash: CasId | None = None
-    base_id: UUID | None = None
-    previous_id: UUID | None = None
-    depth: int = 0
-    op_count: int = 0
-    nodes_count: int | None = None
-    edges_count: int | None = None
-    meta: dict[str, Any] = {}
-    created_by: str
 
 
 #: What is in a version is in the versions that come from it in one of these ways.

@@ -4,14 +4,14 @@ from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.paging import Page
-from orchestrator.handlers.tag import (
+from orchestrator.handlers.tag import TagHandler
+from orchestrator.handlers.tag_body import (
     DeletedTagBody,
     MoveTag,
     PutTag,
     StepTag,
     TagBody,
     TagChangeBody,
-    TagHandler,
     TagItem,
 )
 from orchestrator.models.tag import TagMove

@@ -5,14 +5,14 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.merge import DiffBody, MergedBody, MergeHandler, MergeWorkflow
 from orchestrator.handlers.paging import Page
-from orchestrator.handlers.version import (
+from orchestrator.handlers.version import VersionHandler
+from orchestrator.handlers.version_body import (
     ChangedBody,
     CherryPick,
     CompactedBody,
     CompactWorkflow,
     Revert,
     VersionBody,
-    VersionHandler,
     VersionItem,
 )
 from orchestrator.routes import examples

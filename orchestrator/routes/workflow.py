@@ -4,13 +4,15 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.paging import Page
-from orchestrator.handlers.tag import DeletedTagBody
-from orchestrator.handlers.workflow import (
+from orchestrator.handlers.tag_body import (
+    DeletedTagBody,
+)
+from orchestrator.handlers.workflow import WorkflowHandler
+from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     CreateWorkflow,
     ResolvedWorkflowBody,
     WorkflowBody,
-    WorkflowHandler,
 )
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (

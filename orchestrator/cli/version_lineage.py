@@ -1,0 +1,150 @@
+"""`orchestrator workflow lineage`, and the log that it tells; the rails are `version_graph`'s."""
+
+from collections import defaultdict
+from itertools import islice
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from cyclopts import App, Parameter, validators
+
+from orchestrator.cli.connection import Connection, Page
+from orchestrator.cli.options import WithSession
+from orchestrator.cli.output import printable, write_bytes, write_json, write_table
+from orchestrator.cli.session import Session
+from orchestrator.cli.version_graph import in_lines, rails
+from orchestrator.cli.version_text import hash_of, moment
+
+app = App()
+
+#: As far as a server walks.
+DEPTH_MAX = 10_000
+#: What leads from a version to the ones below it; the one it was made on comes first.
+_RAILS = ("patch_of", "revision_of", "compacted_from", "merged_from")
+_NOTES = {"cherry_picked_from": "cherry-pick of", "revert_of": "revert of"}
+
+Artifact = dict[str, Any]
+
+
+class _Edge(msgspec.Struct):
+    child_id: str
+    parent_id: str
+    relation: str
+    distance: int
+    artifact: Artifact
+
+
+class _Lineage(msgspec.Struct):
+    """The page of edges as it came, the edges, and every artifact on them."""
+
+    start: str
+    page: Page
+    edges: list[_Edge]
+    artifacts: dict[str, Artifact]
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow lineage billing\n"
+    "  orchestrator workflow lineage billing@1 --direction down --depth 3"
+)
+def lineage(
+    artifact: Annotated[str, Parameter(help="An artifact id, a tag, or a version of it: tag@3.")],
+    /,
+    *,
+    direction: Annotated[
+        Literal["up", "down"], Parameter(help="To what it came from, or to what came of it.")
+    ] = "up",
+    depth: Annotated[
+        int, Parameter(validator=validators.Number(gte=1, lte=DEPTH_MAX), help="So many steps.")
+    ] = 100,
+    session: WithSession,
+) -> None:
+    """List how an artifact is related to others, the nearest first."""
+    with session.connect() as server:
+        found = _load(server, artifact, direction=direction, depth=depth)
+    if session.is_json:
+        write_json(msgspec.json.encode(found.page))
+        return
+    rows = [
+        (
+            edge.distance,
+            hash_of(found.artifacts[edge.child_id]),
+            edge.relation,
+            hash_of(found.artifacts[edge.parent_id]),
+            edge.artifact["artifact_id"],
+            moment(edge.artifact["created_at"]),
+        )
+        for edge in found.edges
+    ]
+    farther = "parent id" if direction == "up" else "child id"
+    write_table(("distance", "child", "relation", "parent", farther, "created at"), rows)
+
+
+def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:
+    """Draw what a tag names and all that it came from, so many versions of it."""
+    with session.connect() as server:
+        found = _load(server, tag, direction="up", depth=DEPTH_MAX)
+    above: defaultdict[str, list[_Edge]] = defaultdict(list)
+    for edge in found.edges:
+        above[edge.child_id].append(edge)
+    parents = {child: _parents(edges) for child, edges in above.items()}
+    history = islice(in_lines(found.start, parents), limit)
+    if session.is_json:
+        items = [{**found.artifacts[node], "parents": below} for node, below in history]
+        write_json(msgspec.json.encode({"items": items}))
+        return
+    for rail, node in rails(history):
+        text = "" if node is None else f" {_describe(found, node, above[node], is_full=is_full)}"
+        write_bytes(f"{rail}{text}\n".encode())
+    if any(edge.distance == DEPTH_MAX for edge in found.edges):
+        print(f"What is more than {DEPTH_MAX:,} steps back is not shown.")
+
+
+def _load(server: Connection, name: str, *, direction: str, depth: int) -> _Lineage:
+    start = _artifact_id(server, name)
+    artifacts = {start: server.get("artifacts", start).json()}
+    page = server.list_all("artifacts", start, "lineage", direction=direction, depth=depth)
+    edges = [msgspec.json.decode(item, type=_Edge) for item in page.items]
+    artifacts |= {edge.artifact["artifact_id"]: edge.artifact for edge in edges}
+    return _Lineage(start, page, edges, artifacts)
+
+
+def _artifact_id(server: Connection, name: str) -> str:
+    try:
+        return str(UUID(name))
+    except ValueError:
+        tag, _, version = name.partition("@")
+        return str(server.get("tags", tag, version=version or None).json()["artifact_id"])
+
+
+def _parents(edges: list[_Edge]) -> list[str]:
+    """What was picked or taken back is told beside a version, for it does not lead there."""
+    leading = [edge for edge in edges if edge.relation in _RAILS]
+    return [edge.parent_id for edge in sorted(leading, key=lambda e: _RAILS.index(e.relation))]
+
+
+def _describe(found: _Lineage, node: str, above: list[_Edge], *, is_full: bool) -> str:
+    artifact = found.artifacts[node]
+    parts = [
+        hash_of(artifact, is_full=is_full),
+        f"seq {artifact['depth']}",
+        artifact["created_by"],
+        moment(artifact["created_at"]),
+        _how_made(artifact, above),
+        artifact["meta"].get("message") or "",
+        *(
+            f"({_NOTES[edge.relation]} {hash_of(edge.artifact, is_full=is_full)})"
+            for edge in above
+            if edge.relation in _NOTES
+        ),
+    ]
+    return "  ".join(printable(part) for part in parts if part)
+
+
+def _how_made(artifact: Artifact, above: list[_Edge]) -> str:
+    if artifact["kind"] == "patch_set":
+        return f"{artifact['op_count']} operation{'' if artifact['op_count'] == 1 else 's'}"
+    if any(edge.relation == "compacted_from" for edge in above):
+        return "compaction"
+    return "whole workflow"

@@ -1,0 +1,99 @@
+"""The bodies of versions over HTTP, and how they are made from artifacts; no requests here."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
+from orchestrator.models.artifact import Artifact, Kind
+from orchestrator.models.version import Changed
+from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.workflow_merge_value import Side
+
+SEQ_DIGITS_MAX = 9
+
+
+class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+    """Make one version of a chain; `move` lets the tag name it."""
+
+    move: bool = False
+    message: str | None = None
+
+
+class CherryPick(msgspec.Struct, forbid_unknown_fields=True):
+    """Make the change that made this version again, on the tag's head."""
+
+    version: str
+    message: str | None = None
+    prefer: Side | None = None
+
+
+class Revert(msgspec.Struct, forbid_unknown_fields=True):
+    """Take back the change that made a version: a position in the chain, or a reference."""
+
+    seq: Annotated[int, msgspec.Meta(ge=0, le=10**SEQ_DIGITS_MAX)] | None = None
+    version: str | None = None
+    message: str | None = None
+    prefer: Side | None = None
+
+
+class VersionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a chain: who made it, when, and by how many operations."""
+
+    seq: int
+    artifact_id: UUID
+    kind: Kind
+    version_hash: str
+    cas_id: str
+    op_count: int
+    message: str | None
+    created_by: str
+    created_at: datetime
+
+
+class VersionBody(VersionItem, frozen=True, kw_only=True):
+    """A version of a chain with its document."""
+
+    workflow: dict[str, Any]
+
+
+class ChangedBody(CreatedWorkflowBody, frozen=True, kw_only=True):
+    """The version that the tag names after the change; `action` is null if nothing changed."""
+
+    op_count: int
+
+
+class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that equals the chain's head; `created` is false if there was one already."""
+
+    artifact_id: UUID
+    version_hash: str
+    compacted_from: UUID
+    original_depth: int
+    created: bool
+    tag: str
+    tag_version: int
+    moved: bool
+
+
+def changed_body(changed: Changed) -> ChangedBody:
+    """The version that the tag names after a change."""
+    created = created_body(CreatedWorkflow(artifact=changed.artifact, change=changed.change))
+    return ChangedBody(**msgspec.structs.asdict(created), op_count=changed.artifact.op_count)
+
+
+def version_item(artifact: Artifact) -> VersionItem:
+    """One line of a chain."""
+    return VersionItem(
+        seq=artifact.depth,
+        artifact_id=artifact.artifact_id,
+        kind=artifact.kind,
+        version_hash=str(artifact.version_hash),
+        cas_id=str(artifact.cas_id),
+        op_count=artifact.op_count,
+        message=artifact.meta.get("message"),
+        created_by=artifact.created_by,
+        created_at=artifact.created_at,
+    )

@@ -1,0 +1,151 @@
+"""The bodies of workflows over HTTP, and how they are made from versions; no requests here."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.handlers.replying import etag, json_answer, location
+from orchestrator.handlers.tag_body import Version
+from orchestrator.models.artifact import Kind
+from orchestrator.models.idempotency import Answer
+from orchestrator.models.tag import Action
+from orchestrator.models.workflow import CreatedWorkflow, WorkflowComponents, WorkflowEntry
+
+
+class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+    """A whole new version under a tag, which is created or moved."""
+
+    tag: str
+    workflow: Any
+    message: str | None = None
+    expected_version: Version | None = None
+
+
+class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a workflow and the tag that names it, without the document."""
+
+    namespace: str
+    tag: str
+    tag_version: int
+    artifact_id: UUID
+    kind: Kind
+    cas_id: str
+    version_hash: str
+    depth: int
+    nodes_count: int
+    edges_count: int
+    created_by: str
+    created_at: datetime
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
+    """The version that the tag names now; `action` is null when it named that one already."""
+
+    action: Action | None
+
+
+class ResolvedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
+    """A version of a workflow with its canonical document, after all patches."""
+
+    workflow: dict[str, Any]
+
+
+class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The version at the bottom of a chain, and its document."""
+
+    artifact_id: UUID
+    cas_id: str
+    version_hash: str
+    workflow: msgspec.Raw
+
+
+class PatchBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One patch of a chain, with its operations."""
+
+    seq: int
+    artifact_id: UUID
+    cas_id: str
+    version_hash: str
+    depth: int
+    op_count: int
+    created_by: str
+    created_at: datetime
+    operations: msgspec.Raw
+
+
+class ComponentsBody(WorkflowBody, frozen=True, kw_only=True):
+    """A workflow as it is stored: its base and the patches on it, oldest first."""
+
+    base: BaseBody
+    patches: list[PatchBody]
+
+
+def workflow_body(entry: WorkflowEntry) -> WorkflowBody:
+    """The entry with its hashes as text."""
+    fields = msgspec.structs.asdict(entry)
+    return WorkflowBody(
+        **{**fields, "cas_id": str(entry.cas_id), "version_hash": str(entry.version_hash)}
+    )
+
+
+def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
+    """The version and its tag after a create."""
+    artifact, tag = created.artifact, created.change.tag
+    return CreatedWorkflowBody(
+        namespace=tag.namespace,
+        tag=tag.name,
+        tag_version=tag.version,
+        artifact_id=artifact.artifact_id,
+        kind=artifact.kind,
+        cas_id=str(artifact.cas_id),
+        version_hash=str(artifact.version_hash),
+        depth=artifact.depth,
+        nodes_count=artifact.nodes_count or 0,
+        edges_count=artifact.edges_count or 0,
+        created_by=artifact.created_by,
+        created_at=artifact.created_at,
+        message=tag.message,
+        moved_by=tag.moved_by,
+        moved_at=tag.moved_at,
+        action=created.change.action,
+    )
+
+
+def created_answer(created: CreatedWorkflow) -> Answer:
+    """201 with the address and the version hash."""
+    body = created_body(created)
+    where = location("workflows", body.tag, body.namespace)
+    return json_answer(body, 201, {"ETag": etag(body.version_hash), "Location": where})
+
+
+def components_body(parts: WorkflowComponents) -> ComponentsBody:
+    """Base and patches, their stored bytes as they are."""
+    base = parts.base
+    return ComponentsBody(
+        **msgspec.structs.asdict(workflow_body(parts.entry)),
+        base=BaseBody(
+            artifact_id=base.artifact_id,
+            cas_id=str(base.cas_id),
+            version_hash=str(base.version_hash),
+            workflow=msgspec.Raw(parts.base_content),
+        ),
+        patches=[
+            PatchBody(
+                seq=patch.seq,
+                artifact_id=patch.artifact.artifact_id,
+                cas_id=str(patch.artifact.cas_id),
+                version_hash=str(patch.artifact.version_hash),
+                depth=patch.artifact.depth,
+                op_count=patch.artifact.op_count,
+                created_by=patch.artifact.created_by,
+                created_at=patch.artifact.created_at,
+                operations=msgspec.Raw(patch.operations),
+            )
+            for patch in parts.patches
+        ],
+    )
