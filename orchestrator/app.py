@@ -9,6 +9,7 @@ from litestar import Litestar
 
 from orchestrator import logs
 from orchestrator.database import Database
+from orchestrator.handlers.admission import Admission
 from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.authentication import Authenticator
 from orchestrator.handlers.cas import CASHandler
@@ -16,7 +17,6 @@ from orchestrator.handlers.edge import Edge
 from orchestrator.handlers.health import HealthHandler
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.problem import EXCEPTION_HANDLERS
-from orchestrator.handlers.reading import refuse_unknown_parameters
 from orchestrator.handlers.schema import SchemaHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
@@ -26,6 +26,7 @@ from orchestrator.parent import exit_with_parent
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.schema import SchemaRepository
 from orchestrator.repository.tag import TagRepository
@@ -41,6 +42,7 @@ from orchestrator.routes.workflow import workflow_routes
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.rate import RateService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
@@ -75,6 +77,8 @@ def create_app(settings: Settings | None = None) -> Edge:
         agent_nodes_added_max=settings.patch_agent_nodes_added_max,
     )
     idempotency = IdempotencyService(IdempotencyRepository(), seconds=settings.idempotency_seconds)
+
+    rates = RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -147,7 +151,7 @@ def create_app(settings: Settings | None = None) -> Edge:
             *health_routes(HealthHandler(database, SchemaRepository())),
             *schema_routes(SchemaHandler()),
         ],
-        before_request=refuse_unknown_parameters,
+        before_request=Admission(database, rates),
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         openapi_config=OPENAPI,

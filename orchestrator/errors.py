@@ -177,6 +177,20 @@ class IdempotencyKeyReused(DomainError):
         self.key = key
 
 
+class RateLimited(DomainError):
+    """The caller made more requests of this tier than a window allows."""
+
+    def __init__(
+        self, *, tier: str, limit: int, window_seconds: int, count: int, retry_after_seconds: int
+    ) -> None:
+        super().__init__(
+            f"At most {limit} requests of the tier {tier!r} are served in {window_seconds} "
+            f"seconds; try again in {retry_after_seconds}."
+        )
+        self.tier, self.limit, self.window_seconds = tier, limit, window_seconds
+        self.current_count, self.retry_after_seconds = count, retry_after_seconds
+
+
 class CorruptBlob(DomainError):
     """Stored bytes do not match their name: they are never served as good."""
 

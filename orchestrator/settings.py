@@ -39,6 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lease_seconds: float = 7 * 86_400
     idempotency_seconds: float = 86_400
 
+    #: Requests that may change something, by one caller, on all servers together; 0: no limit.
+    writes_per_minute_max: int = 0
+
     log_level: str = "info"
     access_log: bool = True
 

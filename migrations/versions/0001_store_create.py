@@ -220,6 +220,16 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX idempotency_key_expiry ON idempotency_key (expires_at)",
+    # Counts of the current minute: not worth a log that survives a crash.
+    """
+    CREATE UNLOGGED TABLE rate_count (
+        principal    text NOT NULL,
+        tier         text NOT NULL,
+        window_start timestamptz NOT NULL,
+        count        integer NOT NULL CHECK (count >= 1),
+        PRIMARY KEY (principal, tier)
+    )
+    """,
 )
 
 
@@ -229,7 +239,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE idempotency_key, tag, tag_move, lineage, artifact_blob, artifact")
+    op.execute("DROP TABLE rate_count, idempotency_key, tag, tag_move, lineage, artifact_blob")
+    op.execute("DROP TABLE artifact")
     op.execute("DROP TABLE cas_lease, cas_blob")
     op.execute("DROP FUNCTION check_patch_chain")
     op.execute("DROP FUNCTION refuse_update")

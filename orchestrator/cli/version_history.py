@@ -9,6 +9,7 @@ from orchestrator.cli.connection import Connection
 from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.options import Limit, Tag, WithSession
 from orchestrator.cli.output import write_bytes, write_document, write_json, write_table
+from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record
 from orchestrator.cli.version import Reference
 from orchestrator.cli.version_lineage import log_graph
@@ -91,25 +92,8 @@ def log(
     """List the chain of versions below a tag, newest first."""
     if graph:
         log_graph(session, tag, limit, is_full=full)
-        return
-    with session.connect() as server:
-        page = server.list_all("workflows", tag, "versions", limit=limit)
-    if session.is_json:
-        write_json(msgspec.json.encode(page))
-        return
-    versions = [msgspec.json.decode(item) for item in page.items]
-    rows = [
-        (
-            hash_of(version, is_full=full),
-            version["seq"],
-            version["created_by"],
-            moment(version["created_at"]),
-            version["op_count"],
-            version["message"],
-        )
-        for version in versions
-    ]
-    write_table(("version", "seq", "by", "at", "operations", "message"), rows)
+    else:
+        _log_chain(session, tag, limit, is_full=full)
 
 
 @app.command(
@@ -138,6 +122,27 @@ def show(
     if not session.is_json:
         print()
         write_document(content)
+
+
+def _log_chain(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:
+    with session.connect() as server:
+        page = server.list_all("workflows", tag, "versions", limit=limit)
+    if session.is_json:
+        write_json(msgspec.json.encode(page))
+        return
+    versions = [msgspec.json.decode(item) for item in page.items]
+    rows = [
+        (
+            hash_of(version, is_full=is_full),
+            version["seq"],
+            version["created_by"],
+            moment(version["created_at"]),
+            version["op_count"],
+            version["message"],
+        )
+        for version in versions
+    ]
+    write_table(("version", "seq", "by", "at", "operations", "message"), rows)
 
 
 def _version_before(server: Connection, tag: str) -> str:

@@ -50,6 +50,7 @@ PROBLEMS: dict[type[DomainError], Problem] = {
     errors.RuleBroken: Problem(422, "rule-broken", "Rule broken"),
     PatchFailed: Problem(422, "patch-failed", "Patch failed"),
     errors.IdempotencyKeyReused: Problem(422, "idempotency-key-reused", "Idempotency key reused"),
+    errors.RateLimited: Problem(429, "rate-limited", "Rate limited"),
     errors.CorruptBlob: Problem(500, "corrupt-blob", "Corrupt blob"),
     errors.StorageUnavailable: Problem(503, "storage-unavailable", "Storage unavailable"),
     errors.StorageFull: Problem(507, "storage-full", "Storage full"),
@@ -66,7 +67,10 @@ _HEADERS: dict[int, dict[str, str]] = {
 def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
     """The answer for a refusal: its attributes become members of the problem."""
     problem = PROBLEMS[type(error)]
-    return _answer(problem, detail=str(error), instance=instance, members=vars(error))
+    answer = _answer(problem, detail=str(error), instance=instance, members=vars(error))
+    if isinstance(error, errors.RateLimited):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    return answer
 
 
 def on_domain_error(request: AnyRequest, error: DomainError) -> Response[bytes]:

@@ -182,17 +182,3 @@ def idempotent_call(request: AnyRequest, body: bytes = b"") -> IdempotentCall | 
         key=key,
         fingerprint=blake3(said + "\n".join([*heeded, ""]).encode() + body).digest(),
     )
-
-
-# ---------------------------------------------------------------------------- unknown parameters
-
-
-def refuse_unknown_parameters(request: AnyRequest) -> None:
-    """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
-    if not request.scope["query_string"]:
-        return
-    known = request.route_handler.parsed_fn_signature.parameters.keys()
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        message = f"This operation has no parameter {unknown[0]!r}."
-        raise InvalidInput.at(f"/{unknown[0]}", "unknown-parameter", message)

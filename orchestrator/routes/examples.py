@@ -306,6 +306,17 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
             }
         ],
     ),
+    429: _problem(
+        429,
+        "rate-limited",
+        "Rate limited",
+        "At most 100 requests of the tier 'writes' are served in 60 seconds; try again in 17.",
+        tier="writes",
+        limit=100,
+        window_seconds=60,
+        current_count=101,
+        retry_after_seconds=17,
+    ),
     500: _problem(
         500,
         "internal-error",

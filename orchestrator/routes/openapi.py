@@ -63,6 +63,7 @@ DESCRIPTIONS = {
     413: "Over a size limit.",
     415: "A body of another media type.",
     422: "Well-formed, but breaks rules: all violations are listed.",
+    429: "Too many writes in this minute; Retry-After says when to come back.",
     500: "A defect of ours, or stored bytes that do not match their name.",
     503: "The database cannot answer now; nothing was acknowledged.",
     507: "The storage has no room for a write.",
@@ -73,6 +74,8 @@ ALWAYS = (400, 401, 403, 500, 503)
 def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
     """Error responses of an operation, besides those that every operation has."""
     always = [status for status in ALWAYS if not (public and status in {400, 401})]
+    if 408 in statuses:  # What has a body is a write.
+        always.append(429)
     return {
         status: ResponseSpec(
             data_container=ProblemBody if status != 304 else None,

@@ -59,10 +59,9 @@ def test_a_criss_cross_crosses() -> None:
         * | | m
         |\| |
         | |\|
-        | |/
-        |/|
-        | * b
-        * | a
+        |/ /
+        * | b
+        | * a
         |/
         * r
         """
@@ -258,7 +257,8 @@ def steps(
 
 @pytest.mark.parametrize("width", [2, 5, 30])
 def test_a_merge_of_many_lines_is_followed_too(width: int) -> None:
-    graph = {0: list(range(1, width + 1)), **{n: [width + 1] for n in range(1, width + 1)}}
-    graph[width + 1] = []
-    lines = list(rails(in_lines(0, graph)))
+    sides = range(1, width + 1)
+    graph: dict[int, Sequence[int]] = {0: sides, **{side: [width + 1] for side in sides}}
+    history = list(in_lines(0, graph))
+    lines = list(rails(history))
     assert followed(lines) == {(n, p) for n, parents in graph.items() for p in parents}

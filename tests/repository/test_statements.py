@@ -10,6 +10,7 @@ import pytest
 import orchestrator.repository
 from orchestrator.database import Connection
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.rate import RateCount
 from orchestrator.models.tag import Landing, Tag, TagMove, TagReference
 from orchestrator.models.workflow import WorkflowEntry
 
@@ -68,6 +69,7 @@ async def test_every_statement_prepares_on_the_migrated_schema(sql: str, conn: C
         ("artifact", "GET_COMMON_ANCESTOR", Artifact),
         ("tag", "LIST_BY_TARGET", TagReference),
         ("resolution", "LIST", WorkflowEntry),
+        ("rate", "COUNT", RateCount),
     ],
 )
 async def test_a_statement_returns_the_fields_of_its_struct(

@@ -1,0 +1,34 @@
+"""What is checked before any handler runs: unknown parameters, and the rate of writes."""
+
+from orchestrator.database import Database
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.reading import principal_of
+from orchestrator.service.rate import RateService
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Admission:
+    """Called by the framework before each request that found its route."""
+
+    def __init__(self, database: Database, rates: RateService) -> None:
+        self._database = database
+        self._rates = rates
+
+    async def __call__(self, request: AnyRequest) -> None:
+        """Refuse what makes no sense at once, and what comes too often."""
+        if request.scope["query_string"]:
+            _refuse_unknown_parameters(request)
+        if self._rates.limits_writes and request.scope["method"] in WRITES:
+            async with self._database.connection() as conn:
+                await self._rates.admit_write(conn, principal_of(request).name)
+
+
+def _refuse_unknown_parameters(request: AnyRequest) -> None:
+    """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
+    known = request.route_handler.parsed_fn_signature.parameters.keys()
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        message = f"This operation has no parameter {unknown[0]!r}."
+        raise InvalidInput.at(f"/{unknown[0]}", "unknown-parameter", message)

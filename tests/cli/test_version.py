@@ -1,0 +1,252 @@
+"""`orchestrator workflow …` that makes versions from versions, against a real server."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api import chain
+from tests.cli.conftest import Result, Run
+
+Write = Callable[..., Path]
+Operation = dict[str, Any]
+
+
+def timeout(milliseconds: int, node: int = 0) -> Operation:
+    return {"op": "add", "path": f"/nodes/{node}/timeout_ms", "value": milliseconds}
+
+
+def add_node(id_: str, after: str) -> list[Operation]:
+    return [
+        {"op": "add", "path": "/nodes/-", "value": {"id": id_, "type": "task"}},
+        {"op": "add", "path": "/edges/-", "value": {"from": after, "to": id_}},
+    ]
+
+
+def patch(cli: Run, tag: str, *operations: Operation, **options: str) -> dict[str, Any]:
+    given = [f"--{name}={value}" for name, value in options.items()]
+    content = json.dumps(operations).encode()
+    done = cli("workflow", "patch", tag, "-", *given, "--output", "json", stdin=content)
+    made: dict[str, Any] = done.json()
+    return made
+
+
+def document(cli: Run, tag: str) -> Any:
+    return json.loads(cli("workflow", "get", tag, "--document").out)
+
+
+def branched(cli: Run, write: Write) -> dict[str, Any]:
+    """main, at a → b, and a branch of it, side."""
+    file = write("main.json", chain("a", "b"))
+    made: dict[str, Any] = cli("workflow", "create", "main", file, "--output", "json").json()
+    assert cli("workflow", "branch", "side", "main").code == 0
+    return made
+
+
+def merge_both(cli: Run) -> None:
+    """Both changed something, and main has it all."""
+    patch(cli, "main", timeout(5), message="ours")
+    patch(cli, "side", *add_node("c", "b"), message="theirs")
+    assert cli("workflow", "merge", "main", "side", "--message", "both").code == 0
+
+
+@pytest.fixture
+def base(cli: Run, write: Write) -> dict[str, Any]:
+    return branched(cli, write)
+
+
+@pytest.fixture
+def conflict(cli: Run, base: dict[str, Any]) -> None:
+    """Both changed the same timeout."""
+    patch(cli, "main", timeout(5), timeout(1, 1))
+    patch(cli, "side", timeout(7), timeout(2, 1))
+
+
+# ------------------------------------------------------------------------------------- patching
+
+
+def test_a_patch_changes_what_the_tag_names(cli: Run, base: dict[str, Any], write: Write) -> None:
+    file = write("p.json", [timeout(5)])
+    done = cli("workflow", "patch", "main", file, "--message", "Wait & see")
+    assert done.code == 0, done.err
+    assert {"action        moved", "op count      1", "message       Wait & see"} <= {
+        *done.out.splitlines()
+    }
+    assert document(cli, "main")["nodes"][0]["timeout_ms"] == 5
+
+
+def test_a_merge_patch_is_asked_for(cli: Run, base: dict[str, Any]) -> None:
+    content = b'{"metadata": {"owner": "ann"}}'
+    refused = cli("workflow", "patch", "main", "-", stdin=content)
+    assert refused.code == 2
+    assert "--merge-patch" in refused.err
+    assert cli("workflow", "patch", "main", "-", "--merge-patch", stdin=content).code == 0
+    assert document(cli, "main")["metadata"] == {"owner": "ann"}
+
+
+def test_a_patch_can_demand_the_version_it_is_for(cli: Run, base: dict[str, Any]) -> None:
+    first = patch(cli, "main", timeout(5), **{"if-match": base["version_hash"]})
+    content = json.dumps([timeout(6)]).encode()
+    stale = cli(
+        *("workflow", "patch", "main", "-", "--if-match", base["version_hash"]), stdin=content
+    )
+    assert stale.code == 1
+    assert stale.err.endswith("  It is at version 2 now.\n")
+    assert patch(cli, "main", timeout(6), **{"if-match": first["version_hash"]})["depth"] == 2
+
+
+def test_a_patch_that_cannot_be_applied_names_its_operation(
+    cli: Run, base: dict[str, Any], write: Write
+) -> None:
+    file = write("p.json", [timeout(5), {"op": "remove", "path": "/nodes/7"}])
+    done = cli("workflow", "patch", "main", file)
+    assert done.code == 1
+    assert done.err.startswith("error: Operation 1 (remove")
+    assert cli("workflow", "patch", "main", write("q.json", b"[,]")).err.startswith("error: q.json")
+
+
+# --------------------------------------------------------------------------------------- merging
+
+
+def test_a_merge_says_what_it_was(cli: Run, base: dict[str, Any]) -> None:
+    merge_both(cli)
+    assert document(cli, "main")["nodes"][0]["timeout_ms"] == 5
+    again = cli("workflow", "merge", "main", "side")
+    assert (again.code, again.out) == (0, "Already up to date: main has all of side.\n")
+    forward = cli("workflow", "merge", "side", "main")
+    assert forward.out.startswith("Fast-forward: main has all of side.\nnamespace")
+    assert document(cli, "side") == document(cli, "main")
+
+
+def test_a_dry_run_shows_the_merge_and_stores_nothing(cli: Run, base: dict[str, Any]) -> None:
+    patch(cli, "main", timeout(5))
+    patch(cli, "side", *add_node("c", "b"))
+    before = document(cli, "main")
+    done = cli("workflow", "merge", "main", "side", "--dry-run")
+    assert done.out == (
+        "Merge: main and side both have changes.\n"
+        "This is a dry run: nothing is stored.\n"
+        "+ node c (task)\n"
+        "+ edge b → c\n"
+    )
+    assert document(cli, "main") == before
+
+
+def test_every_conflict_is_shown_with_all_three_sides(cli: Run, conflict: None) -> None:
+    for arguments in (("main", "side"), ("main", "side", "--dry-run")):
+        done = cli("workflow", "merge", *arguments)
+        assert (done.code, done.out) == (1, "")
+        assert done.err == (
+            "error: 2 places cannot be merged; settle them, or say whom to prefer.\n"
+            "  /nodes/a/timeout_ms: Both sides added this, and not the same.\n"
+            "    base    (nothing)\n"
+            "    ours    5\n"
+            "    theirs  7\n"
+            "  /nodes/b/timeout_ms: Both sides added this, and not the same.\n"
+            "    base    (nothing)\n"
+            "    ours    1\n"
+            "    theirs  2\n"
+            "  Settle all of them with --prefer ours or --prefer theirs.\n"
+        )
+
+
+def test_programs_can_read_the_conflicts(cli: Run, conflict: None) -> None:
+    done = cli("workflow", "merge", "main", "side", "--output", "json")
+    assert done.code == 1
+    assert [each["ours"]["value"] for each in json.loads(done.out)["conflicts"]] == [5, 1]
+
+
+def test_a_long_value_of_a_conflict_is_cut(cli: Run, base: dict[str, Any]) -> None:
+    for tag, letter in (("main", "x"), ("side", "y")):
+        patch(cli, tag, {"op": "add", "path": "/metadata", "value": {"note": letter * 200}})
+    lines = cli("workflow", "merge", "main", "side").err.splitlines()
+    assert f'    ours    "{"x" * 78}…' in lines
+
+
+def test_a_preferred_side_settles_the_conflicts(cli: Run, conflict: None) -> None:
+    kept = cli("workflow", "merge", "main", "side", "--prefer", "ours")
+    assert kept.out == (
+        "Merge: main and side both have changes.\n"
+        "Settled: /nodes/a/timeout_ms\n"
+        "Settled: /nodes/b/timeout_ms\n"
+        "The result is what main has already: nothing is stored.\n"
+    )
+    taken = cli("workflow", "merge", "main", "side", "--prefer", "theirs")
+    assert taken.code == 0
+    assert [node["timeout_ms"] for node in document(cli, "main")["nodes"]] == [7, 2]
+    assert cli("workflow", "merge", "main", "side", "--prefer", "mine").code == 2
+
+
+def test_versions_without_a_common_history_need_a_base(cli: Run, write: Write) -> None:
+    for tag, ids in (("one", ("a",)), ("two", ("a", "q"))):
+        cli("workflow", "create", tag, write("w.json", chain(*ids)))
+    refused = cli("workflow", "merge", "one", "two")
+    assert refused.code == 1
+    assert "common" in refused.err
+    named = cli("workflow", "merge", "one", "two", "--base", "one", "--output", "json").json()
+    assert named["outcome"] == "fast_forward"
+
+
+def test_exit_codes_are_those_of_the_process(
+    cli: Run, conflict: None, shell: Callable[[str], Result]
+) -> None:
+    assert shell("orchestrator workflow merge main side").code == 1
+    assert shell("orchestrator workflow merge main side --prefer mine").code == 2
+    assert shell("orchestrator workflow merge main side --prefer theirs").code == 0
+
+
+# ---------------------------------------------------------- branches, picks, reverts, compactions
+
+
+def test_a_branch_is_not_made_over_a_tag(cli: Run, base: dict[str, Any]) -> None:
+    patch(cli, "main", timeout(5))
+    made = cli("workflow", "branch", "old", "main@1", "--message", "Before", "--output", "json")
+    assert made.json()["artifact_id"] == base["artifact_id"]
+    taken = cli("workflow", "branch", "old", "main")
+    assert (taken.code, taken.err) == (1, "error: The name 'old' is taken.\n")
+    assert cli("workflow", "branch", "new", "nobody").code == 1
+
+
+def test_one_change_of_another_chain_is_made_here(cli: Run, base: dict[str, Any]) -> None:
+    patch(cli, "side", timeout(7))
+    patch(cli, "side", *add_node("c", "b"))
+    done = cli("workflow", "cherry-pick", "main", "side", "--message", "Only this")
+    assert done.code == 0, done.err
+    assert document(cli, "main") == chain("a", "b", "c")
+    assert "unchanged" in cli("workflow", "cherry-pick", "main", "side").out
+
+
+def test_a_pick_that_conflicts_can_be_settled(cli: Run, conflict: None) -> None:
+    assert "    theirs  7\n" in cli("workflow", "cherry-pick", "main", "side").err
+    assert cli("workflow", "cherry-pick", "main", "side", "--prefer", "theirs").code == 0
+    assert document(cli, "main") == document(cli, "side")
+
+
+@pytest.mark.parametrize("version", [("--seq", "1"), ("main@2",), ("@2",)])
+def test_a_change_in_the_middle_is_taken_back(
+    cli: Run, base: dict[str, Any], version: tuple[str, ...]
+) -> None:
+    patch(cli, "main", timeout(5))
+    patch(cli, "main", *add_node("c", "b"))
+    assert cli("workflow", "revert", "main", *version, "--message", "Too slow").code == 0
+    assert document(cli, "main") == chain("a", "b", "c")
+
+
+def test_a_revert_names_one_version(cli: Run, conflict: None) -> None:
+    for arguments in ((), ("main", "--seq", "1")):
+        assert cli("workflow", "revert", "main", *arguments).code == 2
+    patch(cli, "main", timeout(6))
+    assert "    ours    6\n" in cli("workflow", "revert", "main", "--seq", "1").err
+
+
+def test_a_compaction_leaves_the_tag_unless_asked(cli: Run, base: dict[str, Any]) -> None:
+    refused = cli("workflow", "compact", "main")
+    assert (refused.code, refused.out) == (1, "")
+    head = patch(cli, "main", timeout(5))
+    left = cli("workflow", "compact", "main", "--output", "json").json()
+    assert (left["moved"], left["version_hash"]) == (False, head["version_hash"])
+    moved = cli("workflow", "compact", "main", "--move", "--message", "Afresh")
+    assert "original depth  1" in moved.out
+    assert cli("tag", "show", "main", "--output", "json").json()["message"] == "Afresh"
