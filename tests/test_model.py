@@ -138,8 +138,7 @@ class Model:
             if old not in {our, their} and our != their:
                 return "conflict"
             said.append(our if our != old else their)
-        if tuple(said) != ours.timeouts:
-            tag.move(Version(tuple(said), [ours, theirs], ours.depth + 1))
+        tag.move(Version(tuple(said), [ours, theirs], ours.depth + 1))
         return "merged"
 
 

@@ -70,7 +70,7 @@ STATEMENTS = (
             AND nodes_count IS NOT NULL AND edges_count IS NOT NULL)),
         CONSTRAINT patch_set_stands_on_a_base CHECK (kind <> 'patch_set' OR (
             version_hash IS NOT NULL AND base_id IS NOT NULL AND plan_hash IS NULL
-            AND depth >= 1 AND op_count >= 1 AND (depth = 1) = (previous_id IS NULL))),
+            AND depth >= 1 AND (depth = 1) = (previous_id IS NULL))),
         CONSTRAINT run_snapshot_has_a_plan CHECK (kind <> 'run_snapshot' OR (
             plan_hash IS NOT NULL AND version_hash IS NOT NULL)),
         CONSTRAINT only_patches_are_chained CHECK (kind = 'patch_set' OR (

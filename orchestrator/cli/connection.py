@@ -29,8 +29,9 @@ READ_SECONDS_MAX = 60.0
 BODY_SECONDS_MAX = 300.0
 RETRY_SECONDS_MAX = 5.0
 PAGE_ITEMS_MAX = 1_000
-#: A POST is repeatable because it carries an Idempotency-Key.
-REPEATABLE = frozenset({"GET", "POST"})
+#: These carry an Idempotency-Key, so they may be sent twice.
+KEYED = frozenset({"POST", "PATCH"})
+REPEATABLE = KEYED | {"GET"}
 
 
 class Problem(msgspec.Struct):
@@ -148,7 +149,7 @@ class Connection:
             headers={
                 **({} if is_public else self._headers),
                 **({"Content-Type": media_type} if media_type else {}),
-                **({"Idempotency-Key": uuid4().hex} if method == "POST" else {}),
+                **({"Idempotency-Key": uuid4().hex} if method in KEYED else {}),
                 **(headers or {}),
             },
         )

@@ -236,5 +236,3 @@ def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
         write_diff(merged.diff)
     elif merged.result["action"] is not None:
         write_record(merged.result, _MEMBERS[1:])
-    elif merged.outcome == "merged":
-        print(printable(f"The result is what {ours} has already: nothing is stored."))

@@ -127,9 +127,14 @@ class VersionService:
         message: str | None,
         origins: Sequence[Origin] = (),
     ) -> Changed:
-        """Store a revision of the head as a patch and move the tag to it, if it is still there."""
+        """Store a revision of the head as a patch and move the tag to it, if it is still there.
+
+        A revision that changes nothing is not stored, but for a merge: that it was made must be
+        known, or the same merge would have to be made again.
+        """
         below = head.version.artifact
-        if revision.version_hash == below.version_hash:
+        is_merge = any(origin.relation is Relation.MERGED_FROM for origin in origins)
+        if revision.version_hash == below.version_hash and not is_merge:
             return Changed(artifact=below, change=await self._stay(conn, head))
         await self._store_blobs(conn, revision)
         artifact = await self._artifacts.create_patch_set(

@@ -116,6 +116,20 @@ async def test_a_preferred_side_settles_conflicts(api: Api, prefer: str, expecte
     assert [node["timeout_ms"] for node in nodes] == [expected, 3]
 
 
+async def test_a_merge_that_keeps_all_of_ours_is_recorded_so_it_is_not_asked_for_again(
+    api: Api,
+) -> None:
+    await branches(api)
+    before = await patched(api, "main", timeout(5))
+    await patched(api, "side", timeout(7))
+    body = (await merge(api, "main", "side", prefer="ours")).json()
+    assert (body["outcome"], body["op_count"]) == ("merged", 0)
+    assert body["result"]["version_hash"] == before["version_hash"]
+    assert body["result"]["tag_version"] == 3
+    assert (await merge(api, "main", "side")).json()["outcome"] == "up_to_date"
+    assert (await merge(api, "side", "main")).json()["outcome"] == "fast_forward"
+
+
 async def test_a_merge_that_would_break_a_rule_is_422(api: Api) -> None:
     await api.create("main", "a", "b", "c")
     await api.put("/tags/side", {"from": "main"})
