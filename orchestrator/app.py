@@ -28,7 +28,7 @@ from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.resolution import ResolutionRepository
-from orchestrator.repository.schema import SchemaRepository
+from orchestrator.repository.schema import SCHEMA_VERSION, SchemaRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
@@ -148,7 +148,9 @@ def create_app(settings: Settings | None = None) -> Edge:
                     missing_ids_max=settings.missing_ids_max,
                 )
             ),
-            *health_routes(HealthHandler(database, SchemaRepository())),
+            *health_routes(
+                HealthHandler(database, SchemaRepository(), schema_version=SCHEMA_VERSION)
+            ),
             *schema_routes(SchemaHandler()),
         ],
         before_request=Admission(database, rates),

@@ -139,16 +139,21 @@ class Database:
         self._waiting.append(waiter)
         try:
             conn = await asyncio.wait_for(waiter, self._acquire_seconds_max)
-        except TimeoutError:
-            raise StorageUnavailable("All database connections are busy.") from None
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # Lent to a request that is gone.
-                self._pass_on(waiter.result())
+        except (TimeoutError, asyncio.CancelledError) as error:
+            # It may have been lent to this request in the very moment that it gave up.
+            if waiter.done() and not waiter.cancelled():
+                self._give_back(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise StorageUnavailable("All database connections are busy.") from None
             raise
-        return conn if conn is not None else await self._connect()
+        return conn if conn is not None else await self._connect_reserved()
 
     async def _connect(self) -> Connection:
         self._count += 1
+        return await self._connect_reserved()
+
+    async def _connect_reserved(self) -> Connection:
+        """Make a connection that is counted already."""
         try:
             with _translated():
                 return await connect(
@@ -171,10 +176,14 @@ class Database:
             self._drop_idle()
         self._wake()
 
-    def _pass_on(self, conn: Connection | None) -> None:
-        if conn is None:
-            self._wake()
+    def _give_back(self, lent: Connection | None) -> None:
+        if lent is not None:
+            self._pass_on(lent)
             return
+        self._count -= 1  # It was lent the room for one, not one.
+        self._wake()
+
+    def _pass_on(self, conn: Connection) -> None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -183,10 +192,11 @@ class Database:
         self._idle.append(conn)
 
     def _wake(self) -> None:
-        """There is room for one connection more: let the longest waiter make it."""
+        """There is room for one connection more: keep it for the longest waiter, who makes it."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
+                self._count += 1
                 waiter.set_result(None)
                 return
 

@@ -177,6 +177,14 @@ class IdempotencyKeyReused(DomainError):
         self.key = key
 
 
+class RangeNotSatisfiable(DomainError):
+    """The bytes asked for are beyond the end."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"The blob has {size_bytes} bytes; none of them is in the range.")
+        self.size_bytes = size_bytes
+
+
 class RateLimited(DomainError):
     """The caller made more requests of this tier than a window allows."""
 

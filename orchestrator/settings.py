@@ -1,5 +1,6 @@
 """Every setting of the server, read once from ORCHESTRATOR_… variables; nothing else reads them."""
 
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -46,9 +47,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     access_log: bool = True
 
     def __post_init__(self) -> None:
-        """A workflow is a blob: one that could be read but not stored would fail too late."""
+        """Refuse what would only fail later: a workflow is a blob and must fit as one."""
         if self.workflow_bytes_max > self.blob_inline_bytes_max:
             raise ValueError("workflow_bytes_max may not be over blob_inline_bytes_max")
+        if self.log_level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

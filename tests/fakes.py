@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
-from orchestrator.models.cas import Blob, BlobContent
+from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent
 from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -57,9 +57,15 @@ class MemoryCASRepository(CASRepository):
         found = self.blobs.get(cas_id)
         if found is None or not self._is_held(namespace, cas_id):
             return None
-        media_type, created_at = self.said.get(
-            (cas_id, namespace), (found.blob.media_type, found.blob.created_at)
+        said = self.said.get((cas_id, namespace))
+        held = sorted(
+            (each.created_at, self._type_of(each, cas_id))
+            for each in self.artifacts.artifacts.values()
+            if each.namespace == namespace and cas_id in {each.cas_id, each.version_hash}
         )
+        media_type = held[0][1] if held else said[0] if said else found.blob.media_type
+        times = [each[0] for each in held[:1]] + ([said[1]] if said else [])
+        created_at = min(times, default=found.blob.created_at)
         blob = msgspec.structs.replace(found.blob, media_type=media_type, created_at=created_at)
         return BlobContent(blob=blob, content=found.content)
 
@@ -82,6 +88,10 @@ class MemoryCASRepository(CASRepository):
         key = (cas_id, namespace)
         self.said.setdefault(key, (media_type, now()))
         self.leases[key] = max(until, self.leases.get(key, until))
+
+    @staticmethod
+    def _type_of(artifact: Artifact, cas_id: CasId) -> str:
+        return WORKFLOW if artifact.version_hash == cas_id else PATCH_OPERATIONS
 
     def _is_held(self, namespace: str, cas_id: CasId) -> bool:
         lease = self.leases.get((cas_id, namespace))

@@ -201,3 +201,49 @@ async def test_a_wrong_password_is_a_database_that_cannot_answer(shared_database
         with pytest.raises(StorageUnavailable):
             async with database.connection():
                 pass
+
+
+async def test_the_room_of_a_lost_connection_belongs_to_who_waits_for_it(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1)
+    lent: list[int] = []
+
+    async def use() -> None:
+        async with database.connection() as conn:
+            lent.append(database.in_use)
+            await conn.fetchval("SELECT 1")
+
+    async with database.opened():
+        with pytest.raises(ZeroDivisionError):
+            async with database.connection():
+                waiting = asyncio.create_task(use())
+                await asyncio.sleep(0.01)
+                raise ZeroDivisionError
+        newcomers = [asyncio.create_task(use()) for _ in range(3)]
+        await asyncio.gather(waiting, *newcomers)
+        assert max(lent) == 1
+
+
+async def test_a_waiter_that_gives_up_as_it_is_lent_a_connection_gives_it_back(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1)
+
+    async def use() -> None:
+        async with database.connection():
+            pass
+
+    async with database.opened():
+        for is_lost in (False, True):
+            with contextlib.suppress(ZeroDivisionError):
+                async with database.connection():
+                    waiting = asyncio.create_task(use())
+                    await asyncio.sleep(0.01)
+                    if is_lost:
+                        raise ZeroDivisionError
+            waiting.cancel()  # It was lent the connection, or the room for one, and has not run.
+            with contextlib.suppress(asyncio.CancelledError):  # Or it was served all the same.
+                await waiting
+            assert database.in_use == 0
+            await use()

@@ -13,6 +13,7 @@ import pytest
 from orchestrator import migration
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
+from orchestrator.repository.schema import SCHEMA_VERSION
 from tests.conftest import run, url_of
 
 
@@ -65,6 +66,10 @@ def test_up_and_down_and_up_again_give_the_same_schema(empty_database: str) -> N
     assert schema(empty_database) == first
     migration.upgrade(empty_database)
     assert schema(empty_database) == first
+
+
+def test_readiness_asks_for_the_newest_schema() -> None:
+    assert migration.head() == SCHEMA_VERSION
 
 
 def test_of_four_upgrades_at_once_one_migrates_and_all_succeed(empty_database: str) -> None:

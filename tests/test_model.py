@@ -125,7 +125,7 @@ class Model:
             return None
         if not nearest:
             return "unrelated"
-        if nearest[0] is theirs or ours.timeouts == theirs.timeouts:
+        if nearest[0] is theirs:
             return "up_to_date"
         if nearest[0] is ours:
             tag.move(theirs)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from orchestrator.database import Database
 from orchestrator.digest import CasId
+from orchestrator.errors import VersionConflict
 from orchestrator.models.tag import Action
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -143,3 +144,50 @@ async def test_a_hundred_requests_at_once_are_all_answered(api: Api) -> None:
     await api.create("main", "a")
     answers = await asyncio.gather(*(api.get("/workflows/main") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) -> None:
+    """Also for callers that expect the version that another is just making."""
+    database = Database(shared_database, connections_max=8)
+    cas = CASService(CASRepository(), inline_bytes_max=100, lease_seconds=1)
+    artifacts, tags = ArtifactService(ArtifactRepository()), TagService(TagRepository())
+    wrong = acknowledged = 0
+    async with database.opened():
+        async with database.transaction() as conn:
+            ids = []
+            for number in range(8):
+                content = b"acknowledged %d" % number
+                blob = (await cas.store_content(conn, content, "text/plain")).blob
+                artifact, _ = await artifacts.find_or_create_dag_version(
+                    conn,
+                    "races-2",
+                    blob.cas_id,
+                    name=None,
+                    created_by="ann",
+                    nodes_count=0,
+                    edges_count=0,
+                )
+                ids.append(artifact.artifact_id)
+            version = (await tags.create(conn, "races-2", "main", ids[0], by="ann")).tag.version
+
+        async def move(number: int, expected: int) -> bool | None:
+            try:
+                async with database.transaction() as conn:
+                    change = await tags.move(
+                        conn, "races-2", "main", ids[number], by="ann", expected=(expected,)
+                    )
+            except VersionConflict:
+                return None
+            return change.action is Action.MOVE and change.tag.target_id == ids[number]
+
+        for turn in range(150):
+            first = 1 + turn % 2
+            results = await asyncio.gather(
+                move(first, version), *(move(number, version + 1) for number in range(3, 8))
+            )
+            acknowledged += sum(result is not None for result in results)
+            wrong += sum(result is False for result in results)
+            async with database.connection() as conn:
+                version = (await tags.get(conn, "races-2", "main")).version
+    assert acknowledged >= 150
+    assert wrong == 0

@@ -106,6 +106,11 @@ def test_limits_that_contradict_each_other_stop_the_start() -> None:
         Settings.from_environ({**REQUIRED, **limits})
 
 
+def test_a_log_level_that_there_is_not_stops_the_start() -> None:
+    with pytest.raises(ValueError, match="loud"):
+        Settings.from_environ({**REQUIRED, "ORCHESTRATOR_LOG_LEVEL": "loud"})
+
+
 def test_a_missing_variable_stops_the_start() -> None:
     with pytest.raises(ValueError, match="database_url"):
         Settings.from_environ({})

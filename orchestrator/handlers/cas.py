@@ -10,6 +10,7 @@ from litestar.params import PathParameter
 from orchestrator.database import Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.byte_range import requested_range
 from orchestrator.handlers.precondition import none_match
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
@@ -120,17 +121,19 @@ class CASHandler:
             )
         async with self._database.connection() as conn:
             found = await self._cas.get_content(conn, namespace, name)
-        return Response(
-            content=found.content,
-            media_type=None,
-            headers={**_blob_headers(found.blob), **HARMLESS},
-        )
+        headers = {**_blob_headers(found.blob), **HARMLESS}
+        part = requested_range(request, found.blob.size_bytes, str(name))
+        if part is None:
+            return Response(content=found.content, media_type=None, headers=headers)
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{found.blob.size_bytes}"
+        content = found.content[part.start : part.stop]
+        return Response(content=content, status_code=206, media_type=None, headers=headers)
 
     async def missing(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Which of these blobs the namespace does not have."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
-        query = decode(body, MissingQuery)
+        query = await offloaded(lambda: decode(body, MissingQuery), len(body))
         if len(query.cas_ids) > self._missing_ids_max:
             message = f"At most {self._missing_ids_max} cas ids are asked for at once."
             raise InvalidInput.at("/cas_ids", "length", message)
@@ -173,4 +176,5 @@ def _blob_headers(blob: Blob) -> dict[str, str]:
         "Content-Type": blob.media_type,
         "ETag": etag(blob.cas_id),
         "Cache-Control": IMMUTABLE,
+        "Accept-Ranges": "bytes",
     }

@@ -40,6 +40,7 @@ SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WANTED = frozenset({b"host", b"origin", b"authorization", b"x-correlation-id", b"x-request-id"})
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _PORT = re.compile(r":\d*$")
@@ -116,11 +117,13 @@ class Edge:
 
     def _observe(self, scope: HTTPScope, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "unmatched")
-        key = (scope["method"], route, status)
+        # Anybody may invent methods; they must not make a series each.
+        method = str(scope["method"]) if scope["method"] in METHODS else "other"
+        key = (method, route, status)
         observer = self._observers.get(key)
         if observer is None:
-            count = metrics.REQUESTS.labels(scope["method"], route, status)
-            observer = count.inc, metrics.SECONDS.labels(scope["method"], route).observe
+            count = metrics.REQUESTS.labels(method, route, status)
+            observer = count.inc, metrics.SECONDS.labels(method, route).observe
             self._observers[key] = observer
         count_one, observe = observer
         count_one()

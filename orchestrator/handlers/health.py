@@ -39,9 +39,12 @@ class ReadyBody(msgspec.Struct, frozen=True):
 class HealthHandler:
     """Is the process there, can it serve, how is it doing."""
 
-    def __init__(self, database: Database, schema: SchemaRepository) -> None:
+    def __init__(
+        self, database: Database, schema: SchemaRepository, *, schema_version: str
+    ) -> None:
         self._database = database
         self._schema = schema
+        self._schema_version = schema_version
 
     async def health(self) -> Response[bytes]:
         """The process answers."""
@@ -52,14 +55,16 @@ class HealthHandler:
         return respond(json_answer(LiveBody("ok")))
 
     async def ready(self) -> Response[bytes]:
-        """200 when the database answers and is migrated, else 503 with the check that failed."""
+        """200 when the database answers and has our schema, else 503 with the check that failed."""
         try:
             async with self._database.connection() as conn:
-                schema = await self._schema.get_version(conn)
+                found = await self._schema.get_version(conn)
         except StorageUnavailable:
-            body = ReadyBody("unavailable", {"database": "unavailable"})
-            return respond(json_answer(body, 503, {"Retry-After": "1"}))
-        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": schema})))
+            return _not_ready({"database": "unavailable"})
+        if found != self._schema_version:
+            needed = f"{found or 'none'}, not {self._schema_version}"
+            return _not_ready({"database": "ok", "schema": needed})
+        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": found})))
 
     async def metrics(self) -> Response[bytes]:
         """Counters and histograms of all workers, in the Prometheus text format."""
@@ -72,3 +77,7 @@ class HealthHandler:
             headers={"Content-Type": CONTENT_TYPE_LATEST},
             media_type=None,
         )
+
+
+def _not_ready(checks: dict[str, str | None]) -> Response[bytes]:
+    return respond(json_answer(ReadyBody("unavailable", checks), 503, {"Retry-After": "1"}))

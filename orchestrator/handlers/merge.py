@@ -9,9 +9,12 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
 from orchestrator.database import Connection, Database
+from orchestrator.errors import DomainError
+from orchestrator.handlers.keeping import kept_meanwhile
 from orchestrator.handlers.precondition import HashPrecondition, hash_guard, workflow_precondition
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
+    SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
     checked_message,
@@ -137,30 +140,36 @@ class MergeHandler:
     ) -> Response[bytes]:
         """Merge a version into the tag; conflicts are 409 and list every place."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, MergeWorkflow)
         checked_message(data.message)
         precondition = workflow_precondition(request)
         call = idempotent_call(request, body)
-        with hash_guard(precondition, name):
-            async with self._database.connection() as conn:
-                if kept := await self._idempotency.find(conn, call):
-                    return respond(kept)
-                sides = await self._sides(conn, space, name, data, precondition)
-            size = len(sides.ours.version.content) + len(sides.theirs.content)
-            revision = await offloaded(lambda: self._revision(sides, data), size)
-            diff = None
-            if data.dry_run:
-                diff = await offloaded(lambda: _preview(sides, revision), size)
-            async with self._database.transaction() as conn:
-                if kept := await self._idempotency.claim(conn, call):
-                    return respond(kept)
-                changed = None
-                if not data.dry_run:
-                    by = principal_of(request).name
-                    changed = await self._store(conn, sides, revision, by, data.message)
-                answer = json_answer(_merged_body(sides, revision, changed, diff))
-                await self._idempotency.keep(conn, call, answer)
+        try:
+            with hash_guard(precondition, name):
+                async with self._database.connection() as conn:
+                    if kept := await self._idempotency.find(conn, call):
+                        return respond(kept)
+                    sides = await self._sides(conn, space, name, data, precondition)
+                size = len(sides.ours.version.content) + len(sides.theirs.content)
+                revision = await offloaded(lambda: self._revision(sides, data), size)
+                diff = None
+                if data.dry_run:
+                    diff = await offloaded(lambda: _preview(sides, revision), size)
+                async with self._database.transaction() as conn:
+                    if kept := await self._idempotency.claim(conn, call):
+                        return respond(kept)
+                    changed = None
+                    if not data.dry_run:
+                        by = principal_of(request).name
+                        changed = await self._store(conn, sides, revision, by, data.message)
+                    answer = json_answer(_merged_body(sides, revision, changed, diff))
+                    await self._idempotency.keep(conn, call, answer)
+        except DomainError:
+            kept = await kept_meanwhile(self._database, self._idempotency, call)
+            if kept is None:
+                raise
+            return respond(kept)
         return respond(answer)
 
     async def _sides(

@@ -20,6 +20,8 @@ from orchestrator.errors import (
 from orchestrator.handlers.problem import AnyRequest
 from orchestrator.models.tag import Condition
 
+#: The versions that a bigint can hold, and no other digits that Python reads as a number.
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
 
 
@@ -57,7 +59,7 @@ def tag_precondition(
     if match is None:
         return Precondition(Condition(exists=expected is not None, versions=expected))
     if match.strip() != "*":
-        listed = frozenset(int(tag) for tag in _etags(match, "If-Match") if tag.isdecimal())
+        listed = frozenset(int(tag) for tag in _etags(match, "If-Match") if _VERSION.fullmatch(tag))
         expected = listed if expected is None else listed & expected
     return Precondition(Condition(exists=True, versions=expected), f"If-Match: {match}")
 

@@ -47,6 +47,7 @@ PROBLEMS: dict[type[DomainError], Problem] = {
     errors.PreconditionFailed: Problem(412, "precondition-failed", "Precondition failed"),
     errors.TooLarge: Problem(413, "too-large", "Too large"),
     errors.UnsupportedMediaType: Problem(415, "unsupported-media-type", "Unsupported media type"),
+    errors.RangeNotSatisfiable: Problem(416, "range-not-satisfiable", "Range not satisfiable"),
     errors.RuleBroken: Problem(422, "rule-broken", "Rule broken"),
     PatchFailed: Problem(422, "patch-failed", "Patch failed"),
     errors.IdempotencyKeyReused: Problem(422, "idempotency-key-reused", "Idempotency key reused"),
@@ -68,6 +69,8 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
     """The answer for a refusal: its attributes become members of the problem."""
     problem = PROBLEMS[type(error)]
     answer = _answer(problem, detail=str(error), instance=instance, members=vars(error))
+    if isinstance(error, errors.RangeNotSatisfiable):
+        answer.headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if isinstance(error, errors.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
     return answer

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -43,6 +43,8 @@ MESSAGE_LENGTH_MAX = 4_096
 ENVELOPE_DEPTH = 3
 #: Bodies from this size on are parsed and hashed in a thread: other requests go on meanwhile.
 THREADED_BYTES_MIN = 64 * 1024
+#: For bodies that hold no document: they are parsed in line, so they must be short.
+SMALL_BODY_BYTES_MAX = 64 * 1024
 CONDITIONS = ("if-match", "if-none-match")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -144,9 +146,14 @@ def namespace_of(request: AnyRequest, given: str | None) -> str:
 
 def checked_message(message: str | None) -> str | None:
     """A message of a length that a history can show."""
-    if message is not None and len(message) > MESSAGE_LENGTH_MAX:
+    if message is None:
+        return None
+    if len(message) > MESSAGE_LENGTH_MAX:
         rule = f"A message has at most {MESSAGE_LENGTH_MAX} characters."
         raise InvalidInput.at("/message", "length", rule)
+    # In a query U+FFFD stands for bytes that were no UTF-8.
+    if "\x00" in message or "\ufffd" in message:
+        raise InvalidInput.at("/message", "text", "A message is UTF-8 text without NUL.")
     return message
 
 
@@ -154,13 +161,15 @@ def parse_time(text: str) -> datetime:
     """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
     try:
         found = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        found = None
-    if found is None or found.tzinfo is None:
+        # The ends of the calendar in another zone are outside of it in ours.
+        moment = found.astimezone(UTC) if found.tzinfo is not None else None
+    except (msgspec.ValidationError, OverflowError):
+        moment = None
+    if moment is None:
         example = "2026-01-31T12:00:00Z"
         message = f"A time is written as in RFC 3339, with an offset: {example}"
         raise InvalidInput.at("/at", "rfc3339", message)
-    return found
+    return moment
 
 
 # ----------------------------------------------------------------------------- repeated requests

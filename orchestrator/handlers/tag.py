@@ -11,6 +11,7 @@ from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, ta
 from orchestrator.handlers.precondition import none_match, precondition_guard, tag_precondition
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
+    SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
     TagTime,
@@ -39,7 +40,7 @@ from orchestrator.handlers.tag_body import (
     tag_item,
 )
 from orchestrator.models.artifact import Artifact
-from orchestrator.models.reference import parse_reference
+from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.tag import Tag, TagChange, TagMove
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
@@ -92,10 +93,11 @@ class TagHandler:
     ) -> Response[bytes]:
         """Create or move: 201 when the tag was created, 200 otherwise."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
-        data = decode(await read_json_body(request, self._body_bytes_max), PutTag)
+        data = decode(await read_json_body(request, SMALL_BODY_BYTES_MAX), PutTag)
+        source, message = _source(tag, data), checked_message(data.message)
         precondition = tag_precondition(request)
         async with self._database.transaction() as conn:
-            artifact = await self._source(conn, namespace, tag, data)
+            artifact = await self._versions.find(conn, namespace, source)
             with precondition_guard(precondition):
                 change = await self._tags.put(
                     conn,
@@ -103,7 +105,7 @@ class TagHandler:
                     tag,
                     artifact.artifact_id,
                     by=principal_of(request).name,
-                    message=checked_message(data.message),
+                    message=message,
                     condition=precondition.condition,
                 )
         return respond(tag_answer(change, artifact))
@@ -130,14 +132,16 @@ class TagHandler:
     ) -> Response[bytes]:
         """Move a tag that exists; a stale `expected_version` is 409 and changes nothing."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, MoveTag)
+        target_id = parse_id(data.artifact_id, "/artifact_id")
+        message = checked_message(data.message)
         precondition = tag_precondition(request, data.expected_version)
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
-            artifact = await self._target(conn, namespace, data.artifact_id)
+            artifact = await self._artifacts.get_by_id(conn, namespace, target_id)
             with precondition_guard(precondition):
                 change = await self._tags.move(
                     conn,
@@ -145,7 +149,7 @@ class TagHandler:
                     tag,
                     artifact.artifact_id,
                     by=principal_of(request).name,
-                    message=checked_message(data.message),
+                    message=message,
                     expected=precondition.versions,
                 )
             answer = tag_answer(change, artifact)
@@ -174,8 +178,9 @@ class TagHandler:
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
         body = b"{}"
         if request.headers.get("content-length", "0") != "0" or "content-type" in request.headers:
-            body = await read_json_body(request, self._body_bytes_max) or b"{}"
+            body = await read_json_body(request, SMALL_BODY_BYTES_MAX) or b"{}"
         data = decode(body, StepTag)
+        message = checked_message(data.message)
         precondition = tag_precondition(request, data.expected_version)
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:
@@ -187,7 +192,7 @@ class TagHandler:
                     namespace,
                     tag,
                     by=principal_of(request).name,
-                    message=checked_message(data.message),
+                    message=message,
                     expected=precondition.versions,
                 )
             answer = tag_answer(change, await self._artifact_of(conn, change.tag))
@@ -225,18 +230,6 @@ class TagHandler:
         shown, following = page_of(tags, limit, lambda tag: tag.name)
         return respond(json_answer(Page[TagItem]([tag_item(tag) for tag in shown], following)))
 
-    async def _target(self, conn: Connection, namespace: str, artifact_id: str) -> Artifact:
-        parsed = parse_id(artifact_id, "/artifact_id")
-        return await self._artifacts.get_by_id(conn, namespace, parsed)
-
-    async def _source(self, conn: Connection, namespace: str, tag: str, data: PutTag) -> Artifact:
-        if (data.artifact_id is None) == (data.from_ is None):
-            raise InvalidInput.at("/artifact_id", "one-of", "Name either an artifact_id or a from.")
-        if data.artifact_id is not None:
-            return await self._target(conn, namespace, data.artifact_id)
-        reference = parse_reference(data.from_ or "", tag=tag, pointer="/from")
-        return await self._versions.find(conn, namespace, reference)
-
     async def _artifact_of(self, conn: Connection, tag: Tag) -> Artifact:
         if tag.target_id is None:
             raise NotFound("tag", tag.name)
@@ -267,6 +260,15 @@ class TagHandler:
             moved_by=move.moved_by,
             moved_at=move.moved_at,
         )
+
+
+def _source(tag: str, data: PutTag) -> Reference:
+    if (data.artifact_id is None) == (data.from_ is None):
+        raise InvalidInput.at("/artifact_id", "one-of", "Name either an artifact_id or a from.")
+    if data.artifact_id is not None:
+        wanted = parse_id(data.artifact_id, "/artifact_id")
+        return Reference(text=data.artifact_id, artifact_id=wanted)
+    return parse_reference(data.from_ or "", tag=tag, pointer="/from")
 
 
 def time_travel(version: int | None, at: str | None) -> int | datetime | None:

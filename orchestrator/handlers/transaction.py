@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
 from litestar import Response
@@ -108,6 +109,7 @@ class Step(msgspec.Struct, frozen=True):
     operation: Operation
     workflow: Workflow | None = None
     cas_id: CasId | None = None
+    artifact_id: UUID | None = None
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -177,6 +179,10 @@ class TransactionHandler:
                 with _failing(at):
                     prepared = prepare(operation.workflow, self._workflow_bytes_max, pointer)
                 steps.append(Step(at, operation, *prepared))
+            elif isinstance(operation, CreateOperation | MoveOperation):
+                pointer = f"/operations/{at}/artifact_id"
+                wanted = parse_id(operation.artifact_id, pointer)
+                steps.append(Step(at, operation, artifact_id=wanted))
             else:
                 steps.append(Step(at, operation))
         return data, steps
@@ -254,10 +260,8 @@ class TransactionHandler:
     ) -> tuple[Artifact, bool]:
         if step.cas_id is not None:
             return versions[step.cas_id]
-        assert isinstance(step.operation, CreateOperation | MoveOperation)
-        pointer = f"/operations/{step.at}/artifact_id"
-        wanted = parse_id(step.operation.artifact_id, pointer)
-        return await self._artifacts.get_by_id(conn, caller.namespace, wanted), False
+        assert step.artifact_id is not None  # Only a delete has neither, and no target.
+        return await self._artifacts.get_by_id(conn, caller.namespace, step.artifact_id), False
 
 
 def _condition(operation: Operation) -> Condition:

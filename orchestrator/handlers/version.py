@@ -12,7 +12,8 @@ from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.canonical import JSONValue, parse
 from orchestrator.database import Connection, Database
-from orchestrator.errors import InvalidInput, UnsupportedMediaType
+from orchestrator.errors import DomainError, InvalidInput, UnsupportedMediaType
+from orchestrator.handlers.keeping import kept_meanwhile
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.precondition import (
     HashPrecondition,
@@ -22,6 +23,7 @@ from orchestrator.handlers.precondition import (
 )
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
+    SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
     checked_message,
@@ -117,13 +119,19 @@ class VersionHandler:
         changes = merge_patch_operations(parsed(content), document)
         if not changes:
             raise InvalidInput.at("", "operations-min", "The merge patch changes nothing.")
+        if len(changes) > self._operations_max:
+            message = (
+                f"A patch has at most {self._operations_max} operations; this merge patch "
+                f"amounts to {len(changes)}."
+            )
+            raise InvalidInput.at("", "operations-max", message)
         return patched(content, changes, self._rules)
 
     async def cherry_pick(
         self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Make the change that made a version again, on what the tag names."""
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, CherryPick)
         space, name = namespace_of(request, namespace), tag_in_path(tag)
         picked = parse_reference(data.version, tag=name, pointer="/version")
@@ -142,7 +150,7 @@ class VersionHandler:
         self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Take back the change that made a version, wherever in the history it is."""
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, Revert)
         space, name = namespace_of(request, namespace), tag_in_path(tag)
         if (data.seq is None) == (data.version is None):
@@ -184,27 +192,34 @@ class VersionHandler:
         message = checked_message(message)
         precondition = workflow_precondition(request)
         call = idempotent_call(request, body)
-        with hash_guard(precondition, name):
-            async with self._database.connection() as conn:
-                if kept := await self._idempotency.find(conn, call):
-                    return respond(kept)
-                head = await self._head(conn, space, name, precondition)
-                compute = await make(conn, head)
-            revision = await offloaded(compute, len(head.version.content))
-            async with self._database.transaction() as conn:
-                if kept := await self._idempotency.claim(conn, call):
-                    return respond(kept)
-                changed = await self._versions.store_patch(
-                    conn,
-                    head,
-                    revision,
-                    by=principal_of(request).name,
-                    message=message,
-                    origins=origins,
-                )
-                result = changed_body(changed)
-                answer = json_answer(result, headers={"ETag": etag(result.version_hash)})
-                await self._idempotency.keep(conn, call, answer)
+        try:
+            with hash_guard(precondition, name):
+                async with self._database.connection() as conn:
+                    if kept := await self._idempotency.find(conn, call):
+                        return respond(kept)
+                    head = await self._head(conn, space, name, precondition)
+                    compute = await make(conn, head)
+                size = len(head.version.content) + len(body)
+                revision = await offloaded(compute, size)
+                async with self._database.transaction() as conn:
+                    if kept := await self._idempotency.claim(conn, call):
+                        return respond(kept)
+                    changed = await self._versions.store_patch(
+                        conn,
+                        head,
+                        revision,
+                        by=principal_of(request).name,
+                        message=message,
+                        origins=origins,
+                    )
+                    result = changed_body(changed)
+                    answer = json_answer(result, headers={"ETag": etag(result.version_hash)})
+                    await self._idempotency.keep(conn, call, answer)
+        except DomainError:
+            kept = await kept_meanwhile(self._database, self._idempotency, call)
+            if kept is None:
+                raise
+            return respond(kept)
         return respond(answer)
 
     async def _head(
@@ -227,9 +242,11 @@ class VersionHandler:
         """The chain below the tag, newest first: who made each version, when and how."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)
         start: UUID | None = after(cursor, UUID, None)
-        wanted = Reference(text=name, tag=None if start else name, artifact_id=start)
         async with self._database.connection() as conn:
-            top = await self._versions.find(conn, space, wanted)
+            top = await self._versions.find(conn, space, Reference(text=name, tag=name))
+            if start is not None:
+                at = Reference(text=str(start), artifact_id=start)
+                top = await self._versions.find(conn, space, at)
             found = await self._versions.list_versions(conn, space, top, limit=limit + 1)
         items = [version_item(each) for each in found[:limit]]
         following = encoded(found[limit].artifact_id) if len(found) > limit else None
@@ -259,7 +276,7 @@ class VersionHandler:
     ) -> Response[bytes]:
         """One version equal to the chain's head; the chain stays, the tag moves if asked."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, CompactWorkflow)
         message, by = checked_message(data.message), principal_of(request).name
         precondition = workflow_precondition(request)

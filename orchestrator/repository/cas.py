@@ -6,7 +6,14 @@ import asyncpg
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.models.cas import Blob, BlobContent
+from orchestrator.models.cas import (
+    PATCH_OPERATIONS,
+    RUN_MANIFEST,
+    RUN_SNAPSHOT,
+    WORKFLOW,
+    Blob,
+    BlobContent,
+)
 
 COLUMNS = "cas_id, size_bytes, media_type, created_at, content IS NOT NULL AS inline"
 
@@ -20,18 +27,28 @@ GET = f"SELECT {COLUMNS} FROM cas_blob WHERE cas_id = $1"
 
 # A blob is visible to a namespace through an artifact of it or an upload that is still leased.
 HELD = """
-   (l.expires_at > now()
- OR EXISTS (SELECT FROM artifact a WHERE a.cas_id = b.cas_id AND a.namespace = $2)
- OR EXISTS (SELECT FROM artifact a WHERE a.version_hash = b.cas_id AND a.namespace = $2)
- OR EXISTS (SELECT FROM artifact_blob x JOIN artifact a USING (artifact_id)
-             WHERE x.cas_id = b.cas_id AND a.namespace = $2))
+   (l.expires_at > now() OR a.created_at IS NOT NULL
+ OR EXISTS (SELECT FROM artifact_blob x JOIN artifact y USING (artifact_id)
+             WHERE x.cas_id = b.cas_id AND y.namespace = $2))
 """
 
-# A namespace sees the media type and the time of its own first upload, not of another's.
-HELD_COLUMNS = """b.cas_id, b.size_bytes, coalesce(l.media_type, b.media_type) AS media_type,
-coalesce(l.created_at, b.created_at) AS created_at, b.content IS NOT NULL AS inline"""
-HELD_FROM = """
-  FROM cas_blob b LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
+# A namespace sees what its own artifacts and uploads say of a blob, never what another's do.
+HELD_COLUMNS = """b.cas_id, b.size_bytes,
+coalesce(a.media_type, l.media_type, b.media_type) AS media_type,
+coalesce(least(a.created_at, l.created_at), b.created_at) AS created_at,
+b.content IS NOT NULL AS inline"""
+HELD_FROM = f"""
+  FROM cas_blob b
+  LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
+  LEFT JOIN LATERAL (
+       SELECT CASE WHEN a.version_hash = b.cas_id THEN '{WORKFLOW}'
+                   WHEN a.kind = 'patch_set' THEN '{PATCH_OPERATIONS}'
+                   WHEN a.kind = 'run_manifest' THEN '{RUN_MANIFEST}'
+                   WHEN a.kind = 'run_snapshot' THEN '{RUN_SNAPSHOT}' END AS media_type,
+              a.created_at
+         FROM artifact a
+        WHERE (a.cas_id = b.cas_id OR a.version_hash = b.cas_id) AND a.namespace = $2
+        ORDER BY a.created_at LIMIT 1) a ON true
 """
 
 GET_HELD = f"SELECT {HELD_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"

@@ -8,8 +8,8 @@ COUNT = """
 INSERT INTO rate_count AS r (principal, tier, window_start, count)
 VALUES ($1, $2, to_timestamp(floor(extract(epoch FROM now()) / $3::int) * $3), 1)
 ON CONFLICT (principal, tier) DO UPDATE
-   SET count = CASE WHEN r.window_start = excluded.window_start THEN r.count + 1 ELSE 1 END,
-       window_start = excluded.window_start
+   SET count = CASE WHEN r.window_start < excluded.window_start THEN 1 ELSE r.count + 1 END,
+       window_start = greatest(r.window_start, excluded.window_start)
 RETURNING count,
           extract(epoch FROM window_start + make_interval(secs => $3) - now())::float8
               AS seconds_left

@@ -9,6 +9,7 @@ from orchestrator.routes.openapi import (
     API,
     IDEMPOTENCY,
     IF_CHANGED,
+    RANGE,
     answer,
     heeds,
     problems,
@@ -46,7 +47,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             BLOB,
             http_method=["GET", "HEAD"],
             operation_id=lambda _handler, method, _path: f"{method.lower()}Blob",
-            operation_class=heeds(IF_CHANGED),
+            operation_class=heeds(IF_CHANGED, RANGE),
             summary="Fetch a blob by its name",
             tags=TAGS,
             responses={
@@ -56,7 +57,8 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
                     "The exact bytes, with the media type they came with.",
                     "*/*",
                 ),
-                **problems(304, 404),
+                206: answer(bytes, "any", "The part that was asked for.", "*/*"),
+                **problems(304, 404, 416),
             },
         )(cas.get),
         post(

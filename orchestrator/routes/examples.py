@@ -293,6 +293,13 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         given="text/plain",
         supported=["application/json"],
     ),
+    416: _problem(
+        416,
+        "range-not-satisfiable",
+        "Range not satisfiable",
+        "The blob has 5 bytes; none of them is in the range.",
+        size_bytes=5,
+    ),
     422: _problem(
         422,
         "rule-broken",

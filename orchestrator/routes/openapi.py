@@ -62,6 +62,7 @@ DESCRIPTIONS = {
     412: "A precondition header does not hold; the problem names the current state.",
     413: "Over a size limit.",
     415: "A body of another media type.",
+    416: "The range is beyond the end of the blob.",
     422: "Well-formed, but breaks rules: all violations are listed.",
     429: "Too many writes in this minute; Retry-After says when to come back.",
     500: "A defect of ours, or stored bytes that do not match their name.",
@@ -123,6 +124,14 @@ IF_CHANGED = Parameter(
     name="If-None-Match",
     param_in="header",
     description="304 without a body if one of these entity tags is the current one.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+
+
+RANGE = Parameter(
+    name="Range",
+    param_in="header",
+    description="One range of bytes, `bytes=0-1023` or `bytes=-512`; answered with 206.",
     schema=Schema(type=OpenAPIType.STRING),
 )
 

@@ -8,7 +8,7 @@ import structlog
 from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, TooLarge
+from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, StorageUnavailable, TooLarge
 from orchestrator.facts import tell
 from orchestrator.models.cas import Blob, BlobContent, StoredBlob
 from orchestrator.repository.cas import CASRepository
@@ -43,7 +43,7 @@ class CASService:
         if len(content) > self.inline_bytes_max:
             raise TooLarge("blob", self.inline_bytes_max, len(content))
         cas_id = cas_id or CasId.of(content)
-        # A blob that was inserted and not committed when we looked is visible the second time.
+        # The second time is for a blob that was deleted between the insert and the look.
         for _ in range(2):
             blob = await self._blobs.insert(conn, cas_id, media_type, content)
             if blob is not None:
@@ -58,9 +58,9 @@ class CASService:
                 return StoredBlob(blob=blob, created=True)
             blob = await self._blobs.get(conn, cas_id)
             if blob is not None:
-                metrics.BLOBS_KNOWN.inc()
+                tell("found content", metrics.BLOBS_KNOWN.inc, cas_id=str(cas_id))
                 return StoredBlob(blob=blob, created=False)
-        raise NotFound("blob", str(cas_id))
+        raise StorageUnavailable("The blob was deleted while it was stored; send it again.")
 
     async def upload(
         self,

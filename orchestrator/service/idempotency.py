@@ -28,8 +28,9 @@ class IdempotencyService:
         """The response to give again, or None: then do the work and `keep` its response."""
         if call is None:
             return None
-        await self._keys.delete_expired(conn)
         if await self._keys.claim(conn, call, self._seconds):
+            # After the claim, and passing over what others hold: two claims cannot deadlock.
+            await self._keys.delete_expired(conn)
             return None
         found = await self._keys.get(conn, call)
         # It is None if it expired between the two statements.

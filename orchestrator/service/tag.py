@@ -11,6 +11,7 @@ from orchestrator.errors import (
     NotFound,
     NothingToRedo,
     NothingToUndo,
+    StorageUnavailable,
     VersionConflict,
 )
 from orchestrator.facts import tell
@@ -87,14 +88,19 @@ class TagService:
         expected: Collection[int] | None = None,
     ) -> TagChange:
         """NotFound when there is no such tag, VersionConflict when it is at another version."""
-        tag = await self._tags.compare_and_swap(
-            conn, namespace, name, target_id, moved_by=by, message=message, expected=expected
-        )
-        if tag is not None:
-            return _changed(tag)
-        current = await self.get(conn, namespace, name)
-        _check_expected(current, expected)
-        return TagChange(tag=current, action=None)
+
+        async def attempt() -> Tag | None:
+            return await self._tags.compare_and_swap(
+                conn, namespace, name, target_id, moved_by=by, message=message, expected=expected
+            )
+
+        tag = await attempt()
+        if tag is None:
+            current = await self._refused(conn, namespace, name, expected)
+            if current.target_id == target_id:
+                return TagChange(tag=current, action=None)
+            tag = await attempt()
+        return _changed(_moved(tag, name))
 
     async def put(
         self,
@@ -188,14 +194,17 @@ class TagService:
         expected: Collection[int] | None = None,
     ) -> TagChange:
         """The name is free again, its history and what it named stay."""
-        tag = await self._tags.delete(
-            conn, namespace, name, moved_by=by, message=message, expected=expected
-        )
+
+        async def attempt() -> Tag | None:
+            return await self._tags.delete(
+                conn, namespace, name, moved_by=by, message=message, expected=expected
+            )
+
+        tag = await attempt()
         if tag is None:
-            current = await self.get(conn, namespace, name)
-            _check_expected(current, expected)
-            raise NotFound("tag", name)  # Deleted by another between the two statements.
-        return _changed(tag)
+            await self._refused(conn, namespace, name, expected)
+            tag = await attempt()
+        return _changed(_moved(tag, name))
 
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag:
         """NotFound when there is none."""
@@ -241,6 +250,20 @@ class TagService:
             raise NotFound("tag", name)
         return move
 
+    async def _refused(
+        self, conn: Connection, namespace: str, name: str, expected: Collection[int] | None
+    ) -> Tag:
+        """Why a write did not take place; the tag, locked, if it could take place now.
+
+        Without the lock, a tag that arrives at the expected version between the write and the
+        look would read as if the write had moved it.
+        """
+        current = await self._tags.get_for_update(conn, namespace, name)
+        if current is None:
+            raise NotFound("tag", name)
+        _check_expected(current, expected)
+        return current
+
     async def _locked(
         self, conn: Connection, namespace: str, name: str, expected: Collection[int] | None
     ) -> tuple[Tag, int]:
@@ -260,9 +283,7 @@ class TagService:
         message: str | None,
     ) -> TagChange:
         moved = await self._tags.step(conn, tag, landing, action, moved_by=by, message=message)
-        if moved is None:  # Cannot be while the row is locked; never acknowledge a lost step.
-            raise VersionConflict("tag", tag.name, tag.version)
-        return _changed(moved)
+        return _changed(_moved(moved, tag.name))
 
 
 _EVENTS = {
@@ -272,6 +293,13 @@ _EVENTS = {
     Action.REDO: "redid tag move",
     Action.DELETE: "deleted tag",
 }
+
+
+def _moved(tag: Tag | None, name: str) -> Tag:
+    """A write on a row that is locked takes place; one that did not is never acknowledged."""
+    if tag is None:
+        raise StorageUnavailable(f"The tag {name!r} changed although it was locked.")
+    return tag
 
 
 def _changed(tag: Tag) -> TagChange:

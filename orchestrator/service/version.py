@@ -96,15 +96,17 @@ class VersionService:
     ) -> MergeSides:
         """Find the base if none is given, and whether there is anything to merge at all."""
         our, their = ours.version.artifact, theirs.artifact
+        is_named = base is not None
         if base is None:
             ancestor = await self._artifacts.get_common_ancestor(conn, our, their)
             if ancestor is None:
                 raise NoCommonAncestor(str(our.artifact_id), str(their.artifact_id))
             base = await self.with_content(conn, ancestor)
         outcome = Outcome.MERGED
-        if their.version_hash == our.version_hash or base.artifact == their:
+        if their == our or (base.artifact == their and not is_named):
             outcome = Outcome.UP_TO_DATE
-        elif base.artifact == our:
+        # Ours is in theirs only if lineage says so; a base that was named may be anything.
+        elif base.artifact == our and not is_named:
             outcome = Outcome.FAST_FORWARD
         return MergeSides(ours=ours, theirs=theirs, base=base, outcome=outcome)
 
@@ -184,11 +186,17 @@ class VersionService:
             edges_count=top.edges_count or 0,
             meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
         )
-        if is_new:
+        # An equal version that was there before does not come from this chain, unless nothing
+        # of the chain comes from it: then the edge cannot close a cycle.
+        if is_new or await self._is_apart(conn, compacted, top):
             await self._artifacts.link(
                 conn, compacted.artifact_id, top.artifact_id, Relation.COMPACTED_FROM
             )
         return compacted, is_new
+
+    async def _is_apart(self, conn: Connection, version: Artifact, top: Artifact) -> bool:
+        """Whether neither of the two has anything of the other in its history."""
+        return await self._artifacts.get_common_ancestor(conn, version, top) is None
 
     async def _store_blobs(self, conn: Connection, revision: Revision) -> None:
         """In the order of their names, as every writer does, so that no two can deadlock."""

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from blake3 import blake3
 
+from orchestrator.canonical import canonicalise
 from tests.api import Api
 
 HELLO = f"blake3:{blake3(b'hello').hexdigest()}"
@@ -159,3 +160,56 @@ async def test_corrupted_bytes_are_an_error_and_never_served(
     response = await fresh_api.get(f"/cas/{HELLO}")
     assert (response.status_code, response.json()["error"]) == (500, "corrupt blob")
     assert b"jello" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "answered"),
+    [
+        ("bytes=0-1", 206, b"he", "bytes 0-1/5"),
+        ("bytes=1-", 206, b"ello", "bytes 1-4/5"),
+        ("bytes=-2", 206, b"lo", "bytes 3-4/5"),
+        ("bytes=-99", 206, b"hello", "bytes 0-4/5"),
+        ("bytes=3-99", 206, b"lo", "bytes 3-4/5"),
+        ("Bytes = 4-4", 206, b"o", "bytes 4-4/5"),
+        ("bytes=5-", 416, None, "bytes */5"),
+        ("bytes=-0", 416, None, "bytes */5"),
+        ("bytes=2-1", 200, b"hello", None),
+        ("bytes=0-1,3-4", 200, b"hello", None),
+        ("bytes=-", 200, b"hello", None),
+        ("bytes=" + "9" * 30 + "-", 200, b"hello", None),
+        ("lines=0-1", 200, b"hello", None),
+    ],
+)
+async def test_a_range_of_bytes_is_a_part_of_the_blob(
+    api: Api, asked: str, status: int, content: bytes | None, answered: str | None
+) -> None:
+    await upload(api, b"hello")
+    response = await api.get(f"/cas/{HELLO}", headers={"Range": asked})
+    assert response.status_code == status
+    assert response.headers.get("content-range") == answered
+    if content is not None:
+        assert response.content == content
+        assert response.headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(("tag", "status"), [(HELLO, 206), ("blake3:" + "0" * 64, 200)])
+async def test_a_range_of_another_blob_is_answered_with_the_whole(
+    api: Api, tag: str, status: int
+) -> None:
+    await upload(api, b"hello")
+    headers = {"Range": "bytes=0-0", "If-Range": f'"{tag}"'}
+    assert (await api.get(f"/cas/{HELLO}", headers=headers)).status_code == status
+
+
+async def test_a_workflow_is_of_its_own_type_whoever_uploaded_its_bytes_before(api: Api) -> None:
+    content = canonicalise({"nodes": [{"id": "shared", "type": "t"}]})
+    elsewhere = {"namespace": "elsewhere"}
+    theirs = await upload(api, content, params=elsewhere, headers={"Content-Type": "text/secret"})
+    body = {"tag": "main", "workflow": {"nodes": [{"id": "shared", "type": "t"}]}}
+    created = (await api.post("/workflows", body)).json()
+    assert created["cas_id"] == theirs.json()["cas_id"]
+    mine = await api.get(f"/cas/{created['cas_id']}")
+    assert mine.headers["content-type"] == "application/json;type=dag"
+    again = (await upload(api, content, headers={"Content-Type": "text/plain"})).json()
+    assert again["media_type"] == "application/json;type=dag"
+    assert again["created_at"] == created["created_at"]

@@ -50,6 +50,28 @@ async def test_a_dead_database_is_503_everywhere_and_never_not_found_or_stale() 
     assert all(answer.headers["retry-after"] for answer in answers)
 
 
+async def test_a_database_of_another_schema_is_not_ready(fresh_database: str) -> None:
+    connection = await asyncpg.connect(fresh_database)
+    for statement, found in (
+        ("UPDATE alembic_version SET version_num = '9999'", "9999"),
+        ("DROP TABLE alembic_version", "none"),
+    ):
+        await connection.execute(statement)
+        async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as api:
+            ready = await api.http.get("/health/ready")
+        assert ready.status_code == 503
+        assert ready.json()["checks"]["schema"].startswith(f"{found}, not ")
+    await connection.close()
+
+
+async def test_invented_methods_make_no_series_of_their_own(api: Api) -> None:
+    for number in range(5):
+        await api.http.request(f"METHOD{number}", "/api/v1/tags", headers={"Authorization": ""})
+    text = (await api.http.get("/metrics")).text
+    assert "METHOD" not in text
+    assert 'method="other"' in text
+
+
 async def test_a_database_that_comes_back_is_used_again(fresh_database: str) -> None:
     app = create_app(settings_for(fresh_database, database_connections_max=3))
     async with Api.on(app, TOKEN) as api:

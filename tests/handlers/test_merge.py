@@ -174,7 +174,19 @@ async def test_versions_without_common_history_need_a_base(api: Api) -> None:
     assert (response.status_code, response.json()["error"]) == (409, "no common ancestor")
     await api.create("empty", "a", "q")
     named = await merge(api, "main", "empty", base="main")
-    assert named.json()["outcome"] == "fast_forward"
+    assert named.json()["outcome"] == "merged", "a base that was named does not make it ours"
+    assert (await merge(api, "main", "empty")).json()["outcome"] == "up_to_date"
+
+
+async def test_a_merge_of_equal_versions_is_remembered(api: Api) -> None:
+    await branches(api)
+    await patched(api, "main", timeout(1))
+    await patched(api, "side", timeout(1))
+    assert (await merge(api, "main", "side")).json()["outcome"] == "merged"
+    await patched(api, "side", timeout(2))
+    again = await merge(api, "main", "side")
+    assert again.status_code == 200, "their newer change is on top of what was merged"
+    assert (await document(api, "main"))["nodes"][0]["timeout_ms"] == 2
 
 
 async def test_a_merge_keeps_its_preconditions(api: Api) -> None:

@@ -51,6 +51,7 @@ def test_every_domain_error_has_a_problem() -> None:
         (errors.IdempotencyKeyReused("x"), 422),
         (errors.BodyTooSlow(1), 408),
         (errors.DigestMismatch("a", "b"), 400),
+        (errors.RangeNotSatisfiable(1), 416),
         (
             errors.RateLimited(
                 tier="writes", limit=1, window_seconds=60, count=2, retry_after_seconds=3

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.digest import CasId
 from orchestrator.handlers.edge import Edge
+from orchestrator.service.version import VersionService
 from tests.api import Api, chain
 from tests.conftest import TOKEN
 
@@ -104,6 +105,7 @@ async def test_undo_takes_a_patch_back_and_redo_makes_it_again(api: Api) -> None
             "cycle",
         ),
         (MERGE_PATCH, {}, 400, "operations-min"),
+        (MERGE_PATCH, {f"m{n}": n for n in range(1_001)}, 400, "operations-max"),
         (MERGE_PATCH, {"nodes": None}, 422, "required"),
     ],
 )
@@ -174,27 +176,60 @@ async def test_the_entity_tag_guards_a_patch(api: Api) -> None:
 
 @pytest.mark.parametrize(("guarded", "lost"), [(False, 409), (True, 412)])
 async def test_of_concurrent_patches_on_one_head_one_wins_and_no_orphan_remains(
-    api: Api, guarded: bool, lost: int
+    api: Api, monkeypatch: pytest.MonkeyPatch, guarded: bool, lost: int
 ) -> None:
     base = await api.create("main", "a")
-    callers = 16
-    together = asyncio.Barrier(callers)
+    callers = 8
+    all_have_read = asyncio.Barrier(callers)
+    get_head = VersionService.get_head
+
+    async def get_head_together(*args: Any) -> Any:
+        head = await get_head(*args)
+        await all_have_read.wait()
+        return head
+
+    monkeypatch.setattr(VersionService, "get_head", get_head_together)
     headers = {"If-Match": f'"{base["version_hash"]}"'} if guarded else {}
-
-    async def attempt(number: int) -> Any:
-        await together.wait()
-        return await patch(api, "main", [timeout(number + 1)], headers=headers)
-
-    answers = await asyncio.gather(*(attempt(number) for number in range(callers)))
-    statuses = Counter(answer.status_code for answer in answers)
-    won = statuses.pop(200)
-    assert set(statuses) <= {lost}
-    items = (await api.get("/artifacts", params={"kind": "patch_set"})).json()["items"]
-    assert len(items) == won, "a loser left a patch behind"
-    if guarded:
-        assert won == 1
+    answers = await asyncio.gather(
+        *(patch(api, "main", [timeout(n + 1)], headers=headers) for n in range(callers))
+    )
+    assert Counter(answer.status_code for answer in answers) == {200: 1, lost: callers - 1}
     losers = [answer.json() for answer in answers if answer.status_code == lost]
-    assert all(loser["current_version"] >= 2 for loser in losers)
+    assert {loser["current_version"] for loser in losers} == {2}
+    items = (await api.get("/artifacts", params={"kind": "patch_set"})).json()["items"]
+    assert len(items) == 1, "a loser left a patch behind"
+
+
+@pytest.mark.parametrize("message", ["%00", "%ff", "x" * 5_000])
+async def test_a_message_that_cannot_be_kept_is_400(api: Api, message: str) -> None:
+    await api.create("main", "a")
+    response = await api.http.patch(
+        f"/api/v1/workflows/main?message={message}",
+        json=[timeout(1)],
+        headers={"Content-Type": JSON_PATCH},
+    )
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["pointer"] == "/message"
+
+
+async def test_a_page_of_versions_needs_the_tag(api: Api) -> None:
+    await api.create("main", "a")
+    for number in (1, 2):
+        await patched(api, "main", timeout(number))
+    page = (await api.get("/workflows/main/versions", params={"limit": 1})).json()
+    cursor = {"cursor": page["next"]}
+    assert (await api.get("/workflows/main/versions", params=cursor)).status_code == 200
+    assert (await api.get("/workflows/nope/versions", params=cursor)).status_code == 404
+
+
+async def test_copies_of_a_patch_at_once_are_all_given_one_answer(api: Api) -> None:
+    await api.create("main", "a")
+    once = [{"op": "test", "path": "/nodes/0", "value": {"id": "a", "type": "task"}}, timeout(3)]
+    headers = {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(*(patch(api, "main", once, headers=headers) for _ in range(12)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert (await api.get("/tags/main")).json()["version"] == 2
 
 
 async def test_a_repeated_patch_is_given_the_first_answer(api: Api) -> None:

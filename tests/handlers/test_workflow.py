@@ -130,6 +130,8 @@ async def test_time_travel_by_version_and_by_time(api: Api) -> None:
         ({"at": "2026-01-01T00:00:00"}, "/at"),
         ({"at": "yesterday"}, "/at"),
         ({"at": "2026-01-01T00:00:00Z", "version": 1}, "/at"),
+        ({"at": "0001-01-01T00:00:00+23:59"}, "/at"),
+        ({"at": "9999-12-31T23:59:59-23:59"}, "/at"),
         ({"verison": 1}, "/verison"),
         ({"materialize": "perhaps"}, "/materialize"),
         ({"namespace": "No"}, "/namespace"),
