@@ -28,7 +28,7 @@ from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.resolution import ResolutionRepository
-from orchestrator.repository.schema import SCHEMA_VERSION, SchemaRepository
+from orchestrator.repository.schema import SchemaRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
@@ -44,6 +44,7 @@ from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.rate import RateService
 from orchestrator.service.resolution import ResolutionService
+from orchestrator.service.schema import SchemaService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
 from orchestrator.service.workflow import WorkflowService
@@ -148,9 +149,7 @@ def create_app(settings: Settings | None = None) -> Edge:
                     missing_ids_max=settings.missing_ids_max,
                 )
             ),
-            *health_routes(
-                HealthHandler(database, SchemaRepository(), schema_version=SCHEMA_VERSION)
-            ),
+            *health_routes(HealthHandler(database, SchemaService(SchemaRepository()))),
             *schema_routes(SchemaHandler()),
         ],
         before_request=Admission(database, rates),

@@ -12,7 +12,7 @@ from orchestrator.database import Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.problem import respond
 from orchestrator.handlers.replying import json_answer
-from orchestrator.repository.schema import SchemaRepository
+from orchestrator.service.schema import SchemaService
 
 
 class HealthBody(msgspec.Struct, frozen=True):
@@ -33,18 +33,15 @@ class ReadyBody(msgspec.Struct, frozen=True):
     """Whether requests can be served, and each thing that this needs."""
 
     status: str
-    checks: dict[str, str | None]
+    checks: dict[str, str]
 
 
 class HealthHandler:
     """Is the process there, can it serve, how is it doing."""
 
-    def __init__(
-        self, database: Database, schema: SchemaRepository, *, schema_version: str
-    ) -> None:
+    def __init__(self, database: Database, schema: SchemaService) -> None:
         self._database = database
         self._schema = schema
-        self._schema_version = schema_version
 
     async def health(self) -> Response[bytes]:
         """The process answers."""
@@ -58,13 +55,12 @@ class HealthHandler:
         """200 when the database answers and has our schema, else 503 with the check that failed."""
         try:
             async with self._database.connection() as conn:
-                found = await self._schema.get_version(conn)
+                mismatch = await self._schema.mismatch(conn)
         except StorageUnavailable:
             return _not_ready({"database": "unavailable"})
-        if found != self._schema_version:
-            needed = f"{found or 'none'}, not {self._schema_version}"
-            return _not_ready({"database": "ok", "schema": needed})
-        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": found})))
+        if mismatch is not None:
+            return _not_ready({"database": "ok", "schema": mismatch})
+        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": "ok"})))
 
     async def metrics(self) -> Response[bytes]:
         """Counters and histograms of all workers, in the Prometheus text format."""
@@ -79,5 +75,5 @@ class HealthHandler:
         )
 
 
-def _not_ready(checks: dict[str, str | None]) -> Response[bytes]:
+def _not_ready(checks: dict[str, str]) -> Response[bytes]:
     return respond(json_answer(ReadyBody("unavailable", checks), 503, {"Retry-After": "1"}))

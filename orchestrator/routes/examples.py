@@ -207,7 +207,7 @@ MISSING = {"missing": [OTHER_HASH]}
 
 HEALTH = {"status": "ok", "service": "orchestrator", "version": "0.1.0"}
 LIVE = {"status": "ok"}
-READY = {"status": "ready", "checks": {"database": "ok", "schema": "0001"}}
+READY = {"status": "ready", "checks": {"database": "ok", "schema": "ok"}}
 NOT_READY = {"status": "unavailable", "checks": {"database": "unavailable"}}
 METRICS = 'orchestrator_tag_changes_total{action="move"} 42.0\n'
 
