@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -84,6 +85,8 @@ def create_app(settings: Settings | None = None) -> Edge:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         exit_with_parent(asyncio.get_running_loop())
+        # The event loop must not wait 5 ms for each turn of a thread that computes.
+        sys.setswitchinterval(0.0005)
         async with database.opened():
             yield
 
@@ -145,7 +148,6 @@ def create_app(settings: Settings | None = None) -> Edge:
                     database,
                     cas,
                     idempotency,
-                    body_bytes_max=settings.json_body_bytes_max,
                     missing_ids_max=settings.missing_ids_max,
                 )
             ),

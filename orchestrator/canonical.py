@@ -63,14 +63,14 @@ def parse(
     return _with_integers(root, holders)
 
 
-def canonicalise(value: JSONValue) -> bytes:
+def canonicalise(value: JSONValue, *, depth_max: int = DEPTH_MAX) -> bytes:
     """The RFC 8785 form of what `parse` returned, or of a value put together from such parts."""
     try:
-        holders = _survey([value])
+        holders = _survey([value], depth_max)
         content = _encoded(_SORTING_ENCODER, value)
     except ValueError:
-        _refuse_violations(value, "value", DEPTH_MAX)
-        holders, content = _survey([value]), _SORTING_ENCODER.encode(value)
+        _refuse_violations(value, "value", depth_max)
+        holders, content = _survey([value], depth_max), _SORTING_ENCODER.encode(value)
     if _has_astral(content) or not all(map(_is_spelled_alike, _floats(holders))):
         return _ENCODER.encode(_spelled(value))
     return content

@@ -170,10 +170,10 @@ class Database:
         if healthy and self._open and not conn.is_closed():
             self._pass_on(conn)
             return
+        if conn.is_closed():
+            self._drop_idle()
         conn.terminate()
         self._count -= 1
-        if not healthy:
-            self._drop_idle()
         self._wake()
 
     def _give_back(self, lent: Connection | None) -> None:
@@ -201,10 +201,11 @@ class Database:
                 return
 
     def _drop_idle(self) -> None:
-        """A connection broke; those that lost their server with it would fail the next requests."""
-        alive = [conn for conn in self._idle if not conn.is_closed()]
-        self._count -= len(self._idle) - len(alive)
-        self._idle = alive
+        """A connection was lost; the others probably were with it, and would fail requests."""
+        for conn in self._idle:
+            conn.terminate()
+        self._count -= len(self._idle)
+        self._idle.clear()
 
 
 @contextmanager

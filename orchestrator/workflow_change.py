@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.canonical import JSONValue, canonicalise
+from orchestrator.canonical import DEPTH_MAX, JSONValue, canonicalise
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput, MergeConflict, RuleBroken, TooLarge, Violation
 from orchestrator.json_patch import Operation, apply
@@ -16,6 +16,9 @@ from orchestrator.json_patch_draft import Limits
 from orchestrator.workflow_document import Workflow, check_workflow, edges_of, nodes_of
 from orchestrator.workflow_merge import merge_workflows
 from orchestrator.workflow_merge_value import Conflict, Side
+
+#: Of a patch: its values stand in an operation, and that in a list.
+PATCH_DEPTH_MAX = DEPTH_MAX + 2
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,9 @@ def merged(
         raise MergeConflict(result.conflicts)
     workflow = check_workflow(result.document)
     operations = patch_between(our, workflow.document)
+    if len(_content(operations)) > rules.workflow_bytes_max:
+        # More is changed than there is: the whole is the shorter patch.
+        operations = (Operation(op="replace", path="", value=workflow.document),)
     return msgspec.structs.replace(_revision(workflow, operations, rules), settled=result.settled)
 
 
@@ -89,7 +95,7 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
             f"The new node {node.id!r} has no edge: nothing would lead to it or from it.",
         )
         for node in added
-        if node.id not in linked and len(known) + len(added) > 1
+        if node.id not in linked and len(nodes_of(after)) > 1
     ]
     if len(agents) > rules.agent_nodes_added_max:
         message = (
@@ -106,7 +112,7 @@ def _revision(
 ) -> Revision:
     if len(workflow.content) > rules.workflow_bytes_max:
         raise TooLarge("workflow", rules.workflow_bytes_max, len(workflow.content))
-    content = canonicalise(msgspec.to_builtins(list(operations)))
+    content = _content(operations)
     return Revision(
         workflow=workflow,
         version_hash=CasId.of(workflow.content),
@@ -114,3 +120,7 @@ def _revision(
         operations_content=content,
         operations_id=CasId.of(content),
     )
+
+
+def _content(operations: Sequence[Operation]) -> bytes:
+    return canonicalise(msgspec.to_builtins(list(operations)), depth_max=PATCH_DEPTH_MAX)

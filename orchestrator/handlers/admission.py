@@ -28,6 +28,10 @@ class Admission:
 def _refuse_unknown_parameters(request: AnyRequest) -> None:
     """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
     known = request.route_handler.parsed_fn_signature.parameters.keys()
+    for name in request.query_params:
+        if len(request.query_params.getall(name)) > 1:
+            message = f"The parameter {name!r} is given more than once."
+            raise InvalidInput.at(f"/{name}", "repeated-parameter", message)
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         message = f"This operation has no parameter {unknown[0]!r}."

@@ -36,6 +36,10 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 HARMLESS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
+#: A cas id in a list, with room for spaces around it.
+CAS_ID_BYTES_MAX = 128
+
+
 class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
     """The question which of these blobs would have to be uploaded."""
 
@@ -66,13 +70,11 @@ class CASHandler:
         cas: CASService,
         idempotency: IdempotencyService,
         *,
-        body_bytes_max: int,
         missing_ids_max: int,
     ) -> None:
         self._database = database
         self._cas = cas
         self._idempotency = idempotency
-        self._body_bytes_max = body_bytes_max
         self._missing_ids_max = missing_ids_max
 
     async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
@@ -132,7 +134,7 @@ class CASHandler:
     async def missing(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Which of these blobs the namespace does not have."""
         namespace = namespace_of(request, namespace)
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await read_json_body(request, CAS_ID_BYTES_MAX * (self._missing_ids_max + 1))
         query = await offloaded(lambda: decode(body, MissingQuery), len(body))
         if len(query.cas_ids) > self._missing_ids_max:
             message = f"At most {self._missing_ids_max} cas ids are asked for at once."

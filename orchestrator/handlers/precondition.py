@@ -48,14 +48,16 @@ def tag_precondition(
 
     Where entity tags are not versions of a tag, `If-Match` is read elsewhere.
     """
-    match = request.headers.get("if-match") if if_match else None
-    none_match = request.headers.get("if-none-match")
+    match = _header(request, "if-match")
+    none_match = _header(request, "if-none-match")
     expected = None if expected_version is None else frozenset({expected_version})
     if none_match is not None:
         if none_match.strip() != "*" or match is not None or expected is not None:
             message = "A write takes either If-None-Match: * or an expected version, not both."
             raise InvalidInput.at("/If-None-Match", "precondition", message)
         return Precondition(Condition(absent=True), "If-None-Match: *")
+    if not if_match:
+        match = None
     if match is None:
         return Precondition(Condition(exists=expected is not None, versions=expected))
     if match.strip() != "*":
@@ -86,8 +88,8 @@ class HashPrecondition(msgspec.Struct, frozen=True):
 
 def workflow_precondition(request: AnyRequest) -> HashPrecondition:
     """`If-Match` on a workflow, with its version hashes or `*`."""
-    match = request.headers.get("if-match")
-    if request.headers.get("if-none-match", "").strip() == "*" and match is None:
+    match = _header(request, "if-match")
+    if (_header(request, "if-none-match") or "").strip() == "*" and match is None:
         return HashPrecondition("If-None-Match: *", frozenset(), absent=True)
     if match is None:
         return HashPrecondition()
@@ -115,7 +117,7 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
 
 def none_match(request: AnyRequest, etag: str) -> bool:
     """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
-    given = request.headers.get("if-none-match")
+    given = _header(request, "if-none-match")
     if given is None:
         return False
     return given.strip() == "*" or etag in _etags(given, "If-None-Match", weak=True)
@@ -153,3 +155,9 @@ def _failed(header: str, error: DomainError) -> PreconditionFailed:
     if not current:
         current = {"current_version": None, "current_artifact_id": None}
     return PreconditionFailed("tag", vars(error)["key"], header, **current)
+
+
+def _header(request: AnyRequest, name: str) -> str | None:
+    """Several lines of one header are one list (RFC 9110 §5.3)."""
+    lines = request.headers.getall(name, [])
+    return ", ".join(lines) if lines else None

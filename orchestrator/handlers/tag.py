@@ -47,6 +47,9 @@ from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import SEQ_MAX, TagService
 from orchestrator.service.version import VersionService
 
+#: Besides a length, what tells that a body comes.
+HAS_BODY = {"content-type", "transfer-encoding"}
+
 
 class TagHandler:
     """The focused tag resource: direct orchestration of tags and artifacts."""
@@ -177,7 +180,7 @@ class TagHandler:
     ) -> Response[bytes]:
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
         body = b"{}"
-        if request.headers.get("content-length", "0") != "0" or "content-type" in request.headers:
+        if request.headers.get("content-length", "0") != "0" or HAS_BODY & request.headers.keys():
             body = await read_json_body(request, SMALL_BODY_BYTES_MAX) or b"{}"
         data = decode(body, StepTag)
         message = checked_message(data.message)

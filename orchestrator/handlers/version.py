@@ -56,7 +56,14 @@ from orchestrator.models.tag import TagChange
 from orchestrator.models.version import Head, Origin, Version
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.version import VersionService
-from orchestrator.workflow_change import ChangeRules, Revision, merged, parsed, patched
+from orchestrator.workflow_change import (
+    PATCH_DEPTH_MAX,
+    ChangeRules,
+    Revision,
+    merged,
+    parsed,
+    patched,
+)
 from orchestrator.workflow_merge_value import Side
 
 JSON_PATCH = "application/json-patch+json"
@@ -102,8 +109,10 @@ class VersionHandler:
         if given not in {JSON_PATCH, MERGE_PATCH}:
             raise UnsupportedMediaType(given, [JSON_PATCH, MERGE_PATCH])
         body = await read_body(request, self._body_bytes_max)
+        # A value stands two levels deeper in a patch than in the document that it is put into.
         document = await offloaded(
-            lambda: parse(body, bytes_max=len(body), kind="patch"), len(body)
+            lambda: parse(body, bytes_max=len(body), kind="patch", depth_max=PATCH_DEPTH_MAX),
+            len(body),
         )
 
         async def make(_: Connection, head: Head) -> Callable[[], Revision]:
@@ -139,7 +148,7 @@ class VersionHandler:
 
         async def make(conn: Connection, head: Head) -> Callable[[], Revision]:
             theirs = await self._versions.get(conn, space, picked)
-            base = await self._versions.get_before(conn, theirs)
+            base = await self._versions.get_before(conn, space, theirs, picked)
             picked_id = theirs.artifact.artifact_id
             origins.append(Origin(parent_id=picked_id, relation=Relation.CHERRY_PICKED_FROM))
             return lambda: self._merged(base, head, theirs, data.prefer)
@@ -158,6 +167,7 @@ class VersionHandler:
         origins: list[Origin] = []
 
         async def make(conn: Connection, head: Head) -> Callable[[], Revision]:
+            wanted: Reference | None = None
             if data.version is not None:
                 wanted = parse_reference(data.version, tag=name, pointer="/version")
                 reverted = await self._versions.get(conn, space, wanted)
@@ -165,7 +175,7 @@ class VersionHandler:
                 reverted = await self._versions.get_at_seq(
                     conn, space, head.version.artifact, data.seq or 0
                 )
-            before = await self._versions.get_before(conn, reverted)
+            before = await self._versions.get_before(conn, space, reverted, wanted)
             reverted_id = reverted.artifact.artifact_id
             origins.append(Origin(parent_id=reverted_id, relation=Relation.REVERT_OF))
             return lambda: self._merged(reverted, head, before, data.prefer)

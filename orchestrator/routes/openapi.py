@@ -74,7 +74,7 @@ ALWAYS = (400, 401, 403, 500, 503)
 
 def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
     """Error responses of an operation, besides those that every operation has."""
-    always = [status for status in ALWAYS if not (public and status in {400, 401})]
+    always = [status for status in ALWAYS if not (public and status == 401)]
     if 408 in statuses:  # What has a body is a write.
         always.append(429)
     return {

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import NotFound
+from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.facts import tell
 from orchestrator.identifier import new_id
 from orchestrator.models.artifact import (
@@ -224,11 +224,14 @@ class ArtifactService:
             raise NotFound("version", str(depth))
         return found
 
-    async def get_parent(self, conn: Connection, artifact: Artifact) -> Artifact | None:
-        """The version that this one was made from by a patch or as a revision."""
-        relations = (Relation.PATCH_OF, Relation.REVISION_OF)
+    async def get_parent_id(self, conn: Connection, artifact: Artifact) -> UUID | None:
+        """The version that a whole version replaced; InvalidInput if it did so on several tags."""
+        relations = (Relation.REVISION_OF,)
         parents = await self._artifacts.list_parents(conn, artifact.artifact_id, relations)
-        return parents[0] if parents else None
+        if len(parents) > 1:
+            message = "Several tags replaced different versions by this one: name it by its tag."
+            raise InvalidInput.at("/version", "ambiguous", message)
+        return parents[0].artifact_id if parents else None
 
     async def get_common_ancestor(
         self, conn: Connection, one: Artifact, other: Artifact

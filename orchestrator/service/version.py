@@ -6,6 +6,7 @@ head one wins, the others are conflicts and leave nothing.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
@@ -110,12 +111,34 @@ class VersionService:
             outcome = Outcome.FAST_FORWARD
         return MergeSides(ours=ours, theirs=theirs, base=base, outcome=outcome)
 
-    async def get_before(self, conn: Connection, version: Version) -> Version:
-        """The version that this one was made from."""
-        parent = await self._artifacts.get_parent(conn, version.artifact)
-        if parent is None:
-            raise NotFound("parent", str(version.artifact.artifact_id))
+    async def get_before(
+        self, conn: Connection, namespace: str, version: Version, reference: Reference | None
+    ) -> Version:
+        """The version that this one was made from.
+
+        A patch knows it. A whole version is shared by all tags that ever named its content: what
+        it was before is a matter of the tag that the reference names, else of its one parent.
+        """
+        artifact = version.artifact
+        below = artifact.previous_id or artifact.base_id
+        if below is None and reference is not None and reference.tag is not None:
+            below = await self._replaced(conn, namespace, reference)
+        elif below is None:
+            below = await self._artifacts.get_parent_id(conn, artifact)
+        if below is None:
+            raise NotFound("parent", str(artifact.artifact_id))
+        parent = await self._artifacts.get_by_id(conn, namespace, below)
         return await self.with_content(conn, parent)
+
+    async def _replaced(
+        self, conn: Connection, namespace: str, reference: Reference
+    ) -> UUID | None:
+        """What the tag named before the move that the reference is about."""
+        name = reference.tag or ""
+        if reference.tag_version is None:
+            return (await self._tags.get(conn, namespace, name)).from_id
+        move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
+        return move.from_id
 
     # ------------------------------------------------------------------------------- writing
 

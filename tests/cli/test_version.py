@@ -189,7 +189,7 @@ def test_versions_without_a_common_history_need_a_base(cli: Run, write: Write) -
     assert refused.code == 1
     assert "common" in refused.err
     named = cli("workflow", "merge", "one", "two", "--base", "one", "--output", "json").json()
-    assert named["outcome"] == "fast_forward"
+    assert named["outcome"] == "merged"
 
 
 def test_exit_codes_are_those_of_the_process(

@@ -1,11 +1,14 @@
 """Diffs, merges, cherry-picks and reverts over HTTP, on the real application and database."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from orchestrator.handlers.edge import Edge
 from orchestrator.json_patch import apply, parse_operations
 from tests.api import Api, chain
+from tests.conftest import TOKEN
 from tests.handlers.test_version import document, patch, patched, timeout
 
 
@@ -319,3 +322,62 @@ async def test_a_diff_against_nothing_is_refused(
     await branches(api)
     response = await api.get("/workflows/main/diff", params=query)
     assert response.status_code == status, response.text
+
+
+async def test_a_revert_by_tag_goes_back_to_what_that_tag_named_before(api: Api) -> None:
+    """A whole version is shared by the tags that named its content, what it replaced is not."""
+    for tag, before in (("one", "y"), ("two", "x")):
+        await api.create(tag, before)
+        shared = await api.create(tag, "w")
+    response = await api.post("/workflows/two/revert", {"version": "two"})
+    assert response.status_code == 200, response.text
+    assert await document(api, "two") == chain("x")
+    picked = await api.post("/workflows/two/cherry-pick", {"version": "one@2"})
+    assert picked.status_code in {200, 409}
+    other = await api.create("three", "v")
+    assert other["action"] == "create"
+    await api.post("/workflows", {"tag": "three", "workflow": chain("w")})
+    by_id = await api.post("/workflows/one/revert", {"version": shared["artifact_id"]})
+    assert by_id.status_code == 200, "one tag replaced something by it when it was new"
+
+
+async def test_a_version_that_replaced_several_must_be_named_by_its_tag(api: Api) -> None:
+    for tag in ("one", "two"):
+        await api.create(tag, f"before-{tag}")
+    operations = [
+        {"op": "create_workflow", "tag": tag, "workflow": chain("shared")} for tag in ("one", "two")
+    ]
+    results = (await api.post("/transactions", {"operations": operations})).json()["results"]
+    refused = await api.post("/workflows/one/revert", {"version": results[0]["artifact_id"]})
+    assert (refused.status_code, refused.json()["errors"][0]["rule"]) == (400, "ambiguous")
+    assert (await api.post("/workflows/two/revert", {"version": "two"})).status_code == 200
+    assert await document(api, "two") == chain("before-two")
+
+
+async def test_a_merge_that_changes_more_than_there_is_stores_the_whole(
+    make_app: Callable[..., Edge],
+) -> None:
+    async with Api.on(make_app(workflow_bytes_max=40_000), TOKEN) as api:
+        members = {f"k{number}": 0 for number in range(2_000)}
+        workflow = {**chain("a", "b"), "m": members}
+        await api.post("/workflows", {"tag": "main", "workflow": workflow})
+        await api.put("/tags/side", {"from": "main"})
+        changed = {**workflow, "m": dict.fromkeys(members, 1)}
+        await api.post("/workflows", {"tag": "side", "workflow": changed})
+        await patched(api, "main", timeout(5))
+        body = (await merge(api, "main", "side")).json()
+        assert (body["outcome"], body["op_count"]) == ("merged", 1)
+        assert (await document(api, "main"))["m"] == changed["m"]
+
+
+async def test_a_document_as_deep_as_allowed_can_be_patched_and_merged(api: Api) -> None:
+    await branches(api)
+    deep: Any = 1
+    for _ in range(63):
+        deep = [deep]
+    await patched(api, "main", timeout(5))
+    await patched(api, "side", {"op": "add", "path": "/deep", "value": deep})
+    assert (await merge(api, "main", "side")).json()["outcome"] == "merged"
+    assert (await document(api, "main"))["deep"] == deep
+    deeper = await patch(api, "side", [{"op": "add", "path": "/deep", "value": [deep]}])
+    assert deeper.status_code in {400, 422}

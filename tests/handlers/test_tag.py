@@ -1,5 +1,6 @@
 """The focused tag resource over HTTP, on the real application and database."""
 
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -299,3 +300,38 @@ async def test_a_write_that_wants_the_tag_absent_does_not_touch_one_that_is_ther
         unknown = "/api/v1" + route.format("nope")
         missing = await api.http.request(method, unknown, json=body, headers=absent)
         assert missing.status_code == 404
+
+
+async def test_several_lines_of_a_header_are_one_list(api: Api) -> None:
+    a, b = await versions(api, "a", "b")
+    await api.put("/tags/main", {"artifact_id": a})
+    for lines, status in (((b'"1"', b'"77"'), 200), ((b'"77"', b'"2"'), 200), ((b'"1"',), 412)):
+        target = a if lines[0] == b'"77"' else b
+        response = await api.http.put(
+            "/api/v1/tags/main",
+            json={"artifact_id": target},
+            headers=[(b"if-match", line) for line in lines],
+        )
+        assert response.status_code == status, response.text
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(api: Api) -> None:
+    await api.create("main", "a")
+    response = await api.get("/tags/main?version=1&version=1")
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["rule"] == "repeated-parameter"
+
+
+async def test_an_undo_reads_a_body_that_comes_in_pieces(api: Api) -> None:
+    for node in "ab":
+        await api.create("main", node)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"expected_version": 77}'
+
+    url = "/api/v1/tags/main/undo"
+    without_type = await api.http.post(url, content=pieces())
+    assert without_type.status_code == 415
+    headers = {"Content-Type": "application/json"}
+    stale = await api.http.post(url, content=pieces(), headers=headers)
+    assert stale.status_code == 409

@@ -121,6 +121,12 @@ async def test_a_patch_that_cannot_be_is_refused_and_nothing_is_stored(
     assert len((await api.get("/artifacts")).json()["items"]) == 1
 
 
+async def test_the_only_node_can_be_renamed(api: Api) -> None:
+    await api.create("main", "a")
+    await patched(api, "main", {"op": "replace", "path": "/nodes/0/id", "value": "b"})
+    assert await document(api, "main") == chain("b")
+
+
 async def test_at_most_five_agents_come_with_one_patch(api: Api) -> None:
     await api.create("main", "a")
 

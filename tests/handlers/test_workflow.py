@@ -295,6 +295,9 @@ async def test_a_create_keeps_the_entity_tag_it_was_given(api: Api) -> None:
     assert (stale.status_code, stale.json()["current_version"]) == (412, 2)
     both = await api.post("/workflows", {**body, "expected_version": 1}, headers={"If-Match": "*"})
     assert both.status_code == 412
+    contradictory = {"If-Match": '"x"', "If-None-Match": "*"}
+    refused = await api.post("/workflows", {**body, "tag": "new"}, headers=contradictory)
+    assert refused.status_code == 400
     missing = await api.post("/workflows", {**body, "tag": "new"}, headers={"If-Match": "*"})
     assert missing.status_code == 412
 

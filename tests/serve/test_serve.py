@@ -283,8 +283,15 @@ def test_an_open_token_file_is_closed_and_an_empty_one_refused(
     assert "admin.token is empty" in refused.stderr()
 
 
+def test_a_wrong_setting_is_one_line(launch: Launch, folder: Path) -> None:
+    server = launch(folder, environ={"ORCHESTRATOR_LOG_LEVEL": "loud"})
+    assert server.process.returncode == 2
+    (line,) = server.stderr().splitlines()
+    assert "'loud'" in line
+
+
 def test_workers_that_cannot_start_end_the_server(launch: Launch, seeded: Path) -> None:
-    server = launch(seeded, environ={"ORCHESTRATOR_LOG_LEVEL": "no such level"})
+    server = launch(seeded, target="tests.serve.broken:create_app")
     assert server.process.returncode == 1
     assert "The workers end again and again" in server.stderr()
 

@@ -136,10 +136,10 @@ async def test_the_version_before_is_the_one_a_change_was_made_on(store: Store) 
     base = await workflow(store, "main", "a")
     await change(store, 1)
     versions = versions_of(store)
-    before = await versions.get_before(store.conn, (await head(store)).version)
+    before = await versions.get_before(store.conn, NS, (await head(store)).version, None)
     assert before.artifact == base
     with pytest.raises(NotFound):
-        await versions.get_before(store.conn, before)
+        await versions.get_before(store.conn, NS, before, None)
 
 
 async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
