@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from orchestrator.handlers.replying import etag, json_answer, location
 from orchestrator.handlers.tag_body import Version
@@ -49,19 +50,13 @@ class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
     action: Action | None
 
 
-class ResolvedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
-    """A version of a workflow with its canonical document, after all patches."""
-
-    workflow: dict[str, Any]
-
-
 class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
     """The version at the bottom of a chain, and its document."""
 
     artifact_id: UUID
     cas_id: str
     version_hash: str
-    workflow: msgspec.Raw
+    workflow: Any
 
 
 class PatchBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +70,15 @@ class PatchBody(msgspec.Struct, frozen=True, kw_only=True):
     op_count: int
     created_by: str
     created_at: datetime
-    operations: msgspec.Raw
+    operations: Any
+
+
+class ResolvedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
+    """A version of a workflow: its canonical document after all patches, or what it is made of."""
+
+    workflow: dict[str, Any] | UnsetType = UNSET
+    base: BaseBody | UnsetType = UNSET
+    patches: list[PatchBody] | UnsetType = UNSET
 
 
 class ComponentsBody(WorkflowBody, frozen=True, kw_only=True):
