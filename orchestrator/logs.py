@@ -27,7 +27,7 @@ def configure(level: str) -> None:
         ),
         # Standard error itself, unbuffered: a line is one write and is there when we crash.
         logger_factory=structlog.BytesLoggerFactory(
-            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115
+            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115 - as long as the process.
         ),
         cache_logger_on_first_use=False,
     )

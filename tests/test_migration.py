@@ -56,10 +56,6 @@ def test_up_and_down_and_up_again_give_the_same_schema(empty_database: str) -> N
     first = schema(empty_database)
     assert migration.current(empty_database) == migration.head()
     migration.downgrade(empty_database, "base")
-    assert {name for kind, name, _ in schema(empty_database) if kind != "column"} == {
-        "alembic_version.alembic_version_pkc",
-        "alembic_version_pkc",
-    } or schema(empty_database)
     left = {name for _, name, _ in schema(empty_database)}
     assert all(name.startswith("alembic_version") for name in left)
     migration.upgrade(empty_database)

@@ -120,7 +120,7 @@ class MergeHandler:
         tag: TagPath,
         against: Against,
         namespace: Namespace = None,
-        format: DiffFormat = "json",  # noqa: A002
+        format: DiffFormat = "json",  # noqa: A002 - its name in the query.
     ) -> Response[bytes]:
         """What changed from `against` to what the tag names, node by node."""
         space, name = namespace_of(request, namespace), tag_in_path(tag)

@@ -160,7 +160,9 @@ class VersionService:
         below = head.version.artifact
         is_merge = any(origin.relation is Relation.MERGED_FROM for origin in origins)
         if revision.version_hash == below.version_hash and not is_merge:
-            return Changed(artifact=below, change=await self._stay(conn, head))
+            # Also a change that changes nothing must be one on the current head.
+            change = await self.move(conn, head, below, by=by, message=message)
+            return Changed(artifact=below, change=change)
         await self._store_blobs(conn, revision)
         artifact = await self._artifacts.create_patch_set(
             conn,
@@ -230,15 +232,3 @@ class VersionService:
         for cas_id in sorted(blobs):
             content, media_type = blobs[cas_id]
             await self._cas.store_content(conn, content, media_type, cas_id=cas_id)
-
-    async def _stay(self, conn: Connection, head: Head) -> TagChange:
-        """A change that changes nothing still must be one on the current head."""
-        artifact = head.version.artifact
-        return await self._tags.move(
-            conn,
-            artifact.namespace,
-            head.tag,
-            artifact.artifact_id,
-            by="",
-            expected=(head.tag_version,),
-        )
