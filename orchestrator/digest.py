@@ -1,6 +1,8 @@
-"""Cas ids: the name of a blob, a type that carries its algorithm and is parsed once at the edge."""
+"""The names of blobs, types that carry their algorithm and are parsed once at the edge."""
 
 import re
+from hashlib import sha256
+from typing import TypeAlias
 
 from blake3 import blake3
 
@@ -8,6 +10,7 @@ from orchestrator.errors import InvalidInput
 
 BLAKE3 = 1
 _BLAKE3_TEXT = re.compile(r"blake3:[0-9a-f]{64}")
+_SHA256_TEXT = re.compile(r"sha256:[0-9a-f]{64}")
 #: Above this size several threads hash faster than one, below they cost more (measured).
 _THREADED_BYTES_MIN = 256 * 1024
 
@@ -49,3 +52,42 @@ class CasId:
 
     def __hash__(self) -> int:
         return hash(self.raw)
+
+
+class Sha256:
+    """The second name of a blob, `sha256:` and 64 hex digits; `raw` is its 32 digest bytes."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    @classmethod
+    def of(cls, content: bytes) -> "Sha256":
+        """The name of these bytes."""
+        return cls(sha256(content).digest())
+
+    def __str__(self) -> str:
+        return "sha256:" + self.raw.hex()
+
+    def __repr__(self) -> str:
+        return f"Sha256({self})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sha256) and other.raw == self.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+
+BlobName: TypeAlias = CasId | Sha256
+
+
+def parse_name(text: str, pointer: str = "") -> BlobName:
+    """Either name of a blob, or InvalidInput."""
+    if _SHA256_TEXT.fullmatch(text):
+        return Sha256(bytes.fromhex(text[7:]))
+    if not _BLAKE3_TEXT.fullmatch(text):
+        message = "A blob is named 'blake3:' or 'sha256:' and 64 lower-case hex digits."
+        raise InvalidInput.at(pointer, "cas-id", message)
+    return CasId.parse(text, pointer)

@@ -140,10 +140,11 @@ class UnsupportedMediaType(DomainError):
 
 
 class BodyTooSlow(DomainError):
-    """The body did not arrive before the deadline."""
+    """The body, or enough of it, did not arrive before a deadline."""
 
-    def __init__(self, deadline_seconds: float) -> None:
-        super().__init__(f"The request body did not arrive within {deadline_seconds:g} seconds.")
+    def __init__(self, deadline_seconds: float, bytes_min: int | None = None) -> None:
+        what = "did not arrive" if bytes_min is None else f"brought less than {bytes_min} bytes"
+        super().__init__(f"The request body {what} within {deadline_seconds:g} seconds.")
         self.deadline_seconds = deadline_seconds
 
 

@@ -15,3 +15,10 @@ TAG_CHANGES = Counter("orchestrator_tag_changes", "Recorded changes of tags.", [
 BLOBS_STORED = Counter("orchestrator_blobs_stored", "Blobs that were new when they came.")
 BLOB_BYTES_STORED = Counter("orchestrator_blob_bytes_stored", "Bytes of those blobs.")
 BLOBS_KNOWN = Counter("orchestrator_blobs_known", "Blobs that were there when they came again.")
+BLOB_BYTES_KNOWN = Counter("orchestrator_blob_bytes_known", "Bytes that dedupe saved.")
+BLOBS_QUARANTINED = Counter("orchestrator_blobs_quarantined", "Blobs that were found damaged.")
+BLOB_BYTES_RECEIVED = Counter("orchestrator_blob_bytes_received", "Bytes of uploads, hashed.")
+BLOB_BYTES_SENT = Counter("orchestrator_blob_bytes_sent", "Bytes of blobs sent from storage.")
+STORAGE_BYTES_WRITTEN = Counter(
+    "orchestrator_storage_bytes_written", "Bytes written to blob storage, after compression."
+)

@@ -138,6 +138,9 @@ def _prepare_environment(
         options.behind_proxy or options.tls_certificate
     )
     environ["ORCHESTRATOR_ADMIN_TOKEN_SHA256"] = admin_token_sha256(folder)
+    environ.setdefault("ORCHESTRATOR_BLOB_STORE", (folder / "blobs").as_uri())
+    if not environ.get("ORCHESTRATOR_DATABASE_URL"):
+        environ["ORCHESTRATOR_DATABASE_FOLDER"] = str(folder / "postgres")
     environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
     environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_folder(folder / "metrics"))
 

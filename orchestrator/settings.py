@@ -8,7 +8,8 @@ import msgspec
 PREFIX = "ORCHESTRATOR_"
 #: Read by the command line, not by the server.
 CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
-LISTS = frozenset({"allowed_hosts", "allowed_origins"})
+LISTS = frozenset({"allowed_hosts", "allowed_origins", "blob_compressed_media_types"})
+COMPRESSION_LEVEL_MAX = 19
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,9 +30,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_connect_seconds_max: float = 5.0
     database_statement_seconds_max: float = 30.0
 
+    #: `file:///…`, `s3://bucket/prefix`, `gs://…` or `az://…`: where large blobs are.
+    blob_store: str
+    #: Where the embedded PostgreSQL is, whose disk must not fill up.
+    database_folder: str = ""
+    #: Writes are refused while a disk of ours has less than this; 0: never.
+    disk_free_bytes_min: int = 1024 * 1024 * 1024
+
+    #: In each window of so long a request body must bring `body_window_bytes_min`, or end.
     body_seconds_max: float = 30.0
+    body_window_bytes_min: int = 512 * 1024
+    #: However fast it is: no body takes longer, and no answer stalls for longer than `send`.
+    body_total_seconds_max: float = 6 * 3_600.0
+    send_seconds_max: float = 60.0
     json_body_bytes_max: int = 16 * 1024 * 1024
-    blob_inline_bytes_max: int = 8 * 1024 * 1024
+    blob_bytes_max: int = 16 * 1024 * 1024 * 1024
+    #: Uploads up to this are kept in the database, larger ones in the blob store.
+    blob_inline_bytes_max: int = 128 * 1024
+    #: Media types worth compressing in the blob store; `*` stands for anything.
+    blob_compressed_media_types: tuple[str, ...] = (
+        "application/json",
+        "application/*+json",
+        "application/x-ndjson",
+        "application/xml",
+        "application/yaml",
+        "application/x-tar",
+        "text/*",
+    )
+    blob_compression_level: int = 3
+    #: Blobs from this size on are fetched from S3 itself, by a redirect; 0: never.
+    blob_redirect_bytes_min: int = 0
+    blob_redirect_seconds: int = 300
     workflow_bytes_max: int = 8 * 1024 * 1024
     patch_operations_max: int = 1_000
     patch_agent_nodes_added_max: int = 5
@@ -47,9 +76,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     access_log: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what would only fail later: a workflow is a blob and must fit as one."""
-        if self.workflow_bytes_max > self.blob_inline_bytes_max:
-            raise ValueError("workflow_bytes_max may not be over blob_inline_bytes_max")
+        """Refuse what would only fail later."""
+        for name in ("blob_inline_bytes_max", "workflow_bytes_max"):
+            if getattr(self, name) > self.blob_bytes_max:
+                raise ValueError(f"{name} may not be over blob_bytes_max")
+        if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
+            raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
 

@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -92,6 +94,7 @@ def _clone(template: str) -> Iterator[str]:
     run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield url_of(name)
     run(f"DROP DATABASE {name} WITH (FORCE)")
+    shutil.rmtree(urlsplit(_blob_store(url_of(name))).path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -123,12 +126,19 @@ async def conn(worker_database: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+def _blob_store(url: str) -> str:
+    """One folder for each database: the two belong together."""
+    folder = Path(tempfile.gettempdir()) / "orchestrator-test-blobs"
+    return (folder / urlsplit(url).path.strip("/")).as_uri()
+
+
 def settings_for(url: str, **changed: object) -> Settings:
     """Settings of a server on this database that knows the test token."""
     values: dict[str, object] = {
         "database_url": url,
         "admin_token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
         "allowed_hosts": ("test",),
+        "blob_store": _blob_store(url),
         **changed,
     }
     return Settings(**values)  # type: ignore[arg-type]

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.digest import BlobName, CasId, Sha256
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
-from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent
+from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent, Received
 from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -28,24 +28,48 @@ class MemoryCASRepository(CASRepository):
         self.said: dict[tuple[CasId, str], tuple[str, datetime]] = {}
         self.artifacts = artifacts or MemoryArtifactRepository()
 
-    async def insert(
-        self, conn: Connection, cas_id: CasId, media_type: str, content: bytes
-    ) -> Blob | None:
-        if cas_id in self.blobs:
+    async def insert(self, conn: Connection, received: Received) -> Blob | None:
+        if received.cas_id in self.blobs:
             return None
         blob = Blob(
-            cas_id=cas_id,
-            size_bytes=len(content),
-            media_type=media_type,
+            cas_id=received.cas_id,
+            size_bytes=received.size_bytes,
+            media_type=received.media_type,
             created_at=now(),
-            inline=True,
+            inline=received.placement is None,
+            sha256=received.sha256,
         )
-        self.blobs[cas_id] = BlobContent(blob=blob, content=content)
+        self._place(blob, received)
         return blob
 
-    async def get(self, conn: Connection, cas_id: CasId) -> Blob | None:
+    async def get_locked(self, conn: Connection, cas_id: CasId) -> Blob | None:
         found = self.blobs.get(cas_id)
         return found.blob if found else None
+
+    async def replace(self, conn: Connection, received: Received) -> bool:
+        blob = self.blobs[received.cas_id].blob
+        if received.placement is not None and not blob.quarantined:
+            return False
+        inline = received.placement is None
+        self._place(msgspec.structs.replace(blob, inline=inline, quarantined=False), received)
+        return True
+
+    async def quarantine(
+        self, conn: Connection, cas_id: CasId, storage_key: str | None, reason: str
+    ) -> bool:
+        return self._mark(cas_id, storage_key, quarantined=True)
+
+    async def release(self, conn: Connection, cas_id: CasId, storage_key: str | None) -> bool:
+        return self._mark(cas_id, storage_key, quarantined=False)
+
+    async def set_sha256(self, conn: Connection, cas_id: CasId, sha256: Sha256) -> None:
+        found = self.blobs[cas_id]
+        blob = msgspec.structs.replace(found.blob, sha256=found.blob.sha256 or sha256)
+        self.blobs[cas_id] = msgspec.structs.replace(found, blob=blob)
+
+    async def get_named(self, conn: Connection, sha256: Sha256) -> CasId | None:
+        found = (each.blob for each in self.blobs.values() if each.blob.sha256 == sha256)
+        return next((blob.cas_id for blob in found), None)
 
     async def get_held(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
         found = await self.get_held_content(conn, namespace, cas_id)
@@ -67,19 +91,34 @@ class MemoryCASRepository(CASRepository):
         times = [each[0] for each in held[:1]] + ([said[1]] if said else [])
         created_at = min(times, default=found.blob.created_at)
         blob = msgspec.structs.replace(found.blob, media_type=media_type, created_at=created_at)
-        return BlobContent(blob=blob, content=found.content)
+        return msgspec.structs.replace(found, blob=blob)
 
     async def list_content(self, conn: Connection, cas_ids: Sequence[CasId]) -> list[BlobContent]:
         return [self.blobs[cas_id] for cas_id in set(cas_ids) if cas_id in self.blobs]
 
     async def list_held(
-        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
-    ) -> set[CasId]:
-        return {
-            cas_id
-            for cas_id in cas_ids
-            if cas_id in self.blobs and self._is_held(namespace, cas_id)
-        }
+        self, conn: Connection, namespace: str, names: Sequence[BlobName]
+    ) -> set[BlobName]:
+        found: set[BlobName] = set()
+        for cas_id, each in self.blobs.items():
+            known: set[BlobName] = {cas_id, *filter(None, [each.blob.sha256])}
+            if known & set(names) and not each.blob.quarantined:
+                found |= known if self._is_held(namespace, cas_id) else set()
+        return found
+
+    def _place(self, blob: Blob, received: Received) -> None:
+        self.blobs[blob.cas_id] = BlobContent(
+            blob=blob, content=received.content, placement=received.placement
+        )
+
+    def _mark(self, cas_id: CasId, storage_key: str | None, *, quarantined: bool) -> bool:
+        found = self.blobs[cas_id]
+        key = found.placement.storage_key if found.placement else None
+        if key != storage_key or found.blob.quarantined == quarantined:
+            return False
+        blob = msgspec.structs.replace(found.blob, quarantined=quarantined)
+        self.blobs[cas_id] = msgspec.structs.replace(found, blob=blob)
+        return True
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float

@@ -59,6 +59,7 @@ def test_ids_are_version_7_and_in_order() -> None:
 
 
 REQUIRED = {
+    "ORCHESTRATOR_BLOB_STORE": "file:///blobs",
     "ORCHESTRATOR_DATABASE_URL": "postgresql://x/y",
     "ORCHESTRATOR_ADMIN_TOKEN_SHA256": "00",
 }
@@ -101,6 +102,7 @@ def test_limits_that_contradict_each_other_stop_the_start() -> None:
     limits = {
         "ORCHESTRATOR_WORKFLOW_BYTES_MAX": "11",
         "ORCHESTRATOR_BLOB_INLINE_BYTES_MAX": "10",
+        "ORCHESTRATOR_BLOB_BYTES_MAX": "10",
     }
     with pytest.raises(ValueError, match="workflow_bytes_max"):
         Settings.from_environ({**REQUIRED, **limits})

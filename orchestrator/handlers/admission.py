@@ -1,26 +1,34 @@
-"""What is checked before any handler runs: unknown parameters, and the rate of writes."""
+"""What is checked before any handler runs: unknown parameters, room on the disk, the rate."""
 
 from orchestrator.database import Database
+from orchestrator.disk import Disk
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.problem import AnyRequest
 from orchestrator.handlers.reading import principal_of
 from orchestrator.service.rate import RateService
 
+#: The option of a route that is served on a full disk too: it makes room.
+FREES_SPACE = "frees_space"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class Admission:
     """Called by the framework before each request that found its route."""
 
-    def __init__(self, database: Database, rates: RateService) -> None:
+    def __init__(self, database: Database, rates: RateService, disk: Disk) -> None:
         self._database = database
         self._rates = rates
+        self._disk = disk
 
     async def __call__(self, request: AnyRequest) -> None:
         """Refuse what makes no sense at once, and what comes too often."""
         if request.scope["query_string"]:
             _refuse_unknown_parameters(request)
-        if self._rates.limits_writes and request.scope["method"] in WRITES:
+        if request.scope["method"] not in WRITES:
+            return
+        if not request.route_handler.opt.get(FREES_SPACE):
+            self._disk.check()
+        if self._rates.limits_writes:
             async with self._database.connection() as conn:
                 await self._rates.admit_write(conn, principal_of(request).name)
 

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -46,6 +47,17 @@ _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _PORT = re.compile(r":\d*$")
 
 
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a request body must come, and an answer be taken."""
+
+    #: Each window must bring so many bytes, or the end of the body. A short body has one window.
+    window_seconds: float
+    window_bytes_min: int
+    total_seconds_max: float
+    #: For each piece of a long answer.
+    send_seconds_max: float
+
+
 class Edge:
     """Wraps the application. Refuses what must not reach a route."""
 
@@ -56,14 +68,14 @@ class Edge:
         *,
         allowed_hosts: tuple[str, ...],
         allowed_origins: tuple[str, ...],
-        body_seconds_max: float,
+        pace: Pace,
         access_log: bool,
     ) -> None:
         self.app = app
         self._authenticator = authenticator
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in allowed_origins)
-        self._body_seconds_max = body_seconds_max
+        self._pace = pace
         self._access_log = access_log
         self._observers: dict[tuple[str, str, int], Any] = {}
 
@@ -78,7 +90,7 @@ class Edge:
         token = logs.correlation_id.set(correlation)
         outcome: dict[str, int] = {}
         try:
-            await self._serve(scope, headers, receive, _answering(send, correlation, outcome))
+            await self._serve(scope, headers, receive, self._answering(send, correlation, outcome))
         finally:
             self._observe(scope, outcome.get("status", 0), perf_counter() - started)
             logs.correlation_id.reset(token)
@@ -99,7 +111,7 @@ class Edge:
         except DomainError as error:
             await _refuse(error, scope["path"], send)
             return
-        await self.app(scope, _Deadline(receive, self._body_seconds_max), send)
+        await self.app(scope, _Paced(receive, self._pace), send)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         """A page that rebinds its own name to our address must not be answered."""
@@ -114,6 +126,23 @@ class Edge:
             return
         if origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1").lower():
             raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
+
+    def _answering(self, send: Send, correlation: str, outcome: dict[str, int]) -> Send:
+        added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
+        seconds = self._pace.send_seconds_max
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                outcome["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), *added]
+            elif message.get("more_body"):
+                # Who takes nothing of a long answer must not hold its pieces in memory for ever.
+                async with asyncio.timeout(seconds):
+                    await send(message)
+                return
+            await send(message)
+
+        return answer
 
     def _observe(self, scope: HTTPScope, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "unmatched")
@@ -138,28 +167,38 @@ class Edge:
             )
 
 
-class _Deadline:
-    """A receive channel whose request body must have arrived in time; after it, no deadline."""
+class _Paced:
+    """A receive channel whose request body must come fast enough; after it, nothing is asked."""
 
-    __slots__ = ("_deadline", "_done", "_receive", "_seconds")
+    __slots__ = ("_brought", "_deadline", "_done", "_end", "_pace", "_receive")
 
-    def __init__(self, receive: Receive, seconds: float) -> None:
+    def __init__(self, receive: Receive, pace: Pace) -> None:
         self._receive = receive
-        self._seconds = seconds
+        self._pace = pace
         self._deadline: float | None = None
+        self._end = 0.0
+        self._brought = 0
         self._done = False
 
     async def __call__(self) -> Any:
         if self._done:
             return await self._receive()
+        pace = self._pace
+        now = asyncio.get_running_loop().time
         if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._seconds
+            self._deadline = now() + pace.window_seconds
+            self._end = now() + pace.total_seconds_max
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(min(self._deadline, self._end)):
                 message = await self._receive()
         except TimeoutError:
-            raise BodyTooSlow(self._seconds) from None
+            if self._end <= self._deadline:
+                raise BodyTooSlow(pace.total_seconds_max) from None
+            raise BodyTooSlow(pace.window_seconds, pace.window_bytes_min) from None
         self._done = message["type"] != "http.request" or not message.get("more_body", False)
+        self._brought += len(message.get("body", b""))  # type: ignore[arg-type]
+        if self._brought >= pace.window_bytes_min:
+            self._deadline, self._brought = now() + pace.window_seconds, 0
         return message
 
 
@@ -169,18 +208,6 @@ def _correlation_id(headers: dict[bytes, bytes]) -> str:
     if given is not None and _CORRELATION_ID.fullmatch(given):
         return given.decode("ascii")
     return uuid4().hex
-
-
-def _answering(send: Send, correlation: str, outcome: dict[str, int]) -> Send:
-    added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
-
-    async def answer(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            outcome["status"] = message["status"]
-            message["headers"] = [*message.get("headers", ()), *added]
-        await send(message)
-
-    return answer
 
 
 async def _refuse(error: DomainError, path: str, send: Send) -> None:

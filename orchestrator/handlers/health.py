@@ -12,6 +12,7 @@ from orchestrator.database import Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.problem import respond
 from orchestrator.handlers.replying import json_answer
+from orchestrator.handlers.storage_gate import StorageGate
 from orchestrator.service.schema import SchemaService
 
 
@@ -39,9 +40,10 @@ class ReadyBody(msgspec.Struct, frozen=True):
 class HealthHandler:
     """Is the process there, can it serve, how is it doing."""
 
-    def __init__(self, database: Database, schema: SchemaService) -> None:
+    def __init__(self, database: Database, schema: SchemaService, storage: StorageGate) -> None:
         self._database = database
         self._schema = schema
+        self._storage = storage
 
     async def health(self) -> Response[bytes]:
         """The process answers."""
@@ -52,7 +54,9 @@ class HealthHandler:
         return respond(json_answer(LiveBody("ok")))
 
     async def ready(self) -> Response[bytes]:
-        """200 when the database answers and has our schema, else 503 with the check that failed."""
+        """200 when the database has our schema and the blob storage is the one that goes with it,
+        else 503 with the check that failed.
+        """
         try:
             async with self._database.connection() as conn:
                 mismatch = await self._schema.mismatch(conn)
@@ -60,7 +64,10 @@ class HealthHandler:
             return _not_ready({"database": "unavailable"})
         if mismatch is not None:
             return _not_ready({"database": "ok", "schema": mismatch})
-        return respond(json_answer(ReadyBody("ready", {"database": "ok", "schema": "ok"})))
+        checks = {"database": "ok", "schema": "ok", "storage": await self._storage.ready()}
+        if checks["storage"] != "ok":
+            return _not_ready(checks)
+        return respond(json_answer(ReadyBody("ready", checks)))
 
     async def metrics(self) -> Response[bytes]:
         """Counters and histograms of all workers, in the Prometheus text format."""

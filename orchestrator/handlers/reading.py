@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -21,6 +21,7 @@ from orchestrator.errors import (
     UnsupportedMediaType,
 )
 from orchestrator.handlers.problem import AnyRequest
+from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace, parse_tag
 from orchestrator.models.principal import Principal
@@ -41,6 +42,7 @@ TagTime = Annotated[
 ]
 
 MESSAGE_LENGTH_MAX = 4_096
+MEDIA_TYPE_LENGTH_MAX = 255
 #: How deep a document may stand in a body: /operations/0/workflow.
 ENVELOPE_DEPTH = 3
 #: Bodies from this size on are parsed and hashed in a thread: other requests go on meanwhile.
@@ -57,23 +59,37 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # ---------------------------------------------------------------------------------------- bodies
 
 
-async def read_body(request: AnyRequest, bytes_max: int, kind: str = "request body") -> bytes:
-    """The whole body; refused early by its declared length, and as soon as it is over the limit."""
+async def body_chunks(
+    request: AnyRequest, bytes_max: int, kind: str = "request body"
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes; refused early by its declared length, and once it is over the limit."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        raise TooLarge(kind, bytes_max, int(declared))
-    chunks: list[bytes] = []
+    if (declared := declared_length(request)) is not None and declared > bytes_max:
+        raise TooLarge(kind, bytes_max, declared)
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
             if size > bytes_max:
                 raise TooLarge(kind, bytes_max)
-            chunks.append(chunk)
+            if chunk:
+                yield chunk
     except InternalServerException:  # What the framework makes of a client that went away.
         raise InvalidInput.at("", "length", "The body ended early.") from None
+    if declared is not None and size < declared:
+        raise InvalidInput.at("", "length", "The body ended early.")
+
+
+def declared_length(request: AnyRequest) -> int | None:
+    """What the request says of the length of its body; None for a chunked one."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else None
+
+
+async def read_body(request: AnyRequest, bytes_max: int, kind: str = "request body") -> bytes:
+    """The whole body."""
+    chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -83,6 +99,19 @@ async def read_json_body(request: AnyRequest, bytes_max: int) -> bytes:
     if given.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType(given, ["application/json"])
     return await read_body(request, bytes_max)
+
+
+def media_type_of(given: str) -> str:
+    """What a blob says it is: of a length and letters that can be given back."""
+    media_type = given.strip() or OCTET_STREAM
+    if (
+        len(media_type) > MEDIA_TYPE_LENGTH_MAX
+        or not media_type.isascii()
+        or not media_type.isprintable()
+    ):
+        message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
+        raise InvalidInput.at("/Content-Type", "media-type", message)
+    return media_type
 
 
 def decode(body: bytes, type_: type[T]) -> T:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.digest import CasId, Sha256
 
 #: What the server itself stores; the parameter tells workflows from operations (one list).
 WORKFLOW = "application/json;type=dag"
@@ -16,6 +16,17 @@ MEDIA_TYPES = frozenset({WORKFLOW, PATCH_OPERATIONS, RUN_MANIFEST, RUN_SNAPSHOT}
 OCTET_STREAM = "application/octet-stream"
 
 
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bytes of a blob are outside the database, and how they are checked there."""
+
+    storage_key: str
+    #: An encoded `SegmentTable`.
+    segments: bytes
+    stored_bytes: int
+    #: `zstd`, or None for the bytes as they are.
+    encoding: str | None = None
+
+
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
     """Immutable bytes by name: everything but the bytes. Exactly one place holds them."""
 
@@ -24,6 +35,10 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     created_at: datetime
     inline: bool
+    #: The second name, if anybody has asked for it.
+    sha256: Sha256 | None = None
+    #: Known to be damaged or gone: not served, and healed by the next upload.
+    quarantined: bool = False
 
 
 class StoredBlob(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +46,24 @@ class StoredBlob(msgspec.Struct, frozen=True, kw_only=True):
 
     blob: Blob
     created: bool
+    #: Whether the blob is now where the bytes came to; else they may be thrown away.
+    used: bool = False
 
 
 class BlobContent(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob with its bytes, verified against its name."""
+    """A blob with its bytes, or with the place where they are: one of the two."""
 
     blob: Blob
-    content: bytes
+    content: bytes | None = None
+    placement: Placement | None = None
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that came in, hashed; large ones are durable in storage already, without a row yet."""
+
+    cas_id: CasId
+    size_bytes: int
+    media_type: str
+    sha256: Sha256 | None = None
+    content: bytes | None = None
+    placement: Placement | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.digest import BlobName, CasId, Sha256
 from orchestrator.models.cas import (
     PATCH_OPERATIONS,
     RUN_MANIFEST,
@@ -13,17 +13,59 @@ from orchestrator.models.cas import (
     WORKFLOW,
     Blob,
     BlobContent,
+    Placement,
+    Received,
 )
 
-COLUMNS = "cas_id, size_bytes, media_type, created_at, content IS NOT NULL AS inline"
+COLUMNS = """cas_id, size_bytes, media_type, created_at, content IS NOT NULL AS inline, sha256,
+quarantined_at IS NOT NULL AS quarantined"""
 
 INSERT = f"""
-INSERT INTO cas_blob (cas_id, size_bytes, media_type, content) VALUES ($1, $2, $3, $4)
+INSERT INTO cas_blob (cas_id, size_bytes, media_type, sha256, content, encoding)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (cas_id) DO NOTHING
 RETURNING {COLUMNS}
 """
 
-GET = f"SELECT {COLUMNS} FROM cas_blob WHERE cas_id = $1"
+INSERT_PLACED = f"""
+INSERT INTO cas_blob (cas_id, size_bytes, media_type, sha256,
+                      storage_key, segments, stored_bytes, encoding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (cas_id) DO NOTHING
+RETURNING {COLUMNS}
+"""
+
+# The lock keeps the garbage collector away until what refers to the blob is committed too.
+GET_LOCKED = f"SELECT {COLUMNS} FROM cas_blob WHERE cas_id = $1 FOR KEY SHARE"
+
+# The bytes came again: for a blob that was damaged, or that a lookup must find inline.
+REPLACE = """
+UPDATE cas_blob SET content = $2, encoding = $3, storage_key = NULL, segments = NULL,
+                    stored_bytes = NULL, quarantined_at = NULL, quarantine_reason = NULL
+ WHERE cas_id = $1
+"""
+
+REPLACE_PLACED = """
+UPDATE cas_blob SET content = NULL, storage_key = $2, segments = $3, stored_bytes = $4,
+                    encoding = $5, quarantined_at = NULL, quarantine_reason = NULL
+ WHERE cas_id = $1 AND quarantined_at IS NOT NULL
+RETURNING cas_id
+"""
+
+# Only what was seen to be damaged: the blob may have been healed since.
+QUARANTINE = """
+UPDATE cas_blob SET quarantined_at = now(), quarantine_reason = $3
+ WHERE cas_id = $1 AND storage_key IS NOT DISTINCT FROM $2 AND quarantined_at IS NULL
+RETURNING cas_id
+"""
+
+RELEASE = """
+UPDATE cas_blob SET quarantined_at = NULL, quarantine_reason = NULL
+ WHERE cas_id = $1 AND storage_key IS NOT DISTINCT FROM $2 AND quarantined_at IS NOT NULL
+RETURNING cas_id
+"""
+
+SET_SHA256 = "UPDATE cas_blob SET sha256 = $2 WHERE cas_id = $1 AND sha256 IS NULL"
 
 # A blob is visible to a namespace through an artifact of it or an upload that is still leased.
 HELD = """
@@ -33,10 +75,10 @@ HELD = """
 """
 
 # A namespace sees what its own artifacts and uploads say of a blob, never what another's do.
-HELD_COLUMNS = """b.cas_id, b.size_bytes,
+HELD_COLUMNS = """b.cas_id, b.size_bytes, b.sha256,
 coalesce(a.media_type, l.media_type, b.media_type) AS media_type,
 coalesce(least(a.created_at, l.created_at), b.created_at) AS created_at,
-b.content IS NOT NULL AS inline"""
+b.content IS NOT NULL AS inline, b.quarantined_at IS NOT NULL AS quarantined"""
 HELD_FROM = f"""
   FROM cas_blob b
   LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
@@ -50,14 +92,25 @@ HELD_FROM = f"""
         WHERE (a.cas_id = b.cas_id OR a.version_hash = b.cas_id) AND a.namespace = $2
         ORDER BY a.created_at LIMIT 1) a ON true
 """
+CONTENT_COLUMNS = "b.content, b.storage_key, b.segments, b.stored_bytes, b.encoding"
 
 GET_HELD = f"SELECT {HELD_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"
 
-GET_HELD_CONTENT = f"SELECT {HELD_COLUMNS}, b.content {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"
+GET_HELD_CONTENT = f"""
+SELECT {HELD_COLUMNS}, {CONTENT_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}
+"""
 
-LIST_CONTENT = f"SELECT {COLUMNS}, content FROM cas_blob WHERE cas_id = ANY($1::bytea[])"
+GET_NAMED = "SELECT cas_id FROM cas_blob WHERE sha256 = $1"
 
-LIST_HELD = f"SELECT b.cas_id {HELD_FROM} WHERE b.cas_id = ANY($1::bytea[]) AND {HELD}"
+LIST_CONTENT = f"""
+SELECT {COLUMNS}, {CONTENT_COLUMNS} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
+"""
+
+LIST_HELD = f"""
+SELECT b.cas_id, b.sha256 {HELD_FROM}
+ WHERE (b.cas_id = ANY($1::bytea[]) OR b.sha256 = ANY($3::bytea[]))
+   AND b.quarantined_at IS NULL AND {HELD}
+"""
 
 PUT_LEASE = """
 INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
@@ -70,16 +123,42 @@ ON CONFLICT (cas_id, namespace) DO UPDATE
 class CASRepository:
     """Rows of cas_blob and cas_lease. The caller owns the transaction."""
 
-    async def insert(
-        self, conn: Connection, cas_id: CasId, media_type: str, content: bytes
-    ) -> Blob | None:
+    async def insert(self, conn: Connection, received: Received) -> Blob | None:
         """None when the blob is there already; a concurrent insert of it is waited for."""
-        row = await conn.fetchrow(INSERT, cas_id.raw, len(content), media_type, content)
+        sha256 = received.sha256.raw if received.sha256 else None
+        named = (received.cas_id.raw, received.size_bytes, received.media_type, sha256)
+        if received.placement is None:
+            row = await conn.fetchrow(INSERT, *named, received.content, None)
+        else:
+            row = await conn.fetchrow(INSERT_PLACED, *named, *_placed(received.placement))
         return _blob(row) if row else None
 
-    async def get(self, conn: Connection, cas_id: CasId) -> Blob | None:
-        row = await conn.fetchrow(GET, cas_id.raw)
+    async def get_locked(self, conn: Connection, cas_id: CasId) -> Blob | None:
+        """Nobody can delete it before we commit."""
+        row = await conn.fetchrow(GET_LOCKED, cas_id.raw)
         return _blob(row) if row else None
+
+    async def replace(self, conn: Connection, received: Received) -> bool:
+        """Let the blob be where the bytes are that came now; bytes in storage heal only."""
+        if received.placement is None:
+            await conn.execute(REPLACE, received.cas_id.raw, received.content, None)
+            return True
+        placed = _placed(received.placement)
+        return await conn.fetchval(REPLACE_PLACED, received.cas_id.raw, *placed) is not None
+
+    async def quarantine(
+        self, conn: Connection, cas_id: CasId, storage_key: str | None, reason: str
+    ) -> bool:
+        """False if it is there already, or no longer where it was seen damaged."""
+        return await conn.fetchval(QUARANTINE, cas_id.raw, storage_key, reason) is not None
+
+    async def release(self, conn: Connection, cas_id: CasId, storage_key: str | None) -> bool:
+        """Out of quarantine, if it is still where it was seen whole."""
+        return await conn.fetchval(RELEASE, cas_id.raw, storage_key) is not None
+
+    async def set_sha256(self, conn: Connection, cas_id: CasId, sha256: Sha256) -> None:
+        """The second name, computed later."""
+        await conn.execute(SET_SHA256, cas_id.raw, sha256.raw)
 
     async def get_held(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
         row = await conn.fetchrow(GET_HELD, cas_id.raw, namespace)
@@ -89,24 +168,42 @@ class CASRepository:
         self, conn: Connection, namespace: str, cas_id: CasId
     ) -> BlobContent | None:
         row = await conn.fetchrow(GET_HELD_CONTENT, cas_id.raw, namespace)
-        return BlobContent(blob=_blob(row), content=row["content"]) if row else None
+        return _content(row) if row else None
+
+    async def get_named(self, conn: Connection, sha256: Sha256) -> CasId | None:
+        """Whether anybody may know of it is not asked here."""
+        raw = await conn.fetchval(GET_NAMED, sha256.raw)
+        return CasId(raw) if raw else None
 
     async def list_content(self, conn: Connection, cas_ids: Sequence[CasId]) -> list[BlobContent]:
         """Those of the blobs that exist, in no order."""
         rows = await conn.fetch(LIST_CONTENT, [cas_id.raw for cas_id in cas_ids])
-        return [BlobContent(blob=_blob(row), content=row["content"]) for row in rows]
+        return [_content(row) for row in rows]
 
     async def list_held(
-        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
-    ) -> set[CasId]:
-        rows = await conn.fetch(LIST_HELD, [cas_id.raw for cas_id in cas_ids], namespace)
-        return {CasId(row["cas_id"]) for row in rows}
+        self, conn: Connection, namespace: str, names: Sequence[BlobName]
+    ) -> set[BlobName]:
+        """Both names of those that are held and not in quarantine."""
+        cas_ids = [name.raw for name in names if isinstance(name, CasId)]
+        digests = [name.raw for name in names if isinstance(name, Sha256)]
+        rows = await conn.fetch(LIST_HELD, cas_ids, namespace, digests)
+        found: set[BlobName] = {CasId(row["cas_id"]) for row in rows}
+        return found | {Sha256(row["sha256"]) for row in rows if row["sha256"]}
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
     ) -> None:
         """A lease never gets shorter, and keeps what the first upload said."""
         await conn.execute(PUT_LEASE, cas_id.raw, namespace, media_type, seconds)
+
+
+def _placed(placement: Placement) -> tuple[str, bytes, int, str | None]:
+    return (
+        placement.storage_key,
+        placement.segments,
+        placement.stored_bytes,
+        placement.encoding,
+    )
 
 
 def _blob(row: asyncpg.Record) -> Blob:
@@ -116,4 +213,19 @@ def _blob(row: asyncpg.Record) -> Blob:
         media_type=row["media_type"],
         created_at=row["created_at"],
         inline=row["inline"],
+        sha256=Sha256(row["sha256"]) if row["sha256"] else None,
+        quarantined=row["quarantined"],
     )
+
+
+def _content(row: asyncpg.Record) -> BlobContent:
+    key = row["storage_key"]
+    if key is None:
+        return BlobContent(blob=_blob(row), content=row["content"])
+    placement = Placement(
+        storage_key=key,
+        segments=row["segments"],
+        stored_bytes=row["stored_bytes"],
+        encoding=row["encoding"],
+    )
+    return BlobContent(blob=_blob(row), placement=placement)

@@ -3,29 +3,35 @@
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
 import structlog
 
 from orchestrator import metrics
 from orchestrator.database import Connection
-from orchestrator.digest import CasId
-from orchestrator.errors import CorruptBlob, DigestMismatch, NotFound, StorageUnavailable, TooLarge
+from orchestrator.digest import BlobName, CasId, Sha256
+from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
 from orchestrator.facts import tell
-from orchestrator.models.cas import Blob, BlobContent, StoredBlob
+from orchestrator.models.cas import Blob, BlobContent, Received, StoredBlob
 from orchestrator.repository.cas import CASRepository
 
 log = structlog.get_logger()
 
 
+class InlineNeeded(Exception):
+    """A damaged document can only be healed by bytes that are in memory: these are in storage."""
+
+
 class CASService:
-    """Blobs by name. The door through which bytes come in is `store_content`; the hash check of
-    bytes that go out is `get_content`.
+    """Blobs by name. Documents, which the server itself reads, come in by `store_content`; they
+    are always inline, so that a lookup is one query. Everything else comes in by `upload`, which
+    takes what intake made of it. Bytes in storage are checked where they are read (delivery).
     """
 
     def __init__(
-        self, blobs: CASRepository, *, inline_bytes_max: int, lease_seconds: float
+        self, blobs: CASRepository, *, document_bytes_max: int, lease_seconds: float
     ) -> None:
         self._blobs = blobs
-        self.inline_bytes_max = inline_bytes_max
+        self._document_bytes_max = document_bytes_max
         self._lease_seconds = lease_seconds
 
     def compute_hash(self, content: bytes) -> CasId:
@@ -35,102 +41,165 @@ class CASService:
     async def store_content(
         self, conn: Connection, content: bytes, media_type: str, *, cas_id: CasId | None = None
     ) -> StoredBlob:
-        """Store bytes once. `cas_id`, if given, is what `compute_hash` said of them.
+        """Store a document once. `cas_id`, if given, is what `compute_hash` said of it.
 
         The media type of the first store of the same bytes stays. Concurrent stores of the same
         bytes all succeed: one brings the row, the others wait for its commit.
         """
-        if len(content) > self.inline_bytes_max:
-            raise TooLarge("blob", self.inline_bytes_max, len(content))
-        cas_id = cas_id or CasId.of(content)
-        # The second time is for a blob that was deleted between the insert and the look.
-        for _ in range(2):
-            blob = await self._blobs.insert(conn, cas_id, media_type, content)
-            if blob is not None:
-                size = len(content)
-                tell(
-                    "stored content",
-                    metrics.BLOBS_STORED.inc,
-                    partial(metrics.BLOB_BYTES_STORED.inc, size),
-                    cas_id=str(cas_id),
-                    size_bytes=size,
-                )
-                return StoredBlob(blob=blob, created=True)
-            blob = await self._blobs.get(conn, cas_id)
-            if blob is not None:
-                tell("found content", metrics.BLOBS_KNOWN.inc, cas_id=str(cas_id))
-                return StoredBlob(blob=blob, created=False)
-        raise StorageUnavailable("The blob was deleted while it was stored; send it again.")
+        if len(content) > self._document_bytes_max:
+            raise TooLarge("blob", self._document_bytes_max, len(content))
+        received = Received(
+            cas_id=cas_id or CasId.of(content),
+            size_bytes=len(content),
+            media_type=media_type,
+            content=content,
+        )
+        return await self._store(conn, received, inline=True)
 
-    async def upload(
-        self,
-        conn: Connection,
-        namespace: str,
-        content: bytes,
-        media_type: str,
-        *,
-        cas_id: CasId | None = None,
-    ) -> StoredBlob:
-        """Store bytes for a namespace, which sees them from now on, leased.
+    async def upload(self, conn: Connection, namespace: str, received: Received) -> StoredBlob:
+        """Let a namespace have the bytes that came in: it sees them from now on, leased.
 
         `created` tells whether they are new to the namespace: what others have does not show.
+        Raises InlineNeeded before anything is written.
         """
-        cas_id = cas_id or CasId.of(content)
-        known = await self._blobs.get_held(conn, namespace, cas_id)
-        await self.store_content(conn, content, media_type, cas_id=cas_id)
+        known = await self._blobs.get_held(conn, namespace, received.cas_id)
+        stored = await self._store(conn, received)
+        await self.lease(conn, namespace, received.cas_id, received.media_type)
+        blob = known or await self.get_blob(conn, namespace, received.cas_id)
+        if received.sha256 and blob.sha256 is None:
+            await self._blobs.set_sha256(conn, received.cas_id, received.sha256)
+            blob = msgspec.structs.replace(blob, sha256=received.sha256)
+        return StoredBlob(blob=blob, created=known is None, used=stored.used)
+
+    async def lease(self, conn: Connection, namespace: str, cas_id: CasId, media_type: str) -> None:
+        """Keep a blob for the namespace until an artifact does, or the lease ends."""
         await self._blobs.put_lease(conn, namespace, cas_id, media_type, self._lease_seconds)
-        if known is not None:
-            return StoredBlob(blob=known, created=False)
-        return StoredBlob(blob=await self.get_blob(conn, namespace, cas_id), created=True)
+
+    async def _store(
+        self, conn: Connection, received: Received, *, inline: bool = False
+    ) -> StoredBlob:
+        # The second time is for a blob that was deleted between the insert and the look.
+        for _ in range(2):
+            blob = await self._blobs.insert(conn, received)
+            if blob is not None:
+                _tell_stored(received)
+                return StoredBlob(blob=blob, created=True, used=True)
+            blob = await self._blobs.get_locked(conn, received.cas_id)
+            if blob is not None:
+                return await self._store_again(conn, received, blob, inline=inline)
+        raise StorageUnavailable("The blob was deleted while it was stored; send it again.")
+
+    async def _store_again(
+        self, conn: Connection, received: Received, blob: Blob, *, inline: bool
+    ) -> StoredBlob:
+        """The row is there. Its bytes are replaced if they are damaged, or not where they must
+        be; those replaced are in nobody's way, and verification removes them.
+        """
+        used = False
+        if blob.quarantined or (inline and not blob.inline):
+            if blob.inline and received.placement is not None:
+                raise InlineNeeded
+            used = await self._blobs.replace(conn, received)
+            if used:
+                event = "healed content" if blob.quarantined else "moved content inline"
+                tell(event, cas_id=str(blob.cas_id))
+        else:
+            tell(
+                "found content",
+                metrics.BLOBS_KNOWN.inc,
+                partial(metrics.BLOB_BYTES_KNOWN.inc, received.size_bytes),
+                cas_id=str(blob.cas_id),
+            )
+        return StoredBlob(blob=blob, created=False, used=used)
 
     async def exists(self, conn: Connection, namespace: str, cas_id: CasId) -> bool:
         """Whether the namespace can see such a blob."""
         return await self._blobs.get_held(conn, namespace, cas_id) is not None
 
-    async def get_blob(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob:
+    async def resolve_name(self, conn: Connection, name: BlobName) -> CasId:
+        """The first name of a blob; NotFound if nobody ever asked for its second one."""
+        if isinstance(name, CasId):
+            return name
+        found = await self._blobs.get_named(conn, name)
+        if found is None:
+            raise NotFound("blob", str(name))
+        return found
+
+    async def get_blob(self, conn: Connection, namespace: str, name: BlobName) -> Blob:
         """All but the bytes; NotFound also for a blob that only other namespaces hold."""
+        cas_id = await self.resolve_name(conn, name)
         blob = await self._blobs.get_held(conn, namespace, cas_id)
         if blob is None:
-            raise NotFound("blob", str(cas_id))
-        return blob
+            raise NotFound("blob", str(name))
+        return _undamaged(blob)
 
-    async def get_content(self, conn: Connection, namespace: str, cas_id: CasId) -> BlobContent:
-        """The exact bytes stored; CorruptBlob rather than others."""
+    async def get_content(self, conn: Connection, namespace: str, name: BlobName) -> BlobContent:
+        """The exact bytes, or the place to read them from; CorruptBlob rather than others."""
+        cas_id = await self.resolve_name(conn, name)
         found = await self._blobs.get_held_content(conn, namespace, cas_id)
         if found is None:
-            raise NotFound("blob", str(cas_id))
-        return self._verified(found)
+            raise NotFound("blob", str(name))
+        return _verified(found)
 
     async def get_content_bulk(
         self, conn: Connection, cas_ids: Sequence[CasId]
     ) -> dict[CasId, bytes]:
         """All of them in one query, for callers that hold an artifact of each; NotFound names
-        the ones that are missing.
+        the ones that are missing. They are documents, and so inline.
         """
         if not cas_ids:
             return {}
         found = await self._blobs.list_content(conn, cas_ids)
-        contents = {each.blob.cas_id: self._verified(each).content for each in found}
+        contents = {each.blob.cas_id: _inline(_verified(each)) for each in found}
         if missing := [str(cas_id) for cas_id in cas_ids if cas_id not in contents]:
             raise NotFound("blob", ", ".join(missing))
         return contents
 
     async def missing(
-        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
-    ) -> list[CasId]:
+        self, conn: Connection, namespace: str, names: Sequence[BlobName]
+    ) -> list[BlobName]:
         """Those that the namespace would have to upload, in the order asked, each once."""
-        held = await self._blobs.list_held(conn, namespace, cas_ids)
-        return [cas_id for cas_id in dict.fromkeys(cas_ids) if cas_id not in held]
+        held = await self._blobs.list_held(conn, namespace, names)
+        return [name for name in dict.fromkeys(names) if name not in held]
 
-    @staticmethod
-    def check_name(expected: CasId, actual: CasId) -> None:
-        """Refuse content sent under another name than its own."""
-        if expected != actual:
-            raise DigestMismatch(str(expected), str(actual))
+    async def quarantine(self, conn: Connection, cas_id: CasId, key: str | None) -> None:
+        """Serve this blob no more until its bytes come again; `key` is where it was damaged."""
+        if await self._blobs.quarantine(conn, cas_id, key, "read"):
+            tell("quarantined blob", metrics.BLOBS_QUARANTINED.inc, cas_id=str(cas_id))
 
-    @staticmethod
-    def _verified(found: BlobContent) -> BlobContent:
-        if CasId.of(found.content) != found.blob.cas_id:
-            log.error("corrupt blob", cas_id=str(found.blob.cas_id))
-            raise CorruptBlob(str(found.blob.cas_id))
-        return found
+    async def remember_sha256(self, conn: Connection, cas_id: CasId, sha256: Sha256) -> None:
+        """The second name of a blob, computed from its verified bytes."""
+        await self._blobs.set_sha256(conn, cas_id, sha256)
+
+
+def _inline(found: BlobContent) -> bytes:
+    """The bytes of a document."""
+    if found.content is None:
+        raise CorruptBlob(str(found.blob.cas_id))
+    return found.content
+
+
+def _tell_stored(received: Received) -> None:
+    size = received.size_bytes
+    tell(
+        "stored content",
+        metrics.BLOBS_STORED.inc,
+        partial(metrics.BLOB_BYTES_STORED.inc, size),
+        cas_id=str(received.cas_id),
+        size_bytes=size,
+    )
+
+
+def _undamaged(blob: Blob) -> Blob:
+    if blob.quarantined:
+        raise CorruptBlob(str(blob.cas_id))
+    return blob
+
+
+def _verified(found: BlobContent) -> BlobContent:
+    """Bytes in storage are checked piece by piece, where they are read."""
+    _undamaged(found.blob)
+    if found.content is not None and CasId.of(found.content) != found.blob.cas_id:
+        log.error("corrupt blob", cas_id=str(found.blob.cas_id))
+        raise CorruptBlob(str(found.blob.cas_id))
+    return found

@@ -1,1 +1,1 @@
-"""Where the bytes of large blobs live: one small interface, and an implementation for each place."""
+"""Where the bytes of large blobs live: one small interface, several places."""

@@ -56,9 +56,7 @@ class Storage(Protocol):
     async def create(self, expected: CasId | None, media_type: str) -> Writer:
         """Begin an object. `expected` is its name if the caller promised one."""
 
-    def read(
-        self, key: str, start: int, lengths: Sequence[int]
-    ) -> AsyncGenerator[bytes, None]:
+    def read(self, key: str, start: int, lengths: Sequence[int]) -> AsyncGenerator[bytes, None]:
         """The bytes from `start`, in pieces of exactly these lengths, in as few requests as can be.
 
         Each piece is read when it is asked for, plus at most one ahead.
@@ -98,5 +96,12 @@ class Storage(Protocol):
     async def sweep(self, before: datetime) -> int:
         """Remove what writers older than this left unfinished; returns how many bytes that was."""
 
-    async def check(self) -> None:
-        """Raise StorageUnavailable unless the storage answers."""
+    async def identity(self) -> str | None:
+        """What `set_identity` wrote, None for a new storage. Raises StorageUnavailable if it
+        cannot be asked: this is the check that the storage answers.
+        """
+
+    async def set_identity(self, identity: str) -> None:
+        """Write down which storage this is, so that another one is not taken for it. It comes
+        before all writes.
+        """

@@ -85,7 +85,7 @@ async def test_a_known_blob_is_not_sent_again(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x", "blake3:", "blake3:" + "0" * 63, "blake3:" + "A" * 64, "sha256:" + "0" * 64, "0" * 64],
+    ["x", "blake3:", "blake3:" + "0" * 63, "blake3:" + "A" * 64, "sha256:" + "0" * 63, "0" * 64],
 )
 async def test_a_malformed_name_is_400(api: Api, name: str) -> None:
     for response in (
@@ -121,7 +121,9 @@ async def test_missing_names_what_would_have_to_be_uploaded(api: Api) -> None:
 
 
 async def test_questions_and_blobs_over_their_limits_are_refused(make_app: Any) -> None:
-    app = make_app(missing_ids_max=1, blob_inline_bytes_max=10, workflow_bytes_max=10)
+    app = make_app(
+        missing_ids_max=1, blob_bytes_max=10, blob_inline_bytes_max=5, workflow_bytes_max=10
+    )
     async with Api.on(app, "a-token-for-tests") as api:
         many = await api.post("/cas/missing", {"cas_ids": [HELLO, HELLO]})
         assert (many.status_code, many.json()["errors"][0]["pointer"]) == (400, "/cas_ids")

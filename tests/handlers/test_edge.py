@@ -9,7 +9,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from orchestrator.handlers.edge import PUBLIC_PATHS, Edge
+from orchestrator.handlers.edge import PUBLIC_PATHS, Edge, Pace
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 
@@ -191,7 +191,7 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
         None,  # type: ignore[arg-type]
         allowed_hosts=(),
         allowed_origins=(),
-        body_seconds_max=1,
+        pace=Pace(window_seconds=1, window_bytes_min=1, total_seconds_max=1, send_seconds_max=1),
         access_log=True,
     )
     scope: Any = {"type": "lifespan"}

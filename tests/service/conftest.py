@@ -72,7 +72,7 @@ def services(
 ) -> Store:
     return Store(
         conn=conn,
-        cas=CASService(blobs, inline_bytes_max=1_000, lease_seconds=60),
+        cas=CASService(blobs, document_bytes_max=1_000, lease_seconds=60),
         artifacts=ArtifactService(artifacts),
         tags=TagService(tags),
         real=real,

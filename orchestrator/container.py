@@ -1,0 +1,97 @@
+"""Database, storage and services, constructed once, bottom-up; no handlers, no routes, no I/O."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.database import Database
+from orchestrator.disk import Disk
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.repository.rate import RateRepository
+from orchestrator.repository.resolution import ResolutionRepository
+from orchestrator.repository.schema import SchemaRepository
+from orchestrator.repository.storage_identity import StorageIdentityRepository
+from orchestrator.repository.tag import TagRepository
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.cas import CASService
+from orchestrator.service.cas_delivery import Delivery
+from orchestrator.service.cas_intake import Intake
+from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.rate import RateService
+from orchestrator.service.resolution import ResolutionService
+from orchestrator.service.schema import SchemaService
+from orchestrator.service.storage_identity import StorageIdentity
+from orchestrator.service.tag import TagService
+from orchestrator.service.version import VersionService
+from orchestrator.service.workflow import WorkflowService
+from orchestrator.settings import Settings
+from orchestrator.storage.base import Storage
+from orchestrator.storage.open import open_storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What all handlers of a process share, and the commands that work without handlers."""
+
+    database: Database
+    storage: Storage
+    disk: Disk
+    identity: StorageIdentity
+    cas: CASService
+    intake: Intake
+    delivery: Delivery
+    artifacts: ArtifactService
+    tags: TagService
+    workflows: WorkflowService
+    versions: VersionService
+    idempotency: IdempotencyService
+    rates: RateService
+    schema: SchemaService
+
+
+def build(settings: Settings) -> Container:
+    """The graph below the handlers."""
+    database = Database(
+        settings.database_url,
+        connections_max=settings.database_connections_max,
+        acquire_seconds_max=settings.database_acquire_seconds_max,
+        connect_seconds_max=settings.database_connect_seconds_max,
+        statement_seconds_max=settings.database_statement_seconds_max,
+    )
+    storage = open_storage(settings.blob_store)
+    database_folder = Path(settings.database_folder) if settings.database_folder else None
+    disk = Disk(storage.folder, database_folder, free_bytes_min=settings.disk_free_bytes_min)
+    identity = StorageIdentity(StorageIdentityRepository(), storage)
+    cas = CASService(
+        CASRepository(),
+        document_bytes_max=settings.workflow_bytes_max,
+        lease_seconds=settings.lease_seconds,
+    )
+    artifacts = ArtifactService(ArtifactRepository())
+    tags = TagService(TagRepository())
+    return Container(
+        database=database,
+        storage=storage,
+        disk=disk,
+        identity=identity,
+        cas=cas,
+        intake=Intake(
+            storage,
+            disk,
+            inline_bytes_max=settings.blob_inline_bytes_max,
+            blob_bytes_max=settings.blob_bytes_max,
+            compressed_media_types=settings.blob_compressed_media_types,
+            compression_level=settings.blob_compression_level,
+        ),
+        delivery=Delivery(storage, identity),
+        artifacts=artifacts,
+        tags=tags,
+        workflows=WorkflowService(cas, artifacts, tags, ResolutionService(ResolutionRepository())),
+        versions=VersionService(cas, artifacts, tags),
+        idempotency=IdempotencyService(
+            IdempotencyRepository(), seconds=settings.idempotency_seconds
+        ),
+        rates=RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max),
+        schema=SchemaService(SchemaRepository()),
+    )

@@ -1,0 +1,46 @@
+"""Refuses writes before a disk is full; it frees nothing itself.
+
+A PostgreSQL on a full disk panics and cannot start again, so the last part of the disk is not for
+us. The question is asked anew each time, a system call of a microsecond: once there is room, the
+next write is served.
+"""
+
+import os
+from pathlib import Path
+
+from orchestrator.errors import StorageFull, StorageUnavailable
+
+
+class Disk:
+    """The file systems below these folders, and how much of each must stay free."""
+
+    def __init__(self, *folders: Path | None, free_bytes_min: int) -> None:
+        self._folders = [folder for folder in folders if folder is not None]
+        self._free_bytes_min = free_bytes_min
+
+    def check(self, incoming_bytes: int = 0) -> None:
+        """Raise StorageFull unless there would be room enough after so many bytes more."""
+        for folder in self._folders:
+            free = self.free_bytes(folder)
+            if free - incoming_bytes < self._free_bytes_min:
+                raise StorageFull(
+                    f"The disk has {free} bytes left and {self._free_bytes_min} of them must stay "
+                    "free: nothing is written until there is room. Reads go on."
+                )
+
+    @staticmethod
+    def free_bytes(folder: Path) -> int:
+        """What an ordinary user may still write; a folder that is yet to be made counts as the
+        one above it.
+        """
+        while True:
+            try:
+                found = os.statvfs(folder)
+            except FileNotFoundError:
+                if folder == folder.parent:
+                    raise StorageUnavailable("The data folder is gone.") from None
+                folder = folder.parent
+                continue
+            except OSError as error:
+                raise StorageUnavailable("The disk does not answer.") from error
+            return found.f_bavail * found.f_frsize

@@ -1,0 +1,74 @@
+"""The segment table of a blob in storage: how any part of it can be found, checked and unpacked.
+
+A blob outside PostgreSQL is cut into segments of 1 MiB, the last one shorter. Each is stored as it
+is, or as one zstd frame (RFC 8878: frames may follow each other, so all of them together are one
+zstd stream too). The table has the stored length and the BLAKE3 of the *stored* bytes of each
+segment, so that nothing is used, unpacked or sent before it was checked, wherever a read begins.
+"""
+
+import struct
+from collections.abc import Sequence
+
+import msgspec
+from blake3 import blake3
+
+SEGMENT_BYTES = 1024 * 1024
+#: Version of the format, log2 of the segment size; then a record for each segment.
+_HEADER = struct.Struct("<BB")
+_RECORD = struct.Struct("<I32s")
+_VERSION = 1
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One piece of a blob as it is stored."""
+
+    stored_bytes: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, stored: bytes) -> "Segment":
+        """The record of these stored bytes."""
+        return cls(len(stored), blake3(stored).digest())
+
+    def matches(self, stored: bytes) -> bool:
+        """Whether these are the bytes that were stored."""
+        return len(stored) == self.stored_bytes and blake3(stored).digest() == self.digest
+
+
+class SegmentTable:
+    """All segments of one blob, in order. An empty blob has none."""
+
+    def __init__(self, segments: Sequence[Segment], segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.segments = segments
+        self.segment_bytes = segment_bytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """What the blob takes in storage."""
+        return sum(each.stored_bytes for each in self.segments)
+
+    def covering(self, part: range) -> range:
+        """The numbers of the segments that hold this part of the blob's own bytes."""
+        if not part:
+            return range(0)
+        return range(part.start // self.segment_bytes, (part.stop - 1) // self.segment_bytes + 1)
+
+    def offset(self, number: int) -> int:
+        """Where a segment begins in storage."""
+        return sum(each.stored_bytes for each in self.segments[:number])
+
+    def encode(self) -> bytes:
+        """The form in the database."""
+        head = _HEADER.pack(_VERSION, self.segment_bytes.bit_length() - 1)
+        return head + b"".join(_RECORD.pack(s.stored_bytes, s.digest) for s in self.segments)
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> "SegmentTable":
+        """Raise ValueError for anything that `encode` did not make."""
+        if len(encoded) < _HEADER.size or (len(encoded) - _HEADER.size) % _RECORD.size:
+            raise ValueError("a segment table of a wrong length")
+        version, log2 = _HEADER.unpack_from(encoded)
+        if version != _VERSION:
+            raise ValueError(f"a segment table of version {version}")
+        records = _RECORD.iter_unpack(memoryview(encoded)[_HEADER.size :])
+        return cls([Segment(*record) for record in records], 1 << log2)

@@ -1,0 +1,254 @@
+"""Takes the bytes of a blob in: hashes them as they come, and makes large ones durable in storage.
+
+It writes no row. Until a row points at an object, the object is nobody's: `received` removes it
+unless it was kept, and after a crash verification does.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from hashlib import sha256
+
+import zstandard
+from blake3 import blake3
+
+from orchestrator import metrics
+from orchestrator.digest import BlobName, CasId, Sha256
+from orchestrator.disk import Disk
+from orchestrator.errors import DigestMismatch, TooLarge
+from orchestrator.models.cas import Placement, Received
+from orchestrator.segments import SEGMENT_BYTES, Segment, SegmentTable
+from orchestrator.storage.base import Storage, Writer
+from orchestrator.threads import in_thread
+
+ZSTD = "zstd"
+#: The first segment must lose at least this part of itself, or the blob is stored as it is.
+_GAIN_MIN = 0.1
+#: Smaller contents are hashed in line: a thread would cost more than the work.
+_THREADED_BYTES_MIN = 64 * 1024
+
+
+class Kept:
+    """What came in, and whether its object is to stay when the caller is done."""
+
+    def __init__(self, received: Received) -> None:
+        self.received = received
+        self.keep = received.placement is None
+
+
+class Intake:
+    """Bytes up to a limit stay in memory, larger ones go to storage in segments as they come.
+
+    At any time at most three segments of a transfer are in memory: one that fills, one that is
+    hashed and written, and its compressed form.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        disk: Disk,
+        *,
+        inline_bytes_max: int,
+        blob_bytes_max: int,
+        compressed_media_types: Sequence[str],
+        compression_level: int,
+    ) -> None:
+        self._storage = storage
+        self._disk = disk
+        self.inline_bytes_max = inline_bytes_max
+        self.blob_bytes_max = blob_bytes_max
+        self._compressed_media_types = compressed_media_types
+        self._compression_level = compression_level
+
+    @asynccontextmanager
+    async def received(
+        self,
+        chunks: AsyncIterable[bytes],
+        media_type: str,
+        *,
+        expected: BlobName | None = None,
+        wants_sha256: bool = False,
+    ) -> AsyncIterator[Kept]:
+        """Take all bytes in. At the end of the block an object that was not kept is deleted.
+
+        If the block raises, the object stays: a commit whose answer was lost may point at it.
+        """
+        kept = Kept(
+            await self._take(
+                chunks,
+                media_type,
+                expected=expected,
+                wants_sha256=wants_sha256 or isinstance(expected, Sha256),
+            )
+        )
+        yield kept
+        await self.release(kept)
+
+    async def release(self, kept: Kept) -> None:
+        """Delete what no row points at."""
+        placement = kept.received.placement
+        if placement is not None and not kept.keep:
+            await self._storage.delete(placement.storage_key)
+
+    async def _take(
+        self,
+        chunks: AsyncIterable[bytes],
+        media_type: str,
+        *,
+        expected: BlobName | None,
+        wants_sha256: bool,
+    ) -> Received:
+        source = aiter(chunks)
+        head = bytearray()
+        async for chunk in source:
+            head += chunk
+            if len(head) > self.inline_bytes_max:
+                break
+        else:
+            return await _named(bytes(head), media_type, expected, wants_sha256=wants_sha256)
+        known = expected if isinstance(expected, CasId) else None
+        writer = await self._storage.create(known, media_type)
+        pipeline = _Pipeline(writer, self._compressor(media_type), wants_sha256=wants_sha256)
+        try:
+            async for segment in self._segments(head, source):
+                self._disk.check(len(segment))
+                await pipeline.feed(segment)
+            return await pipeline.finish(media_type, expected)
+        except BaseException:
+            # Also when we are cancelled: an upload that broke off leaves nothing.
+            await asyncio.shield(pipeline.abort())
+            raise
+
+    async def _segments(
+        self, filling: bytearray, rest: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        """The same bytes, cut."""
+        size = len(filling)
+        while True:
+            while len(filling) >= SEGMENT_BYTES:
+                with memoryview(filling) as view:
+                    segment = bytes(view[:SEGMENT_BYTES])
+                del filling[:SEGMENT_BYTES]
+                yield segment
+            chunk = await anext(rest, None)
+            if chunk is None:
+                break
+            size += len(chunk)
+            if size > self.blob_bytes_max:
+                raise TooLarge("blob", self.blob_bytes_max)
+            filling += chunk
+        if filling:
+            yield bytes(filling)
+
+    def _compressor(self, media_type: str) -> zstandard.ZstdCompressor | None:
+        essence = media_type.partition(";")[0].strip().lower()
+        if any(fnmatchcase(essence, pattern) for pattern in self._compressed_media_types):
+            return zstandard.ZstdCompressor(level=self._compression_level, write_checksum=True)
+        return None
+
+
+class _Pipeline:
+    """Hashes, packs and writes one segment while the next one is on its way."""
+
+    def __init__(
+        self, writer: Writer, compressor: zstandard.ZstdCompressor | None, *, wants_sha256: bool
+    ) -> None:
+        self._writer = writer
+        self._compressor = compressor
+        self._blake3 = blake3()
+        self._sha256 = sha256() if wants_sha256 else None
+        self._size = 0
+        self._table: list[Segment] = []
+        self._pending: asyncio.Task[None] | None = None
+
+    async def feed(self, segment: bytes) -> None:
+        """Returns when the one before is done."""
+        await self._settle()
+        self._pending = asyncio.create_task(self._process(segment))
+
+    async def finish(self, media_type: str, expected: BlobName | None) -> Received:
+        """The object is durable when this returns, and not made if its name is not as expected."""
+        await self._settle()
+        cas_id = CasId(b"\x01" + self._blake3.digest())
+        second = Sha256(self._sha256.digest()) if self._sha256 else None
+        _check_name(expected, cas_id, second)
+        key = await self._writer.commit(cas_id)
+        table = SegmentTable(self._table)
+        metrics.STORAGE_BYTES_WRITTEN.inc(table.stored_bytes)
+        return Received(
+            cas_id=cas_id,
+            size_bytes=self._size,
+            media_type=media_type,
+            sha256=second,
+            placement=Placement(
+                storage_key=key,
+                segments=table.encode(),
+                stored_bytes=table.stored_bytes,
+                encoding=ZSTD if self._compressor else None,
+            ),
+        )
+
+    async def abort(self) -> None:
+        """Leave nothing behind."""
+        if self._pending is not None:
+            self._pending.cancel()
+            await asyncio.wait([self._pending])
+        await self._writer.abort()
+
+    async def _settle(self) -> None:
+        if self._pending is not None:
+            await self._pending
+            self._pending = None
+
+    async def _process(self, segment: bytes) -> None:
+        if self._compressor is None:
+            _, record, _ = await asyncio.gather(
+                in_thread(self._digest, segment),
+                in_thread(Segment.of, segment),
+                self._writer.write(segment),
+            )
+        else:
+            _, packed = await asyncio.gather(
+                in_thread(self._digest, segment), in_thread(self._compressor.compress, segment)
+            )
+            if not self._table and len(packed) > len(segment) * (1 - _GAIN_MIN):
+                self._compressor, packed = None, segment
+            record = await in_thread(Segment.of, packed)
+            await self._writer.write(packed)
+        self._table.append(record)
+        self._size += len(segment)
+        metrics.BLOB_BYTES_RECEIVED.inc(len(segment))
+
+    def _digest(self, segment: bytes) -> None:
+        self._blake3.update(segment)
+        if self._sha256 is not None:
+            self._sha256.update(segment)
+
+
+async def _named(
+    content: bytes, media_type: str, expected: BlobName | None, *, wants_sha256: bool
+) -> Received:
+    """Bytes that stay in memory."""
+
+    def digest() -> tuple[CasId, Sha256 | None]:
+        return CasId.of(content), Sha256.of(content) if wants_sha256 else None
+
+    is_short = len(content) < _THREADED_BYTES_MIN
+    cas_id, second = digest() if is_short else await in_thread(digest)
+    _check_name(expected, cas_id, second)
+    metrics.BLOB_BYTES_RECEIVED.inc(len(content))
+    return Received(
+        cas_id=cas_id,
+        size_bytes=len(content),
+        media_type=media_type,
+        sha256=second,
+        content=content,
+    )
+
+
+def _check_name(expected: BlobName | None, cas_id: CasId, second: Sha256 | None) -> None:
+    """Refuse content sent under another name than its own."""
+    actual = second if isinstance(expected, Sha256) else cas_id
+    if expected is not None and expected != actual:
+        raise DigestMismatch(str(expected), str(actual))

@@ -1,0 +1,340 @@
+"""Blob storage in a folder, durable when it says so; it knows no blobs and no database.
+
+    identity                  which storage this is
+    objects/ab/abcd….<uuid>   an object with the key `abcd…/<uuid>`
+    incoming/<uuid>           an object that is being written
+    stages/<stage>            the bytes of a resumable upload so far
+
+Durable means: the file is synced, then renamed, then the folder that has its name is synced. A
+crash before the rename leaves a file in `incoming`, a crash after it an object that no row names;
+nobody was told of either, and verification finds both.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.digest import CasId
+from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.identifier import new_id
+from orchestrator.private_file import sync_folder, write_private
+from orchestrator.storage.base import MissingObject, StoredObject
+from orchestrator.threads import in_thread, run_later
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_STAGE_READ_BYTES = 1024 * 1024
+
+
+class FilesystemStorage:
+    """Objects and stages below one folder.
+
+    Only `set_identity` makes the folders: where a disk was not mounted, there are none, and nothing
+    is written in its place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Path | None = folder
+        self._root = folder
+        self._objects = folder / "objects"
+        self._incoming = folder / "incoming"
+        self._stages = folder / "stages"
+
+    async def create(self, expected: CasId | None, media_type: str) -> "FileWriter":  # noqa: ARG002
+        """A file of its own; the name it may have later plays no part in it yet."""
+        return await in_thread(self._create)
+
+    async def read(
+        self, key: str, start: int, lengths: Sequence[int]
+    ) -> AsyncGenerator[bytes, None]:
+        """The open file stays readable even if the object is deleted meanwhile."""
+        file = await in_thread(_open_to_read, self._path(key), key)
+        try:
+            for length in lengths:
+                yield await in_thread(file.read, start, length)
+                start += length
+        finally:
+            run_later(file.close)
+
+    async def delete(self, key: str) -> None:
+        """The folder is synced by whoever writes the next object into it: a deleted file that a
+        crash brings back is one that no row names.
+        """
+        await in_thread(_unlink, self._path(key))
+
+    async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
+        """Folder by folder, so that a page costs what it shows."""
+        return await in_thread(self._list_objects, after, limit)
+
+    async def presigned_url(self, key: str, seconds: int) -> str | None:  # noqa: ARG002
+        """A file has no address."""
+        return None
+
+    async def append(self, stage: str, offset: int, data: bytes) -> None:
+        """One file for each stage."""
+        await in_thread(self._append, stage, offset, data)
+
+    async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
+        """In pieces of 1 MiB."""
+        file = await in_thread(_open_to_read, self._stages / stage, stage)
+        try:
+            for start in range(0, size_bytes, _STAGE_READ_BYTES):
+                yield await in_thread(file.read, start, min(_STAGE_READ_BYTES, size_bytes - start))
+        finally:
+            run_later(file.close)
+
+    async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:
+        """A stage becomes an object by its rename."""
+        return await in_thread(self._promote, stage, size_bytes, cas_id)
+
+    async def drop_stage(self, stage: str) -> None:
+        """Like `delete`."""
+        await in_thread(_unlink, self._stages / stage)
+
+    async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
+        """In the order of their names."""
+        return await in_thread(self._list_stages, after, limit)
+
+    async def sweep(self, before: datetime) -> int:
+        """Files in `incoming` that nobody has written to since then."""
+        return await in_thread(self._sweep, before)
+
+    async def identity(self) -> str | None:
+        """In the file `identity`; a folder that was not mounted has none."""
+        return await in_thread(self._identity)
+
+    async def set_identity(self, identity: str) -> None:
+        """Writes the file."""
+        await in_thread(self._set_identity, identity)
+
+    # ------------------------------------------------------------------ in threads, may block
+
+    def _create(self) -> "FileWriter":
+        path = self._incoming / new_id().hex
+        with _translated():
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return FileWriter(self, path, file)
+
+    def settle(self, path: Path, file: int, cas_id: CasId) -> str:
+        """Make a written file an object: sync it, name it, sync the name."""
+        name = cas_id.raw[1:].hex()
+        key = f"{name}/{new_id().hex}"
+        target = self._path(key)
+        with _translated():
+            os.fsync(file)
+            # A crash here leaves the file in `incoming`, or a stage as it was.
+            if not target.parent.is_dir():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                sync_folder(self._objects)
+            path.rename(target)
+            # A crash here may lose the name; the row that would need it is not written yet.
+            sync_folder(target.parent)
+        return key
+
+    def _append(self, stage: str, offset: int, data: bytes) -> None:
+        with _translated():
+            path = self._stages / stage
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(file, offset)
+                _write_all(file, data, offset)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            if offset == 0:
+                sync_folder(self._stages)
+
+    def _promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str:
+        path = self._stages / stage
+        with _translated(stage):
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            with _translated():
+                os.ftruncate(file, size_bytes)
+            return self.settle(path, file, cas_id)
+        finally:
+            os.close(file)
+
+    def _list_objects(self, after: str, limit: int) -> list[StoredObject]:
+        found: list[StoredObject] = []
+        with _translated():
+            shards = sorted(path.name for path in _entries(self._objects))
+            for shard in shards:
+                if shard < after[:2]:
+                    continue
+                keys = sorted(
+                    path.name.replace(".", "/") for path in _entries(self._objects / shard)
+                )
+                for key in keys:
+                    if key > after and (entry := _stat(self._path(key), key)):
+                        found.append(entry)
+                    if len(found) == limit:
+                        return found
+        return found
+
+    def _list_stages(self, after: str, limit: int) -> list[StoredObject]:
+        with _translated():
+            names = sorted(path.name for path in _entries(self._stages) if path.name > after)
+            found = (_stat(self._stages / name, name) for name in names)
+            return [entry for entry in found if entry][:limit]
+
+    def _sweep(self, before: datetime) -> int:
+        swept = 0
+        with _translated():
+            for path in _entries(self._incoming):
+                entry = _stat(path, path.name)
+                if entry and entry.modified_at < before:
+                    path.unlink(missing_ok=True)
+                    swept += entry.size_bytes
+        return swept
+
+    def _identity(self) -> str | None:
+        with _translated():
+            path = self._root / "identity"
+            return path.read_text().strip() if path.exists() else None
+
+    def _set_identity(self, identity: str) -> None:
+        with _translated():
+            for folder in (self._root, self._objects, self._incoming, self._stages):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(self._root / "identity", identity)
+            sync_folder(self._root.parent)
+
+    def _path(self, key: str) -> Path:
+        return self._objects / key[:2] / key.replace("/", ".")
+
+
+class FileWriter:
+    """A file in `incoming` until it has its name."""
+
+    def __init__(self, storage: FilesystemStorage, path: Path, file: int) -> None:
+        self._storage = storage
+        self._path = path
+        self._file = file
+        # A thread goes on after its caller was cancelled. Nobody may close the file before it
+        # has ended: the number could be another file's by then, and be written to.
+        self._lock = threading.Lock()
+
+    async def write(self, data: bytes) -> None:
+        """Into the page cache; `commit` makes it durable."""
+        await in_thread(self._write, data)
+
+    async def commit(self, cas_id: CasId) -> str:
+        """Returns when the object would survive a power cut."""
+        return await in_thread(self._commit, cas_id)
+
+    async def abort(self) -> None:
+        """Closes and removes the file."""
+        await in_thread(self._abort)
+
+    def _write(self, data: bytes) -> None:
+        with self._lock, _translated():
+            if self._file < 0:
+                raise ValueError("a write after the end")
+            _write_all(self._file, data)
+
+    def _commit(self, cas_id: CasId) -> str:
+        with self._lock:
+            key = self._storage.settle(self._path, self._file, cas_id)
+            self._close()
+        return key
+
+    def _abort(self) -> None:
+        with self._lock:
+            self._close()
+        _unlink(self._path)
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __del__(self) -> None:
+        """Whoever asked for the file was cancelled before he had it."""
+        self._close()
+
+
+class _Reading:
+    """A file that is open to be read, for one thread at a time."""
+
+    def __init__(self, file: int, key: str) -> None:
+        self._file = file
+        self._key = key
+        self._lock = threading.Lock()
+
+    def read(self, start: int, length: int) -> bytes:
+        """Exactly so many bytes."""
+        with self._lock, _translated():
+            data = os.pread(self._file, length, start)
+            while 0 < len(data) < length:
+                more = os.pread(self._file, length - len(data), start + len(data))
+                if not more:
+                    break
+                data += more
+        if len(data) < length:
+            raise MissingObject(self._key)
+        return data
+
+    def close(self) -> None:
+        """May be called again."""
+        with self._lock:
+            file, self._file = self._file, -1
+            if file >= 0:
+                os.close(file)
+
+    def __del__(self) -> None:
+        """Whoever asked for the file was cancelled before he had it."""
+        self.close()
+
+
+def _write_all(file: int, data: bytes, offset: int | None = None) -> None:
+    rest = memoryview(data)
+    while rest:
+        if offset is None:
+            written = os.write(file, rest)
+        else:
+            written = os.pwrite(file, rest, offset)
+            offset += written
+        rest = rest[written:]
+
+
+def _open_to_read(path: Path, key: str) -> _Reading:
+    with _translated(key):
+        return _Reading(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
+
+
+def _unlink(path: Path) -> None:
+    with _translated():
+        path.unlink(missing_ok=True)
+
+
+def _entries(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return list(folder.iterdir())
+    return []
+
+
+def _stat(path: Path, key: str) -> StoredObject | None:
+    """None if it was removed meanwhile."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        return StoredObject(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+    return None
+
+
+@contextmanager
+def _translated(key: str | None = None) -> Iterator[None]:
+    """The one place where errors of the system become errors of the domain."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if key is not None:
+            raise MissingObject(key) from error
+        raise StorageUnavailable("The blob storage cannot be used now.") from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull from error
+        raise StorageUnavailable("The blob storage cannot be used now.") from error

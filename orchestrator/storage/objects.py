@@ -1,0 +1,312 @@
+"""Blob storage in a bucket, through obstore: S3, Google Cloud or Azure; it knows no blobs.
+
+    identity                                 which storage this is
+    objects/<hex of the cas id>/<uuid>       an object with the key `<hex>/<uuid>`
+    stages/<stage>/<offset, 20 digits>       what one append put there
+
+Nothing rests on conditional writes, which some servers ignore: names are made once and never used
+again. An object is invisible until its last request has succeeded, so no crash leaves a half one.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import AzureStore, GCSStore, S3Store, from_url
+
+from orchestrator.digest import CasId
+from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.identifier import new_id
+from orchestrator.storage.base import MissingObject, StoredObject
+
+if TYPE_CHECKING:
+    from obstore import Attributes, BytesStream, GetOptions, GetResult
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+#: S3's smallest part; its 10,000 parts make an object of at most 48.8 GiB. A writer holds the part
+#: that it sends and one piece of its caller, no second part: eight of them stay below 64 MiB.
+PART_BYTES = 5 * 1024 * 1024
+_PARTS_IN_FLIGHT = 1
+#: What one turn of a reading stream brings at least; less costs more turns, more costs memory.
+_STREAM_BYTES = 256 * 1024
+_STAGE_PIECE_BYTES = 1024 * 1024
+_PAGE = 1000
+_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
+
+#: A dead server is known in seconds. The time limit of a whole request is a day, because a
+#: download lasts as long as its slowest reader; what stalls is found by the read timeout.
+#: An endpoint without TLS is what the operator wrote, so it is allowed.
+_CLIENT: "ClientConfig" = {
+    "allow_http": True,
+    "connect_timeout": "3s",
+    "read_timeout": "30s",
+    "timeout": "24h",
+}
+_RETRIES: "RetryConfig" = {
+    "backoff": {"max_backoff": timedelta(seconds=2)},
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=10),
+}
+
+
+def open_objects(url: str) -> "ObjectStorage":
+    """The storage of `s3://bucket/prefix`, `gs://…` or `az://…`, without asking it anything.
+
+    Credentials, region and endpoint come from the variables that the provider's own tools read.
+    Raises ValueError for any other URL.
+    """
+    if urlsplit(url).scheme not in _SCHEMES:
+        raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
+    return ObjectStorage(from_url(url, client_options=_CLIENT, retry_config=_RETRIES))
+
+
+class ObjectStorage:
+    """Objects and stages below the prefix of one bucket.
+
+    The bucket needs a lifecycle rule that aborts incomplete multipart uploads after some days:
+    what a killed process leaves of an unfinished object cannot be listed by this client.
+    """
+
+    def __init__(self, store: "ObjectStore") -> None:
+        self.folder: Path | None = None
+        self._store = store
+
+    async def create(self, expected: CasId | None, media_type: str) -> "ObjectWriter":
+        """An object has its key from the start: a bucket cannot rename."""
+        name = expected.raw[1:].hex() if expected else "unnamed"
+        return ObjectWriter(self._store, f"{name}/{new_id().hex}", media_type)
+
+    async def read(
+        self, key: str, start: int, lengths: Sequence[int]
+    ) -> AsyncGenerator[bytes, None]:
+        """One request for all pieces, cut as they arrive."""
+        size = sum(lengths)
+        found = await self._get(f"objects/{key}", key, start, size)
+        # A server answers with what it has: too little is seen before the first byte.
+        if found.meta["size"] < start + size:
+            raise MissingObject(key)
+        stream = found.stream(_STREAM_BYTES)
+        rest = memoryview(b"")
+        for length in lengths:
+            piece: list[memoryview] = []
+            wanted = length
+            while wanted:
+                rest = rest or memoryview(await _next(stream, key))
+                piece.append(rest[:wanted])
+                rest = rest[wanted:]
+                wanted -= len(piece[-1])
+            yield b"".join(piece)
+
+    async def delete(self, key: str) -> None:
+        """One request."""
+        await _delete(self._store, [f"objects/{key}"])
+
+    async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
+        """A bucket lists in the order of the names."""
+        found: list[StoredObject] = []
+        with _translated():
+            pages = obstore.list(
+                self._store, "objects", offset=f"objects/{after}", chunk_size=_PAGE
+            )
+            async for page in pages:
+                for meta in page:
+                    key = meta["path"].removeprefix("objects/")
+                    found.append(StoredObject(key, meta["size"], meta["last_modified"]))
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def presigned_url(self, key: str, seconds: int) -> str | None:
+        """None for a store that has no server."""
+        if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
+            return None
+        lifetime = timedelta(seconds=seconds)
+        with _translated():
+            return await obstore.sign_async(self._store, "GET", f"objects/{key}", lifetime)
+
+    async def append(self, stage: str, offset: int, data: bytes) -> None:
+        """One object for each append; the offset is 0 or the end of an earlier one.
+
+        Nothing is deleted: a later part that does not begin where the one before it now ends is
+        not seen again, and the next append at its offset replaces it.
+        """
+        with _translated():
+            await obstore.put_async(self._store, _part(stage, offset), data, use_multipart=False)
+
+    async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
+        """Each part tells where the next one begins."""
+        offset = 0
+        while offset < size_bytes:
+            wanted = size_bytes - offset
+            part = await self._get(_part(stage, offset), stage, 0, wanted)
+            wanted = min(wanted, part.meta["size"])
+            offset += wanted
+            stream = part.stream(_STAGE_PIECE_BYTES)
+            while wanted:
+                chunk = memoryview(await _next(stream, stage))
+                wanted -= len(chunk)
+                for start in range(0, len(chunk), _STAGE_PIECE_BYTES):
+                    yield bytes(chunk[start : start + _STAGE_PIECE_BYTES])
+
+    async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:  # noqa: ARG002
+        """Parts of any size cannot be joined by the server."""
+        return None
+
+    async def drop_stage(self, stage: str) -> None:
+        """All its parts, those that are not seen any more included."""
+        with _translated():
+            parts = await obstore.list(self._store, f"stages/{stage}").collect_async()
+        await _delete(self._store, [meta["path"] for meta in parts])
+
+    async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
+        """In the order of their names, as long as no name is the beginning of another."""
+        # The colon comes after all digits, so this begins after the last part of that stage.
+        offset = f"stages/{after}/:" if after else None
+        found: list[StoredObject] = []
+        with _translated():
+            async for page in obstore.list(self._store, "stages", offset=offset, chunk_size=_PAGE):
+                for meta in page:
+                    _, stage, begin = meta["path"].split("/")
+                    if not found or found[-1].key != stage:
+                        if len(found) == limit:
+                            return found
+                        found.append(StoredObject(stage, 0, meta["last_modified"]))
+                    last = found[-1]
+                    seen = meta["size"] if int(begin) == last.size_bytes else 0
+                    modified_at = max(last.modified_at, meta["last_modified"])
+                    found[-1] = StoredObject(stage, last.size_bytes + seen, modified_at)
+        return found[:limit]
+
+    async def sweep(self, before: datetime) -> int:  # noqa: ARG002
+        """Nothing: the bucket's lifecycle rule removes what writers left unfinished."""
+        return 0
+
+    async def identity(self) -> str | None:
+        """In the object `identity`."""
+        try:
+            with _translated("identity"):
+                found = await obstore.get_async(self._store, "identity")
+                return bytes(await found.bytes_async()).decode()
+        except MissingObject:
+            return None
+
+    async def set_identity(self, identity: str) -> None:
+        """Writes the object."""
+        with _translated():
+            await obstore.put_async(self._store, "identity", identity.encode())
+
+    async def _get(self, path: str, key: str, start: int, size: int) -> "GetResult":
+        # There is no range of no bytes; the whole is asked for and not taken.
+        options: GetOptions | None = {"range": (start, start + size)} if size else None
+        with _translated(key):
+            return await obstore.get_async(self._store, path, options=options)
+
+
+class ObjectWriter:
+    """One PUT, or one multipart upload if there is more than a part."""
+
+    def __init__(self, store: "ObjectStore", key: str, media_type: str) -> None:
+        self._store = store
+        self._key = key
+        self._path = f"objects/{key}"
+        # A browser that is sent to the bucket saves the bytes; it must not run them.
+        attributes: Attributes = {"Content-Type": media_type, "Content-Disposition": "attachment"}
+        self._file = obstore.open_writer_async(
+            store,
+            self._path,
+            attributes=attributes,
+            buffer_size=PART_BYTES,
+            max_concurrency=_PARTS_IN_FLIGHT,
+        )
+        self._request: asyncio.Future[object] | None = None
+        self._closed = False
+        self._ended = False
+
+    async def write(self, data: bytes) -> None:
+        """Waits until the part before the current one was taken by the server."""
+        await self._ask(self._file.write(data))
+
+    async def commit(self, cas_id: CasId) -> str:  # noqa: ARG002
+        """Returns when the server has confirmed the last part and put them together."""
+        self._closed = True
+        await self._ask(self._file.close())
+        self._ended = True
+        return self._key
+
+    async def abort(self) -> None:
+        """What the server cannot be told now is left to the lifecycle rule, or to `list_objects`:
+        the caller has a reason of its own to abort, and that one is to be seen.
+        """
+        if self._ended:
+            return
+        if self._request:
+            await asyncio.wait([self._request])
+        with suppress(StorageUnavailable):
+            if self._closed:
+                # The commit failed for us, or we were cancelled; it may have succeeded there.
+                await _delete(self._store, [self._path])
+            else:
+                with _translated():
+                    await self._file.__aexit__(StorageUnavailable, None, None)
+        self._ended = True
+
+    async def _ask(self, request: Awaitable[object]) -> None:
+        """If we are cancelled, the request still comes to its end, so that `abort` can wait for
+        it: a multipart upload whose beginning was not seen could not be aborted.
+        """
+        self._request = asyncio.ensure_future(request)
+        with _translated():
+            await asyncio.shield(self._request)
+
+
+def _part(stage: str, offset: int) -> str:
+    return f"stages/{stage}/{offset:020}"
+
+
+async def _next(stream: "BytesStream", key: str) -> bytes:
+    with _translated(key):
+        chunk = await anext(stream, None)
+    if chunk is None:
+        raise MissingObject(key)
+    return chunk
+
+
+async def _delete(store: "ObjectStore", paths: Sequence[str]) -> None:
+    if paths:
+        with suppress(MissingObject), _translated(paths[0]):
+            await obstore.delete_async(store, paths)
+
+
+@contextmanager
+def _translated(key: str | None = None) -> Iterator[None]:
+    """The one place where the client's exceptions become ours; `key` is what may be missing."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise _translate(error, key) from error
+
+
+def _translate(error: Exception, key: str | None) -> Exception:
+    """The client tells most refusals of a server apart only in its text.
+
+    That text has the server's address in it: it goes to the log with the cause, not to callers.
+    """
+    text = str(error)
+    if "NoSuchBucket" in text or "ContainerNotFound" in text:
+        return StorageUnavailable("The bucket of the object storage does not exist.")
+    if key and (
+        isinstance(error, FileNotFoundError)
+        or any(sign in text for sign in ("InvalidRange", "416 Range", "Wanted range starting at"))
+    ):
+        return MissingObject(key)
+    if any(sign in text for sign in ("QuotaExceeded", "StorageFull", "507 Insufficient")):
+        return StorageFull("The object storage has no room for this write.")
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or "AccessDenied" in text:
+        return StorageUnavailable("The object storage refuses the credentials of this server.")
+    return StorageUnavailable("The object storage cannot answer now.")
