@@ -1,6 +1,6 @@
 """The segment table of a blob in storage: how any part of it can be found, checked and unpacked.
 
-A blob outside PostgreSQL is cut into segments of 1 MiB, the last one shorter. Each is stored as it
+A blob outside PostgreSQL is cut into segments of 512 KiB, the last one shorter. Each is stored as it
 is, or as one zstd frame (RFC 8878: frames may follow each other, so all of them together are one
 zstd stream too). The table has the stored length and the BLAKE3 of the *stored* bytes of each
 segment, so that nothing is used, unpacked or sent before it was checked, wherever a read begins.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from blake3 import blake3
 
-SEGMENT_BYTES = 1024 * 1024
+SEGMENT_BYTES = 512 * 1024
 #: Version of the format, log2 of the segment size; then a record for each segment.
 _HEADER = struct.Struct("<BB")
 _RECORD = struct.Struct("<I32s")

@@ -41,7 +41,8 @@ STATEMENTS = (
     )
     """,
     # An upload that may be interrupted. Its bytes so far are in storage; offset_bytes of them are
-    # durable. Whoever holds `writer` may append; the newest request takes it.
+    # durable, in the stages that `parts` lists in order. Whoever holds `writer` may append; the
+    # newest request takes it.
     """
     CREATE TABLE cas_upload (
         upload_id    uuid PRIMARY KEY,
@@ -52,6 +53,7 @@ STATEMENTS = (
         metadata     text NOT NULL DEFAULT '',
         size_bytes   bigint CHECK (size_bytes >= 0),
         offset_bytes bigint NOT NULL DEFAULT 0 CHECK (offset_bytes >= 0),
+        parts        jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(parts) = 'array'),
         writer       uuid,
         cas_id       bytea CHECK (octet_length(cas_id) = 33),
         created_by   text NOT NULL CHECK (created_by <> ''),
@@ -61,6 +63,7 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX cas_upload_expiry ON cas_upload (expires_at)",
+    "CREATE INDEX cas_upload_open ON cas_upload (namespace) WHERE cas_id IS NULL",
 )
 
 

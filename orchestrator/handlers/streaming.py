@@ -31,7 +31,8 @@ class StreamedResponse(Response[bytes]):
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
         """The framework's own would count the body and add a type."""
-        return _Streaming(self._first, self._rest, int(self.status_code or 200), self.headers)
+        first, self._first = self._first, b""
+        return _Streaming(first, self._rest, int(self.status_code or 200), self.headers)
 
 
 class _Streaming(ASGIResponse):
@@ -43,20 +44,20 @@ class _Streaming(ASGIResponse):
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(
-            body=first,
             content_length=int(headers["Content-Length"]),
             headers=dict(headers),
             status_code=status_code,
         )
+        self._first = first
         self._rest = rest
 
     async def send_body(self, send: Send, receive: Receive) -> None:  # noqa: ARG002
         async with aclosing(self._rest) as rest:
-            piece: Any = self.body
-            async for following in rest:
+            await send({"type": "http.response.body", "body": self._first, "more_body": True})
+            self._first = b""  # It must not stay in memory for as long as the rest takes.
+            async for piece in rest:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = following
-            await send({"type": "http.response.body", "body": piece, "more_body": False})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def streamed(

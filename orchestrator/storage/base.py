@@ -62,6 +62,9 @@ class Storage(Protocol):
         Each piece is read when it is asked for, plus at most one ahead.
         """
 
+    async def size(self, key: str) -> int:
+        """How many bytes the object has; none of them is read."""
+
     async def delete(self, key: str) -> None:
         """What is not there is no error."""
 

@@ -59,6 +59,10 @@ class FilesystemStorage:
         finally:
             run_later(file.close)
 
+    async def size(self, key: str) -> int:
+        """As the file system says."""
+        return await in_thread(self._size, key)
+
     async def delete(self, key: str) -> None:
         """The folder is synced by whoever writes the next object into it: a deleted file that a
         crash brings back is one that no row names.
@@ -134,6 +138,10 @@ class FilesystemStorage:
             sync_folder(target.parent)
         return key
 
+    def _size(self, key: str) -> int:
+        with _translated(key):
+            return self._path(key).stat().st_size
+
     def _append(self, stage: str, offset: int, data: bytes) -> None:
         with _translated():
             path = self._stages / stage
@@ -154,6 +162,9 @@ class FilesystemStorage:
         try:
             with _translated():
                 os.ftruncate(file, size_bytes)
+                # A new object, however long ago the last bytes came: no row names it yet, and
+                # verification deletes old ones of that kind.
+                os.utime(file)
             return self.settle(path, file, cas_id)
         finally:
             os.close(file)
@@ -312,7 +323,8 @@ def _unlink(path: Path) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    with suppress(FileNotFoundError):
+    # Somebody else's file between our folders is no folder.
+    with suppress(FileNotFoundError, NotADirectoryError):
         return list(folder.iterdir())
     return []
 

@@ -103,6 +103,12 @@ class ObjectStorage:
                 wanted -= len(piece[-1])
             yield b"".join(piece)
 
+    async def size(self, key: str) -> int:
+        """One request for the head."""
+        with _translated(key):
+            meta = await obstore.head_async(self._store, f"objects/{key}")
+        return meta["size"]
+
     async def delete(self, key: str) -> None:
         """One request."""
         await _delete(self._store, [f"objects/{key}"])
@@ -240,13 +246,12 @@ class ObjectWriter:
         return self._key
 
     async def abort(self) -> None:
-        """What the server cannot be told now is left to the lifecycle rule, or to `list_objects`:
-        the caller has a reason of its own to abort, and that one is to be seen.
-        """
+        """What the server cannot be told now is left to the lifecycle rule or to `list_objects`."""
         if self._ended:
             return
         if self._request:
             await asyncio.wait([self._request])
+        # The caller has a reason of its own to abort, and that one is to be seen.
         with suppress(StorageUnavailable):
             if self._closed:
                 # The commit failed for us, or we were cancelled; it may have succeeded there.

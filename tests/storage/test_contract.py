@@ -191,6 +191,14 @@ async def test_an_object_is_listed_with_its_size_and_time(storage: Storage) -> N
     assert abs(listed.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+async def test_an_object_tells_its_size_and_a_missing_one_that_it_is_missing(
+    storage: Storage,
+) -> None:
+    assert await storage.size(await put(storage, b"content")) == 7
+    with pytest.raises(MissingObject):
+        await storage.size(f"{'ab' * 32}/{uuid4().hex}")
+
+
 async def test_what_is_not_committed_has_no_key(storage: Storage) -> None:
     writer = await storage.create(None, PDF)
     await writer.write(noise(MIB))
@@ -210,7 +218,9 @@ async def test_an_aborted_object_leaves_nothing(storage: Storage, size_bytes: in
 
 
 @pytest.mark.parametrize("delay", [0, 0.001, 0.01, 0.1])
-async def test_a_cancelled_commit_can_be_aborted(storage: Storage, delay: float) -> None:
+async def test_a_cancelled_commit_leaves_nothing_or_a_whole_object_that_is_listed(
+    storage: Storage, delay: float
+) -> None:
     writer = await storage.create(None, PDF)
     for _ in range(7):
         await writer.write(noise(MIB))
@@ -220,9 +230,10 @@ async def test_a_cancelled_commit_can_be_aborted(storage: Storage, delay: float)
     await asyncio.wait([task])
     if task.cancelled():
         await writer.abort()
-        assert await keys(storage) == []
-    else:
-        assert await keys(storage) == [task.result()]
+    for key in await keys(storage):
+        assert await pieces(storage, key, 0, [MIB] * 7) == [noise(MIB)] * 7
+        await storage.delete(key)
+    assert await keys(storage) == []
 
 
 async def test_a_cancelled_write_can_be_aborted(storage: Storage) -> None:

@@ -1,0 +1,185 @@
+"""Measures memory and rates of large transfers on a real server; it starts its own and cleans up.
+
+Run it with `.venv/bin/python bench/transfers.py [--streams 8] [--mib 4096] [--data-dir DIR]`. Each
+stream uploads content of its own, then all are downloaded at once. Memory is the proportional set
+size (PSS) of all processes of the server, PostgreSQL included, sampled ten times a second.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from blake3 import blake3
+
+MIB = 1024 * 1024
+BASE = os.urandom(MIB)
+
+
+def content(stream: int, mib: int) -> Iterator[bytes]:
+    """The same for the same stream; no two pieces are alike, and none can be compressed."""
+    for number in range(mib):
+        yield BASE[stream * 64 + 32 :] + b"%16d%16d" % (stream, number) + BASE[: stream * 64]
+
+
+def family(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        children.setdefault(int(parent), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found.extend(children.get(each, []))
+    return found
+
+
+def pss_mib(pid: int) -> float:
+    total = 0
+    for each in family(pid):
+        try:
+            found = re.search(
+                r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE
+            )
+        except OSError:
+            continue
+        total += int(found[1]) if found else 0
+    return total / 1024
+
+
+class Peak:
+    """The highest memory of a server while the block runs."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._stop = threading.Event()
+        self.mib = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(0.1):
+            self.mib = max(self.mib, pss_mib(self._pid))
+
+
+class Server:
+    """`orchestrator serve` in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "orchestrator.cli.main", "serve", "--port", "0"]
+        command[1:3] = [
+            "-c",
+            "import sys; from orchestrator.cli.main import main; sys.exit(main())",
+        ]
+        environ = {**os.environ, "ORCHESTRATOR_DATA_DIR": str(folder)}
+        environ["ORCHESTRATOR_LOG_LEVEL"] = "error"
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if ready := re.search(r"ready: http://(\S+)", line):
+                self.address = ready[1]
+            if line.startswith("Ctrl-C"):
+                break
+        self.headers = {"Authorization": f"Bearer {(folder / 'admin.token').read_text().strip()}"}
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.address, timeout=300)
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+def upload(server: Server, stream: int, mib: int) -> str:
+    connection = server.connect()
+    hasher = blake3()
+
+    def pieces() -> Iterator[bytes]:
+        for piece in content(stream, mib):
+            hasher.update(piece)
+            yield piece
+
+    headers = {**server.headers, "Content-Length": str(mib * MIB)}
+    connection.request("POST", "/api/v1/cas", body=pieces(), headers=headers)
+    answer = connection.getresponse()
+    said = json.loads(answer.read())
+    assert answer.status == 201, said
+    assert said["cas_id"] == f"blake3:{hasher.hexdigest()}", "the answer names other bytes"
+    connection.close()
+    return str(said["cas_id"])
+
+
+def download(server: Server, cas_id: str, mib: int) -> None:
+    connection = server.connect()
+    connection.request("GET", f"/api/v1/cas/{cas_id}", headers=server.headers)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    hasher, size = blake3(), 0
+    while piece := answer.read(MIB):
+        hasher.update(piece)
+        size += len(piece)
+    assert size == mib * MIB
+    assert cas_id == f"blake3:{hasher.hexdigest()}", "other bytes came"
+    connection.close()
+
+
+def measured(
+    what: str, server: Server, idle: float, works: list[Callable[[], object]], mib: int
+) -> list[object]:
+    started = time.monotonic()
+    with Peak(server.process.pid) as peak, ThreadPoolExecutor(len(works)) as pool:
+        results = list(pool.map(lambda work: work(), works))
+    seconds = time.monotonic() - started
+    rate = len(works) * mib / seconds
+    print(
+        f"{what:<9}{len(works)} x {mib} MiB in {seconds:6.1f} s  {rate:7.0f} MiB/s"
+        f"   peak {peak.mib:6.1f} MiB, {peak.mib - idle:+6.1f} above idle",
+        flush=True,
+    )
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--streams", type=int, default=8)
+    parser.add_argument("--mib", type=int, default=4096)
+    parser.add_argument("--data-dir", type=Path)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        server = Server(chosen.data_dir or Path(temporary) / "data")
+        try:
+            download(server, upload(server, 63, 8), 8)  # What is loaded once is loaded now.
+            time.sleep(2)
+            idle = pss_mib(server.process.pid)
+            print(f"idle      {idle:.1f} MiB")
+            streams = range(chosen.streams)
+            ups = [lambda s=s: upload(server, s, chosen.mib) for s in streams]
+            names = measured("upload", server, idle, ups, chosen.mib)  # type: ignore[arg-type]
+            downs = [lambda n=n: download(server, str(n), chosen.mib) for n in names]
+            measured("download", server, idle, downs, chosen.mib)  # type: ignore[arg-type]
+        finally:
+            server.end()
+
+
+if __name__ == "__main__":
+    main()
