@@ -25,6 +25,8 @@ from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
 from tests.api import Api
 
+pytest_plugins = ["tests.radosgw"]
+
 URL_VARIABLE = "TEST_DATABASE_URL"
 TOKEN = "a-token-for-tests"
 
@@ -139,6 +141,7 @@ def settings_for(url: str, **changed: object) -> Settings:
         "admin_token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
         "allowed_hosts": ("test",),
         "blob_store": _blob_store(url),
+        "disk_free_bytes_min": 0,
         **changed,
     }
     return Settings(**values)  # type: ignore[arg-type]

@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
-from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -45,6 +44,7 @@ PROGRAMS = (
 )
 BUCKET = "tests"
 _START_SECONDS = 60
+_PR_SET_PDEATHSIG = 1
 
 Daemon: TypeAlias = "subprocess.Popen[bytes]"
 
@@ -54,8 +54,6 @@ fsid = {fsid}
 mon host = v2:127.0.0.1:{monitor}
 public addr = 127.0.0.1
 run dir = {folder}
-admin socket =
-pid file =
 log file = {folder}/$name.log
 mon data = {folder}/mon
 mon data avail crit = 0
@@ -64,13 +62,11 @@ rgw data = {folder}/rgw
 keyring = {folder}/keyring
 osd objectstore = memstore
 memstore device bytes = 4294967296
-osd crush chooseleaf type = 0
 osd pool default size = 1
 osd pool default pg num = 1
 mon cluster log to file = false
 osd pool default pg autoscale mode = off
 rgw rados pool pg num min = 1
-mon allow pool size one = true
 paxos propose interval = 0.05
 """
 
@@ -166,7 +162,6 @@ def start(folder: Path) -> Gateway:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for pytest; the supervisor sees it go.
-                close_fds=True,
             )
             (folder / "supervisor").write_text(str(process.pid))
             deadline = time.monotonic() + _START_SECONDS
@@ -205,8 +200,7 @@ def _run(folder: Path, *command: str) -> bytes:
 
 def _die_with_parent() -> None:
     """Between fork and exec: the daemon gets SIGKILL when the process that started it is gone."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _spawn(folder: Path, *command: str) -> Daemon:
@@ -222,9 +216,8 @@ def _spawn(folder: Path, *command: str) -> Daemon:
 
 
 def _spawn_gateway(folder: Path, port: int) -> Daemon:
-    frontend = f"--rgw-frontends=beast endpoint=127.0.0.1:{port}"
-    keyring = f"--keyring={folder}/keyring"
-    return _spawn(folder, "radosgw", "--name", "client.admin", keyring, frontend)
+    options = [f"--keyring={folder}/keyring", f"--rgw-frontends=beast endpoint=127.0.0.1:{port}"]
+    return _spawn(folder, "radosgw", "--name", "client.admin", *options)
 
 
 def _free_port() -> int:
@@ -235,15 +228,12 @@ def _free_port() -> int:
 
 def _await_answer(endpoint: str, deadline: float) -> None:
     while True:
-        try:
-            with urlopen(endpoint, timeout=5):
-                return
-        except HTTPError:
+        with contextlib.suppress(OSError):
+            urlopen(endpoint, timeout=5).close()
             return
-        except (URLError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+        if time.monotonic() > deadline:
+            raise TimeoutError(endpoint)
+        time.sleep(0.05)
 
 
 def _boot(folder: Path, daemons: list[Daemon]) -> Gateway:

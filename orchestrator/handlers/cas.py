@@ -109,9 +109,9 @@ class CASHandler:
         async with self._database.transaction() as conn:
             try:
                 blob = await self._cas.get_blob(conn, namespace, name)
+                await self._cas.lease(conn, namespace, blob.cas_id, blob.media_type)
             except (NotFound, CorruptBlob):
                 return None
-            await self._cas.lease(conn, namespace, blob.cas_id, blob.media_type)
         return StoredBlob(blob=blob, created=False)
 
     async def _store(
@@ -143,7 +143,7 @@ class CASHandler:
             stored = await self._cas.upload(conn, namespace, kept.received)
             answer = _stored_answer(stored, namespace)
             await self._idempotency.keep(conn, call, answer)
-        kept.keep = stored.used
+        kept.keep = stored.used and kept.received.placement is not None
         return answer
 
     async def get(

@@ -91,6 +91,12 @@ class Edge:
         outcome: dict[str, int] = {}
         try:
             await self._serve(scope, headers, receive, self._answering(send, correlation, outcome))
+        except Exception as error:
+            if "status" not in outcome:
+                raise
+            # The answer had begun, so there can be no other. To end without its last message makes
+            # the server close the connection, and the caller sees that it is not whole.
+            log.warning("answer cut short", cause=repr(error.__cause__ or error))
         finally:
             self._observe(scope, outcome.get("status", 0), perf_counter() - started)
             logs.correlation_id.reset(token)

@@ -59,14 +59,21 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # ---------------------------------------------------------------------------------------- bodies
 
 
-async def body_chunks(
+def body_chunks(
     request: AnyRequest, bytes_max: int, kind: str = "request body"
 ) -> AsyncGenerator[bytes, None]:
-    """The body as it comes; refused early by its declared length, and once it is over the limit."""
+    """The body as it comes; refused at once by its length, or once it is over the limit."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
-    if (declared := declared_length(request)) is not None and declared > bytes_max:
+    declared = declared_length(request)
+    if declared is not None and declared > bytes_max:
         raise TooLarge(kind, bytes_max, declared)
+    return _chunks(request, declared, bytes_max, kind)
+
+
+async def _chunks(
+    request: AnyRequest, declared: int | None, bytes_max: int, kind: str
+) -> AsyncGenerator[bytes, None]:
     size = 0
     try:
         async for chunk in request.stream():

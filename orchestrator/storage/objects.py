@@ -9,25 +9,24 @@ again. An object is invisible until its last request has succeeded, so no crash 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import AzureStore, GCSStore, S3Store, from_url
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from orchestrator.digest import CasId
-from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.errors import StorageUnavailable
 from orchestrator.identifier import new_id
 from orchestrator.storage.base import MissingObject, StoredObject
+from orchestrator.storage.object_client import connect, delete, next_chunk, translated
 
 if TYPE_CHECKING:
     from obstore import Attributes, BytesStream, GetOptions, GetResult
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ObjectStore
 
 #: S3's smallest part; its 10,000 parts make an object of at most 48.8 GiB. A writer holds the part
 #: that it sends and one piece of its caller, no second part: eight of them stay below 64 MiB.
@@ -37,22 +36,6 @@ _PARTS_IN_FLIGHT = 1
 _STREAM_BYTES = 256 * 1024
 _STAGE_PIECE_BYTES = 1024 * 1024
 _PAGE = 1000
-_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
-
-#: A dead server is known in seconds. The time limit of a whole request is a day, because a
-#: download lasts as long as its slowest reader; what stalls is found by the read timeout.
-#: An endpoint without TLS is what the operator wrote, so it is allowed.
-_CLIENT: "ClientConfig" = {
-    "allow_http": True,
-    "connect_timeout": "3s",
-    "read_timeout": "30s",
-    "timeout": "24h",
-}
-_RETRIES: "RetryConfig" = {
-    "backoff": {"max_backoff": timedelta(seconds=2)},
-    "max_retries": 3,
-    "retry_timeout": timedelta(seconds=10),
-}
 
 
 def open_objects(url: str) -> "ObjectStorage":
@@ -61,9 +44,7 @@ def open_objects(url: str) -> "ObjectStorage":
     Credentials, region and endpoint come from the variables that the provider's own tools read.
     Raises ValueError for any other URL.
     """
-    if urlsplit(url).scheme not in _SCHEMES:
-        raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
-    return ObjectStorage(from_url(url, client_options=_CLIENT, retry_config=_RETRIES))
+    return ObjectStorage(connect(url))
 
 
 class ObjectStorage:
@@ -87,36 +68,38 @@ class ObjectStorage:
     ) -> AsyncGenerator[bytes, None]:
         """One request for all pieces, cut as they arrive."""
         size = sum(lengths)
-        found = await self._get(f"objects/{key}", key, start, size)
-        # A server answers with what it has: too little is seen before the first byte.
-        if found.meta["size"] < start + size:
-            raise MissingObject(key)
-        stream = found.stream(_STREAM_BYTES)
+        stream = await self._open(key, start, size)
         rest = memoryview(b"")
-        for length in lengths:
-            piece: list[memoryview] = []
-            wanted = length
-            while wanted:
-                rest = rest or memoryview(await _next(stream, key))
-                piece.append(rest[:wanted])
-                rest = rest[wanted:]
-                wanted -= len(piece[-1])
-            yield b"".join(piece)
+        async with aclosing(self._chunks(stream, key, start, start + size)) as chunks:
+            for length in lengths:
+                piece: list[memoryview] = []
+                wanted = length
+                while wanted:
+                    rest = rest or memoryview(await anext(chunks))
+                    piece.append(rest[:wanted])
+                    rest = rest[wanted:]
+                    wanted -= len(piece[-1])
+                yield b"".join(piece)
 
     async def size(self, key: str) -> int:
         """One request for the head."""
-        with _translated(key):
-            meta = await obstore.head_async(self._store, f"objects/{key}")
+        path = f"objects/{key}"
+        try:
+            with translated(key):
+                meta = await obstore.head_async(self._store, path)
+        except MissingObject:
+            # An answer to HEAD has no body that would say whether it is the bucket that is missing.
+            meta = (await self._get(path, key, 0, 1)).meta
         return meta["size"]
 
     async def delete(self, key: str) -> None:
         """One request."""
-        await _delete(self._store, [f"objects/{key}"])
+        await delete(self._store, [f"objects/{key}"])
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """A bucket lists in the order of the names."""
         found: list[StoredObject] = []
-        with _translated():
+        with translated():
             pages = obstore.list(
                 self._store, "objects", offset=f"objects/{after}", chunk_size=_PAGE
             )
@@ -133,7 +116,7 @@ class ObjectStorage:
         if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
             return None
         lifetime = timedelta(seconds=seconds)
-        with _translated():
+        with translated():
             return await obstore.sign_async(self._store, "GET", f"objects/{key}", lifetime)
 
     async def append(self, stage: str, offset: int, data: bytes) -> None:
@@ -142,7 +125,7 @@ class ObjectStorage:
         Nothing is deleted: a later part that does not begin where the one before it now ends is
         not seen again, and the next append at its offset replaces it.
         """
-        with _translated():
+        with translated():
             await obstore.put_async(self._store, _part(stage, offset), data, use_multipart=False)
 
     async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -155,7 +138,7 @@ class ObjectStorage:
             offset += wanted
             stream = part.stream(_STAGE_PIECE_BYTES)
             while wanted:
-                chunk = memoryview(await _next(stream, stage))
+                chunk = memoryview(await next_chunk(stream, stage))
                 wanted -= len(chunk)
                 for start in range(0, len(chunk), _STAGE_PIECE_BYTES):
                     yield bytes(chunk[start : start + _STAGE_PIECE_BYTES])
@@ -166,16 +149,16 @@ class ObjectStorage:
 
     async def drop_stage(self, stage: str) -> None:
         """All its parts, those that are not seen any more included."""
-        with _translated():
+        with translated():
             parts = await obstore.list(self._store, f"stages/{stage}").collect_async()
-        await _delete(self._store, [meta["path"] for meta in parts])
+        await delete(self._store, [meta["path"] for meta in parts])
 
     async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
         """In the order of their names, as long as no name is the beginning of another."""
         # The colon comes after all digits, so this begins after the last part of that stage.
         offset = f"stages/{after}/:" if after else None
         found: list[StoredObject] = []
-        with _translated():
+        with translated():
             async for page in obstore.list(self._store, "stages", offset=offset, chunk_size=_PAGE):
                 for meta in page:
                     _, stage, begin = meta["path"].split("/")
@@ -196,7 +179,7 @@ class ObjectStorage:
     async def identity(self) -> str | None:
         """In the object `identity`."""
         try:
-            with _translated("identity"):
+            with translated("identity"):
                 found = await obstore.get_async(self._store, "identity")
                 return bytes(await found.bytes_async()).decode()
         except MissingObject:
@@ -204,13 +187,38 @@ class ObjectStorage:
 
     async def set_identity(self, identity: str) -> None:
         """Writes the object."""
-        with _translated():
+        with translated():
             await obstore.put_async(self._store, "identity", identity.encode())
+
+    async def _open(self, key: str, start: int, size: int) -> "BytesStream":
+        found = await self._get(f"objects/{key}", key, start, size)
+        # A server answers with what it has: too little is seen before the first byte.
+        if found.meta["size"] < start + size:
+            raise MissingObject(key)
+        return found.stream(_STREAM_BYTES)
+
+    async def _chunks(
+        self, stream: "BytesStream", key: str, start: int, end: int
+    ) -> AsyncGenerator[bytes, None]:
+        """A server hangs up when a reader pauses for a minute: what has brought something is opened
+        again where it broke.
+        """
+        while start < end:
+            opened_at = start
+            try:
+                while start < end:
+                    chunk = await next_chunk(stream, key)
+                    start += len(chunk)
+                    yield chunk
+            except StorageUnavailable:
+                if start == opened_at:
+                    raise
+                stream = await self._open(key, start, end - start)
 
     async def _get(self, path: str, key: str, start: int, size: int) -> "GetResult":
         # There is no range of no bytes; the whole is asked for and not taken.
         options: GetOptions | None = {"range": (start, start + size)} if size else None
-        with _translated(key):
+        with translated(key):
             return await obstore.get_async(self._store, path, options=options)
 
 
@@ -255,9 +263,9 @@ class ObjectWriter:
         with suppress(StorageUnavailable):
             if self._closed:
                 # The commit failed for us, or we were cancelled; it may have succeeded there.
-                await _delete(self._store, [self._path])
+                await delete(self._store, [self._path])
             else:
-                with _translated():
+                with translated():
                     await self._file.__aexit__(StorageUnavailable, None, None)
         self._ended = True
 
@@ -266,52 +274,9 @@ class ObjectWriter:
         it: a multipart upload whose beginning was not seen could not be aborted.
         """
         self._request = asyncio.ensure_future(request)
-        with _translated():
+        with translated():
             await asyncio.shield(self._request)
 
 
 def _part(stage: str, offset: int) -> str:
     return f"stages/{stage}/{offset:020}"
-
-
-async def _next(stream: "BytesStream", key: str) -> bytes:
-    with _translated(key):
-        chunk = await anext(stream, None)
-    if chunk is None:
-        raise MissingObject(key)
-    return chunk
-
-
-async def _delete(store: "ObjectStore", paths: Sequence[str]) -> None:
-    if paths:
-        with suppress(MissingObject), _translated(paths[0]):
-            await obstore.delete_async(store, paths)
-
-
-@contextmanager
-def _translated(key: str | None = None) -> Iterator[None]:
-    """The one place where the client's exceptions become ours; `key` is what may be missing."""
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        raise _translate(error, key) from error
-
-
-def _translate(error: Exception, key: str | None) -> Exception:
-    """The client tells most refusals of a server apart only in its text.
-
-    That text has the server's address in it: it goes to the log with the cause, not to callers.
-    """
-    text = str(error)
-    if "NoSuchBucket" in text or "ContainerNotFound" in text:
-        return StorageUnavailable("The bucket of the object storage does not exist.")
-    if key and (
-        isinstance(error, FileNotFoundError)
-        or any(sign in text for sign in ("InvalidRange", "416 Range", "Wanted range starting at"))
-    ):
-        return MissingObject(key)
-    if any(sign in text for sign in ("QuotaExceeded", "StorageFull", "507 Insufficient")):
-        return StorageFull("The object storage has no room for this write.")
-    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or "AccessDenied" in text:
-        return StorageUnavailable("The object storage refuses the credentials of this server.")
-    return StorageUnavailable("The object storage cannot answer now.")

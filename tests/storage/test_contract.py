@@ -199,6 +199,16 @@ async def test_an_object_tells_its_size_and_a_missing_one_that_it_is_missing(
         await storage.size(f"{'ab' * 32}/{uuid4().hex}")
 
 
+@pytest.mark.parametrize("size_bytes", [0, 7, 6 * MIB])
+async def test_an_object_tells_its_size(storage: Storage, size_bytes: int) -> None:
+    assert await storage.size(await put(storage, noise(size_bytes))) == size_bytes
+
+
+async def test_nothing_has_no_size(storage: Storage) -> None:
+    with pytest.raises(MissingObject):
+        await storage.size(f"{'ab' * 32}/{uuid4().hex}")
+
+
 async def test_what_is_not_committed_has_no_key(storage: Storage) -> None:
     writer = await storage.create(None, PDF)
     await writer.write(noise(MIB))

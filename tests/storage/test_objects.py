@@ -3,13 +3,16 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from orchestrator.digest import CasId
 from orchestrator.errors import StorageUnavailable
+from orchestrator.storage import object_client
 from orchestrator.storage.base import MissingObject
 from orchestrator.storage.objects import ObjectStorage, open_objects
 from tests.radosgw import BUCKET, Gateway
@@ -33,6 +36,7 @@ async def unavailable(storage: ObjectStorage) -> str:
     calls = [
         anext(storage.read(key, 0, [1])),
         anext(storage.read(key, 0, [0])),
+        storage.size(key),
         storage.delete(key),
         storage.list_objects("", 1),
         storage.append("stage", 0, b"a"),
@@ -136,6 +140,42 @@ async def test_a_server_that_dies_during_a_read_is_unavailable(mortal: Mortal) -
         async for piece in reading:
             assert piece == PIECE
     assert time.monotonic() - begun < 15
+
+
+@asynccontextmanager
+async def cut_once(endpoint: str, after_bytes: int) -> AsyncIterator[str]:
+    """A way to the endpoint on which the first long answer breaks off."""
+    cuts = 0
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        nonlocal cuts
+        passed = 0
+        with suppress(OSError):
+            while (data := await source.read(65536)) and (cuts or passed < after_bytes):
+                passed += len(data)
+                sink.write(data)
+                await sink.drain()
+        cuts += passed >= after_bytes
+        sink.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = urlsplit(endpoint)
+        there, back = await asyncio.open_connection(address.hostname, address.port)
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_read_goes_on_where_its_connection_broke(
+    radosgw: Gateway, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await put(open_objects(s3_url), 20)
+    monkeypatch.setitem(object_client._RETRIES, "max_retries", 0)
+    async with cut_once(radosgw.endpoint, 5 * MIB) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        reading = open_objects(s3_url).read(key, 1, [MIB] * 19)
+        assert b"".join([piece async for piece in reading]) == (PIECE * 20)[1 : 1 + 19 * MIB]
 
 
 async def test_a_server_that_dies_during_a_write_is_unavailable(mortal: Mortal) -> None:

@@ -1,0 +1,86 @@
+"""How a bucket is asked: the client's settings, and its exceptions made ours; it knows no names."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import from_url
+
+from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.storage.base import MissingObject
+
+if TYPE_CHECKING:
+    from obstore import BytesStream
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
+#: A dead server is known in seconds. The time limit of a whole request is a day, because a
+#: download lasts as long as its slowest reader; what stalls is found by the read timeout.
+#: An endpoint without TLS is what the operator wrote, so it is allowed.
+_CLIENT: "ClientConfig" = {
+    "allow_http": True,
+    "connect_timeout": "3s",
+    "read_timeout": "30s",
+    "timeout": "24h",
+}
+_RETRIES: "RetryConfig" = {
+    "backoff": {"max_backoff": timedelta(seconds=2)},
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=10),
+}
+
+
+def connect(url: str) -> "ObjectStore":
+    """The client of a bucket, which asks nothing yet. ValueError for a URL of anything else."""
+    if urlsplit(url).scheme not in _SCHEMES:
+        raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
+    return from_url(url, client_options=_CLIENT, retry_config=_RETRIES)
+
+
+async def next_chunk(stream: "BytesStream", key: str) -> bytes:
+    """What arrived since; an end is an object that is too short."""
+    with translated(key):
+        chunk = await anext(stream, None)
+    if chunk is None:
+        raise MissingObject(key)
+    return chunk
+
+
+async def delete(store: "ObjectStore", paths: Sequence[str]) -> None:
+    """What is not there is no error, whatever the provider thinks of it."""
+    if paths:
+        with suppress(MissingObject), translated(paths[0]):
+            await obstore.delete_async(store, paths)
+
+
+@contextmanager
+def translated(key: str | None = None) -> Iterator[None]:
+    """The one place where the client's exceptions become ours; `key` is what may be missing."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise _translate(error, key) from error
+
+
+def _translate(error: Exception, key: str | None) -> Exception:
+    """The client tells most refusals of a server apart only in its text.
+
+    That text has the server's address in it: it goes to the log with the cause, not to callers.
+    """
+    text = str(error)
+    if "NoSuchBucket" in text or "ContainerNotFound" in text:
+        return StorageUnavailable("The bucket of the object storage does not exist.")
+    if key and (
+        isinstance(error, FileNotFoundError)
+        or any(sign in text for sign in ("InvalidRange", "416 Range", "Wanted range starting at"))
+    ):
+        return MissingObject(key)
+    if any(sign in text for sign in ("QuotaExceeded", "StorageFull", "507 Insufficient")):
+        return StorageFull("The object storage has no room for this write.")
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or "AccessDenied" in text:
+        return StorageUnavailable("The object storage refuses the credentials of this server.")
+    return StorageUnavailable("The object storage cannot answer now.")
