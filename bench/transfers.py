@@ -6,13 +6,8 @@ size (PSS) of all processes of the server, PostgreSQL included, sampled ten time
 """
 
 import argparse
-import http.client
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from blake3 import blake3
+from server import Server
 
 MIB = 1024 * 1024
 BASE = os.urandom(MIB)
@@ -33,38 +29,11 @@ def content(stream: int, mib: int) -> Iterator[bytes]:
         yield BASE[stream * 64 + 32 :] + b"%16d%16d" % (stream, number) + BASE[: stream * 64]
 
 
-def family(pid: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        children.setdefault(int(parent), []).append(int(entry.name))
-    found = [pid]
-    for each in found:
-        found.extend(children.get(each, []))
-    return found
-
-
-def pss_mib(pid: int) -> float:
-    total = 0
-    for each in family(pid):
-        try:
-            found = re.search(
-                r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE
-            )
-        except OSError:
-            continue
-        total += int(found[1]) if found else 0
-    return total / 1024
-
-
 class Peak:
     """The highest memory of a server while the block runs."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._stop = threading.Event()
         self.mib = 0.0
 
@@ -79,35 +48,7 @@ class Peak:
 
     def _sample(self) -> None:
         while not self._stop.wait(0.1):
-            self.mib = max(self.mib, pss_mib(self._pid))
-
-
-class Server:
-    """`orchestrator serve` in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "orchestrator.cli.main", "serve", "--port", "0"]
-        command[1:3] = [
-            "-c",
-            "import sys; from orchestrator.cli.main import main; sys.exit(main())",
-        ]
-        environ = {**os.environ, "ORCHESTRATOR_DATA_DIR": str(folder)}
-        environ["ORCHESTRATOR_LOG_LEVEL"] = "error"
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if ready := re.search(r"ready: http://(\S+)", line):
-                self.address = ready[1]
-            if line.startswith("Ctrl-C"):
-                break
-        self.headers = {"Authorization": f"Bearer {(folder / 'admin.token').read_text().strip()}"}
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.address, timeout=300)
-
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+            self.mib = max(self.mib, self._server.pss_mib())
 
 
 def upload(server: Server, stream: int, mib: int) -> str:
@@ -147,7 +88,7 @@ def measured(
     what: str, server: Server, idle: float, works: list[Callable[[], object]], mib: int
 ) -> list[object]:
     started = time.monotonic()
-    with Peak(server.process.pid) as peak, ThreadPoolExecutor(len(works)) as pool:
+    with Peak(server) as peak, ThreadPoolExecutor(len(works)) as pool:
         results = list(pool.map(lambda work: work(), works))
     seconds = time.monotonic() - started
     rate = len(works) * mib / seconds
@@ -170,7 +111,7 @@ def main() -> None:
         try:
             download(server, upload(server, 63, 8), 8)  # What is loaded once is loaded now.
             time.sleep(2)
-            idle = pss_mib(server.process.pid)
+            idle = server.pss_mib()
             print(f"idle      {idle:.1f} MiB")
             streams = range(chosen.streams)
             ups = [lambda s=s: upload(server, s, chosen.mib) for s in streams]

@@ -52,6 +52,7 @@ async def server() -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
             digest = sha256(TOKEN.encode()).hexdigest()
             settings = Settings(
                 database_url=url,
+                blob_store=(Path(folder) / "blobs").as_uri(),
                 admin_token_sha256=digest,
                 allowed_hosts=(),
                 access_log=False,

@@ -211,7 +211,11 @@ class FilesystemStorage:
         with _translated():
             for folder in (self._root, self._objects, self._incoming, self._stages):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(self._root / "identity", identity)
+            # Two servers that start together write the same, each by way of a file of its own.
+            temporary = self._incoming / new_id().hex
+            write_private(temporary, identity)
+            temporary.rename(self._root / "identity")
+            sync_folder(self._root)
             sync_folder(self._root.parent)
 
     def _path(self, key: str) -> Path:
