@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator import logs
+from orchestrator.background import Schedule
 from orchestrator.container import Container, build
 from orchestrator.handlers.admission import Admission
 from orchestrator.handlers.artifact import ArtifactHandler
@@ -17,6 +18,7 @@ from orchestrator.handlers.authentication import Authenticator
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.cas_delivery import BlobDelivery
 from orchestrator.handlers.edge import Edge, Pace
+from orchestrator.handlers.gc import Collector, GCHandler
 from orchestrator.handlers.health import HealthHandler
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.problem import EXCEPTION_HANDLERS
@@ -24,19 +26,26 @@ from orchestrator.handlers.schema import SchemaHandler
 from orchestrator.handlers.storage_gate import StorageGate
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
+from orchestrator.handlers.upload import UploadHandler
+from orchestrator.handlers.upload_finishing import Finisher
+from orchestrator.handlers.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.parent import exit_with_parent
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
+from orchestrator.routes.gc import gc_routes
 from orchestrator.routes.health import health_routes
 from orchestrator.routes.openapi import OPENAPI
 from orchestrator.routes.schema import schema_routes
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
+from orchestrator.routes.upload import upload_routes
+from orchestrator.routes.verify import verify_routes
 from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
 from orchestrator.settings import Settings
+from orchestrator.verification import Verification
 from orchestrator.workflow_change import ChangeRules
 
 
@@ -46,13 +55,21 @@ def create_app(settings: Settings | None = None) -> Edge:
     logs.configure(settings.log_level)
     c = build(settings)
     storage = StorageGate(c.database, c.identity, c.disk)
+    collector = Collector(c.database, c.gc, storage)
+    schedule = Schedule(
+        c.database,
+        c.gc,
+        collector,
+        interval_seconds=settings.gc_interval_seconds,
+        page_items=settings.gc_page_items,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         exit_with_parent(asyncio.get_running_loop())
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
-        async with c.database.opened():
+        async with c.database.opened(), schedule.running():
             yield
 
     app = Litestar(
@@ -60,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Edge:
             *_catalogue_routes(c, settings),
             *_version_routes(c, settings),
             *_blob_routes(c, settings, storage),
+            *gc_routes(GCHandler(collector, page_items=settings.gc_page_items)),
             *health_routes(HealthHandler(c.database, c.schema, storage)),
             *schema_routes(SchemaHandler()),
         ],
@@ -164,4 +182,14 @@ def _blob_routes(c: Container, settings: Settings, storage: StorageGate) -> list
         c.idempotency,
         missing_ids_max=settings.missing_ids_max,
     )
-    return [*cas_routes(blobs)]
+    uploads = UploadHandler(
+        c.database,
+        c.uploads,
+        c.stages,
+        c.cas,
+        storage,
+        Finisher(c.database, c.uploads, c.stages, c.cas, delivery),
+        c.idempotency,
+    )
+    verify = VerifyHandler(c.database, Verification.of(c), c.idempotency)
+    return [*cas_routes(blobs), *upload_routes(uploads), *verify_routes(verify)]

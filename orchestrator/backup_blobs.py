@@ -1,7 +1,7 @@
 """The blobs of a backup that are files: `blobs/ab/<hex>`, plain bytes under their BLAKE3."""
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -12,6 +12,8 @@ from orchestrator.private_file import sync_folder
 from orchestrator.threads import in_thread
 
 _READ_BYTES = 1024 * 1024
+#: Told now and then: what is done, how much of it, and of how much; 0 is unknown.
+Watch = Callable[[str, int, int], None]
 
 
 class BlobFiles:
@@ -40,10 +42,21 @@ class BlobFiles:
         except FileNotFoundError:
             return False
 
-    def is_whole(self, cas_id: CasId) -> bool:
-        """Whether the bytes are still those of the name."""
-        hasher = blake3(max_threads=blake3.AUTO).update_mmap(self.path(cas_id))
-        return hasher.digest() == cas_id.raw[1:]
+    async def chunks(self, cas_id: CasId) -> AsyncGenerator[bytes, None]:
+        """The bytes as they are; nothing is checked."""
+        with self.path(cas_id).open("rb", buffering=0) as file:
+            while chunk := await in_thread(file.read, _READ_BYTES):
+                yield chunk
+
+    async def remove_damaged(self, watch: Watch) -> int:
+        """Read all of them; returns how many are not those of their name, and are gone."""
+        removed = 0
+        for number, path in enumerate(self._files()):
+            watch("verify", number, 0)
+            if not await in_thread(_is_whole, path):
+                path.unlink()
+                removed += 1
+        return removed
 
     def begin(self) -> "BlobFile":
         """A file without its name."""
@@ -59,12 +72,15 @@ class BlobFiles:
     def remove_unless(self, named: Callable[[bytes], bool]) -> int:
         """Returns how many were removed. One that a crash brings back is removed next time."""
         removed = 0
-        for shard in self._folder.iterdir():
-            for path in shard.iterdir():
-                if not named(b"\x01" + bytes.fromhex(path.name)):
-                    path.unlink()
-                    removed += 1
+        for path in self._files():
+            if not named(b"\x01" + bytes.fromhex(path.name)):
+                path.unlink()
+                removed += 1
         return removed
+
+    def _files(self) -> Iterator[Path]:
+        for shard in sorted(self._folder.iterdir()):
+            yield from sorted(shard.iterdir())
 
 
 class BlobFile:
@@ -105,3 +121,8 @@ class BlobFile:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         # The name becomes durable with all others, before a snapshot counts on it.
         self._path.rename(path)
+
+
+def _is_whole(path: Path) -> bool:
+    hasher = blake3(max_threads=blake3.AUTO).update_mmap(path)
+    return hasher.hexdigest() == path.name

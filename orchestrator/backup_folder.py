@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from orchestrator.backup_blobs import BlobFiles
+from orchestrator.backup_blobs import BlobFiles, Watch
 from orchestrator.backup_error import BackupRefused
 from orchestrator.backup_inline import InlineContents
 from orchestrator.backup_snapshot import BLOBS, MANIFEST, Snapshot, check_format
@@ -52,6 +52,10 @@ class BackupFolder:
     def has(self, cas_id: CasId, size_bytes: int) -> bool:
         """Whether the bytes are here in either form; they are not read."""
         return self.inline.known(cas_id) or self.blobs.has(cas_id, size_bytes)
+
+    async def remove_damaged(self, watch: Watch) -> int:
+        """Read all bytes; those that are not of their name are here no more. Returns how many."""
+        return await self.blobs.remove_damaged(watch) + self.inline.remove_damaged()
 
     def clear(self) -> None:
         """Make the folders, and remove what an interrupted backup left unfinished."""
@@ -120,7 +124,10 @@ class BackupFolder:
 
 
 def _columns(snapshot: Snapshot) -> tuple[str, ...]:
-    return snapshot.manifest().tables[BLOBS].columns
+    """Of the table of blobs, all rows of which are there: what it does not name is removed."""
+    manifest = snapshot.manifest()
+    snapshot.check_tables(manifest)
+    return manifest.tables[BLOBS].columns
 
 
 @contextmanager
@@ -170,5 +177,5 @@ def _check_mark(mark: BinaryIO, path: Path, *, may_write: bool) -> None:
 def _check_is_ours_or_empty(path: Path) -> None:
     """Our files are not put between those of somebody else."""
     with suppress(FileNotFoundError):
-        if not (path / MARK).exists() and set(os.listdir(path)) - _NOTHING:
+        if not (path / MARK).exists() and {each.name for each in path.iterdir()} - _NOTHING:
             raise BackupRefused(f"{path} has other files and no {MARK}: choose an empty folder.")

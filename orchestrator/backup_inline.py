@@ -1,4 +1,7 @@
-"""The blobs of a backup that are small: one SQLite file, because a file for each costs more."""
+"""Where a backup and a restore keep what is small and many: SQLite files; no other database.
+
+The contents of blobs that were inline stand in one file, because a file for each costs more.
+"""
 
 import os
 import sqlite3
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from orchestrator.backup_error import BackupRefused
 from orchestrator.digest import CasId
+from orchestrator.models.cas import Placement, Received
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS content (cas_id BLOB NOT NULL UNIQUE, content BLOB NOT NULL)
@@ -15,10 +19,21 @@ CREATE TABLE IF NOT EXISTS content (cas_id BLOB NOT NULL UNIQUE, content BLOB NO
 KNOWN = "SELECT 1 FROM content WHERE cas_id = ?"
 GET = "SELECT content FROM content WHERE cas_id = ?"
 PUT = "INSERT OR REPLACE INTO content (cas_id, content) VALUES (?, ?)"
+NAMES = "SELECT cas_id FROM content"
+REMOVE = "DELETE FROM content WHERE cas_id = ?"
 CREATE_NAMED = "CREATE TEMPORARY TABLE named (cas_id BLOB PRIMARY KEY) WITHOUT ROWID"
 PUT_NAMED = "INSERT OR IGNORE INTO named (cas_id) VALUES (?)"
 IS_NAMED = "SELECT 1 FROM named WHERE cas_id = ?"
 DROP_NAMED = "DROP TABLE named"
+CREATE_PLACES = """
+CREATE TABLE place (cas_id BLOB PRIMARY KEY, content BLOB, storage_key TEXT, segments BLOB,
+                    stored_bytes INTEGER, encoding TEXT)
+"""
+PUT_PLACE = "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?)"
+GET_PLACE = """
+SELECT content, storage_key, segments, stored_bytes, encoding FROM place WHERE cas_id = ?
+"""
+COUNT_PLACED = "SELECT count(storage_key) FROM place"
 REMOVE_UNNAMED = "DELETE FROM content WHERE cas_id NOT IN (SELECT cas_id FROM named)"
 
 
@@ -55,6 +70,14 @@ class InlineContents:
         with self._db:
             self._db.executemany(PUT, [(cas_id.raw, content) for cas_id, content in contents])
 
+    def remove_damaged(self) -> int:
+        """Read all of them; returns how many are not those of their name, and are gone."""
+        names = (CasId(row[0]) for row in self._db.execute(NAMES))
+        damaged = [(name.raw,) for name in names if self.get(name) is None]
+        with self._db:
+            self._db.executemany(REMOVE, damaged)
+        return len(damaged)
+
     @contextmanager
     def naming(self, raws: Iterable[bytes]) -> Iterator[Callable[[bytes], bool]]:
         """Tells within the block whether a name is among these, however many they are."""
@@ -90,3 +113,40 @@ class InlineContents:
         with database:
             database.execute(CREATE)
         return database
+
+
+class RestoredPlaces:
+    """Where the bytes of blobs are in the new storage, until their rows are written.
+
+    There may be more of them than memory holds. The file has no name, and is gone with us.
+    """
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")
+        self._db.execute(CREATE_PLACES)
+
+    def put(self, received: Received) -> None:
+        """Remember what intake made of a blob."""
+        at = received.placement
+        place = (at.storage_key, at.segments, at.stored_bytes, at.encoding) if at else (None,) * 4
+        self._db.execute(PUT_PLACE, (received.cas_id.raw, received.content, *place))
+
+    def get(self, cas_id: CasId) -> bytes | Placement | None:
+        """Its bytes if the new database has them inline, else where they are."""
+        row = self._db.execute(GET_PLACE, (cas_id.raw,)).fetchone()
+        if row is None:
+            return None
+        content, key, segments, stored_bytes, encoding = row
+        if key is None:
+            return bytes(content)
+        return Placement(
+            storage_key=key, segments=segments, stored_bytes=stored_bytes, encoding=encoding
+        )
+
+    def count_placed(self) -> int:
+        """How many are in storage."""
+        return int(self._db.execute(COUNT_PLACED).fetchone()[0])
+
+    def close(self) -> None:
+        """Forget them."""
+        self._db.close()

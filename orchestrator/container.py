@@ -5,24 +5,34 @@ from pathlib import Path
 
 from orchestrator.database import Database
 from orchestrator.disk import Disk
+from orchestrator.models.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.gc import GCRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.repository.maintenance import MaintenanceRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.schema import SchemaRepository
 from orchestrator.repository.storage_identity import StorageIdentityRepository
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.upload import UploadRepository
+from orchestrator.repository.verify import VerifyRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.cas_delivery import Delivery
 from orchestrator.service.cas_intake import Intake
+from orchestrator.service.gc import GCService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.rate import RateService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.schema import SchemaService
 from orchestrator.service.storage_identity import StorageIdentity
 from orchestrator.service.tag import TagService
+from orchestrator.service.upload import UploadService
+from orchestrator.service.upload_stage import UploadStages
+from orchestrator.service.verify import VerifyService
+from orchestrator.service.verify_leftover import VerifyLeftoverService
 from orchestrator.service.version import VersionService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.settings import Settings
@@ -45,9 +55,14 @@ class Container:
     tags: TagService
     workflows: WorkflowService
     versions: VersionService
+    uploads: UploadService
+    stages: UploadStages
     idempotency: IdempotencyService
     rates: RateService
     schema: SchemaService
+    gc: GCService
+    verify: VerifyService
+    verify_leftovers: VerifyLeftoverService
 
 
 def build(settings: Settings) -> Container:
@@ -68,30 +83,54 @@ def build(settings: Settings) -> Container:
         document_bytes_max=settings.workflow_bytes_max,
         lease_seconds=settings.lease_seconds,
     )
+    delivery = Delivery(storage, identity)
     artifacts = ArtifactService(ArtifactRepository())
     tags = TagService(TagRepository())
+    intake = Intake(
+        storage,
+        disk,
+        inline_bytes_max=settings.blob_inline_bytes_max,
+        blob_bytes_max=settings.blob_bytes_max,
+        compressed_media_types=settings.blob_compressed_media_types,
+        compression_level=settings.blob_compression_level,
+    )
     return Container(
         database=database,
         storage=storage,
         disk=disk,
         identity=identity,
         cas=cas,
-        intake=Intake(
-            storage,
-            disk,
-            inline_bytes_max=settings.blob_inline_bytes_max,
-            blob_bytes_max=settings.blob_bytes_max,
-            compressed_media_types=settings.blob_compressed_media_types,
-            compression_level=settings.blob_compression_level,
-        ),
-        delivery=Delivery(storage, identity),
+        intake=intake,
+        delivery=delivery,
         artifacts=artifacts,
         tags=tags,
         workflows=WorkflowService(cas, artifacts, tags, ResolutionService(ResolutionRepository())),
         versions=VersionService(cas, artifacts, tags),
+        uploads=UploadService(
+            UploadRepository(),
+            seconds=settings.upload_seconds,
+            open_max=settings.uploads_open_max,
+            bytes_max=settings.blob_bytes_max,
+        ),
+        stages=UploadStages(storage, disk, identity, intake),
         idempotency=IdempotencyService(
             IdempotencyRepository(), seconds=settings.idempotency_seconds
         ),
         rates=RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max),
         schema=SchemaService(SchemaRepository()),
+        gc=GCService(
+            GCRepository(),
+            MaintenanceRepository(),
+            storage,
+            grace=Grace(
+                seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds
+            ),
+        ),
+        verify=VerifyService(VerifyRepository(), CASRepository(), storage, identity, delivery),
+        verify_leftovers=VerifyLeftoverService(
+            VerifyRepository(),
+            MaintenanceRepository(),
+            storage,
+            leftover_seconds=settings.leftover_seconds,
+        ),
     )

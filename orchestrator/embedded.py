@@ -34,13 +34,13 @@ from orchestrator.embedded_process import (
 )
 from orchestrator.private_file import sync_folder, write_private
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "running_url"]
 
 USER = "orchestrator"
 PORT = 5432  # Only a part of the socket's name.
 SOCKET_PATH_BYTES_MAX = 107
 SHORT_FOLDER = "/tmp"  # noqa: S108 - what is made there is private and has a random name.
-POSTMASTER_STATUS_LINE = 7
+POSTMASTER_SOCKET_LINE, POSTMASTER_STATUS_LINE = 4, 7
 
 #: What the product promises; not to be changed in postgresql.conf.
 PROMISES = {
@@ -198,8 +198,7 @@ class EmbeddedPostgres:
         return path.read_text().strip()
 
     def _url(self) -> str:
-        host = quote(str(self._socket_folder), safe="")
-        return f"postgresql://{USER}:{self._password()}@/postgres?host={host}&port={PORT}"
+        return _url_at(str(self._socket_folder), self._password())
 
     def _run(self, deadline: float) -> None:
         pid = self._spawn()
@@ -276,6 +275,19 @@ class EmbeddedPostgres:
         if made is None:
             raise EmbeddedPostgresError("No temporary folder can hold PostgreSQL's socket.")
         return made
+
+
+def running_url(folder: Path) -> str | None:
+    """The URL of a cluster that another process runs; None if it takes no connections now."""
+    lines = postmaster_file(folder / "data")
+    if len(lines) <= POSTMASTER_STATUS_LINE or lines[POSTMASTER_STATUS_LINE].strip() != "ready":
+        return None
+    return _url_at(lines[POSTMASTER_SOCKET_LINE], (folder / "password").read_text().strip())
+
+
+def _url_at(socket_folder: str, password: str) -> str:
+    host = quote(socket_folder, safe="")
+    return f"postgresql://{USER}:{password}@/postgres?host={host}&port={PORT}"
 
 
 def _give(folder: Path, account: Account) -> None:

@@ -166,7 +166,7 @@ class DigestMismatch(DomainError):
     """The content sent is not the content that the name promises; nothing was stored."""
 
     def __init__(self, expected: str, actual: str) -> None:
-        super().__init__(f"The content has the cas id {actual}, not {expected}.")
+        super().__init__(f"The content is {actual}, not {expected}.")
         self.expected, self.actual = expected, actual
 
 
@@ -176,6 +176,41 @@ class IdempotencyKeyReused(DomainError):
     def __init__(self, key: str) -> None:
         super().__init__(f"The Idempotency-Key {key!r} was used before with another request.")
         self.key = key
+
+
+class UploadConflict(DomainError):
+    """A resumable upload is not where the request thinks; nothing of the request was kept."""
+
+    def __init__(self, upload_id: str, detail: str, offset_bytes: int | None = None) -> None:
+        super().__init__(detail)
+        self.upload_id = upload_id
+        if offset_bytes is not None:
+            self.offset_bytes = offset_bytes
+
+
+class TooManyUploads(DomainError):
+    """The namespace has as many unfinished uploads as it may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A namespace has at most {limit} uploads that are not complete.")
+        self.limit = limit
+
+
+class UnsupportedProtocol(DomainError):
+    """The request is not of a version of the upload protocol that is spoken here."""
+
+    def __init__(self, given: str, supported: str) -> None:
+        named = f"version {given!r}" if given else "no version"
+        super().__init__(f"This is tus {supported}; the request names {named} in Tus-Resumable.")
+        self.given, self.supported = given, supported
+
+
+class ChecksumMismatch(DomainError):
+    """The bytes of a request are not those that its checksum was made of; none was kept."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(f"The body does not have the {algorithm} that Upload-Checksum says.")
+        self.algorithm = algorithm
 
 
 class RangeNotSatisfiable(DomainError):
@@ -206,6 +241,15 @@ class CorruptBlob(DomainError):
     def __init__(self, cas_id: str) -> None:
         super().__init__(f"The stored bytes of {cas_id} do not match their name.")
         self.cas_id = cas_id
+
+
+class MaintenanceHeld(DomainError):
+    """Nothing may be deleted now, because a copy of everything is being made."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A backup is running: nothing is deleted until it is done. Try again then."
+        )
 
 
 class StorageUnavailable(DomainError):

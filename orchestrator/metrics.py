@@ -17,8 +17,19 @@ BLOB_BYTES_STORED = Counter("orchestrator_blob_bytes_stored", "Bytes of those bl
 BLOBS_KNOWN = Counter("orchestrator_blobs_known", "Blobs that were there when they came again.")
 BLOB_BYTES_KNOWN = Counter("orchestrator_blob_bytes_known", "Bytes that dedupe saved.")
 BLOBS_QUARANTINED = Counter("orchestrator_blobs_quarantined", "Blobs that were found damaged.")
+VERIFY_BLOBS_CHECKED = Counter("orchestrator_verify_blobs_checked", "Blobs that were verified.")
+VERIFY_PROBLEMS = Counter(
+    "orchestrator_verify_problems", "What verification found, by its kind.", ["problem"]
+)
 BLOB_BYTES_RECEIVED = Counter("orchestrator_blob_bytes_received", "Bytes of uploads, hashed.")
 BLOB_BYTES_SENT = Counter("orchestrator_blob_bytes_sent", "Bytes of blobs sent from storage.")
 STORAGE_BYTES_WRITTEN = Counter(
     "orchestrator_storage_bytes_written", "Bytes written to blob storage, after compression."
 )
+UPLOADS_COMPLETED = Counter("orchestrator_uploads_completed", "Uploads that became blobs.")
+GC_RUNS = Counter("orchestrator_gc_runs", "Garbage collections that ended.", ["outcome"])
+GC_ARTIFACTS_DELETED = Counter(
+    "orchestrator_gc_artifacts_deleted", "Artifacts that nothing needed any more."
+)
+GC_BLOBS_DELETED = Counter("orchestrator_gc_blobs_deleted", "Blobs that nothing needed any more.")
+GC_BYTES_FREED = Counter("orchestrator_gc_bytes_freed", "Bytes of those blobs, as stored.")

@@ -1,7 +1,7 @@
 """The segment table of a blob in storage: how any part of it can be found, checked and unpacked.
 
-A blob outside PostgreSQL is cut into segments of 512 KiB, the last one shorter. Each is stored as it
-is, or as one zstd frame (RFC 8878: frames may follow each other, so all of them together are one
+A blob outside PostgreSQL is cut into segments of 256 KiB, the last one shorter. Each is stored as
+it is, or as one zstd frame (RFC 8878: frames may follow each other, so all of them together are one
 zstd stream too). The table has the stored length and the BLAKE3 of the *stored* bytes of each
 segment, so that nothing is used, unpacked or sent before it was checked, wherever a read begins.
 """
@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import msgspec
 from blake3 import blake3
 
-SEGMENT_BYTES = 512 * 1024
+SEGMENT_BYTES = 256 * 1024
 #: Version of the format, log2 of the segment size; then a record for each segment.
 _HEADER = struct.Struct("<BB")
 _RECORD = struct.Struct("<I32s")
 _VERSION = 1
+#: What is larger could not be unpacked in memory.
+_LOG2_MAX = 30
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -70,5 +72,7 @@ class SegmentTable:
         version, log2 = _HEADER.unpack_from(encoded)
         if version != _VERSION:
             raise ValueError(f"a segment table of version {version}")
+        if log2 > _LOG2_MAX:
+            raise ValueError(f"a segment table of segments of 2^{log2} bytes")
         records = _RECORD.iter_unpack(memoryview(encoded)[_HEADER.size :])
         return cls([Segment(*record) for record in records], 1 << log2)

@@ -10,6 +10,7 @@ PREFIX = "ORCHESTRATOR_"
 CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
 LISTS = frozenset({"allowed_hosts", "allowed_origins", "blob_compressed_media_types"})
 COMPRESSION_LEVEL_MAX = 19
+GC_PAGE_ITEMS_MAX = 1_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,8 +67,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
     missing_ids_max: int = 10_000
+    #: A resumable upload ends so long after its last bytes.
+    upload_seconds: float = 86_400
+    #: Unfinished ones in one namespace.
+    uploads_open_max: int = 1_000
     lease_seconds: float = 7 * 86_400
+    #: What nothing in the database refers to is a leftover when it is so old: longer than any
+    #: upload takes.
+    leftover_seconds: float = 86_400
     idempotency_seconds: float = 86_400
+    #: What nothing refers to is deleted when it is so old, or so old if it belongs to a run.
+    gc_grace_seconds: float = 7 * 86_400
+    gc_run_grace_seconds: float = 30 * 86_400
+    #: How often a server collects garbage by itself; 0: never.
+    gc_interval_seconds: float = 0
+    #: How many artifacts, or blobs, one transaction of a collection looks at.
+    gc_page_items: int = 500
 
     #: Requests that may change something, by one caller, on all servers together; 0: no limit.
     writes_per_minute_max: int = 0
@@ -82,6 +97,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"{name} may not be over blob_bytes_max")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
+        if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
+            raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
+        if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:
+            raise ValueError("gc_grace_seconds and the like may not be negative")
         if self.log_level.upper() not in logging.getLevelNamesMapping():
             raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
 

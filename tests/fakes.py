@@ -42,9 +42,14 @@ class MemoryCASRepository(CASRepository):
         self._place(blob, received)
         return blob
 
-    async def get_locked(self, conn: Connection, cas_id: CasId) -> Blob | None:
-        found = self.blobs.get(cas_id)
-        return found.blob if found else None
+    async def get_locked(self, conn: Connection, received: Received) -> Blob | None:
+        found = self.blobs.get(received.cas_id)
+        if found is None:
+            return None
+        differs = None not in {found.content, received.content} and (
+            found.content != received.content
+        )
+        return msgspec.structs.replace(found.blob, quarantined=found.blob.quarantined or differs)
 
     async def replace(self, conn: Connection, received: Received) -> bool:
         blob = self.blobs[received.cas_id].blob
@@ -122,11 +127,14 @@ class MemoryCASRepository(CASRepository):
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
-    ) -> None:
+    ) -> bool:
+        if cas_id not in self.blobs:
+            return False
         until = now() + timedelta(seconds=seconds)
         key = (cas_id, namespace)
         self.said.setdefault(key, (media_type, now()))
         self.leases[key] = max(until, self.leases.get(key, until))
+        return True
 
     @staticmethod
     def _type_of(artifact: Artifact, cas_id: CasId) -> str:
@@ -157,18 +165,20 @@ class MemoryArtifactRepository(ArtifactRepository):
         self.artifacts[new.artifact_id] = artifact
         return artifact
 
-    async def get(self, conn: Connection, namespace: str, artifact_id: UUID) -> Artifact | None:
+    async def get(
+        self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
+    ) -> Artifact | None:
         found = self.artifacts.get(artifact_id)
         return found if found and found.namespace == namespace else None
 
     async def get_dag_version(
-        self, conn: Connection, namespace: str, version_hash: CasId
+        self, conn: Connection, namespace: str, version_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
         found = self._newest(namespace, Kind.DAG_VERSION)
         return next((each for each in found if each.version_hash == version_hash), None)
 
     async def get_run_snapshot(
-        self, conn: Connection, namespace: str, plan_hash: CasId
+        self, conn: Connection, namespace: str, plan_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
         found = self._newest(namespace, Kind.RUN_SNAPSHOT)
         return next((each for each in found if each.plan_hash == plan_hash), None)

@@ -1,6 +1,9 @@
 """`orchestrator cas …`: blobs by the hash of their bytes; nothing is interpreted."""
 
 import sys
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +11,22 @@ import msgspec
 from cyclopts import App, Parameter
 
 from orchestrator.cli.documents import STDIN, read_bytes
-from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import MAY_BE_STDIN, File, WithSession
 from orchestrator.cli.output import write_bytes, write_json
+from orchestrator.cli.progress import Show, progress
 from orchestrator.cli.showing import show_record
+from orchestrator.cli.transfer import Verifier, blob_pieces, put_blob, size_of, write_file
+from orchestrator.cli.upload import ResumableUpload
 
 app = App(name="cas", help="Blobs by the hash of their bytes: put, get, ask which are missing.")
 
 OCTET_STREAM = "application/octet-stream"
 #: A server answers for 10,000 at once.
 BATCH = 1_000
-_MEMBERS = ("cas_id", "size_bytes", "media_type", "created_at")
+_MEMBERS = ("cas_id", "sha256", "size_bytes", "media_type", "created_at")
+#: From this size on a lost connection costs more than the few requests of a resumable upload.
+RESUMABLE_BYTES_MIN = 64 * 1024 * 1024
 
 CasId = Annotated[str, Parameter(help="Such as blake3:6c21….")]
 
@@ -26,6 +34,7 @@ CasId = Annotated[str, Parameter(help="Such as blake3:6c21….")]
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator cas put report.pdf --media-type application/pdf\n"
+    "  orchestrator cas put disk.img --sha256\n"
     "  tar c src | orchestrator cas put -"
 )
 def put(
@@ -33,12 +42,32 @@ def put(
     /,
     *,
     media_type: Annotated[str, Parameter(help="What the bytes are.")] = OCTET_STREAM,
+    sha256: Annotated[
+        bool, Parameter(negative="", help="Compute the SHA-256 too: a second name of the blob.")
+    ] = False,
+    resumable: Annotated[
+        bool | None,
+        Parameter(help="Survive lost connections. Files of 64 MiB and more are sent so anyway."),
+    ] = None,
+    resume: Annotated[
+        str | None, Parameter(help="Go on with the upload at this URL, which a failure named.")
+    ] = None,
     session: WithSession,
 ) -> None:
     """Store a file; the answer names it."""
-    content = read_bytes(file)
-    with session.connect() as server:
-        show_record(session, server.upload(content, media_type), _MEMBERS)
+    if resumable is None:
+        resumable = (size_of(file) or 0) >= RESUMABLE_BYTES_MIN
+    with session.connect() as server, progress(file.name) as show:
+        if resumable or resume:
+            upload = ResumableUpload(server, file, show)
+            if resume:
+                upload.resume(resume)
+            else:
+                upload.create(media_type, wants_sha256=sha256)
+            reply = upload.send()
+        else:
+            reply = put_blob(server, file, media_type, wants_sha256=sha256, show=show)
+    show_record(session, reply, _MEMBERS)
 
 
 @app.command(
@@ -56,17 +85,14 @@ def get(
     session: WithSession,
 ) -> None:
     """Fetch the exact bytes of a blob."""
-    with session.connect() as server:
-        content = server.get("cas", cas_id).body
-    if file is not None:
-        _write_file(file, content)
-    elif sys.stdout.isatty() and _is_binary(content):
-        raise WrongUsage(
-            f"These {len(content):,} bytes are not text and would disturb the terminal.",
-            ["Give -o FILE, or redirect the output."],
-        )
-    else:
-        write_bytes(content)
+    to_terminal = file is None and sys.stdout.isatty()
+    with session.connect() as server, _download_progress(to_terminal=to_terminal) as show:
+        chunks = Verifier(cas_id).passing(blob_pieces(server, cas_id, show))
+        if file is not None:
+            write_file(file, chunks)
+            return
+        for chunk in _text(chunks) if to_terminal else chunks:
+            write_bytes(chunk)
 
 
 @app.command(
@@ -97,16 +123,23 @@ def missing(
         write_bytes("".join(f"{name}\n" for name in found).encode())
 
 
-def _write_file(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise CommandFailed(f"{path} cannot be written: {error.strerror}.") from error
+def _download_progress(*, to_terminal: bool) -> AbstractContextManager[Show]:
+    """No bar between the lines of a text."""
+    return nullcontext(lambda _done, _total: None) if to_terminal else progress("blob")
 
 
-def _is_binary(content: bytes) -> bool:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return not all(c.isprintable() or c in "\n\r\t" for c in text)
+def _text(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, as long as they are text that leaves a terminal as it was."""
+    decoder = getincrementaldecoder("utf-8")()
+    for chunk in chunks:
+        try:
+            text = decoder.decode(chunk)
+            is_text = all(c.isprintable() or c in "\n\r\t" for c in text)
+        except UnicodeDecodeError:
+            is_text = False
+        if not is_text:
+            raise WrongUsage(
+                "The blob is not text and would disturb the terminal.",
+                ["Give -o FILE, or redirect the output."],
+            )
+        yield chunk

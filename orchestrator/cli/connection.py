@@ -6,7 +6,8 @@ A drip-feeding server is held to a deadline for each whole body, not only for ea
 import ipaddress
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,8 +16,8 @@ from uuid import uuid4
 
 import msgspec
 
-from orchestrator.cli.failure import CommandFailed, ServerUnusable, violation_lines
-from orchestrator.errors import Violation
+from orchestrator.cli.failure import CommandFailed, ServerUnusable
+from orchestrator.cli.refusal import refusal
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,13 +35,8 @@ KEYED = frozenset({"POST", "PATCH"})
 REPEATABLE = KEYED | {"GET"}
 
 
-class Problem(msgspec.Struct):
-    """What is shown of an RFC 9457 problem document."""
-
-    detail: str
-    errors: list[Violation] = []
-    current_version: int | None = None
-    current_artifact_id: str | None = None
+class ConnectionLost(ServerUnusable):
+    """The server was not there, or not to the end of the exchange."""
 
 
 class Page(msgspec.Struct):
@@ -75,6 +71,7 @@ class Connection:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._params = {"namespace": namespace} if namespace else {}
         self._client: httpx2.Client | None = None
+        self.read_seconds_max = READ_SECONDS_MAX
 
     def __enter__(self) -> Self:
         return self
@@ -103,10 +100,6 @@ class Connection:
     def put(self, *path: str, **members: Any) -> Reply:
         """Send a JSON object to what the path names."""
         return self._accepted(self._send("PUT", address(*path), *_body(members)))
-
-    def upload(self, content: bytes, media_type: str) -> Reply:
-        """Store a blob."""
-        return self._accepted(self._send("POST", address("cas"), content, media_type))
 
     def delete(self, *path: str, expected_version: int | None = None) -> Reply:
         """Delete what the path names, if it is at the expected version."""
@@ -138,8 +131,6 @@ class Connection:
         is_public: bool = False,
     ) -> Reply:
         """Send it; who does not answer is a failure."""
-        import httpx2
-
         client = self._opened()
         request = client.build_request(
             method,
@@ -153,9 +144,48 @@ class Connection:
                 **(headers or {}),
             },
         )
-        may_repeat = method in REPEATABLE and not is_public
+        with self._reaching():
+            return _exchange(client, request, may_repeat=method in REPEATABLE and not is_public)
+
+    @contextmanager
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> "Iterator[httpx2.Response]":
+        """One request whose body is sent as it is made, and an answer that is read as it comes.
+
+        Nothing is repeated: ConnectionLost is for the caller to deal with.
+        """
+        import httpx2
+
+        client = self._opened()
+        # Whoever takes nothing of a body is given up; an answer may need a long computation.
+        patience = httpx2.Timeout(
+            READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, read=self.read_seconds_max
+        )
+        params = None if "?" in path else self._params
+        sent = {**self._headers, **(headers or {})}
+        request = client.build_request(
+            method, self.url + path, content=content, params=params, headers=sent, timeout=patience
+        )
+        with self._reaching():
+            response = client.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                response.close()
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """The one place where errors of the transport become failures."""
+        import httpx2
+
         try:
-            return _exchange(client, request, may_repeat=may_repeat)
+            yield
         except httpx2.TimeoutException as error:
             raise self._unreachable("it did not answer in time.") from error
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
@@ -169,7 +199,7 @@ class Connection:
             # What is on this machine is asked directly, whatever proxy leads to other ones.
             direct: dict[str, None] = {f"all://{parts.netloc}": None}
             self._client = httpx2.Client(
-                timeout=httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
+                timeout=httpx2.Timeout(self.read_seconds_max, connect=CONNECT_SECONDS_MAX),
                 mounts=direct if is_loopback(self.url) else {},
                 # To load the certificates takes as long as all else; without TLS it is for nothing.
                 verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -180,25 +210,27 @@ class Connection:
         """The answer, or the refusal that it is as a failure."""
         if 200 <= reply.status < 300:
             return reply
-        try:
-            problem = msgspec.json.decode(reply.body, type=Problem)
-        except msgspec.MsgspecError:
-            raise CommandFailed(
-                f"{self.url} answered {reply.status}, and not as an orchestrator server does."
-            ) from None
-        if reply.status == 401:
-            looked = "The token is from" if self.has_token else "Looked for a token at"
-            raise ServerUnusable(problem.detail, [f"{looked} {self.token_from}."])
-        raise CommandFailed(problem.detail, _problem_lines(problem, reply))
+        raise self.refusal(reply)
 
-    def _unreachable(self, reason: str) -> ServerUnusable:
+    def refusal(self, reply: Reply) -> CommandFailed:
+        """The failure that an answer is."""
+        looked = "The token is from" if self.has_token else "Looked for a token at"
+        return refusal(
+            reply.status,
+            reply.headers,
+            reply.body,
+            url=self.url,
+            token_line=f"{looked} {self.token_from}.",
+        )
+
+    def _unreachable(self, reason: str) -> ConnectionLost:
         lines = [
             "Start one with: orchestrator serve",
             "Name another with --url or ORCHESTRATOR_URL.",
         ]
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             lines = ["If it is the right one, name its certificate in SSL_CERT_FILE."]
-        return ServerUnusable(f"The server at {self.url} cannot be reached: {reason}", lines)
+        return ConnectionLost(f"The server at {self.url} cannot be reached: {reason}", lines)
 
     def patch(
         self, *path: str, content: tuple[bytes, str], message: str | None, if_match: str | None
@@ -289,12 +321,3 @@ def _chunks(response: "httpx2.Response") -> Iterator[bytes]:
 def _retry_seconds(retry_after: str) -> float:
     """The header may also be a date; that is taken for a long time."""
     return min(float(retry_after), RETRY_SECONDS_MAX) if retry_after.isdecimal() else 1.0
-
-
-def _problem_lines(problem: Problem, reply: Reply) -> list[str]:
-    lines = violation_lines(problem.detail, problem.errors)
-    if problem.current_version is not None:
-        lines.append(f"It is at version {problem.current_version} now.")
-    if reply.status >= 500 and "x-correlation-id" in reply.headers:
-        lines.append(f"Correlation id: {reply.headers['x-correlation-id']}")
-    return lines

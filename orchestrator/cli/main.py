@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from orchestrator import __version__
-from orchestrator.cli import cas, server, tag, workflow
+from orchestrator.cli import backup, cas, gc, server, tag, verify, workflow
 from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.output import write_bytes, write_error
 from orchestrator.cli.session import Session
@@ -36,6 +36,7 @@ app = App(
 app.command(workflow.app)
 app.command(tag.app)
 app.command(cas.app)
+app.command(gc.gc, help_epilogue=gc.EXAMPLES)
 app.command(
     server.serve,
     help_epilogue="Examples:\n\n"
@@ -49,8 +50,27 @@ app.command(
     "  orchestrator migrate --database-url postgresql://orchestrator@db/orchestrator",
 )
 app.command(
+    backup.backup,
+    help_epilogue="Examples:\n\n"
+    "  orchestrator backup /mnt/backup\n"
+    "  orchestrator backup /mnt/backup --keep 14 --output json",
+)
+app.command(
+    backup.restore,
+    help_epilogue="Examples:\n\n"
+    "  orchestrator restore /mnt/backup --data-dir /var/lib/orchestrator\n"
+    "  orchestrator restore /mnt/backup --database-url postgresql://orchestrator@db/restored",
+)
+app.command(
     server.status,
     help_epilogue="Examples:\n\n  orchestrator status\n  orchestrator status --output json",
+)
+app.command(
+    verify.verify,
+    help_epilogue="Examples:\n\n"
+    "  orchestrator verify\n"
+    "  orchestrator verify --read-data --output json > report.json\n"
+    "  orchestrator verify --repair",
 )
 
 

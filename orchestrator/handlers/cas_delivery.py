@@ -61,8 +61,7 @@ class BlobDelivery:
             return not_modified(_blob_headers(blob))
         headers = {**_blob_headers(blob), **HARMLESS}
         if request.scope["method"] == "HEAD":
-            headers["Content-Length"] = str(blob.size_bytes)
-            return Response(content=b"", media_type=None, headers=headers)
+            return _head(request, found, headers)
         part = requested_range(request, blob.size_bytes, str(blob.cas_id))
         if found.placement is not None:
             return await self._stream(request, blob, found.placement, part, headers)
@@ -109,7 +108,7 @@ class BlobDelivery:
                 return _redirect(url, self._redirect_seconds)
         if placement.encoding is not None:
             headers["Vary"] = "Accept-Encoding"
-            if part is None and "range" not in request.headers and _accepts_zstd(request):
+            if "range" not in request.headers and _accepts_zstd(request):
                 return await self._pass_on(blob, placement, headers)
         status = 200 if part is None else 206
         if part is None:
@@ -125,14 +124,7 @@ class BlobDelivery:
         self, blob: Blob, placement: Placement, headers: dict[str, str]
     ) -> Response[bytes]:
         """The frames as they are stored: nothing is packed or unpacked for it."""
-        headers |= {
-            "Content-Encoding": ZSTD,
-            "Content-Length": str(placement.stored_bytes),
-            # Another representation has another strong entity tag (RFC 9110 §8.8.3.3), and the
-            # digest of the plain bytes is not its own.
-            "ETag": etag(f"{blob.cas_id};{ZSTD}"),
-        }
-        headers.pop(REPR_DIGEST, None)
+        _describe_packed(headers, blob, placement)
         packed = self._delivery.packed(blob.cas_id, placement)
         return await streamed(self._guarded(packed, blob.cas_id, placement), headers=headers)
 
@@ -176,6 +168,26 @@ def has_already(request: AnyRequest, cas_id: CasId) -> bool:
 def _redirect(url: str, seconds: int) -> Response[bytes]:
     headers = {"Location": url, "Cache-Control": f"private, max-age={seconds // 2}"}
     return Response(content=b"", status_code=307, headers=headers, media_type="text/plain")
+
+
+def _head(request: AnyRequest, found: BlobContent, headers: dict[str, str]) -> Response[bytes]:
+    """What the GET would say."""
+    headers["Content-Length"] = str(found.blob.size_bytes)
+    if found.placement is not None and found.placement.encoding is not None:
+        headers["Vary"] = "Accept-Encoding"
+        if _accepts_zstd(request):
+            _describe_packed(headers, found.blob, found.placement)
+    return Response(content=b"", media_type=None, headers=headers)
+
+
+def _describe_packed(headers: dict[str, str], blob: Blob, placement: Placement) -> None:
+    """Another representation has another strong entity tag (RFC 9110 §8.8.3.3), and the digest of
+    the plain bytes is not its own.
+    """
+    headers["Content-Encoding"] = ZSTD
+    headers["Content-Length"] = str(placement.stored_bytes)
+    headers["ETag"] = etag(f"{blob.cas_id};{ZSTD}")
+    headers.pop(REPR_DIGEST, None)
 
 
 def _content_range(part: range, blob: Blob) -> str:

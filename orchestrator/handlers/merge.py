@@ -216,7 +216,7 @@ class MergeHandler:
                 conn, head, revision, by=by, message=message, origins=[origin]
             )
         target = theirs if sides.outcome is Outcome.FAST_FORWARD else head.version.artifact
-        change = await self._versions.move(conn, head, target, by=by, message=message)
+        change = await self._versions.fast_forward(conn, head, target, by=by, message=message)
         return Changed(artifact=target, change=change)
 
 

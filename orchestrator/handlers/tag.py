@@ -100,7 +100,7 @@ class TagHandler:
         source, message = _source(tag, data), checked_message(data.message)
         precondition = tag_precondition(request)
         async with self._database.transaction() as conn:
-            artifact = await self._versions.find(conn, namespace, source)
+            artifact = await self._versions.find(conn, namespace, source, locked=True)
             with precondition_guard(precondition):
                 change = await self._tags.put(
                     conn,
@@ -144,7 +144,7 @@ class TagHandler:
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
-            artifact = await self._artifacts.get_by_id(conn, namespace, target_id)
+            artifact = await self._artifacts.get_by_id(conn, namespace, target_id, locked=True)
             with precondition_guard(precondition):
                 change = await self._tags.move(
                     conn,

@@ -261,7 +261,8 @@ class TransactionHandler:
         if step.cas_id is not None:
             return versions[step.cas_id]
         assert step.artifact_id is not None  # Only a delete has neither, and no target.
-        return await self._artifacts.get_by_id(conn, caller.namespace, step.artifact_id), False
+        wanted = step.artifact_id
+        return await self._artifacts.get_by_id(conn, caller.namespace, wanted, locked=True), False
 
 
 def _condition(operation: Operation) -> Condition:

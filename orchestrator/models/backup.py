@@ -64,6 +64,8 @@ class BackupReport(msgspec.Struct, frozen=True, kw_only=True):
     blobs_copied: int
     bytes_copied: int
     damaged: list[DamagedBlob]
+    #: Of the folder's own, found by reading all; those the snapshot names were copied again.
+    damaged_here: int = 0
     snapshots_removed: int = 0
     blobs_removed: int = 0
 
@@ -76,6 +78,7 @@ class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     blobs: int
     blobs_placed: int
+    #: In quarantine now.
     damaged: list[DamagedBlob]
-    #: What the verification at the end found.
-    problems: list[str]
+    #: What the verification at the end found besides.
+    problems: list[str] = []

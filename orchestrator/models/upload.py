@@ -1,4 +1,4 @@
-"""Vocabulary of resumable uploads: sessions, and the stages that hold their bytes so far; no I/O."""
+"""Vocabulary of resumable uploads: sessions, and the stages of their bytes so far; no I/O."""
 
 from datetime import datetime
 from uuid import UUID

@@ -29,7 +29,20 @@ class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """Where the next page begins: after this name, within this phase."""
 
     phase: Phase
+    #: A blob's name in hex, an upload's id, the key of an object or a stage.
     after: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the name is one of its phase."""
+        try:
+            if self.phase is Phase.BLOBS:
+                bytes.fromhex(self.after)
+            elif self.phase is Phase.UPLOADS and self.after:
+                UUID(self.after)
+        except ValueError:
+            return False
+        return "\0" not in self.after
 
 
 START = Position(Phase.BLOBS)
@@ -98,7 +111,7 @@ class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobState(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of cas_blob as it is now: is it still what was checked?"""
+    """A row of cas_blob as it is now, which may not be what was checked."""
 
     storage_key: str | None
     quarantined: bool
@@ -124,6 +137,8 @@ class StaleUpload(msgspec.Struct, frozen=True, kw_only=True):
 
     upload_id: UUID
     offset_bytes: int
+    #: It has become a blob; the row only told its client so.
+    complete: bool
     expires_at: datetime
 
 
@@ -139,3 +154,8 @@ class PageReport(msgspec.Struct, frozen=True, kw_only=True):
     total_blobs: int | None = None
     problems: list[Problem] = []
     next: Position | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to look at."""
+        return not (self.checked_blobs or self.checked_objects or self.problems)

@@ -23,15 +23,20 @@ RETURNING {COLUMNS}
 
 GET = f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = $1 AND namespace = $2"
 
+# The lock keeps the garbage collector away until what refers to the artifact is committed too.
+GET_LOCKED = f"{GET} FOR KEY SHARE"
+
 GET_DAG_VERSION = f"""
 SELECT {COLUMNS} FROM artifact
  WHERE namespace = $1 AND version_hash = $2 AND kind = 'dag_version'
 """
+GET_DAG_VERSION_LOCKED = f"{GET_DAG_VERSION} FOR KEY SHARE"
 
 GET_RUN_SNAPSHOT = f"""
 SELECT {COLUMNS} FROM artifact
  WHERE namespace = $1 AND plan_hash = $2 AND kind = 'run_snapshot'
 """
+GET_RUN_SNAPSHOT_LOCKED = f"{GET_RUN_SNAPSHOT} FOR KEY SHARE"
 
 LIST_BY_VERSION_HASH = f"""
 SELECT {COLUMNS} FROM artifact
@@ -150,20 +155,25 @@ class ArtifactRepository:
         )
         return artifact_of(row) if row else None
 
-    async def get(self, conn: Connection, namespace: str, artifact_id: UUID) -> Artifact | None:
-        row = await conn.fetchrow(GET, artifact_id, namespace)
+    async def get(
+        self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
+    ) -> Artifact | None:
+        """What is locked, nobody can delete before we commit; so with the next two."""
+        row = await conn.fetchrow(GET_LOCKED if locked else GET, artifact_id, namespace)
         return artifact_of(row) if row else None
 
     async def get_dag_version(
-        self, conn: Connection, namespace: str, version_hash: CasId
+        self, conn: Connection, namespace: str, version_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
-        row = await conn.fetchrow(GET_DAG_VERSION, namespace, version_hash.raw)
+        statement = GET_DAG_VERSION_LOCKED if locked else GET_DAG_VERSION
+        row = await conn.fetchrow(statement, namespace, version_hash.raw)
         return artifact_of(row) if row else None
 
     async def get_run_snapshot(
-        self, conn: Connection, namespace: str, plan_hash: CasId
+        self, conn: Connection, namespace: str, plan_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
-        row = await conn.fetchrow(GET_RUN_SNAPSHOT, namespace, plan_hash.raw)
+        statement = GET_RUN_SNAPSHOT_LOCKED if locked else GET_RUN_SNAPSHOT
+        row = await conn.fetchrow(statement, namespace, plan_hash.raw)
         return artifact_of(row) if row else None
 
     async def list_by_version_hash(

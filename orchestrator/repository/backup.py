@@ -1,6 +1,6 @@
 """SQL of backup and restore: a whole table out or in, one statement per method, no decisions."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,16 +97,19 @@ IS_USED = f"""
 SELECT {" OR ".join(f"EXISTS (SELECT FROM {each.table})" for each in EXPORTS)}
 """
 
-GET_MOMENT = "SELECT now()"
+# Whatever is asked first fixes what the transaction sees; this is when that was.
+GET_MOMENT = "SELECT clock_timestamp()"
+
+# The locks of a standby keep nobody away.
+IS_STANDBY = "SELECT pg_is_in_recovery()"
 
 LIST_CONTENTS = """
-SELECT cas_id, content, encoding FROM cas_blob
- WHERE cas_id = ANY($1::bytea[]) AND content IS NOT NULL
+SELECT cas_id, content FROM cas_blob WHERE cas_id = ANY($1::bytea[]) AND content IS NOT NULL
 """
 
 ANALYZE = f"ANALYZE {_TABLES}"
 
-Sink = Callable[[bytes], Awaitable[None]]
+Sink = Callable[[bytes], Coroutine[Any, Any, None]]
 
 
 class BackupRepository:
@@ -121,20 +124,23 @@ class BackupRepository:
         await conn.execute(PLAIN_TEXT)
 
     async def get_moment(self, conn: Connection) -> datetime:
-        """When this transaction began."""
+        """The database's clock."""
         found: datetime = await conn.fetchval(GET_MOMENT)
         return found
+
+    async def is_standby(self, conn: Connection) -> bool:
+        """Whether it only follows another database."""
+        return bool(await conn.fetchval(IS_STANDBY))
 
     async def copy_out(self, conn: Connection, export: Export, sink: Sink) -> int:
         """The rows as PostgreSQL's COPY text; returns how many there were."""
         done = await conn.copy_from_query(export.select, output=sink)
         return int(done.removeprefix("COPY "))
 
-    async def list_contents(
-        self, conn: Connection, cas_ids: Sequence[bytes]
-    ) -> list[tuple[bytes, bytes, str | None]]:
-        """Name, content and encoding of those that are inline, in no order."""
-        return [tuple(row) for row in await conn.fetch(LIST_CONTENTS, cas_ids)]
+    async def list_contents(self, conn: Connection, cas_ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The bytes of those that are inline, by name."""
+        rows = await conn.fetch(LIST_CONTENTS, cas_ids)
+        return {row["cas_id"]: row["content"] for row in rows}
 
     async def lock_rows(self, conn: Connection) -> None:
         """Nobody else writes before our transaction ends."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import asyncpg
+import msgspec
 
 from orchestrator.database import Connection
 from orchestrator.digest import BlobName, CasId, Sha256
@@ -36,7 +37,11 @@ RETURNING {COLUMNS}
 """
 
 # The lock keeps the garbage collector away until what refers to the blob is committed too.
-GET_LOCKED = f"SELECT {COLUMNS} FROM cas_blob WHERE cas_id = $1 FOR KEY SHARE"
+# What came under the same name and is not the same bytes proves that those here are damaged.
+GET_LOCKED = f"""
+SELECT {COLUMNS}, coalesce(content <> $2, false) AS differs
+  FROM cas_blob WHERE cas_id = $1 FOR KEY SHARE
+"""
 
 # The bytes came again: for a blob that was damaged, or that a lookup must find inline.
 REPLACE = """
@@ -112,11 +117,14 @@ SELECT b.cas_id, b.sha256 {HELD_FROM}
    AND b.quarantined_at IS NULL AND {HELD}
 """
 
+# Also to prolong a lease the blob is locked: deleting the blob would delete the lease with it.
 PUT_LEASE = """
 INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
-VALUES ($1, $2, $3, now() + make_interval(secs => $4))
+SELECT b.cas_id, $2, $3, now() + make_interval(secs => $4)
+  FROM (SELECT cas_id FROM cas_blob WHERE cas_id = $1 FOR KEY SHARE) b
 ON CONFLICT (cas_id, namespace) DO UPDATE
    SET expires_at = greatest(cas_lease.expires_at, excluded.expires_at)
+RETURNING cas_id
 """
 
 
@@ -133,10 +141,12 @@ class CASRepository:
             row = await conn.fetchrow(INSERT_PLACED, *named, *_placed(received.placement))
         return _blob(row) if row else None
 
-    async def get_locked(self, conn: Connection, cas_id: CasId) -> Blob | None:
-        """Nobody can delete it before we commit."""
-        row = await conn.fetchrow(GET_LOCKED, cas_id.raw)
-        return _blob(row) if row else None
+    async def get_locked(self, conn: Connection, received: Received) -> Blob | None:
+        """Nobody can delete it before we commit; in quarantine also if its bytes are not these."""
+        row = await conn.fetchrow(GET_LOCKED, received.cas_id.raw, received.content)
+        if row is None or not row["differs"]:
+            return _blob(row) if row else None
+        return msgspec.structs.replace(_blob(row), quarantined=True)
 
     async def replace(self, conn: Connection, received: Received) -> bool:
         """Let the blob be where the bytes are that came now; bytes in storage heal only."""
@@ -192,9 +202,10 @@ class CASRepository:
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
-    ) -> None:
-        """A lease never gets shorter, and keeps what the first upload said."""
-        await conn.execute(PUT_LEASE, cas_id.raw, namespace, media_type, seconds)
+    ) -> bool:
+        """A lease never gets shorter, and keeps what the first upload said. False: no such blob."""
+        row = await conn.fetchrow(PUT_LEASE, cas_id.raw, namespace, media_type, seconds)
+        return row is not None
 
 
 def _placed(placement: Placement) -> tuple[str, bytes, int, str | None]:

@@ -64,17 +64,6 @@ RETURNING {COLUMNS}
 
 DELETE = f"DELETE FROM cas_upload WHERE upload_id = $1 AND namespace = $2 RETURNING {COLUMNS}"
 
-LIST_EXPIRED = f"""
-SELECT {COLUMNS} FROM cas_upload WHERE expires_at <= now() ORDER BY expires_at LIMIT $1
-"""
-
-# It may have been extended since it was listed.
-DELETE_EXPIRED = f"""
-DELETE FROM cas_upload WHERE upload_id = $1 AND expires_at <= now() RETURNING {COLUMNS}
-"""
-
-LIST_IDS = "SELECT upload_id FROM cas_upload WHERE upload_id = ANY($1::uuid[])"
-
 
 class UploadRepository:
     """Rows of cas_upload. The caller owns the transaction."""
@@ -145,19 +134,6 @@ class UploadRepository:
     async def delete(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
         """What was deleted, expired or not."""
         return _upload(await conn.fetchrow(DELETE, upload_id, namespace))
-
-    async def list_expired(self, conn: Connection, limit: int) -> list[Upload]:
-        """Those that nobody can go on with any more, the oldest first."""
-        rows = await conn.fetch(LIST_EXPIRED, limit)
-        return [found for found in map(_upload, rows) if found]
-
-    async def delete_expired(self, conn: Connection, upload_id: UUID) -> Upload | None:
-        """None if it is not expired after all."""
-        return _upload(await conn.fetchrow(DELETE_EXPIRED, upload_id))
-
-    async def list_ids(self, conn: Connection, upload_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the sessions that exist, expired or not."""
-        return {row["upload_id"] for row in await conn.fetch(LIST_IDS, list(upload_ids))}
 
 
 def _upload(row: asyncpg.Record | None) -> Upload | None:

@@ -46,13 +46,13 @@ UPDATE cas_blob SET sha256 = NULL WHERE cas_id = $1 AND sha256 = $2 RETURNING ca
 
 LIST_KEYS = "SELECT storage_key FROM cas_blob WHERE storage_key = ANY($1::text[])"
 
-LIST_UPLOADS = """
-SELECT upload_id FROM cas_upload
+LIST_STAGES = """
+SELECT part->>'stage' AS stage FROM cas_upload, jsonb_array_elements(parts) part
  WHERE upload_id = ANY($1::uuid[]) AND expires_at > now() - make_interval(secs => $2)
 """
 
 LIST_STALE = """
-SELECT upload_id, offset_bytes, expires_at FROM cas_upload
+SELECT upload_id, offset_bytes, cas_id IS NOT NULL AS complete, expires_at FROM cas_upload
  WHERE upload_id > $1 AND expires_at <= now() - make_interval(secs => $2)
  ORDER BY upload_id LIMIT $3
 """
@@ -100,11 +100,11 @@ class VerifyRepository:
         """Those of the keys that a blob is at."""
         return {row["storage_key"] for row in await conn.fetch(LIST_KEYS, keys)}
 
-    async def list_uploads(
+    async def list_stages(
         self, conn: Connection, upload_ids: Sequence[UUID], seconds: float
-    ) -> set[UUID]:
-        """Those of the uploads that did not expire, or less than so long ago."""
-        return {row["upload_id"] for row in await conn.fetch(LIST_UPLOADS, upload_ids, seconds)}
+    ) -> set[str]:
+        """What these uploads have their bytes in, if they did not expire so long ago."""
+        return {row["stage"] for row in await conn.fetch(LIST_STAGES, upload_ids, seconds)}
 
     async def list_stale(
         self, conn: Connection, after: UUID, seconds: float, limit: int

@@ -202,8 +202,59 @@ DIFFERENCE = {
 }
 
 BLOB = {"cas_id": OTHER_HASH, "size_bytes": 0, "media_type": "text/plain", "created_at": TIME}
+UPLOAD: dict[str, Any] = {
+    "upload_id": ARTIFACT_ID,
+    "namespace": NAMESPACE,
+    "media_type": "text/plain",
+    "size_bytes": 0,
+    "offset_bytes": 0,
+    "complete": True,
+    "cas_id": OTHER_HASH,
+    "created_by": "admin",
+    "created_at": TIME,
+    "expires_at": TIME,
+    "blob": BLOB,
+}
 MISSING_QUERY = {"cas_ids": [HASH, OTHER_HASH]}
 MISSING = {"missing": [OTHER_HASH]}
+
+VERIFY = {"read_data": True, "repair": False, "limit": 1000}
+VERIFY_PAGE = {
+    "checked_blobs": 512,
+    "checked_bytes": 268_435_456,
+    "checked_objects": 0,
+    "total_blobs": 120_000,
+    "problems": [
+        {
+            "problem": "damaged",
+            "detail": "What follows its first 524,288 bytes is not what was stored.",
+            "repaired": False,
+            "cas_id": HASH,
+            "storage_key": f"{HASH[7:]}/019ac0ffee007000800000000000beef",
+            "quarantined": False,
+        }
+    ],
+    "next": "WyJibG9icyIsIjAxNmMyMSJd",
+}
+
+COLLECT_GARBAGE = {"dry_run": True, "explain": True, "limit": 500}
+COLLECTED: dict[str, Any] = {
+    "deleted": [{"kind": "artifact", "id": OTHER_ID, "namespace": NAMESPACE}],
+    "kept": [
+        {
+            "kind": "artifact",
+            "id": ARTIFACT_ID,
+            "namespace": NAMESPACE,
+            "reason": "was-named",
+            "by": "default/release/v1.0@1",
+            "detail": "was named by tag default/release/v1.0 at version 1",
+        }
+    ],
+    "artifacts_deleted": 1,
+    "blobs_deleted": 0,
+    "bytes_freed": 0,
+    "next": "WyJibG9icyJd",
+}
 
 HEALTH = {"status": "ok", "service": "orchestrator", "version": "0.1.0"}
 LIVE = {"status": "ok"}
@@ -248,6 +299,7 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         key="release/v9",
     )
     | {"error": "workflow not found"},
+    405: _problem(405, "method-not-allowed", "Method Not Allowed", "Method Not Allowed"),
     408: _problem(
         408,
         "body-too-slow",
@@ -323,6 +375,13 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         window_seconds=60,
         current_count=101,
         retry_after_seconds=17,
+    ),
+    460: _problem(
+        460,
+        "checksum-mismatch",
+        "Checksum mismatch",
+        "The body does not have the sha256 that Upload-Checksum says.",
+        algorithm="sha256",
     ),
     500: _problem(
         500,

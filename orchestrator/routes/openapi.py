@@ -57,6 +57,7 @@ DESCRIPTIONS = {
     401: "No valid token came with the request.",
     403: "The Host or Origin is not allowed.",
     404: "There is no such thing in this namespace.",
+    405: "The route has no such method.",
     408: "The body did not arrive in time.",
     409: "Conflict: the thing is in another state than the request expects.",
     412: "A precondition header does not hold; the problem names the current state.",
@@ -65,6 +66,7 @@ DESCRIPTIONS = {
     416: "The range is beyond the end of the blob.",
     422: "Well-formed, but breaks rules: all violations are listed.",
     429: "Too many writes in this minute; Retry-After says when to come back.",
+    460: "The body is not the one that its checksum was made of; nothing was kept.",
     500: "A defect of ours, or stored bytes that do not match their name.",
     503: "The database cannot answer now; nothing was acknowledged.",
     507: "The storage has no room for a write.",
@@ -102,6 +104,11 @@ def answer(
     )
 
 
+def no_body(description: str) -> ResponseSpec:
+    """A response that is all headers."""
+    return ResponseSpec(data_container=None, description=description, generate_examples=False)
+
+
 IDEMPOTENCY = Parameter(
     name="Idempotency-Key",
     param_in="header",
@@ -128,6 +135,25 @@ IF_CHANGED = Parameter(
 )
 
 
+def _header(name: str, description: str, *, required: bool = False) -> Parameter:
+    return Parameter(
+        name=name,
+        param_in="header",
+        description=description,
+        required=required,
+        schema=Schema(type=OpenAPIType.STRING),
+    )
+
+
+TUS_RESUMABLE = _header("Tus-Resumable", "The version of tus: `1.0.0`.", required=True)
+UPLOAD_OFFSET = _header("Upload-Offset", "Where the bytes belong.", required=True)
+UPLOAD_LENGTH = _header("Upload-Length", "How many bytes the whole has.")
+UPLOAD_DEFER_LENGTH = _header("Upload-Defer-Length", "`1`: the length is told later.")
+UPLOAD_METADATA = _header(
+    "Upload-Metadata",
+    "Keys with Base64 values: `filetype` (or `contentType`), `cas_id`, and any of the client's.",
+)
+UPLOAD_CHECKSUM = _header("Upload-Checksum", "`sha1` or `sha256`, and the Base64 of the body's.")
 RANGE = Parameter(
     name="Range",
     param_in="header",
@@ -170,10 +196,12 @@ def takes_patch(example: Any) -> type[Operation]:
     )
 
 
-def takes_bytes(example: str, *headers: Parameter) -> type[Operation]:
+def takes_bytes(
+    example: str, *headers: Parameter, media_type: str = "*/*", required: bool = True
+) -> type[Operation]:
     """An operation whose body is any bytes, stored as they are sent."""
     schema = Schema(description="The bytes of the blob.")
-    return _operation({"*/*": _content(schema, example)}, headers)
+    return _operation({media_type: _content(schema, example)}, headers, required=required)
 
 
 def heeds(*headers: Parameter) -> type[Operation]:
@@ -267,6 +295,7 @@ OPENAPI = OpenAPIConfig(
         Tag(name="transactions", description="Many tag operations, all or nothing."),
         Tag(name="artifacts", description="The catalogue and its lineage."),
         Tag(name="cas", description="Immutable bytes by their hash."),
+        Tag(name="uploads", description="Large blobs in several requests, by tus 1.0.0."),
         Tag(name="operations", description="Health and metrics."),
     ],
     use_handler_docstrings=True,

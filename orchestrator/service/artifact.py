@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.errors import InvalidInput, NotFound, StorageUnavailable
 from orchestrator.facts import tell
 from orchestrator.identifier import new_id
 from orchestrator.models.artifact import (
@@ -19,6 +19,8 @@ from orchestrator.models.artifact import (
 )
 from orchestrator.repository.artifact import ArtifactRepository
 
+#: What is found may be deleted before it is locked: then it is made again.
+ATTEMPTS = 2
 #: Before the first and after the last id, for pages.
 ID_MIN, ID_MAX = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -41,7 +43,10 @@ class ArtifactService:
         edges_count: int,
         meta: dict[str, Any] | None = None,
     ) -> tuple[Artifact, bool]:
-        """The one dag_version of this content in the namespace, and whether it is new."""
+        """The one dag_version of this content in the namespace, and whether it is new.
+
+        Nobody can delete it before this transaction ends.
+        """
         new = NewArtifact(
             artifact_id=new_id(),
             namespace=namespace,
@@ -54,17 +59,20 @@ class ArtifactService:
             meta=meta or {},
             created_by=created_by,
         )
-        created = await self._artifacts.insert(conn, new)
-        if created is not None:
-            tell(
-                "created DAG version artifact",
-                artifact_id=str(created.artifact_id),
-                version_hash=str(cas_id),
-                nodes_count=nodes_count,
-            )
-            return created, True
-        found = await self._artifacts.get_dag_version(conn, namespace, cas_id)
-        return _found(found, str(cas_id)), False
+        for _ in range(ATTEMPTS):
+            created = await self._artifacts.insert(conn, new)
+            if created is not None:
+                tell(
+                    "created DAG version artifact",
+                    artifact_id=str(created.artifact_id),
+                    version_hash=str(cas_id),
+                    nodes_count=nodes_count,
+                )
+                return created, True
+            found = await self._artifacts.get_dag_version(conn, namespace, cas_id, locked=True)
+            if found is not None:
+                return found, False
+        raise _deleted_meanwhile()
 
     async def create_patch_set(
         self,
@@ -134,15 +142,24 @@ class ArtifactService:
             edges_count=edges_count,
             created_by=created_by,
         )
-        created = await self._artifacts.insert(conn, new)
-        if created is not None:
-            tell("created run snapshot artifact", artifact_id=str(created.artifact_id))
-            return created, True
-        return await self.get_by_plan_hash(conn, namespace, plan_hash), False
+        for _ in range(ATTEMPTS):
+            created = await self._artifacts.insert(conn, new)
+            if created is not None:
+                tell("created run snapshot artifact", artifact_id=str(created.artifact_id))
+                return created, True
+            found = await self._artifacts.get_run_snapshot(conn, namespace, plan_hash, locked=True)
+            if found is not None:
+                return found, False
+        raise _deleted_meanwhile()
 
-    async def get_by_id(self, conn: Connection, namespace: str, artifact_id: UUID) -> Artifact:
-        """NotFound also for an artifact of another namespace."""
-        found = await self._artifacts.get(conn, namespace, artifact_id)
+    async def get_by_id(
+        self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
+    ) -> Artifact:
+        """NotFound also for an artifact of another namespace.
+
+        Lock what this transaction is going to refer to: nobody can delete it meanwhile.
+        """
+        found = await self._artifacts.get(conn, namespace, artifact_id, locked=locked)
         return _found(found, str(artifact_id))
 
     async def get_by_version_hash(
@@ -240,6 +257,10 @@ class ArtifactService:
         return await self._artifacts.get_common_ancestor(
             conn, one.artifact_id, other.artifact_id, CONTAINING
         )
+
+
+def _deleted_meanwhile() -> StorageUnavailable:
+    return StorageUnavailable("The artifact was deleted while it was found; send it again.")
 
 
 def _found(artifact: Artifact | None, key: str) -> Artifact:

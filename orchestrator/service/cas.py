@@ -72,8 +72,13 @@ class CASService:
         return StoredBlob(blob=blob, created=known is None, used=stored.used)
 
     async def lease(self, conn: Connection, namespace: str, cas_id: CasId, media_type: str) -> None:
-        """Keep a blob for the namespace until an artifact does, or the lease ends."""
-        await self._blobs.put_lease(conn, namespace, cas_id, media_type, self._lease_seconds)
+        """Keep a blob for the namespace until an artifact does, or the lease ends.
+
+        NotFound if it has been deleted; from now on nobody can before this transaction ends.
+        """
+        seconds = self._lease_seconds
+        if not await self._blobs.put_lease(conn, namespace, cas_id, media_type, seconds):
+            raise NotFound("blob", str(cas_id))
 
     async def _store(
         self, conn: Connection, received: Received, *, inline: bool = False
@@ -84,7 +89,7 @@ class CASService:
             if blob is not None:
                 _tell_stored(received)
                 return StoredBlob(blob=blob, created=True, used=True)
-            blob = await self._blobs.get_locked(conn, received.cas_id)
+            blob = await self._blobs.get_locked(conn, received)
             if blob is not None:
                 return await self._store_again(conn, received, blob, inline=inline)
         raise StorageUnavailable("The blob was deleted while it was stored; send it again.")

@@ -34,7 +34,8 @@ class Kept:
 
     def __init__(self, received: Received) -> None:
         self.received = received
-        self.keep = received.placement is None
+        self.object = received.placement
+        self.keep = False
 
 
 class Intake:
@@ -85,11 +86,34 @@ class Intake:
         yield kept
         await self.release(kept)
 
+    async def adopted(
+        self,
+        chunks: AsyncIterable[bytes],
+        writer: Writer,
+        media_type: str,
+        *,
+        expected: BlobName | None,
+        wants_sha256: bool,
+    ) -> Received:
+        """Hash bytes that are in storage already, and let the writer make them an object."""
+        wants_sha256 = wants_sha256 or isinstance(expected, Sha256)
+        pipeline = _Pipeline(writer, None, wants_sha256=wants_sha256)
+        try:
+            async for segment in self._segments(bytearray(), aiter(chunks)):
+                await pipeline.feed(segment)
+            return await pipeline.finish(media_type, expected)
+        except BaseException:
+            await asyncio.shield(pipeline.abort())
+            raise
+
+    def is_kept_as_it_is(self, media_type: str, size_bytes: int) -> bool:
+        """Whether the object of such a blob has the very bytes of the blob."""
+        return size_bytes > self.inline_bytes_max and self._compressor(media_type) is None
+
     async def release(self, kept: Kept) -> None:
         """Delete what no row points at."""
-        placement = kept.received.placement
-        if placement is not None and not kept.keep:
-            await self._storage.delete(placement.storage_key)
+        if kept.object is not None and not kept.keep:
+            await self._storage.delete(kept.object.storage_key)
 
     async def _take(
         self,

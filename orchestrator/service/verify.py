@@ -14,7 +14,6 @@ from blake3 import blake3
 
 from orchestrator import metrics
 from orchestrator.database import Connection
-from orchestrator.digest import CasId
 from orchestrator.errors import CorruptBlob
 from orchestrator.facts import tell
 from orchestrator.models.cas import Placement
@@ -28,9 +27,14 @@ from orchestrator.models.verify import (
 )
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.verify import VerifyRepository
-from orchestrator.segments import SegmentTable
 from orchestrator.service.cas_delivery import Delivery
 from orchestrator.service.storage_identity import StorageIdentity
+from orchestrator.service.verify_check import (
+    check_inline,
+    check_second_name,
+    check_table,
+    unusable,
+)
 from orchestrator.storage.base import MissingObject, Storage
 from orchestrator.threads import in_thread
 
@@ -102,9 +106,9 @@ class VerifyService:
     async def check_one(self, record: BlobRecord, scope: Scope) -> Verdict:
         """Without a connection; raises StorageUnavailable if the storage cannot say."""
         if record.placement is None:
-            verdict = await in_thread(_check_inline, record)
+            verdict = await in_thread(check_inline, record)
         else:
-            verdict = await in_thread(_check_table, record, record.placement)
+            verdict = await in_thread(check_table, record, record.placement)
             if verdict.problem is None:
                 verdict = await self._check_placed(record, record.placement, scope)
         metrics.VERIFY_BLOBS_CHECKED.inc()
@@ -119,10 +123,10 @@ class VerifyService:
             # What a wrong folder or bucket does not have is not lost.
             await self._identity.check_storage()
             detail = "Storage has nothing under its key."
-            return _unusable(record, ProblemKind.MISSING, detail)
+            return unusable(record, ProblemKind.MISSING, detail)
         if found < placement.stored_bytes:
             detail = f"Storage has {found:,} of its {placement.stored_bytes:,} bytes."
-            return _unusable(record, ProblemKind.SIZE, detail)
+            return unusable(record, ProblemKind.SIZE, detail)
         verdict = Verdict(record=record)
         if scope.read_data:
             verdict = await self._read(record, placement)
@@ -154,11 +158,11 @@ class VerifyService:
                     size += len(piece)
         except CorruptBlob:
             detail = f"What follows its first {size:,} bytes is not what was stored."
-            return _unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
+            return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
         if first.digest() != record.cas_id.raw[1:]:
             detail = "Each of its segments is whole, but together they are another blob."
-            return _unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
-        return _second_name_checked(record, second.digest() if second else None, size)
+            return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
+        return check_second_name(record, second.digest() if second else None, size)
 
     async def settle(self, conn: Connection, verdict: Verdict, scope: Scope) -> Problem | None:
         """What is to be told of a blob, and done if that is wanted; None if nothing is wrong, or
@@ -170,34 +174,31 @@ class VerifyService:
         state = await self._rows.get_state(conn, record.cas_id)
         if state is None or not _is_unchanged(state, verdict):
             return None
-        if verdict.problem is None and not state.quarantined:
+        if state.quarantined:
+            is_in = not await self._release(conn, verdict, scope)
+        else:
+            is_in = await self._quarantine(conn, verdict, scope)
+        if verdict.problem is not None:
+            repaired = await self._forget_second_name(conn, verdict, scope)
+            return _told(
+                record, verdict.problem, verdict.detail, repaired=repaired, quarantined=is_in
+            )
+        if not state.quarantined:
             return None
-        kind, detail, repaired = await self._verdict_on(conn, verdict, state, scope)
-        is_out = state.quarantined and await self._release(conn, verdict, scope)
-        if is_out and verdict.problem is None:
-            kind, detail, repaired = ProblemKind.RELEASED, "All of its bytes are right.", True
-        is_in = not state.quarantined and await self._quarantine(conn, verdict, scope)
-        return Problem(
-            problem=kind,
-            detail=detail,
-            repaired=repaired,
-            cas_id=str(record.cas_id),
-            storage_key=record.storage_key,
-            quarantined=is_in or (state.quarantined and not is_out),
-        )
+        if not is_in:
+            right = "All of its bytes are right."
+            return _told(record, ProblemKind.RELEASED, right, repaired=True)
+        seen = "all of its bytes are right now: a repair releases it"
+        detail = seen if scope.read_data else "it heals when its bytes are uploaded again"
+        before = f"Found damaged before; {detail}."
+        return _told(record, ProblemKind.QUARANTINED, before, quarantined=True)
 
-    async def _verdict_on(
-        self, conn: Connection, verdict: Verdict, state: BlobState, scope: Scope
-    ) -> tuple[ProblemKind, str, bool]:
-        if verdict.problem is None:
-            seen = "all of its bytes are right: a repair releases it"
-            detail = seen if scope.read_data else "it heals when its bytes are uploaded again"
-            return ProblemKind.QUARANTINED, f"Found damaged before; {detail}.", False
-        repaired = False
-        sha = verdict.record.sha256
-        if verdict.problem is ProblemKind.SECOND_NAME and scope.repair and sha is not None:
-            repaired = await self._rows.clear_sha256(conn, verdict.record.cas_id, sha)
-        return verdict.problem, verdict.detail, repaired
+    async def _forget_second_name(self, conn: Connection, verdict: Verdict, scope: Scope) -> bool:
+        """It is computed again when somebody asks for it."""
+        wrong = verdict.record.sha256
+        if verdict.problem is not ProblemKind.SECOND_NAME or wrong is None or not scope.repair:
+            return False
+        return await self._rows.clear_sha256(conn, verdict.record.cas_id, wrong)
 
     async def _quarantine(self, conn: Connection, verdict: Verdict, scope: Scope) -> bool:
         record = verdict.record
@@ -226,21 +227,21 @@ class VerifyService:
         return done
 
 
-def _unusable(
+def _told(
     record: BlobRecord,
-    problem: ProblemKind,
+    kind: ProblemKind,
     detail: str,
     *,
-    bytes_read: int = 0,
-    content_sha256: bytes | None = None,
-) -> Verdict:
-    return Verdict(
-        record=record,
-        problem=problem,
+    repaired: bool = False,
+    quarantined: bool = False,
+) -> Problem:
+    return Problem(
+        problem=kind,
         detail=detail,
-        unusable=True,
-        bytes_read=bytes_read,
-        content_sha256=content_sha256,
+        repaired=repaired,
+        cas_id=str(record.cas_id),
+        storage_key=record.storage_key,
+        quarantined=quarantined,
     )
 
 
@@ -251,45 +252,3 @@ def _is_unchanged(state: BlobState, verdict: Verdict) -> bool:
         None,
         state.content_sha256,
     }
-
-
-def _check_inline(record: BlobRecord) -> Verdict:
-    if record.content_bytes != record.size_bytes:
-        detail = f"The row has {record.content_bytes:,} of its {record.size_bytes:,} bytes."
-        return _unusable(record, ProblemKind.DAMAGED, detail)
-    if record.content is None:
-        return Verdict(record=record)
-    second = sha256(record.content).digest()
-    if CasId.of(record.content) != record.cas_id:
-        detail = "Its bytes, in the database, are not what was stored."
-        return _unusable(record, ProblemKind.DAMAGED, detail, content_sha256=second)
-    return _second_name_checked(record, second, len(record.content))
-
-
-def _check_table(record: BlobRecord, placement: Placement) -> Verdict:
-    """Whether its segments add up to the blob."""
-    try:
-        table = SegmentTable.decode(placement.segments)
-    except ValueError as error:
-        detail = f"Its segment table cannot be read: {error}."
-        return _unusable(record, ProblemKind.DAMAGED, detail)
-    count = -(-record.size_bytes // table.segment_bytes)
-    packed = placement.encoding is not None
-    if (
-        len(table.segments) != count
-        or table.stored_bytes != placement.stored_bytes
-        or not (packed or table.stored_bytes == record.size_bytes)
-    ):
-        detail = f"Its segment table is not one of {record.size_bytes:,} bytes."
-        return _unusable(record, ProblemKind.DAMAGED, detail)
-    return Verdict(record=record)
-
-
-def _second_name_checked(record: BlobRecord, second: bytes | None, bytes_read: int) -> Verdict:
-    """Of bytes that are right."""
-    if record.sha256 is None or second == record.sha256.raw:
-        return Verdict(record=record, bytes_read=bytes_read)
-    detail = f"It is remembered as {record.sha256}, which is the name of other bytes."
-    return Verdict(
-        record=record, problem=ProblemKind.SECOND_NAME, detail=detail, bytes_read=bytes_read
-    )

@@ -51,17 +51,23 @@ class VersionService:
         """The version that a reference names."""
         return await self.with_content(conn, await self.find(conn, namespace, reference))
 
-    async def find(self, conn: Connection, namespace: str, reference: Reference) -> Artifact:
-        """The artifact that a reference names."""
+    async def find(
+        self, conn: Connection, namespace: str, reference: Reference, *, locked: bool = False
+    ) -> Artifact:
+        """The artifact that a reference names; lock it if this transaction will refer to it."""
+        target_id = await self._find_id(conn, namespace, reference)
+        return await self._artifacts.get_by_id(conn, namespace, target_id, locked=locked)
+
+    async def _find_id(self, conn: Connection, namespace: str, reference: Reference) -> UUID:
         if reference.artifact_id is not None:
-            return await self._artifacts.get_by_id(conn, namespace, reference.artifact_id)
+            return reference.artifact_id
         if reference.version_hash is not None:
             found = await self._artifacts.list_newest(
                 conn, namespace, version_hash=reference.version_hash, limit=1
             )
             if not found:
                 raise NotFound("version", reference.text)
-            return found[0]
+            return found[0].artifact_id
         name = reference.tag or ""
         if reference.tag_version is not None:
             move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
@@ -70,7 +76,7 @@ class VersionService:
             target_id = (await self._tags.get(conn, namespace, name)).target_id
         if target_id is None:
             raise NotFound("tag", name)
-        return await self._artifacts.get_by_id(conn, namespace, target_id)
+        return target_id
 
     async def with_content(self, conn: Connection, artifact: Artifact) -> Version:
         """The artifact with its workflow; NotFound when it is no version of one."""
@@ -176,11 +182,22 @@ class VersionService:
             meta={} if message is None else {"message": message},
         )
         for origin in origins:
-            await self._artifacts.link(
-                conn, artifact.artifact_id, origin.parent_id, origin.relation
-            )
+            # It was read before this transaction, and may have been deleted since.
+            parent_id = origin.parent_id
+            await self._artifacts.get_by_id(conn, below.namespace, parent_id, locked=True)
+            await self._artifacts.link(conn, artifact.artifact_id, parent_id, origin.relation)
         change = await self.move(conn, head, artifact, by=by, message=message)
         return Changed(artifact=artifact, change=change)
+
+    async def fast_forward(
+        self, conn: Connection, head: Head, artifact: Artifact, *, by: str, message: str | None
+    ) -> TagChange:
+        """Move the head's tag to a version that was read before this transaction: NotFound if it
+        has been deleted since.
+        """
+        namespace, artifact_id = artifact.namespace, artifact.artifact_id
+        await self._artifacts.get_by_id(conn, namespace, artifact_id, locked=True)
+        return await self.move(conn, head, artifact, by=by, message=message)
 
     async def move(
         self, conn: Connection, head: Head, artifact: Artifact, *, by: str, message: str | None

@@ -1,5 +1,6 @@
 """`orchestrator cas …` against a real server."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,7 +54,32 @@ def test_a_blob_that_does_not_exist_is_refused(cli: Run) -> None:
     assert cli("cas", "get", NOTHING).err == f"error: The blob '{NOTHING}' does not exist.\n"
     wrong = cli("cas", "get", "blake3:00")
     assert wrong.code == 1
-    assert "  /cas_id: A cas id is" in wrong.err
+    assert "  /cas_id: A blob is named" in wrong.err
+
+
+def test_the_second_name_is_shown_to_who_asks_for_it(cli: Run, write: Write) -> None:
+    content = b"two names"
+    second = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    for resumable in ("--resumable", "--no-resumable"):
+        assert "sha256" not in cli("cas", "put", write("none", resumable), resumable).out
+        put = cli("cas", "put", write("blob", content), "--sha256", resumable)
+        assert second in put.out
+    cli("cas", "get", second, "-o", "copy")
+    assert Path("copy").read_bytes() == content
+
+
+def test_a_file_that_is_there_stays_until_the_blob_is_whole(cli: Run, write: Write) -> None:
+    write("copy", b"before")
+    assert cli("cas", "get", NOTHING, "-o", "copy").code == 1
+    assert Path("copy").read_bytes() == b"before"
+    name = cli("cas", "put", write("blob", BINARY), "--output", "json").json()["cas_id"]
+    Path("link").symlink_to("copy")
+    assert cli("cas", "get", name, "-o", "link").code == 0
+    assert Path("link").is_symlink()
+    assert Path("copy").read_bytes() == BINARY
+    assert cli("cas", "get", name, "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    assert sorted(each.name for each in Path().iterdir()) == ["blob", "copy", "link"]
 
 
 def test_a_misspelt_option_is_no_file(cli: Run) -> None:

@@ -30,11 +30,14 @@ ALL = sorted(commands(app))
 
 def test_every_command_that_was_promised_is_there() -> None:
     assert [" ".join(chain) for chain in ALL if len(chain) == 2 or chain[0] not in "cas tag"] == [
+        "backup",
         "cas get",
         "cas missing",
         "cas put",
         "completion",
+        "gc",
         "migrate",
+        "restore",
         "serve",
         "status",
         "tag delete",
@@ -44,6 +47,7 @@ def test_every_command_that_was_promised_is_there() -> None:
         "tag redo",
         "tag show",
         "tag undo",
+        "verify",
         "workflow",
         "workflow branch",
         "workflow cherry-pick",

@@ -121,17 +121,23 @@ async def test_a_range_is_cut_out_of_the_segments_that_hold_it(
     assert "content-encoding" not in response.headers
 
 
-async def test_a_head_of_a_large_blob_tells_what_the_get_would(api: Api) -> None:
-    await upload(api, LARGE)
-    head = await api.http.head(f"/api/v1/cas/{name(LARGE)}")
-    get = await api.get(f"/cas/{name(LARGE)}")
+@pytest.mark.parametrize("accepted", ["identity", "zstd"])
+@pytest.mark.parametrize("content", [LARGE, TEXT], ids=["large", "text"])
+async def test_a_head_of_a_large_blob_tells_what_the_get_would(
+    api: Api, content: bytes, accepted: str
+) -> None:
+    await upload(api, content, headers={**TEXT_TYPE, "Want-Repr-Digest": "sha-256=1"})
+    asked = {"Accept-Encoding": accepted}
+    head = await api.http.head(f"/api/v1/cas/{name(content)}", headers=asked)
+    get = await api.get(f"/cas/{name(content)}", headers=asked)
     ignored = {"date", "x-correlation-id"}
     told = [
         {k: v for k, v in response.headers.items() if k not in ignored} for response in (head, get)
     ]
     assert told[0] == told[1]
     assert get.headers["content-disposition"] == "attachment"
-    unchanged = await api.get(f"/cas/{name(LARGE)}", headers={"If-None-Match": f'"{name(LARGE)}"'})
+    known = {"If-None-Match": f'"{name(content)}"'}
+    unchanged = await api.get(f"/cas/{name(content)}", headers=known)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 

@@ -1,0 +1,195 @@
+"""`orchestrator backup` and `restore`: they work on the database itself, not over HTTP; how is
+`orchestrator.backup`'s and `orchestrator.restore`'s.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.options import WithSession
+from orchestrator.cli.output import console, write_error, write_json, write_record
+from orchestrator.cli.session import FOLDER, Session
+
+#: Lines about blobs that a person may read; all of them are in the JSON output.
+_LINES_MAX = 20
+_SECONDS_BETWEEN = 0.1
+_STAGES = {
+    "tables": "Tables",
+    "blobs": "Blobs",
+    "verify": "Verifying",
+}
+
+Folder: TypeAlias = Annotated[Path, Parameter(help="The folder of the backup.")]
+DatabaseURL: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        env_var="ORCHESTRATOR_DATABASE_URL", help="A PostgreSQL. Else that of the data folder."
+    ),
+]
+BlobStore: TypeAlias = Annotated[
+    str | None,
+    Parameter(env_var="ORCHESTRATOR_BLOB_STORE", help="Else blobs in the data folder."),
+]
+
+
+def backup(
+    folder: Folder,
+    /,
+    *,
+    database_url: DatabaseURL = None,
+    blob_store: BlobStore = None,
+    keep: Annotated[
+        int,
+        Parameter(
+            validator=validators.Number(gte=0),
+            help="Remove older snapshots, and blobs that only they name; 0 keeps all.",
+        ),
+    ] = 0,
+    verify_existing: Annotated[
+        bool, Parameter(negative="", help="Read what the folder has already, too.")
+    ] = False,
+    allow_damaged: Annotated[
+        bool, Parameter(negative="", help="Blobs that cannot be copied are no failure.")
+    ] = False,
+    session: WithSession,
+) -> int:
+    """Add a snapshot of database and blobs to a folder, while servers go on.
+
+    Blobs that the folder has already are not copied again.
+    """
+    from orchestrator.backup import BackupOptions, back_up
+    from orchestrator.backup_place import Place, served
+
+    place = Place(
+        data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
+    )
+    options = BackupOptions(verify_existing=verify_existing, keep=keep)
+    with _explained(), served(place, os.environ) as settings, _progress() as watch:
+        report = asyncio.run(back_up(folder, settings, options, watch))
+    shown = {
+        "snapshot": report.snapshot,
+        "schema": report.schema,
+        "rows": f"{sum(report.rows.values()):,}",
+        "blobs": f"{report.rows['cas_blob']:,}",
+        "copied": f"{report.blobs_copied:,} ({report.bytes_copied:,} bytes)",
+        "found_damaged_here": report.damaged_here or None,
+        "snapshots_removed": report.snapshots_removed or None,
+        "blobs_removed": report.blobs_removed or None,
+    }
+    _show(session, report, shown)
+    lines = [f"{each.cas_id}: {each.reason}" for each in report.damaged]
+    return _warned("Blobs that could not be copied", lines, is_failure=not allow_damaged)
+
+
+def restore(
+    folder: Folder,
+    /,
+    *,
+    snapshot: Annotated[
+        str | None, Parameter(help="The name of a folder in snapshots. Else the newest.")
+    ] = None,
+    database_url: DatabaseURL = None,
+    blob_store: BlobStore = None,
+    allow_damaged: Annotated[
+        bool, Parameter(negative="", help="Restore all else when bytes of blobs are missing.")
+    ] = False,
+    read_data: Annotated[
+        bool, Parameter(negative="", help="Read every byte again when all is done.")
+    ] = False,
+    session: WithSession,
+) -> int:
+    """Put a snapshot into an empty database, and its blobs into a blob storage of its own."""
+    from orchestrator.backup_place import Place, unserved
+    from orchestrator.restore import RestoreOptions
+    from orchestrator.restore import restore as run
+
+    place = Place(
+        data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
+    )
+    options = RestoreOptions(snapshot=snapshot, allow_damaged=allow_damaged, read_data=read_data)
+    with _explained(), unserved(place, os.environ) as settings, _progress() as watch:
+        report = run(folder, settings, options, watch)
+    shown = {
+        "snapshot": report.snapshot,
+        "schema": report.schema,
+        "rows": f"{sum(report.rows.values()):,}",
+        "blobs": f"{report.blobs:,}",
+        "in_blob_storage": f"{report.blobs_placed:,}",
+    }
+    _show(session, report, shown)
+    lines = [f"{each.cas_id}: {each.reason}" for each in report.damaged]
+    damaged = _warned("Blobs in quarantine", lines, is_failure=not allow_damaged)
+    wrong = _warned("Problems that the verification found", report.problems, is_failure=True)
+    return damaged or wrong
+
+
+def _show(session: Session, report: msgspec.Struct, shown: dict[str, Any]) -> None:
+    if session.is_json:
+        write_json(msgspec.json.encode(report))
+    else:
+        write_record(shown, shown)
+
+
+def _warned(what: str, lines: list[str], *, is_failure: bool) -> int:
+    """Says it, and returns the exit code."""
+    if not lines:
+        return 0
+    more = [f"and {len(lines) - _LINES_MAX:,} more"] if len(lines) > _LINES_MAX else []
+    write_error(f"{what}: {len(lines):,}", lines[:_LINES_MAX] + more)
+    return CommandFailed.exit_code if is_failure else 0
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What keeps it from being done is one line."""
+    import orchestrator.logs
+    from orchestrator.backup_error import BackupRefused
+    from orchestrator.embedded_binaries import EmbeddedPostgresError
+    from orchestrator.serve_error import ServeError, UsageError
+
+    # What the parts below would write for an operator of a server is in our answer.
+    orchestrator.logs.configure("critical")
+    try:
+        yield
+    except UsageError as error:
+        raise WrongUsage(str(error)) from error
+    except (BackupRefused, ServeError, EmbeddedPostgresError) as error:
+        raise CommandFailed(str(error)) from error
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        raise CommandFailed(f"{name}{error.strerror or error}.") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A line for each stage on standard error, if somebody looks at it."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
+        tasks: dict[str, Any] = {}
+        last = 0.0
+
+        def watch(stage: str, done: int, total: int) -> None:
+            nonlocal last
+            now = monotonic()
+            if stage in tasks and now - last < _SECONDS_BETWEEN:
+                return
+            last = now
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(_STAGES[stage], total=None)
+            progress.update(tasks[stage], completed=done, total=total or None)
+
+        yield watch

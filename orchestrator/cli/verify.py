@@ -1,0 +1,158 @@
+"""The command that checks database and storage against each other; the server does the work."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from orchestrator.cli.connection import Connection
+from orchestrator.cli.options import WithSession
+from orchestrator.cli.output import console, printable, write_json
+
+#: A page may be one blob of many GiB, read from far away.
+PAGE_SECONDS_MAX = 3_600.0
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """One thing that is wrong, or was."""
+
+    problem: str
+    detail: str
+    repaired: bool
+    cas_id: str | None = None
+    storage_key: str | None = None
+    quarantined: bool = False
+
+
+class Report(msgspec.Struct):
+    """All pages in one."""
+
+    checked_blobs: int = 0
+    checked_bytes: int = 0
+    checked_objects: int = 0
+    problems: list[Problem] = []
+
+    @property
+    def unrepaired(self) -> int:
+        """How many problems are left."""
+        return sum(not each.repaired for each in self.problems)
+
+
+class _Page(Report):
+    next: str | None = None
+    total_blobs: int | None = None
+
+
+Show = Callable[[Report, int | None], None]
+
+
+def verify(
+    *,
+    read_data: Annotated[
+        bool, Parameter(negative="", help="Read and hash every byte, not only look for it.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Serve what is damaged no more until it is uploaded again, serve what is whole "
+            "again (with --read-data), and delete what nothing refers to.",
+        ),
+    ] = False,
+    session: WithSession,
+) -> int:
+    """Check that every blob has its bytes, and that all bytes in storage belong to something.
+
+    Nothing is changed without --repair. The exit code is 0 if no problem is left, else 1.
+    """
+    report = Report()
+    # It is about all namespaces at once.
+    with replace(session, namespace=None).connect() as server, _progress() as show:
+        server.read_seconds_max = PAGE_SECONDS_MAX
+        total = None
+        for page in _pages(server, read_data=read_data, repair=repair):
+            total = page.total_blobs if total is None else total
+            report.checked_blobs += page.checked_blobs
+            report.checked_bytes += page.checked_bytes
+            report.checked_objects += page.checked_objects
+            report.problems += page.problems
+            if not session.is_json:
+                for each in page.problems:
+                    print(_line(each))
+            show(report, total)
+    if session.is_json:
+        write_json(msgspec.json.encode(report))
+    else:
+        print(_summary(report, read_data=read_data))
+    return 1 if report.unrepaired else 0
+
+
+def _pages(server: Connection, *, read_data: bool, repair: bool) -> Iterator[_Page]:
+    cursor: str | None = None
+    while True:
+        reply = server.post("verify", read_data=read_data, repair=repair, cursor=cursor)
+        page = msgspec.json.decode(reply.body, type=_Page)
+        yield page
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _line(problem: Problem) -> str:
+    """What is wrong, with what, and what was done."""
+    name = problem.cas_id or problem.storage_key or ""
+    done = "repaired" if problem.repaired else "quarantined" if problem.quarantined else ""
+    parts = [f"{problem.problem:<12}", name, problem.detail, f"[{done}]" if done else ""]
+    return printable("  ".join(part for part in parts if part))
+
+
+def _summary(report: Report, *, read_data: bool) -> str:
+    size = f", {report.checked_bytes:,} bytes read" if read_data else ""
+    found = len(report.problems)
+    problems = "no problem" if not found else "1 problem" if found == 1 else f"{found:,} problems"
+    left = f", {report.unrepaired:,} not repaired" if found else ""
+    return (
+        f"{report.checked_blobs:,} blobs{size}, and {report.checked_objects:,} objects checked: "
+        f"{problems}{left}."
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Show]:
+    """A bar for who waits at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda report, total: None  # noqa: ARG005
+        return
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("Verifying"),
+        BarColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+    )
+    # Where lines and bar go to the same terminal, the bar makes room for them.
+    with Progress(
+        *columns,
+        console=console(sys.stderr),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as progress:
+        task = progress.add_task("", total=None, counts="")
+
+        def show(report: Report, total: int | None) -> None:
+            counts = f"{report.checked_blobs:,} blobs"
+            if report.checked_bytes:
+                counts += f", {decimal(report.checked_bytes)}"
+            if report.checked_objects:
+                counts += f", {report.checked_objects:,} objects"
+            done = report.checked_blobs
+            known = None if total is None else max(total, done)
+            progress.update(task, completed=done, total=known, counts=counts)
+
+        yield show

@@ -1,0 +1,257 @@
+"""Large blobs over connections that break, through a proxy that breaks them."""
+
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from blake3 import blake3
+
+from orchestrator.cli import cas, transfer, upload
+from orchestrator.cli.progress import Show
+from tests.cli.conftest import Run, Terminal, serving
+
+CONTENT = random.Random(3).randbytes(3 * 1024 * 1024 + 5)
+CAS_ID = f"blake3:{blake3(CONTENT).hexdigest()}"
+Write = Callable[..., Path]
+
+
+class Proxy:
+    """Passes bytes on, and ends a connection when one side has sent what its turn allows.
+
+    Each connection takes the next limit; when there are no more, nothing is ended.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._server = (parts.hostname or "", parts.port or 0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.limits: list[tuple[int, int]] = []
+        #: Changes what the server answers.
+        self.altered: Callable[[bytes], bytes] = bytes
+        self.sent = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                ours, _ = self._listener.accept()
+                theirs = socket.create_connection(self._server)
+                up, down = self.limits.pop(0) if self.limits else (1 << 60, 1 << 60)
+                for one, other, limit, is_up in (
+                    (ours, theirs, up, True),
+                    (theirs, ours, down, False),
+                ):
+                    work = threading.Thread(
+                        target=self._pass, args=(one, other, limit, is_up), daemon=True
+                    )
+                    work.start()
+
+    def _pass(self, one: socket.socket, other: socket.socket, limit: int, is_up: bool) -> None:
+        with suppress(OSError):
+            while limit > 0 and (data := one.recv(min(65_536, limit))):
+                limit -= len(data)
+                if is_up:
+                    self.sent += len(data)
+                other.sendall(data if is_up else self.altered(data))
+        for each in (one, other):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """In front of the running server; the command goes through it."""
+    published = msgspec.json.decode((data_dir / "server.json").read_bytes())
+    proxy = Proxy(published["url"])
+    monkeypatch.setenv("ORCHESTRATOR_URL", proxy.url)
+    monkeypatch.setattr(upload, "RETRY_SECONDS", (0.01,) * 4)
+    monkeypatch.setattr(transfer, "RETRY_SECONDS", (0.01,) * 4)
+    yield proxy
+    proxy.close()
+
+
+def test_an_upload_goes_on_where_the_connection_was_lost(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    # The first connection has the creation, too; later ones begin with a question.
+    proxy.limits = [(1_000_000, 1 << 60), (900_000, 1 << 60), (700_000, 1 << 60)]
+    put = cli("cas", "put", write("blob", CONTENT), "--resumable", "--output", "json").json()
+    assert (put["cas_id"], put["size_bytes"]) == (CAS_ID, len(CONTENT))
+    assert proxy.limits == []
+    assert proxy.sent < 1.7 * len(CONTENT), "what had arrived was not sent again"
+    assert cli("cas", "get", CAS_ID).stdout == CONTENT
+
+
+def test_an_upload_that_was_given_up_is_resumed_by_its_url(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    file = write("blob", CONTENT)
+    # Each attempt asks, and is cut off when it sends.
+    proxy.limits = [(1_500_000, 1 << 60)] + [(10, 1 << 60)] * 5
+    failed = cli("cas", "put", file, "--resumable")
+    assert failed.code == 1
+    line = failed.err.splitlines()[-1]
+    assert line.startswith("  Go on with: orchestrator cas put blob --resume ")
+    url = line.split()[-1]
+    wrong = cli("cas", "put", write("other", b"x"), "--resume", url)
+    assert f"The upload is one of {len(CONTENT)} bytes, and other has 1." in wrong.err
+    before = proxy.sent
+    put = cli("cas", "put", file, "--resume", url, "--output", "json").json()
+    assert put["cas_id"] == CAS_ID
+    assert proxy.sent - before < len(CONTENT) - 500_000
+    again = cli("cas", "put", file, "--resume", url, "--output", "json").json()
+    assert again["cas_id"] == CAS_ID, "what is complete is told again"
+    changed = write("blob", b"y" + CONTENT[1:])
+    put = cli("cas", "put", changed, "--resumable")
+    assert put.code == 0
+
+
+def test_a_file_that_changes_while_it_is_sent_is_refused(
+    cli: Run, write: Write, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write("blob", CONTENT)
+
+    def changing(path: Path, start: int, show: Show) -> Iterator[bytes]:
+        path.write_bytes(b"x" + CONTENT[1:])
+        return transfer.pieces(path, start, show)
+
+    monkeypatch.setattr(upload, "pieces", changing)
+    failed = cli("cas", "put", file, "--resumable")
+    assert failed.code == 1
+    assert CAS_ID in failed.err
+    assert "--resume" not in failed.err, "it can never succeed"
+
+
+def test_the_token_goes_to_no_other_server(cli: Run, write: Write, proxy: Proxy) -> None:
+    file = write("blob", b"x")
+    for url in ("https://evil.example/api/v1/uploads/1", f"{proxy.url}/api/v1/cas", "x"):
+        failed = cli("cas", "put", file, "--resume", url)
+        assert (failed.code, "is not an upload of" in failed.err) == (2, True)
+    gone = cli("cas", "put", file, "--resume", f"{proxy.url}/api/v1/uploads/1")
+    assert "begin anew" in gone.err
+
+
+def test_large_files_are_sent_resumably_by_themselves(
+    cli: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cas, "RESUMABLE_BYTES_MIN", 100)
+    sent: list[str] = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        sent.append("resumable")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upload.ResumableUpload, "create", interrupted)
+    assert cli("cas", "put", write("small", b"x" * 99)).code == 0
+    assert cli("cas", "put", write("large", b"x" * 100), "--no-resumable").code == 0
+    assert sent == []
+    assert cli("cas", "put", write("large", b"x" * 100)).code == 130
+    assert sent == ["resumable"]
+    assert cli("cas", "put", "-", "--resumable", stdin=b"x").code == 2
+
+
+def test_an_ordinary_upload_of_a_file_is_sent_once_more(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    proxy.limits = [(1_000_000, 1 << 60)]
+    put = cli("cas", "put", write("blob", CONTENT), "--output", "json").json()
+    assert put["cas_id"] == CAS_ID
+    proxy.limits = [(1_000_000, 1 << 60)] * 2
+    assert "cannot be reached" in cli("cas", "put", "blob").err
+    proxy.limits = [(1_000_000, 1 << 60)]
+    assert cli("cas", "put", "-", stdin=CONTENT).code == 1, "this can be read only once"
+
+
+def test_a_download_goes_on_where_the_connection_was_lost(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    cli("cas", "put", write("blob", CONTENT))
+    proxy.limits = [(1 << 60, 1_000_000), (1 << 60, 800_000), (1 << 60, 10)]
+    got = cli("cas", "get", CAS_ID, "-o", "copy")
+    assert (got.code, got.err) == (0, "")
+    assert Path("copy").read_bytes() == CONTENT
+    proxy.limits = [(1 << 60, 1_000_000)]
+    assert cli("cas", "get", CAS_ID).stdout == CONTENT
+
+
+def test_a_download_that_cannot_be_ended_leaves_no_file(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    cli("cas", "put", write("blob", CONTENT))
+    proxy.limits = [(1 << 60, 1_000_000)] + [(1 << 60, 10)] * 10
+    assert "cannot be reached" in cli("cas", "get", CAS_ID, "-o", "copy").err
+    assert [each.name for each in Path().iterdir()] == ["blob"]
+
+
+def test_bytes_that_were_altered_on_the_way_are_not_kept(
+    cli: Run, write: Write, proxy: Proxy
+) -> None:
+    put = cli("cas", "put", write("blob", CONTENT), "--sha256", "--output", "json").json()
+    proxy.altered = lambda data: data.replace(CONTENT[500:510], bytes(10))
+    for name in (CAS_ID, put["sha256"]):
+        got = cli("cas", "get", name, "-o", "copy")
+        assert (got.code, f"What came is not {name}" in got.err) == (1, True)
+        assert not Path("copy").exists()
+    piped = cli("cas", "get", CAS_ID)
+    assert (piped.code, len(piped.stdout)) == (1, len(CONTENT))
+
+
+def test_a_server_that_gives_a_little_now_and_then_is_given_up(
+    cli: Run, write: Write, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("cas", "put", write("blob", CONTENT))
+    monkeypatch.setattr(transfer, "BODY_SECONDS_MAX", -1.0)
+    assert "did not answer in time" in cli("cas", "get", CAS_ID, "-o", "copy").err
+    # What brings a window's worth is waited for, however long the whole takes.
+    monkeypatch.setattr(transfer, "WINDOW_BYTES_MIN", 1)
+    assert cli("cas", "get", CAS_ID, "-o", "copy").code == 0
+
+
+def test_a_bar_is_shown_at_a_terminal_only(terminal: Terminal, cli: Run, write: Write) -> None:
+    file = write("blob", CONTENT)
+    for arguments in (
+        ("put", file),
+        ("put", file, "--resumable"),
+        ("get", CAS_ID, "-o", "copy"),
+    ):
+        code, seen = terminal("cas", *arguments)
+        assert code == 0
+        assert "MiB" in seen
+        assert cli("cas", *arguments).err == ""
+
+
+def test_a_server_that_comes_back_is_waited_for(
+    run: Run,
+    write: Write,
+    fresh_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when it is another process by then."""
+    folder = tmp_path / "data"
+    file = write("blob", CONTENT)
+    store = (tmp_path / "blobs").as_uri()
+    variables = {"ORCHESTRATOR_DATABASE_URL": fresh_database, "ORCHESTRATOR_BLOB_STORE": store}
+    monkeypatch.setattr(upload, "RETRY_SECONDS", (0.01,))
+    with serving(folder, **variables):
+        published = msgspec.json.decode((folder / "server.json").read_bytes())
+        proxy = Proxy(published["url"])
+        proxy.limits = [(2_000_000, 1 << 60)] + [(10, 1 << 60)] * 5
+        named = ("--url", proxy.url, "--data-dir", folder)
+        failed = run("cas", "put", file, "--resumable", *named)
+        path = urlsplit(failed.err.split()[-1])
+        proxy.close()
+    with serving(folder, **variables):
+        where = f"{path.path}?{path.query}"
+        put = run("cas", "put", file, "--resume", where, "--data-dir", folder, "--output", "json")
+    assert put.json()["cas_id"] == CAS_ID
