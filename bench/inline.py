@@ -1,6 +1,6 @@
 """Measures which blobs are better off in the database and which in files, size by size.
 
-Run it with `.venv/bin/python bench/inline.py [--seconds 2] [--rounds 3]`. Two servers, one that
+Run it with `.venv/bin/python -m bench.inline [--seconds 2] [--rounds 3]`. Two servers, one that
 keeps everything in the database and one that keeps nothing there, are asked in turns. What counts
 is the ratio of requests per CPU-second of all processes of a server, and the waiting time of each
 request, which is where the disk shows.
@@ -16,7 +16,8 @@ from statistics import median
 from typing import NamedTuple
 
 from blake3 import blake3
-from server import Server
+
+from bench.server import Server
 
 SIZES = [1, 4, 16, 32, 64, 128, 256, 512, 1024]
 CLIENTS = 4

@@ -1,6 +1,6 @@
 """Measures memory and rates of large transfers on a real server; it starts its own and cleans up.
 
-Run it with `.venv/bin/python bench/transfers.py [--streams 8] [--mib 4096] [--data-dir DIR]`. Each
+Run it with `.venv/bin/python -m bench.transfers [--streams 8] [--mib 4096] [--data-dir DIR]`. Each
 stream uploads content of its own, then all are downloaded at once. Memory is the proportional set
 size (PSS) of all processes of the server, PostgreSQL included, sampled ten times a second.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Self
 
 from blake3 import blake3
-from server import Server
+
+from bench.server import Server
 
 MIB = 1024 * 1024
 BASE = os.urandom(MIB)

@@ -14,7 +14,9 @@ import asyncpg
 import httpx2
 import pytest
 from blake3 import blake3
+from obstore.store import MemoryStore
 
+from orchestrator import container
 from orchestrator.app import create_app
 from orchestrator.database import Connection
 from orchestrator.errors import StorageFull, StorageUnavailable
@@ -23,6 +25,7 @@ from orchestrator.models.upload import upload_of_stage
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.upload import UploadRepository
 from orchestrator.storage.filesystem import FilesystemStorage
+from orchestrator.storage.objects import ObjectStorage
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 from tests.handlers.test_upload import TUS, begun, head, offset, patch
@@ -396,6 +399,36 @@ async def test_an_upload_heals_a_damaged_blob_that_is_in_the_database(
     assert inline.json()["cas_id"] in done.headers["etag"]
     assert await database.fetchval("SELECT content FROM cas_blob") == content
     assert list((folder_of(fresh_database) / "objects").glob("*/*")) == []
+
+
+async def test_a_bucket_gets_the_bytes_of_many_requests(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of one that failed and was taken over from; nothing else is left of them."""
+    bucket = ObjectStorage(MemoryStore())
+    monkeypatch.setattr(container, "open_storage", lambda _: bucket)
+    original, failed = ObjectStorage.append, False
+
+    async def failing(*args: Any) -> None:
+        nonlocal failed
+        await original(*args)
+        if args[2] and not failed:
+            failed = True
+            raise StorageUnavailable
+
+    async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as api:
+        for media_type in (RENAMED, COPIED):
+            where, failed = await upload_of(api, media_type), False
+            monkeypatch.setattr(ObjectStorage, "append", failing)
+            assert (await continued(api, where)).status_code == 503
+            at = await offset(api, where)
+            assert (await patch(api, where, at, CONTENT[at : at + PIECE])).status_code == 204
+            done = await continued(api, where)
+            assert done.status_code == 204
+            assert (await api.http.get(done.headers["content-location"])).content == CONTENT
+            assert await bucket.list_stages("", 10) == []
+    objects = await bucket.list_objects("", 10)
+    assert len(objects) == 1, "the second time the bytes were there"
 
 
 def test_names_of_stages_say_whose_they_are() -> None:

@@ -4,5 +4,5 @@
 #: them to stay, as a backup does, has it alone.
 MAINTENANCE_LOCK = 0x6F72_6367
 
-#: The advisory lock of the one server that collects garbage by its schedule now.
-SCHEDULE_LOCK = 0x6F72_6368
+#: The advisory lock ("orcs") of the one server that collects garbage by its schedule now.
+SCHEDULE_LOCK = 0x6F72_6373
