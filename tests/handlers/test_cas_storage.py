@@ -1,5 +1,6 @@
 """Blobs outside the database, over HTTP: names, digests, encodings, ranges, damage, room."""
 
+import os
 import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +47,10 @@ async def api(
     fresh_database: str, folder: Path, make_app: Callable[..., Edge]
 ) -> AsyncIterator[Api]:
     app = make_app(
-        database_url=fresh_database, blob_store=folder.as_uri(), blob_inline_bytes_max=INLINE
+        database_url=fresh_database,
+        blob_store=folder.as_uri(),
+        blob_inline_bytes_max=INLINE,
+        disk_free_bytes_min=1,
     )
     async with Api.on(app, TOKEN) as api:
         yield api
@@ -342,6 +346,20 @@ async def test_writes_are_refused_before_the_disk_is_full_and_served_again_after
             assert (response.status_code, response.json()["error"]) == (507, "storage full")
         assert (await api.get("/workflows/main")).json()["cas_id"] == created["cas_id"]
         assert (await api.get(f"/cas/{name(LARGE)}")).content == LARGE
+
+
+async def test_the_next_write_is_served_once_there_is_room(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(api, LARGE)
+    with monkeypatch.context() as full:
+        found = os.statvfs(folder.parent)
+        nothing = os.statvfs_result((*found[:4], 0, *found[5:]))
+        full.setattr(os, "statvfs", lambda _: nothing)
+        assert (await api.http.post("/api/v1/cas", content=LARGE + b"!")).status_code == 507
+        assert (await api.get(f"/cas/{name(LARGE)}")).content == LARGE
+        assert (await api.post("/gc", {"dry_run": True})).status_code == 200
+    assert (await api.http.post("/api/v1/cas", content=LARGE + b"!")).status_code == 201
 
 
 async def test_an_upload_that_would_fill_the_disk_is_refused_by_its_length(
