@@ -33,6 +33,10 @@ STATEMENTS = (
     """
     CREATE INDEX cas_blob_quarantine ON cas_blob (cas_id) WHERE quarantined_at IS NOT NULL
     """,
+    # Unique, and yet no key that a row could refer to by: else to add a second name would need the
+    # lock of a delete, and uploads of one blob, each holding it for itself, would deadlock.
+    "ALTER TABLE cas_blob DROP CONSTRAINT cas_blob_sha256_key",
+    "CREATE UNIQUE INDEX cas_blob_sha256 ON cas_blob (sha256) WHERE sha256 IS NOT NULL",
     # Which storage the keys are of: one row, written by the first server.
     """
     CREATE TABLE cas_storage (
@@ -82,6 +86,8 @@ def downgrade() -> None:
     END $$
     """)
     op.execute("DROP TABLE cas_upload, cas_storage")
+    op.execute("DROP INDEX cas_blob_sha256")
+    op.execute("ALTER TABLE cas_blob ADD UNIQUE (sha256)")
     op.execute("""
     ALTER TABLE cas_blob
         DROP COLUMN encoding, DROP COLUMN segments, DROP COLUMN stored_bytes,
