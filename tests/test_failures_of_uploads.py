@@ -161,3 +161,15 @@ async def test_of_many_uploads_of_the_same_bytes_one_file_stays(
     assert await names(database) == files(folder)
     assert len(files(folder)) == 1
     assert (await api.get(f"/cas/{NAME}")).content == CONTENT
+
+
+async def test_many_uploads_that_ask_for_the_second_name_do_not_block_each_other(api: Api) -> None:
+    """Each holds the blob while it adds the name."""
+    await api.http.post("/api/v1/cas", content=CONTENT)
+    wanted = {"Want-Repr-Digest": "sha-256=1"}
+    for content in (CONTENT, CONTENT + b"!"):
+        answers = await asyncio.gather(
+            *(api.http.post("/api/v1/cas", content=content, headers=wanted) for _ in range(12))
+        )
+        assert {answer.status_code for answer in answers} <= {200, 201}
+        assert len({answer.json()["sha256"] for answer in answers}) == 1

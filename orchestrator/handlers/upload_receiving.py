@@ -56,13 +56,15 @@ class Receiver:
     async def _append(
         self, taken: Taken, appender: Appender, piece: bytes, checksum: Checksum | None
     ) -> None:
-        told = appender.durable_bytes
         await appender.append(piece)
         if checksum is not None:
             await in_thread(checksum.update, piece)
-        elif told // ADVANCE_BYTES != appender.durable_bytes // ADVANCE_BYTES:
+        elif appender.durable_bytes - appender.told_bytes >= ADVANCE_BYTES:
+            # More becomes durable while this is written down.
+            durable_bytes = appender.durable_bytes
             async with self._database.connection() as conn:
-                await self._uploads.advance(conn, taken, appender.durable_bytes, release=False)
+                await self._uploads.advance(conn, taken, durable_bytes, release=False)
+            appender.told_bytes = durable_bytes
 
     async def _keep(self, taken: Taken, appender: Appender, *, counts: bool) -> None:
         """The request failed and will say so; what it brought stays, if the database lets it."""

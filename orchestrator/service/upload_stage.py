@@ -134,6 +134,8 @@ class Appender:
         self._part = part
         #: So many bytes of the upload are durable.
         self.durable_bytes = offset_bytes
+        #: So many of them the session says that it has.
+        self.told_bytes = offset_bytes
         #: An append failed or was left: it may still come to effect.
         self.is_in_doubt = False
         self._pending: asyncio.Task[None] | None = None
