@@ -7,7 +7,8 @@ segment, so that nothing is used, unpacked or sent before it was checked, wherev
 """
 
 import struct
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from blake3 import blake3
@@ -38,16 +39,36 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class SegmentTable:
-    """All segments of one blob, in order. An empty blob has none."""
+    """All segments of one blob, in order. An empty blob has none.
 
-    def __init__(self, segments: Sequence[Segment], segment_bytes: int = SEGMENT_BYTES) -> None:
-        self.segments = segments
+    It is kept as it is encoded: of a large blob there are tens of thousands, and as objects they
+    would take more memory than the pieces of a transfer.
+    """
+
+    def __init__(
+        self, segments: Iterable[Segment] = (), segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
         self.segment_bytes = segment_bytes
+        self._records: bytearray | memoryview = bytearray()
+        for segment in segments:
+            self.append(segment)
+
+    def append(self, segment: Segment) -> None:
+        """One more at the end; not to one that was decoded."""
+        self._records += _RECORD.pack(segment.stored_bytes, segment.digest)  # type: ignore[operator]
+
+    def __len__(self) -> int:
+        return len(self._records) // _RECORD.size
+
+    def __getitem__(self, number: int) -> Segment:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return Segment(*_RECORD.unpack_from(self._records, number * _RECORD.size))
 
     @property
     def stored_bytes(self) -> int:
         """What the blob takes in storage."""
-        return sum(each.stored_bytes for each in self.segments)
+        return self.offset(len(self))
 
     def covering(self, part: range) -> range:
         """The numbers of the segments that hold this part of the blob's own bytes."""
@@ -55,14 +76,18 @@ class SegmentTable:
             return range(0)
         return range(part.start // self.segment_bytes, (part.stop - 1) // self.segment_bytes + 1)
 
+    def lengths(self, numbers: range) -> Sequence[int]:
+        """How long these segments are in storage."""
+        some = memoryview(self._records)[numbers.start * _RECORD.size : numbers.stop * _RECORD.size]
+        return array("I", (stored_bytes for stored_bytes, _ in _RECORD.iter_unpack(some)))
+
     def offset(self, number: int) -> int:
         """Where a segment begins in storage."""
-        return sum(each.stored_bytes for each in self.segments[:number])
+        return sum(self.lengths(range(number)))
 
     def encode(self) -> bytes:
         """The form in the database."""
-        head = _HEADER.pack(_VERSION, self.segment_bytes.bit_length() - 1)
-        return head + b"".join(_RECORD.pack(s.stored_bytes, s.digest) for s in self.segments)
+        return _HEADER.pack(_VERSION, self.segment_bytes.bit_length() - 1) + self._records
 
     @classmethod
     def decode(cls, encoded: bytes) -> "SegmentTable":
@@ -74,5 +99,6 @@ class SegmentTable:
             raise ValueError(f"a segment table of version {version}")
         if log2 > _LOG2_MAX:
             raise ValueError(f"a segment table of segments of 2^{log2} bytes")
-        records = _RECORD.iter_unpack(memoryview(encoded)[_HEADER.size :])
-        return cls([Segment(*record) for record in records], 1 << log2)
+        table = cls((), 1 << log2)
+        table._records = memoryview(encoded)[_HEADER.size :]
+        return table

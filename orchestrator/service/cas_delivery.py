@@ -47,7 +47,7 @@ class Delivery:
     async def packed(self, cas_id: CasId, placement: Placement) -> AsyncGenerator[bytes, None]:
         """All bytes as they are stored, for a caller that reads the encoding itself."""
         table = _table(cas_id, placement)
-        everything = range(len(table.segments))
+        everything = range(len(table))
         async with aclosing(self._stored(cas_id, placement, table, everything)) as pieces:
             async for piece in pieces:
                 metrics.BLOB_BYTES_SENT.inc(len(piece))
@@ -65,16 +65,17 @@ class Delivery:
         self, cas_id: CasId, placement: Placement, table: SegmentTable, numbers: range
     ) -> AsyncGenerator[bytes, None]:
         """Checked pieces as they are stored, one of them ahead of the caller."""
-        records = table.segments[numbers.start : numbers.stop]
-        lengths = [record.stored_bytes for record in records]
+        if numbers.stop > len(table):
+            raise CorruptBlob(str(cas_id))
+        lengths = table.lengths(numbers)
         source = self._storage.read(placement.storage_key, table.offset(numbers.start), lengths)
         ahead: asyncio.Task[bytes] | None = None
         try:
-            for index in range(len(records)):
-                piece = await (ahead or _checked(source, records[index], cas_id))
+            for number in numbers:
+                piece = await (ahead or _checked(source, table[number], cas_id))
                 ahead = None
-                if index + 1 < len(records):
-                    ahead = asyncio.create_task(_checked(source, records[index + 1], cas_id))
+                if number + 1 in numbers:
+                    ahead = asyncio.create_task(_checked(source, table[number + 1], cas_id))
                 yield piece
         except MissingObject:
             # What a wrong folder or bucket does not have is not lost.

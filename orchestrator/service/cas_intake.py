@@ -183,7 +183,7 @@ class _Pipeline:
         self._blake3 = blake3()
         self._sha256 = sha256() if wants_sha256 else None
         self._size = 0
-        self._table: list[Segment] = []
+        self._table = SegmentTable()
         self._pending: asyncio.Task[None] | None = None
 
     async def feed(self, segment: bytes) -> None:
@@ -198,7 +198,7 @@ class _Pipeline:
         second = Sha256(self._sha256.digest()) if self._sha256 else None
         _check_name(expected, cas_id, second)
         key = await self._writer.commit(cas_id)
-        table = SegmentTable(self._table)
+        table = self._table
         metrics.STORAGE_BYTES_WRITTEN.inc(table.stored_bytes)
         return Received(
             cas_id=cas_id,

@@ -51,7 +51,7 @@ def check_table(record: BlobRecord, placement: Placement) -> Verdict:
     count = -(-record.size_bytes // table.segment_bytes)
     packed = placement.encoding is not None
     if (
-        len(table.segments) != count
+        len(table) != count
         or table.stored_bytes != placement.stored_bytes
         or not (packed or table.stored_bytes == record.size_bytes)
     ):
