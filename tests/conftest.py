@@ -18,6 +18,7 @@ import pytest
 from testcontainers.community.postgres import PostgresContainer
 
 from orchestrator.app import create_app
+from orchestrator.container import build
 from orchestrator.database import Connection, connect
 from orchestrator.embedded import EmbeddedPostgres
 from orchestrator.handlers.edge import Edge
@@ -108,7 +109,16 @@ def worker_database(template: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def shared_database(template: str) -> Iterator[str]:
     """A copy in which every test commits, in a namespace of its own."""
-    yield from _clone(template)
+    for url in _clone(template):
+        # Some tests write rows of their own; the storage must belong to them before.
+        asyncio.run(_join_storage(url))
+        yield url
+
+
+async def _join_storage(url: str) -> None:
+    container = build(settings_for(url))
+    async with container.database.opened(), container.database.connection() as conn:
+        await container.identity.confirm(conn)
 
 
 @pytest.fixture

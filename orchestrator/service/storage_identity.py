@@ -38,8 +38,10 @@ class StorageIdentity:
         if known is None:
             await self._identities.insert(conn, str(uuid4()))
             known = await self._identities.get(conn)  # Another server may have been first.
-        if found is None and known is not None and not await self._identities.is_used(conn):
-            await self._storage.set_identity(known)
+        if found is None and known is not None:
+            if not await self._identities.is_used(conn):
+                await self._storage.set_identity(known)
+            # Another request may have joined them, and used them, since it was asked.
             found = await self._storage.identity()
         if found is None or found != known:
             raise _wrong_storage()
