@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.main import main
-from tests.conftest import URL_VARIABLE
+from tests.conftest import URL_VARIABLE, settings_for
 
 COMMAND = Path(sys.executable).with_name("orchestrator")
 START_SECONDS_MAX = 30.0
@@ -54,7 +54,12 @@ Run = Callable[..., Result]
 def data_dir(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data folder of a server that runs as long as the tests do."""
     folder = tmp_path_factory.mktemp("cli") / "data"
-    with serving(folder, ORCHESTRATOR_DATABASE_URL=shared_database):
+    store = settings_for(shared_database).blob_store
+    variables = {
+        "ORCHESTRATOR_DATABASE_URL": shared_database,
+        "ORCHESTRATOR_BLOB_STORE": store,
+    }
+    with serving(folder, **variables):
         yield folder
 
 
