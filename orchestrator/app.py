@@ -7,33 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
-from litestar.handlers import HTTPRouteHandler
 
 from orchestrator import logs
 from orchestrator.background import Schedule
-from orchestrator.container import Container, build
+from orchestrator.container import build
+from orchestrator.container_http import build_handlers
 from orchestrator.handlers.admission import Admission
-from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.authentication import Authenticator
-from orchestrator.handlers.cas import CASHandler
-from orchestrator.handlers.cas_delivery import BlobDelivery
+from orchestrator.handlers.direct import DirectRoutes
 from orchestrator.handlers.edge import Edge, Pace
-from orchestrator.handlers.gc import Collector, GCHandler
-from orchestrator.handlers.health import HealthHandler
-from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.problem import EXCEPTION_HANDLERS
-from orchestrator.handlers.schema import SchemaHandler
-from orchestrator.handlers.storage_gate import StorageGate
-from orchestrator.handlers.tag import TagHandler
-from orchestrator.handlers.transaction import TransactionHandler
-from orchestrator.handlers.upload import UploadHandler
-from orchestrator.handlers.upload_finishing import Finisher
-from orchestrator.handlers.verify import VerifyHandler
-from orchestrator.handlers.version import VersionHandler
-from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.parent import exit_with_parent
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
+from orchestrator.routes.direct import direct_routes
 from orchestrator.routes.gc import gc_routes
 from orchestrator.routes.health import health_routes
 from orchestrator.routes.openapi import OPENAPI
@@ -45,8 +32,6 @@ from orchestrator.routes.verify import verify_routes
 from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
 from orchestrator.settings import Settings
-from orchestrator.verification import Verification
-from orchestrator.workflow_change import ChangeRules
 
 
 def create_app(settings: Settings | None = None) -> Edge:
@@ -54,12 +39,11 @@ def create_app(settings: Settings | None = None) -> Edge:
     settings = settings or Settings.from_environ(os.environ)
     logs.configure(settings.log_level)
     c = build(settings)
-    storage = StorageGate(c.database, c.identity, c.disk)
-    collector = Collector(c.database, c.gc, storage)
+    handlers = build_handlers(c, settings)
     schedule = Schedule(
         c.database,
         c.gc,
-        collector,
+        handlers.collector,
         interval_seconds=settings.gc_interval_seconds,
         page_items=settings.gc_page_items,
     )
@@ -71,17 +55,24 @@ def create_app(settings: Settings | None = None) -> Edge:
         sys.setswitchinterval(0.0005)
         async with c.database.opened(), schedule.running():
             yield
+        logs.LINES.flush()
 
+    admission = Admission(c.database, c.rates, c.disk)
     app = Litestar(
         route_handlers=[
-            *_catalogue_routes(c, settings),
-            *_version_routes(c, settings),
-            *_blob_routes(c, settings, storage),
-            *gc_routes(GCHandler(collector, page_items=settings.gc_page_items)),
-            *health_routes(HealthHandler(c.database, c.schema, storage)),
-            *schema_routes(SchemaHandler()),
+            *workflow_routes(handlers.workflows),
+            *version_routes(handlers.versions, handlers.merges),
+            *tag_routes(handlers.tags),
+            *transaction_routes(handlers.transactions),
+            *artifact_routes(handlers.artifacts),
+            *cas_routes(handlers.blobs),
+            *upload_routes(handlers.uploads),
+            *verify_routes(handlers.verify),
+            *gc_routes(handlers.gc),
+            *health_routes(handlers.health),
+            *schema_routes(handlers.schemas),
         ],
-        before_request=Admission(c.database, c.rates, c.disk),
+        before_request=admission,
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         openapi_config=OPENAPI,
@@ -91,6 +82,8 @@ def create_app(settings: Settings | None = None) -> Edge:
     return Edge(
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
+        direct=DirectRoutes(direct_routes(handlers.workflows, handlers.tags, handlers.blobs)),
+        admission=admission,
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
         pace=Pace(
@@ -101,95 +94,3 @@ def create_app(settings: Settings | None = None) -> Edge:
         ),
         access_log=settings.access_log,
     )
-
-
-def _catalogue_routes(c: Container, settings: Settings) -> list[HTTPRouteHandler]:
-    """Workflows, tags, transactions over them, artifacts."""
-    workflows = WorkflowHandler(
-        c.database,
-        c.workflows,
-        c.tags,
-        c.idempotency,
-        body_bytes_max=settings.json_body_bytes_max,
-        workflow_bytes_max=settings.workflow_bytes_max,
-    )
-    tags = TagHandler(
-        c.database,
-        c.tags,
-        c.artifacts,
-        c.versions,
-        c.idempotency,
-        body_bytes_max=settings.json_body_bytes_max,
-    )
-    transactions = TransactionHandler(
-        c.database,
-        c.cas,
-        c.artifacts,
-        c.tags,
-        c.workflows,
-        c.idempotency,
-        body_bytes_max=settings.json_body_bytes_max,
-        workflow_bytes_max=settings.workflow_bytes_max,
-        operations_max=settings.transaction_operations_max,
-    )
-    return [
-        *workflow_routes(workflows),
-        *tag_routes(tags),
-        *transaction_routes(transactions),
-        *artifact_routes(ArtifactHandler(c.database, c.artifacts, c.tags)),
-    ]
-
-
-def _version_routes(c: Container, settings: Settings) -> list[HTTPRouteHandler]:
-    """Patches and merges."""
-    rules = ChangeRules(
-        workflow_bytes_max=settings.workflow_bytes_max,
-        agent_nodes_added_max=settings.patch_agent_nodes_added_max,
-    )
-    versions = VersionHandler(
-        c.database,
-        c.versions,
-        c.idempotency,
-        rules=rules,
-        body_bytes_max=settings.json_body_bytes_max,
-        operations_max=settings.patch_operations_max,
-    )
-    merges = MergeHandler(
-        c.database,
-        c.versions,
-        c.idempotency,
-        rules=rules,
-        body_bytes_max=settings.json_body_bytes_max,
-    )
-    return version_routes(versions, merges)
-
-
-def _blob_routes(c: Container, settings: Settings, storage: StorageGate) -> list[HTTPRouteHandler]:
-    """Blobs, and what keeps their storage in order."""
-    delivery = BlobDelivery(
-        c.database,
-        c.cas,
-        c.delivery,
-        redirect_bytes_min=settings.blob_redirect_bytes_min,
-        redirect_seconds=settings.blob_redirect_seconds,
-    )
-    blobs = CASHandler(
-        c.database,
-        c.cas,
-        c.intake,
-        delivery,
-        storage,
-        c.idempotency,
-        missing_ids_max=settings.missing_ids_max,
-    )
-    uploads = UploadHandler(
-        c.database,
-        c.uploads,
-        c.stages,
-        c.cas,
-        storage,
-        Finisher(c.database, c.uploads, c.stages, c.cas, delivery),
-        c.idempotency,
-    )
-    verify = VerifyHandler(c.database, Verification.of(c), c.idempotency)
-    return [*cas_routes(blobs), *upload_routes(uploads), *verify_routes(verify)]

@@ -86,6 +86,9 @@ def build(settings: Settings) -> Container:
     delivery = Delivery(storage, identity)
     artifacts = ArtifactService(ArtifactRepository())
     tags = TagService(TagRepository())
+    resolutions = ResolutionService(
+        ResolutionRepository(), cache_bytes_max=settings.document_cache_bytes_max
+    )
     intake = Intake(
         storage,
         disk,
@@ -104,7 +107,7 @@ def build(settings: Settings) -> Container:
         delivery=delivery,
         artifacts=artifacts,
         tags=tags,
-        workflows=WorkflowService(cas, artifacts, tags, ResolutionService(ResolutionRepository())),
+        workflows=WorkflowService(cas, artifacts, tags, resolutions),
         versions=VersionService(cas, artifacts, tags),
         uploads=UploadService(
             UploadRepository(),

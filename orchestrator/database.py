@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -100,20 +101,9 @@ class Database:
                 conn.terminate()
             self._idle.clear()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> "_Lent":
         """For a single statement, which is its own transaction."""
-        conn = await self._acquire()
-        healthy = False
-        try:
-            with _translated(conn):
-                yield conn
-            healthy = True
-        except DomainError as error:
-            healthy = not isinstance(error, StorageUnavailable)
-            raise
-        finally:
-            self._release(conn, healthy=healthy)
+        return _Lent(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -128,7 +118,8 @@ class Database:
         """Connections lent out now."""
         return self._count - len(self._idle)
 
-    async def _acquire(self) -> Connection:
+    async def acquire(self) -> Connection:
+        """A connection that is the caller's until its `release`; `connection` does both."""
         if not self._open:
             raise StorageUnavailable("The server is not serving.")
         if self._idle:
@@ -155,18 +146,21 @@ class Database:
     async def _connect_reserved(self) -> Connection:
         """Make a connection that is counted already."""
         try:
-            with _translated():
-                return await connect(
-                    self._url,
-                    connect_seconds_max=self._connect_seconds_max,
-                    statement_seconds_max=self._statement_seconds_max,
-                )
-        except BaseException:
+            return await connect(
+                self._url,
+                connect_seconds_max=self._connect_seconds_max,
+                statement_seconds_max=self._statement_seconds_max,
+            )
+        except BaseException as error:
             self._count -= 1
             self._wake()
+            translated = _translated(error)
+            if translated is not None:
+                raise translated from error
             raise
 
-    def _release(self, conn: Connection, *, healthy: bool) -> None:
+    def release(self, conn: Connection, *, healthy: bool) -> None:
+        """Take a connection back; one that may be in any state is closed."""
         if healthy and self._open and not conn.is_closed():
             self._pass_on(conn)
             return
@@ -208,17 +202,37 @@ class Database:
         self._idle.clear()
 
 
-@contextmanager
-def _translated(conn: Connection | None = None) -> Iterator[None]:
-    """The one place where errors of the driver become errors of the domain."""
-    try:
-        yield
-    except asyncpg.DiskFullError as error:
-        raise StorageFull from error
-    except UNAVAILABLE as error:
-        raise StorageUnavailable from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+class _Lent:
+    """A connection for one block. A class, because a generator costs each small request 5 µs."""
+
+    __slots__ = ("_conn", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        self._conn = await self._database.acquire()
+        return self._conn
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        translated = _translated(error, self._conn) if error is not None else None
+        refused = isinstance(error, DomainError) and not isinstance(error, StorageUnavailable)
+        self._database.release(self._conn, healthy=error is None or refused)
+        if translated is not None:
+            raise translated from error
+
+
+def _translated(error: BaseException, conn: Connection | None = None) -> DomainError | None:
+    """The one place where errors of the driver become errors of the domain; None for others."""
+    if isinstance(error, asyncpg.DiskFullError):
+        return StorageFull()
+    if isinstance(error, UNAVAILABLE):
+        return StorageUnavailable()
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and (
         # The driver's words for a misuse of ours, and for a connection that was lost before it.
-        if conn is None or conn.is_closed():
-            raise StorageUnavailable from error
-        raise
+        conn is None or conn.is_closed()
+    ):
+        return StorageUnavailable()
+    return None

@@ -4,22 +4,31 @@ A service says what it did inside a transaction that may still be rolled back; a
 the log must not be told of what never was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
-import structlog
+from orchestrator import logs
 
-log = structlog.get_logger()
 
-_Fact = tuple[str, dict[str, Any], tuple[Callable[[], None], ...]]
+class _Fact(NamedTuple):
+    event: str
+    fields: dict[str, Any]
+    counts: tuple[Callable[[], None], ...]
+    turn: int
+
+
 _held: ContextVar[list[_Fact] | None] = ContextVar("_held", default=None)
+_requests: ContextVar[Sequence[str | None]] = ContextVar("_requests", default=())
 
 
-def tell(event: str, *counts: Callable[[], None], **fields: Any) -> None:
-    """Log the event with its fields and count it: after the commit, or now outside of one."""
-    fact = (event, fields, counts)
+def tell(event: str, *counts: Callable[[], None], turn: int = 0, **fields: Any) -> None:
+    """Log the event with its fields and count it: after the commit, or now outside of one.
+
+    `turn` is the place of the request that the event is about among those that share the work.
+    """
+    fact = _Fact(event, fields, counts, turn)
     held = _held.get()
     if held is None:
         _tell(fact)
@@ -42,8 +51,19 @@ def held_until_commit() -> Iterator[None]:
         _tell(fact)
 
 
+@contextmanager
+def shared_by(correlation_ids: Sequence[str | None]) -> Iterator[None]:
+    """Around work that several requests share: each event carries the id of its own request."""
+    token = _requests.set(correlation_ids)
+    try:
+        yield
+    finally:
+        _requests.reset(token)
+
+
 def _tell(fact: _Fact) -> None:
-    event, fields, counts = fact
-    for count in counts:
+    for count in fact.counts:
         count()
-    log.info(event, **fields)
+    requests = _requests.get()
+    mine = requests[fact.turn] if requests else None
+    logs.info(fact.event, fact.fields if mine is None else {**fact.fields, "correlation_id": mine})

@@ -1,7 +1,14 @@
 """Structured logs: one JSON object a line on standard error; what is logged is chosen elsewhere."""
 
+import asyncio
+import atexit
 import logging
+import os
+from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import structlog
@@ -10,35 +17,107 @@ from structlog.typing import EventDict, WrappedLogger
 #: Set by the edge for the request that this task serves; every line carries it.
 correlation_id: ContextVar[str] = ContextVar("correlation_id")
 
+FLUSH_SECONDS = 0.05
+LINES_WAITING_MAX = 256
+#: Up to here a write to a pipe is one piece, also when several workers write to it (POSIX).
+WRITE_BYTES_MAX = 4096
+STDERR = 2
+
+
+class Lines:
+    """Lines on their way to standard error: those of one moment share a write.
+
+    A write of its own costs a line as much as a third of a small request. So lines wait for others,
+    for FLUSH_SECONDS at most; a warning or worse waits for nothing. A process that is killed loses
+    what still waits: what must not be lost is in the database, not in the log.
+    """
+
+    def __init__(self) -> None:
+        self.tells_info = True
+        self._waiting: deque[bytes] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def info(self, line: bytes) -> None:
+        """Write the line soon."""
+        self._waiting.append(line)
+        if len(self._waiting) >= LINES_WAITING_MAX:
+            self.flush()
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # A thread, or a command: nobody would come back to write it.
+            self.flush()
+            return
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(FLUSH_SECONDS, self.flush)
+
+    def warning(self, line: bytes) -> None:
+        """Write the line, and those before it, now."""
+        self._waiting.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write all lines that wait."""
+        self._loop = None
+        piece = b""
+        while self._waiting:
+            line = self._waiting.popleft() + b"\n"
+            if piece and len(piece) + len(line) > WRITE_BYTES_MAX:
+                _write(piece)
+                piece = b""
+            piece += line
+        _write(piece)
+
+    debug = info
+    error = exception = critical = warning
+
+
+LINES = Lines()
+atexit.register(LINES.flush)
+
 
 def configure(level: str) -> None:
     """Once per process, before the first line."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    LINES.tells_info = threshold <= logging.INFO
     structlog.configure(
         processors=[
-            _correlate,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _complete,
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(serializer=_encode),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        # Standard error itself, unbuffered: a line is one write and is there when we crash.
-        logger_factory=structlog.BytesLoggerFactory(
-            file=open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115 - as long as the process.
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *_: LINES,
         cache_logger_on_first_use=False,
     )
 
 
-def _correlate(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def info(message: str, fields: dict[str, Any]) -> None:
+    """What `log.info` of structlog writes, without its machinery: that costs 10 µs a line, and
+    a request that only reads is served in 50.
+    """
+    if LINES.tells_info:
+        line = _complete(None, "info", {**fields, "message": message})
+        LINES.info(msgspec.json.encode(line, enc_hook=str))
+
+
+def _complete(logger: WrappedLogger | None, method: str, event: EventDict) -> EventDict:
     current = correlation_id.get(None)
     if current is not None:
         event["correlation_id"] = current
+    event["level"] = "error" if method == "exception" else method
+    event["timestamp"] = datetime.now(UTC)
     return event
 
 
 def _encode(event: EventDict, **_: object) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
+
+
+def _write(piece: bytes) -> None:
+    """A log that nobody reads any more must not stop the service."""
+    with suppress(OSError):
+        while piece:
+            piece = piece[os.write(STDERR, piece) :]

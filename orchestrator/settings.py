@@ -62,6 +62,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Blobs from this size on are fetched from S3 itself, by a redirect; 0: never.
     blob_redirect_bytes_min: int = 0
     blob_redirect_seconds: int = 300
+    #: What each worker keeps in memory, used last: workflows that tags named, and small blobs.
+    document_cache_bytes_max: int = 32 * 1024 * 1024
+    blob_cache_bytes_max: int = 32 * 1024 * 1024
+    #: So long a worker believes that a namespace may see a blob, when nothing holds it any more.
+    blob_cache_seconds: float = 10.0
     workflow_bytes_max: int = 8 * 1024 * 1024
     patch_operations_max: int = 1_000
     patch_agent_nodes_added_max: int = 5

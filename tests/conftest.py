@@ -22,6 +22,7 @@ from orchestrator.container import build
 from orchestrator.database import Connection, connect
 from orchestrator.embedded import EmbeddedPostgres
 from orchestrator.handlers.edge import Edge
+from orchestrator.logs import LINES
 from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
 from tests.api import Api
@@ -32,6 +33,18 @@ URL_VARIABLE = "TEST_DATABASE_URL"
 TOKEN = "a-token-for-tests"
 
 _running = ExitStack()
+
+
+def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
+    """What was logged since the last time, also what would have waited for company."""
+    LINES.flush()
+    return captured.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def _lines_belong_to_their_test() -> Iterator[None]:
+    yield
+    LINES.flush()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.app import create_app
 from orchestrator.facts import held_until_commit, tell
 from tests.api import Api, chain
-from tests.conftest import TOKEN, settings_for
+from tests.conftest import TOKEN, logged, settings_for
 
 
 def test_outside_of_a_transaction_a_fact_is_told_at_once() -> None:
@@ -48,7 +48,7 @@ async def test_a_transaction_that_failed_leaves_no_trace_in_log_and_metrics(
 
         await api.create("main", "a")
         before = await deletes()
-        capfdbinary.readouterr()
+        logged(capfdbinary)
         operations: list[dict[str, Any]] = [
             {"op": "create_workflow", "tag": "a", "workflow": chain("never")},
             {"op": "delete", "tag": "main"},
@@ -56,6 +56,6 @@ async def test_a_transaction_that_failed_leaves_no_trace_in_log_and_metrics(
         ]
         refused = await api.post("/transactions", {"operations": operations})
         assert refused.status_code == 404
-        lines = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
+        lines = [json.loads(line) for line in logged(capfdbinary).splitlines()]
         assert [line["message"] for line in lines] == ["request"]
         assert await deletes() == before

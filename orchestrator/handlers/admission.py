@@ -3,6 +3,7 @@
 from orchestrator.database import Database
 from orchestrator.disk import Disk
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.direct import Asked
 from orchestrator.handlers.problem import AnyRequest
 from orchestrator.handlers.reading import principal_of
 from orchestrator.service.rate import RateService
@@ -24,9 +25,13 @@ class Admission:
         """Refuse what makes no sense at once, and what comes too often."""
         if request.scope["query_string"]:
             _refuse_unknown_parameters(request)
-        if request.scope["method"] not in WRITES:
-            return
-        if not request.route_handler.opt.get(FREES_SPACE):
+        if request.scope["method"] in WRITES:
+            frees_space = bool(request.route_handler.opt.get(FREES_SPACE))
+            await self.admit_write(request, frees_space=frees_space)
+
+    async def admit_write(self, request: Asked, *, frees_space: bool = False) -> None:
+        """Refuse a write on a full disk, and one too many."""
+        if not frees_space:
             self._disk.check()
         if self._rates.limits_writes:
             async with self._database.connection() as conn:

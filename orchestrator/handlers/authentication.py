@@ -6,7 +6,7 @@ from hashlib import sha256
 from orchestrator.errors import Unauthenticated
 from orchestrator.models.principal import Principal
 
-_SCHEME = b"bearer "
+_SCHEME = "bearer "
 
 
 class Authenticator:
@@ -16,13 +16,13 @@ class Authenticator:
         self._admin_digest = bytes.fromhex(admin_token_sha256)
         self._admin = Principal(name="admin", namespace=namespace)
 
-    def authenticate(self, authorization: bytes | None) -> Principal:
+    def authenticate(self, authorization: str | None) -> Principal:
         """RFC 6750 bearer tokens. Comparing digests in constant time tells nothing of the token."""
         if authorization is None:
             raise Unauthenticated("Send the header 'Authorization: Bearer <token>'.")
         if authorization[:7].lower() != _SCHEME:
             raise Unauthenticated("The Authorization header is not a bearer token.")
-        digest = sha256(authorization[7:].strip()).digest()
+        digest = sha256(authorization[7:].strip().encode("latin-1")).digest()
         if not hmac.compare_digest(digest, self._admin_digest):
             raise Unauthenticated("The token is not valid.")
         return self._admin

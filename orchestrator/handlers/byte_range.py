@@ -3,12 +3,12 @@
 import re
 
 from orchestrator.errors import RangeNotSatisfiable
-from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.direct import Asked
 
 _SINGLE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})-(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
-def requested_range(request: AnyRequest, size: int, etag: str) -> range | None:
+def requested_range(request: Asked, size: int, etag: str) -> range | None:
     """The one range asked for, cut to the blob; None for the whole.
 
     A server may answer more than it was asked for: several ranges, other units, what makes no

@@ -12,6 +12,7 @@ from orchestrator.digest import BlobName, CasId, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
 from orchestrator.handlers.cas_delivery import BlobDelivery, has_already
 from orchestrator.handlers.digest_field import check_sha256, given_sha256, wants_sha256
+from orchestrator.handlers.direct import Asked, RawAnswer
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
     Namespace,
@@ -155,6 +156,11 @@ class CASHandler:
         if isinstance(name, CasId) and has_already(request, name):
             return await self._delivery.unchanged(namespace, name)
         return await self._delivery.answer(request, namespace, name)
+
+    async def fetch(self, request: Asked, cas_id: str, namespace: str | None) -> RawAnswer | None:
+        """The same for the whole of a small blob, which needs no stream; None for others."""
+        namespace = namespace_of(request, namespace)
+        return await self._delivery.answer_directly(request, namespace, cas_id)
 
     async def missing(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Which of these blobs the namespace does not have."""

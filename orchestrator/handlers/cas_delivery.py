@@ -2,20 +2,26 @@
 
 from collections.abc import AsyncGenerator
 from hashlib import sha256
+from time import monotonic
+from typing import NamedTuple
 
 import msgspec
 from litestar import Response
 
+from orchestrator.cache import Cache
 from orchestrator.database import Database
 from orchestrator.digest import BlobName, CasId, Sha256, parse_name
 from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.byte_range import requested_range
 from orchestrator.handlers.digest_field import REPR_DIGEST, repr_digest, wants_sha256
+from orchestrator.handlers.direct import Asked, RawAnswer
 from orchestrator.handlers.precondition import none_match
-from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.problem import respond
+from orchestrator.handlers.reading import segment as unquoted
 from orchestrator.handlers.replying import etag, not_modified
 from orchestrator.handlers.streaming import streamed
 from orchestrator.models.cas import Blob, BlobContent, Placement, Received
+from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
 from orchestrator.service.cas_delivery import Delivery
 
@@ -26,6 +32,13 @@ HARMLESS = {
     "Content-Disposition": "attachment",
 }
 ZSTD = "zstd"
+#: What makes a request one for less, or for more, than the whole blob.
+SPECIAL = frozenset({"range", "if-none-match", "want-repr-digest"})
+
+
+class _Remembered(NamedTuple):
+    answer: RawAnswer
+    until: float
 
 
 class BlobDelivery:
@@ -39,26 +52,53 @@ class BlobDelivery:
         *,
         redirect_bytes_min: int,
         redirect_seconds: int,
+        cache_bytes_max: int,
+        cache_seconds: float,
     ) -> None:
         self._database = database
         self._cas = cas
         self._delivery = delivery
         self._redirect_bytes_min = redirect_bytes_min
         self._redirect_seconds = redirect_seconds
+        self._remembered: Cache[tuple[str, str], _Remembered] = Cache(cache_bytes_max)
+        self._cache_seconds = cache_seconds
+
+    async def answer_directly(
+        self, request: Asked, namespace: str, segment: str
+    ) -> RawAnswer | None:
+        """The whole of a small blob; None for anything else.
+
+        The bytes are those of their name for ever. That the namespace may see them is believed for
+        `cache_seconds`: so long a blob that nothing holds any more may still be served.
+        """
+        if not SPECIAL.isdisjoint(request.headers):
+            return None
+        remembered = self._remembered.get((namespace, segment))
+        if remembered is not None and monotonic() < remembered.until:
+            return remembered.answer
+        name = parse_name(unquoted(segment), "/cas_id")
+        found = await self._find(namespace, name)
+        if found.content is None:
+            return None
+        answer = RawAnswer.of(_whole(found.blob, found.content))
+        until = monotonic() + self._cache_seconds
+        self._remembered.put((namespace, segment), _Remembered(answer, until), len(answer.body))
+        return answer
 
     async def unchanged(self, namespace: str, cas_id: CasId) -> Response[bytes]:
         """304 for somebody who has it, if he may have it."""
         async with self._database.connection() as conn:
-            return not_modified(_blob_headers(await self._cas.get_blob(conn, namespace, cas_id)))
+            blob = await self._cas.get_blob(conn, namespace, cas_id)
+        return respond(not_modified(_blob_headers(blob)))
 
-    async def answer(self, request: AnyRequest, namespace: str, name: BlobName) -> Response[bytes]:
+    async def answer(self, request: Asked, namespace: str, name: BlobName) -> Response[bytes]:
         """The whole, a part, or the headers of the blob."""
         found = await self._find(namespace, name)
         if wants_sha256(request) and found.blob.sha256 is None:
             found = await self._with_sha256(found)
         blob = found.blob
         if has_already(request, blob.cas_id):
-            return not_modified(_blob_headers(blob))
+            return respond(not_modified(_blob_headers(blob)))
         headers = {**_blob_headers(blob), **HARMLESS}
         if request.scope["method"] == "HEAD":
             return _head(request, found, headers)
@@ -67,7 +107,7 @@ class BlobDelivery:
             return await self._stream(request, blob, found.placement, part, headers)
         content = found.content or b""
         if part is None:
-            return Response(content=content, media_type=None, headers=headers)
+            return respond(_whole(blob, content))
         headers["Content-Range"] = _content_range(part, blob)
         return Response(
             content=content[part.start : part.stop],
@@ -96,7 +136,7 @@ class BlobDelivery:
 
     async def _stream(
         self,
-        request: AnyRequest,
+        request: Asked,
         blob: Blob,
         placement: Placement,
         part: range | None,
@@ -160,9 +200,13 @@ class BlobDelivery:
             await self._cas.quarantine(conn, cas_id, storage_key)
 
 
-def has_already(request: AnyRequest, cas_id: CasId) -> bool:
+def has_already(request: Asked, cas_id: CasId) -> bool:
     """Whether the caller says that he has the blob, in one encoding or the other."""
     return none_match(request, str(cas_id)) or none_match(request, f"{cas_id};{ZSTD}")
+
+
+def _whole(blob: Blob, content: bytes) -> Answer:
+    return Answer(status=200, headers={**_blob_headers(blob), **HARMLESS}, body=content)
 
 
 def _redirect(url: str, seconds: int) -> Response[bytes]:
@@ -170,7 +214,7 @@ def _redirect(url: str, seconds: int) -> Response[bytes]:
     return Response(content=b"", status_code=307, headers=headers, media_type="text/plain")
 
 
-def _head(request: AnyRequest, found: BlobContent, headers: dict[str, str]) -> Response[bytes]:
+def _head(request: Asked, found: BlobContent, headers: dict[str, str]) -> Response[bytes]:
     """What the GET would say."""
     headers["Content-Length"] = str(found.blob.size_bytes)
     if found.placement is not None and found.placement.encoding is not None:
@@ -194,7 +238,7 @@ def _content_range(part: range, blob: Blob) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{blob.size_bytes}"
 
 
-def _accepts_zstd(request: AnyRequest) -> bool:
+def _accepts_zstd(request: Asked) -> bool:
     """`Accept-Encoding` (RFC 9110 §12.5.3); what is not named is not asked for."""
     for each in request.headers.get("accept-encoding", "").split(","):
         coding, _, weight = each.partition(";")

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 from orchestrator.digest import Sha256
 from orchestrator.errors import DigestMismatch, InvalidInput
-from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.direct import Asked
 from orchestrator.models.cas import Received
 
 REPR_DIGEST = "Repr-Digest"
@@ -21,13 +21,13 @@ def repr_digest(sha256: Sha256) -> str:
     return f"sha-256=:{b64encode(sha256.raw).decode()}:"
 
 
-def wants_sha256(request: AnyRequest) -> bool:
+def wants_sha256(request: Asked) -> bool:
     """Whether `Want-Repr-Digest` asks for SHA-256; its preference 0 means "not acceptable"."""
     match = _WANTED.search(request.headers.get("want-repr-digest", ""))
     return match is not None and int(match[1][:9]) > 0
 
 
-def given_sha256(request: AnyRequest) -> Sha256 | None:
+def given_sha256(request: Asked) -> Sha256 | None:
     """What `Repr-Digest` (or, as nothing is encoded, `Content-Digest`) says of a body sent."""
     for field in ("repr-digest", "content-digest"):
         match = _GIVEN.search(request.headers.get(field, ""))

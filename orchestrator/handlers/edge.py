@@ -2,15 +2,15 @@
 
 Correlation id, Host and Origin checks, authentication, raw-path routing, body deadline, the
 access line and the request metrics. One layer and one pass over the headers, because each
-middleware costs every request.
+middleware costs every request. It calls the handlers of the direct routes itself.
 """
 
 import asyncio
 import re
-from collections.abc import MutableMapping
+from itertools import count
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -19,8 +19,17 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orchestrator import logs, metrics
 from orchestrator.errors import BodyTooSlow, DomainError, Forbidden
+from orchestrator.handlers.admission import Admission
 from orchestrator.handlers.authentication import Authenticator
-from orchestrator.handlers.problem import problem_answer
+from orchestrator.handlers.direct import (
+    DirectRequest,
+    DirectRoute,
+    DirectRoutes,
+    Headers,
+    RawAnswer,
+)
+from orchestrator.handlers.problem import defect, problem_answer, refusal
+from orchestrator.models.idempotency import Answer
 
 log = structlog.get_logger()
 
@@ -42,8 +51,7 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_WANTED = frozenset({b"host", b"origin", b"authorization", b"x-correlation-id", b"x-request-id"})
-_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _PORT = re.compile(r":\d*$")
 
 
@@ -59,13 +67,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edge:
-    """Wraps the application. Refuses what must not reach a route."""
+    """Wraps the application. Refuses what must not reach a route, and finds the direct routes."""
 
     def __init__(
         self,
         app: ASGIApp,
         authenticator: Authenticator,
         *,
+        direct: DirectRoutes,
+        admission: Admission,
         allowed_hosts: tuple[str, ...],
         allowed_origins: tuple[str, ...],
         pace: Pace,
@@ -73,11 +83,15 @@ class Edge:
     ) -> None:
         self.app = app
         self._authenticator = authenticator
+        self._direct = direct
+        self._admission = admission
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in allowed_origins)
         self._pace = pace
         self._access_log = access_log
-        self._observers: dict[tuple[str, str, int], Any] = {}
+        # Not secret, only distinct; a random number for each request costs a system call.
+        self._correlation_prefix = token_hex(8)
+        self._correlations = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the lifespan is the application's own."""
@@ -85,62 +99,81 @@ class Edge:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
-        correlation = _correlation_id(headers)
+        headers = _headers_of(scope)
+        correlation = self._correlation_id(headers)
         token = logs.correlation_id.set(correlation)
-        outcome: dict[str, int] = {}
+        outcome = _Outcome(((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS))
         try:
-            await self._serve(scope, headers, receive, self._answering(send, correlation, outcome))
+            await self._serve(scope, headers, receive, send, outcome)
         except Exception as error:
-            if "status" not in outcome:
+            if not outcome.status:
                 raise
             # The answer had begun, so there can be no other. To end without its last message makes
             # the server close the connection, and the caller sees that it is not whole.
             log.warning("answer cut short", cause=repr(error.__cause__ or error))
         finally:
-            self._observe(scope, outcome.get("status", 0), perf_counter() - started)
+            self._observe(scope, outcome, perf_counter() - started)
             logs.correlation_id.reset(token)
 
     async def _serve(
-        self, scope: HTTPScope, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: HTTPScope, headers: Headers, receive: Receive, send: Send, outcome: "_Outcome"
     ) -> None:
         # Routes see the path as it was sent: an encoded slash stays inside its segment.
         raw_path: bytes = scope.get("raw_path") or b""
         if raw_path:
             scope["path"] = raw_path.partition(b"?")[0].decode("latin-1")
         try:
-            self._check_host(headers)
-            self._check_origin(headers)
+            if self._hosts and not self._is_known(headers.get("host", "")):
+                raise Forbidden(f"This server is not known as {headers.get('host', '')!r}.")
+            if "origin" in headers:
+                self._check_origin(headers)
             scope["user"] = None
             if scope["path"] not in PUBLIC_PATHS:
-                scope["user"] = self._authenticator.authenticate(headers.get(b"authorization"))
+                scope["user"] = self._authenticator.authenticate(headers.get("authorization"))
         except DomainError as error:
-            await _refuse(error, scope["path"], send)
+            await outcome.send(problem_answer(error, scope["path"]), send)
             return
-        await self.app(scope, _Paced(receive, self._pace), send)
+        paced = _Paced(receive, self._pace)
+        if (found := self._direct.find(scope)) is not None:
+            answer = await self._answer(DirectRequest(scope, paced, headers), *found)
+            if answer is not None:
+                outcome.route = found[0].path
+                await outcome.send(answer, send)
+                return
+        await self.app(scope, paced, self._answering(send, outcome))
 
-    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+    async def _answer(
+        self, request: DirectRequest, route: DirectRoute, segment: str, namespace: str | None
+    ) -> Answer | RawAnswer | None:
+        """What the framework does around a handler, for those that are called without it."""
+        try:
+            if route.writes:
+                await self._admission.admit_write(request)
+            return await route.serve(request, segment, namespace)
+        except DomainError as error:
+            return refusal(error, request.scope["path"])
+        except Exception as error:  # noqa: BLE001 - it is answered and logged here.
+            return defect(error, request.scope["path"])
+
+    def _is_known(self, host: str) -> bool:
         """A page that rebinds its own name to our address must not be answered."""
-        host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1")).lower()
-        if self._hosts and host not in self._hosts:
-            raise Forbidden(f"This server is not known as {host!r}.")
+        return host in self._hosts or _PORT.sub("", host).lower() in self._hosts
 
-    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+    def _check_origin(self, headers: Headers) -> None:
         """Only pages of our own origin, or of one that was allowed, may send requests."""
-        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        origin = headers["origin"].lower()
         if not origin or origin in self._origins:
             return
-        if origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1").lower():
+        if origin.partition("://")[2] != headers.get("host", "").lower():
             raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
 
-    def _answering(self, send: Send, correlation: str, outcome: dict[str, int]) -> Send:
-        added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
+    def _answering(self, send: Send, outcome: "_Outcome") -> Send:
         seconds = self._pace.send_seconds_max
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                outcome["status"] = message["status"]
-                message["headers"] = [*message.get("headers", ()), *added]
+                outcome.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *outcome.added]
             elif message.get("more_body"):
                 # Who takes nothing of a long answer must not hold its pieces in memory for ever.
                 async with asyncio.timeout(seconds):
@@ -150,27 +183,49 @@ class Edge:
 
         return answer
 
-    def _observe(self, scope: HTTPScope, status: int, seconds: float) -> None:
-        route = str(scope.get("path_template") or "unmatched")
+    def _correlation_id(self, headers: Headers) -> str:
+        """The caller's, if it is harmless to log and return; else a new one."""
+        given = headers.get("x-correlation-id") or headers.get("x-request-id")
+        if given is not None and _CORRELATION_ID.fullmatch(given):
+            return given
+        return f"{self._correlation_prefix}{next(self._correlations):016x}"
+
+    def _observe(self, scope: HTTPScope, outcome: "_Outcome", seconds: float) -> None:
+        route = outcome.route or str(scope.get("path_template") or "unmatched")
         # Anybody may invent methods; they must not make a series each.
         method = str(scope["method"]) if scope["method"] in METHODS else "other"
-        key = (method, route, status)
-        observer = self._observers.get(key)
-        if observer is None:
-            count = metrics.REQUESTS.labels(method, route, status)
-            observer = count.inc, metrics.SECONDS.labels(method, route).observe
-            self._observers[key] = observer
-        count_one, observe = observer
-        count_one()
-        observe(seconds)
+        metrics.HTTP.observe(method, route, outcome.status, seconds)
         if self._access_log:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                duration_ms=round(seconds * 1000, 3),
-            )
+            fields = {
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": outcome.status,
+                "duration_ms": round(seconds * 1000, 3),
+            }
+            logs.info("request", fields)
+
+
+class _Outcome:
+    """What became of a request, and the headers that its answer has in any case."""
+
+    __slots__ = ("added", "route", "status")
+
+    def __init__(self, added: tuple[tuple[bytes, bytes], ...]) -> None:
+        self.added = added
+        self.route = ""
+        self.status = 0
+
+    async def send(self, answer: Answer | RawAnswer, send: Send) -> None:
+        """A whole answer."""
+        raw = answer if isinstance(answer, RawAnswer) else RawAnswer.of(answer)
+        self.status = raw.status
+        start: Any = {
+            "type": "http.response.start",
+            "status": raw.status,
+            "headers": [*raw.headers, *self.added],
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": raw.body, "more_body": False})
 
 
 class _Paced:
@@ -208,22 +263,9 @@ class _Paced:
         return message
 
 
-def _correlation_id(headers: dict[bytes, bytes]) -> str:
-    """The caller's, if it is harmless to log and return; else a new one."""
-    given = headers.get(b"x-correlation-id") or headers.get(b"x-request-id")
-    if given is not None and _CORRELATION_ID.fullmatch(given):
-        return given.decode("ascii")
-    return uuid4().hex
-
-
-async def _refuse(error: DomainError, path: str, send: Send) -> None:
-    answer = problem_answer(error, path)
-    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
-    start: MutableMapping[str, Any] = {
-        "type": "http.response.start",
-        "status": answer.status,
-        "headers": headers,
-    }
-    await send(start)  # type: ignore[arg-type]
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+def _headers_of(scope: HTTPScope) -> Headers:
+    headers = Headers()
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers

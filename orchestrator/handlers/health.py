@@ -7,7 +7,7 @@ from litestar import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from orchestrator import __version__
+from orchestrator import __version__, metrics
 from orchestrator.database import Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.problem import respond
@@ -71,6 +71,7 @@ class HealthHandler:
 
     async def metrics(self) -> Response[bytes]:
         """Counters and histograms of all workers, in the Prometheus text format."""
+        metrics.HTTP.hand_over()
         registry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

@@ -17,7 +17,7 @@ from orchestrator.errors import (
     PreconditionFailed,
     VersionConflict,
 )
-from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.direct import Asked
 from orchestrator.models.tag import Condition
 
 #: The versions that a bigint can hold, and no other digits that Python reads as a number.
@@ -42,7 +42,7 @@ ANYWHERE = Precondition(Condition())
 
 
 def tag_precondition(
-    request: AnyRequest, expected_version: int | None = None, *, if_match: bool = True
+    request: Asked, expected_version: int | None = None, *, if_match: bool = True
 ) -> Precondition:
     """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body.
 
@@ -86,7 +86,7 @@ class HashPrecondition(msgspec.Struct, frozen=True):
         return PreconditionFailed("workflow", tag, self.header or "", **current)
 
 
-def workflow_precondition(request: AnyRequest) -> HashPrecondition:
+def workflow_precondition(request: Asked) -> HashPrecondition:
     """`If-Match` on a workflow, with its version hashes or `*`."""
     match = _header(request, "if-match")
     if (_header(request, "if-none-match") or "").strip() == "*" and match is None:
@@ -115,7 +115,7 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
         raise precondition.failed(tag, current_version=None) from error
 
 
-def none_match(request: AnyRequest, etag: str) -> bool:
+def none_match(request: Asked, etag: str) -> bool:
     """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
     given = _header(request, "if-none-match")
     if given is None:
@@ -157,7 +157,7 @@ def _failed(header: str, error: DomainError) -> PreconditionFailed:
     return PreconditionFailed("tag", vars(error)["key"], header, **current)
 
 
-def _header(request: AnyRequest, name: str) -> str | None:
+def _header(request: Asked, name: str) -> str | None:
     """Several lines of one header are one list (RFC 9110 §5.3)."""
     lines = request.headers.getall(name, [])
     return ", ".join(lines) if lines else None

@@ -81,12 +81,24 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
     return answer
 
 
-def on_domain_error(request: AnyRequest, error: DomainError) -> Response[bytes]:
+def refusal(error: DomainError, path: str) -> Answer:
     """A refusal is an answer like any other; only trouble of our own is logged as such."""
-    answer = problem_answer(error, request.scope["path"])
+    answer = problem_answer(error, path)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("storage trouble", error=type(error).__name__, cause=repr(error.__cause__))
-    return respond(answer)
+    return answer
+
+
+def defect(error: Exception, path: str) -> Answer:
+    """A defect of ours: the log has it all, the caller the correlation id to ask about."""
+    log.error("unexpected error", exc_info=error)
+    detail = "Something failed on our side. The correlation id of this response leads to the log."
+    return _answer(UNEXPECTED, detail=detail, instance=path, members={})
+
+
+def on_domain_error(request: AnyRequest, error: DomainError) -> Response[bytes]:
+    """What a handler refuses."""
+    return respond(refusal(error, request.scope["path"]))
 
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -108,10 +120,8 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[byt
 
 
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """A defect of ours: the log has it all, the caller the correlation id to ask about."""
-    log.error("unexpected error", exc_info=error)
-    detail = "Something failed on our side. The correlation id of this response leads to the log."
-    return respond(_answer(UNEXPECTED, detail=detail, instance=request.scope["path"], members={}))
+    """Whatever nobody thought of."""
+    return respond(defect(error, request.scope["path"]))
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {

@@ -20,7 +20,7 @@ from orchestrator.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from orchestrator.handlers.problem import AnyRequest
+from orchestrator.handlers.direct import Asked
 from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace, parse_tag
@@ -60,7 +60,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def body_chunks(
-    request: AnyRequest, bytes_max: int, kind: str = "request body"
+    request: Asked, bytes_max: int, kind: str = "request body"
 ) -> AsyncGenerator[bytes, None]:
     """The body as it comes; refused at once by its length, or once it is over the limit."""
     if request.headers.get("content-encoding", "identity") != "identity":
@@ -72,7 +72,7 @@ def body_chunks(
 
 
 async def _chunks(
-    request: AnyRequest, declared: int | None, bytes_max: int, kind: str
+    request: Asked, declared: int | None, bytes_max: int, kind: str
 ) -> AsyncGenerator[bytes, None]:
     size = 0
     try:
@@ -88,19 +88,19 @@ async def _chunks(
         raise InvalidInput.at("", "length", "The body ended early.")
 
 
-def declared_length(request: AnyRequest) -> int | None:
+def declared_length(request: Asked) -> int | None:
     """What the request says of the length of its body; None for a chunked one."""
     declared = request.headers.get("content-length", "")
     return int(declared) if declared.isdecimal() else None
 
 
-async def read_body(request: AnyRequest, bytes_max: int, kind: str = "request body") -> bytes:
+async def read_body(request: Asked, bytes_max: int, kind: str = "request body") -> bytes:
     """The whole body."""
     chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def read_json_body(request: AnyRequest, bytes_max: int) -> bytes:
+async def read_json_body(request: Asked, bytes_max: int) -> bytes:
     """A body that says it is JSON, not yet parsed."""
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != "application/json":
@@ -179,13 +179,13 @@ def parse_id(text: str, pointer: str) -> UUID:
     return found
 
 
-def principal_of(request: AnyRequest) -> Principal:
+def principal_of(request: Asked) -> Principal:
     """Who calls; the edge has made sure that somebody does."""
     principal: Principal = request.scope["user"]
     return principal
 
 
-def namespace_of(request: AnyRequest, given: str | None) -> str:
+def namespace_of(request: Asked, given: str | None) -> str:
     """The namespace named, else the caller's own."""
     return principal_of(request).namespace if given is None else parse_namespace(given)
 
@@ -221,7 +221,7 @@ def parse_time(text: str) -> datetime:
 # ----------------------------------------------------------------------------- repeated requests
 
 
-def idempotent_call(request: AnyRequest, body: bytes = b"") -> IdempotentCall | None:
+def idempotent_call(request: Asked, body: bytes = b"") -> IdempotentCall | None:
     """What `Idempotency-Key` makes of this request; None without the header."""
     key = request.headers.get("idempotency-key")
     if key is None:

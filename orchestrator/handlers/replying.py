@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from litestar import Response
 
 from orchestrator.models.idempotency import Answer
 
@@ -23,9 +22,9 @@ def json_answer(
     )
 
 
-def not_modified(headers: Mapping[str, str]) -> Response[bytes]:
+def not_modified(headers: Mapping[str, str]) -> Answer:
     """304 with the headers that the 200 would have had (RFC 9110 §15.4.5)."""
-    return Response(content=b"", status_code=304, headers=dict(headers), media_type=JSON)
+    return Answer(status=304, headers={"Content-Type": JSON, **headers}, body=b"")
 
 
 def etag(value: object) -> str:
@@ -39,6 +38,9 @@ def location(kind: str, name: str, namespace: str) -> str:
 
 
 def spliced(body: object, member: str, content: bytes) -> bytes:
-    """The body with one member more, whose value is JSON already: it is not encoded again."""
-    encoded = msgspec.json.encode(body)
+    """The body with one member more, whose value is JSON already: it is not encoded again.
+
+    Of types that JSON does not have the text is written.
+    """
+    encoded = msgspec.json.encode(body, enc_hook=str)
     return encoded[:-1] + b',"' + member.encode() + b'":' + content + b"}"

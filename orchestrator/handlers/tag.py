@@ -88,7 +88,7 @@ class TagHandler:
             else:
                 body = await self._current(conn, namespace, tag)
         if none_match(request, str(body.version)):
-            return not_modified({"ETag": etag(body.version)})
+            return respond(not_modified({"ETag": etag(body.version)}))
         return respond(json_answer(body, headers={"ETag": etag(body.version)}))
 
     async def put(

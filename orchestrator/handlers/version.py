@@ -277,7 +277,7 @@ class VersionHandler:
             version = await self._versions.get_at_seq(conn, space, head.version.artifact, position)
         item = version_item(version.artifact)
         if none_match(request, item.version_hash):
-            return not_modified({"ETag": etag(item.version_hash)})
+            return respond(not_modified({"ETag": etag(item.version_hash)}))
         body = spliced(item, "workflow", version.content)
         return respond(json_answer(body, headers={"ETag": etag(item.version_hash)}))
 

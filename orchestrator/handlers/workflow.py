@@ -1,5 +1,6 @@
 """HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Response
@@ -8,7 +9,9 @@ from litestar.params import QueryParameter
 from orchestrator.canonical import JSONValue
 from orchestrator.database import Connection, Database
 from orchestrator.digest import CasId
-from orchestrator.errors import InvalidInput, NotFound, RuleBroken, TooLarge, Violation
+from orchestrator.errors import DomainError, InvalidInput, NotFound, RuleBroken, TooLarge, Violation
+from orchestrator.gathering import Gathering
+from orchestrator.handlers.direct import Asked
 from orchestrator.handlers.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.precondition import (
     ANYWHERE,
@@ -47,8 +50,10 @@ from orchestrator.handlers.workflow_body import (
     created_answer,
     workflow_body,
 )
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
 from orchestrator.models.tag import Condition
+from orchestrator.models.workflow import ResolvedWorkflow
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
@@ -78,6 +83,7 @@ class WorkflowHandler:
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
+        self._lookups = Gathering(self._look_up_together)
 
     async def create(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store a version of a workflow and let the tag name it, all or nothing."""
@@ -138,18 +144,27 @@ class WorkflowHandler:
         materialize: Materialize = True,
     ) -> Response[bytes]:
         """The workflow that the tag names now, named at a version of the tag, or at a time."""
-        namespace, name = namespace_of(request, namespace), tag_in_path(tag)
         moment = _moment(version, at)
+        if materialize and not moment:
+            return respond(await self.look_up(request, tag, namespace))
+        namespace, name = namespace_of(request, namespace), tag_in_path(tag)
         async with self._database.connection() as conn:
             if not materialize:
                 parts = await self._workflows.get_components(conn, namespace, name, **moment)
                 return respond(json_answer(components_body(parts)))
             found = await self._workflows.get_by_tag(conn, namespace, name, **moment)
-        entity_tag = str(found.entry.version_hash)
-        if none_match(request, entity_tag):
-            return not_modified({"ETag": etag(entity_tag)})
-        body = spliced(workflow_body(found.entry), "workflow", found.content)
-        return respond(json_answer(body, headers={"ETag": etag(entity_tag)}))
+        return respond(_resolved_answer(request, found))
+
+    async def look_up(self, request: Asked, tag: str, namespace: str | None) -> Answer:
+        """The workflow that the tag names now. Lookups that come together are one query."""
+        wanted = namespace_of(request, namespace), tag_in_path(tag)
+        return _resolved_answer(request, await self._lookups(wanted))
+
+    async def _look_up_together(
+        self, wanted: Sequence[tuple[str, str]]
+    ) -> list[ResolvedWorkflow | DomainError]:
+        async with self._database.connection() as conn:
+            return await self._workflows.get_by_tags(conn, wanted)
 
     async def list_workflows(
         self,
@@ -189,6 +204,14 @@ class WorkflowHandler:
                 except NotFound:
                     raise NotFound("workflow", name) from None
         return respond(json_answer(deleted_body(change.tag)))
+
+
+def _resolved_answer(request: Asked, found: ResolvedWorkflow) -> Answer:
+    entity_tag = str(found.entry.version_hash)
+    if none_match(request, entity_tag):
+        return not_modified({"ETag": etag(entity_tag)})
+    body = spliced(found.entry, "workflow", found.content)
+    return json_answer(body, headers={"ETag": etag(entity_tag)})
 
 
 def prepare(document: JSONValue, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:

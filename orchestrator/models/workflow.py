@@ -37,6 +37,32 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version with its canonical bytes: all of a lookup that never changes."""
+
+    artifact_id: UUID
+    kind: Kind
+    cas_id: CasId
+    version_hash: CasId
+    depth: int
+    nodes_count: int
+    edges_count: int
+    created_by: str
+    created_at: datetime
+    content: bytes
+
+
+class Pointing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a tag points now; `version` is None when it is the one that the caller knows."""
+
+    turn: int
+    tag_version: int
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+    version: StoredVersion | None
+
+
 class ResolvedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     """A workflow by tag: its entry and its canonical bytes, verified against the version hash."""
 

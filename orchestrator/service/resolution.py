@@ -1,23 +1,35 @@
 """Rules of resolving a tag to a workflow: reads only, no HTTP, no SQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
+from orchestrator.cache import Cache
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import CorruptBlob, NotFound
-from orchestrator.models.workflow import ResolvedWorkflow, WorkflowEntry
+from orchestrator.errors import CorruptBlob, DomainError, NotFound
+from orchestrator.models.workflow import (
+    Pointing,
+    ResolvedWorkflow,
+    StoredVersion,
+    WorkflowEntry,
+)
 from orchestrator.repository.resolution import ResolutionRepository
 
 log = structlog.get_logger()
 
 
 class ResolutionService:
-    """What a tag names now, named at a version, or named at a time: one query each."""
+    """What a tag names now, named at a version, or named at a time: one query each.
 
-    def __init__(self, resolutions: ResolutionRepository) -> None:
+    The versions that tags named when they were last looked up are kept in memory. Where a tag
+    points is asked each time; its version is read again only when it is another one.
+    """
+
+    def __init__(self, resolutions: ResolutionRepository, *, cache_bytes_max: int) -> None:
         self._resolutions = resolutions
+        self._versions: Cache[tuple[str, str], StoredVersion] = Cache(cache_bytes_max)
 
     async def resolve(
         self,
@@ -34,16 +46,71 @@ class ResolutionService:
         elif at is not None:
             found = await self._resolutions.resolve_at(conn, namespace, tag, at)
         else:
-            found = await self._resolutions.resolve(conn, namespace, tag)
+            (now,) = await self.resolve_many(conn, [(namespace, tag)])
+            if isinstance(now, DomainError):
+                raise now
+            return now
         if found is None:
             raise NotFound("workflow", tag)
-        if CasId.of(found.content) != found.entry.version_hash:
-            log.error("corrupt blob", cas_id=str(found.entry.version_hash))
-            raise CorruptBlob(str(found.entry.version_hash))
+        _verify(found.content, found.entry.version_hash)
         return found
+
+    async def resolve_many(
+        self, conn: Connection, wanted: Sequence[tuple[str, str]]
+    ) -> list[ResolvedWorkflow | DomainError]:
+        """What each (namespace, tag) names now, in this order, or why there is no answer."""
+        known = [self._versions.get(each) for each in wanted]
+        asked = [
+            (namespace, tag, None if had is None else had.artifact_id)
+            for (namespace, tag), had in zip(wanted, known, strict=True)
+        ]
+        answers: list[ResolvedWorkflow | DomainError] = [
+            NotFound("workflow", tag) for _, tag in wanted
+        ]
+        for pointing in await self._resolutions.resolve_many(conn, asked):
+            namespace, tag = wanted[pointing.turn]
+            version = pointing.version or known[pointing.turn]
+            assert version is not None
+            try:
+                if pointing.version is not None:
+                    _verify(version.content, version.version_hash)
+                    self._versions.put((namespace, tag), version, len(version.content))
+                answers[pointing.turn] = _resolved(namespace, tag, pointing, version)
+            except CorruptBlob as error:
+                answers[pointing.turn] = error
+        return answers
 
     async def list_by_tag(
         self, conn: Connection, namespace: str, *, after: str = "", limit: int
     ) -> list[WorkflowEntry]:
         """A page of the tags that name workflows, by name."""
         return await self._resolutions.list_by_namespace(conn, namespace, after, limit)
+
+
+def _verify(content: bytes, version_hash: CasId) -> None:
+    if CasId.of(content) != version_hash:
+        log.error("corrupt blob", cas_id=str(version_hash))
+        raise CorruptBlob(str(version_hash))
+
+
+def _resolved(
+    namespace: str, tag: str, pointing: Pointing, version: StoredVersion
+) -> ResolvedWorkflow:
+    entry = WorkflowEntry(
+        namespace=namespace,
+        tag=tag,
+        tag_version=pointing.tag_version,
+        message=pointing.message,
+        moved_by=pointing.moved_by,
+        moved_at=pointing.moved_at,
+        artifact_id=version.artifact_id,
+        kind=version.kind,
+        cas_id=version.cas_id,
+        version_hash=version.version_hash,
+        depth=version.depth,
+        nodes_count=version.nodes_count,
+        edges_count=version.edges_count,
+        created_by=version.created_by,
+        created_at=version.created_at,
+    )
+    return ResolvedWorkflow(entry=entry, content=version.content)

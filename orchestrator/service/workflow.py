@@ -1,9 +1,11 @@
 """The focused services, in order: no rule of its own, no SQL, no transaction, no HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
+from orchestrator.errors import DomainError
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import ALWAYS, Condition, TagChange
@@ -90,6 +92,12 @@ class WorkflowService:
     ) -> ResolvedWorkflow:
         """The workflow after all patches: one query at any depth."""
         return await self._resolutions.resolve(conn, namespace, tag, version=version, at=at)
+
+    async def get_by_tags(
+        self, conn: Connection, wanted: Sequence[tuple[str, str]]
+    ) -> list[ResolvedWorkflow | DomainError]:
+        """The workflows that these (namespace, tag) name now, or why there is none: one query."""
+        return await self._resolutions.resolve_many(conn, wanted)
 
     async def list_by_tag(
         self, conn: Connection, namespace: str, *, after: str = "", limit: int

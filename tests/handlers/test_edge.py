@@ -9,9 +9,10 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from orchestrator.handlers.direct import DirectRoutes
 from orchestrator.handlers.edge import PUBLIC_PATHS, Edge, Pace
 from tests.api import Api
-from tests.conftest import TOKEN, settings_for
+from tests.conftest import TOKEN, logged, settings_for
 
 
 def routes() -> list[tuple[str, str]]:
@@ -110,7 +111,7 @@ async def test_a_correlation_id_is_accepted_returned_and_in_every_line(
         headers={"X-Correlation-ID": "job-7/x"},
     )
     assert response.headers["x-correlation-id"] == "job-7/x"
-    lines = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in logged(capfdbinary).splitlines()]
     assert {line["correlation_id"] for line in lines} == {"job-7/x"}
     assert [line["message"] for line in lines] == [
         "stored content",
@@ -148,7 +149,7 @@ async def test_the_access_log_can_be_switched_off(
 ) -> None:
     async with Api.on(make_app(access_log=False), TOKEN) as api:
         await api.get("/tags")
-    assert capfdbinary.readouterr().err == b""
+    assert logged(capfdbinary) == b""
 
 
 async def test_a_body_that_does_not_arrive_is_408(make_app: Callable[..., Edge]) -> None:
@@ -190,6 +191,8 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
     edge = Edge(
         inner,
         None,  # type: ignore[arg-type]
+        direct=DirectRoutes([]),
+        admission=None,  # type: ignore[arg-type]
         allowed_hosts=(),
         allowed_origins=(),
         pace=Pace(window_seconds=1, window_bytes_min=1, total_seconds_max=1, send_seconds_max=1),

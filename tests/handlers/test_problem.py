@@ -12,7 +12,7 @@ from orchestrator.handlers.edge import Edge
 from orchestrator.handlers.problem import PROBLEMS, problem_answer
 from orchestrator.service.tag import TagService
 from tests.api import Api
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, logged
 
 
 def subclasses(of: type[DomainError]) -> Iterator[type[DomainError]]:
@@ -99,4 +99,4 @@ async def test_an_unexpected_exception_is_500_without_internals(
     assert response.status_code == 500
     assert "secret" not in response.text
     assert response.json()["error"] == "internal error"
-    assert b"internal secret" in capfdbinary.readouterr().err
+    assert b"internal secret" in logged(capfdbinary)

@@ -1,0 +1,126 @@
+"""Lets requests that wait at the same time share one piece of work; what the work is, it is told.
+
+One statement, or one commit, for thirty requests costs little more than for one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from orchestrator import facts, logs
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class _Waiting(NamedTuple):
+    question: object
+    answer: asyncio.Future[object]
+    correlation_id: str | None
+
+
+class Gathering(Generic[Q, A]):
+    """Who comes alone is served at once. Who comes while others are served waits for them to end,
+    and then goes together with all who came meanwhile.
+
+    `work` answers all of the questions that it is given, in their order, or raises. An answer that
+    is an exception is raised to the one who asked. If the work raises for several, each of them is
+    done again alone: nobody gets an error that another one caused. Of questions with the same
+    `key` only one is at work at a time, and they are served in the order in which they came.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
+        *,
+        together_max: int = 64,
+        batches_max: int = 2,
+        key: Callable[[Q], Hashable] | None = None,
+    ) -> None:
+        self._work = work
+        self._together_max = together_max
+        self._batches_max = batches_max
+        self._key = key
+        self._waiting: list[_Waiting] = []
+        self._keys_at_work: set[Hashable] = set()
+        self._batches: set[asyncio.Task[bool]] = set()
+
+    async def __call__(self, question: Q) -> A:
+        """The answer to one question; raises what answering it alone would raise."""
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(question, answer, logs.correlation_id.get(None)))
+        if len(self._batches) < self._batches_max:
+            self._start()
+        # A caller that goes away takes nobody with it: the work is a task of its own.
+        found: A = await answer
+        return found
+
+    def _start(self) -> None:
+        batch = asyncio.create_task(self._serve())
+        self._batches.add(batch)
+        batch.add_done_callback(self._ended)
+
+    def _ended(self, batch: asyncio.Task[bool]) -> None:
+        self._batches.discard(batch)
+        # If there was nobody to serve, those who wait do so for a key: its batch will start them.
+        if self._waiting and not batch.cancelled() and batch.result():
+            self._start()
+
+    async def _serve(self) -> bool:
+        """One batch, if anybody can be served: who came in the same turn of the event loop as the
+        first is in it.
+        """
+        batch, keys = self._next()
+        if not batch:
+            return False
+        try:
+            await self._answer(batch)
+        finally:
+            self._keys_at_work -= keys
+            for each in batch:
+                each.answer.cancel()  # Does nothing to those that were answered.
+        return True
+
+    def _next(self) -> tuple[list[_Waiting], set[Hashable]]:
+        if self._key is None:
+            batch = self._waiting[: self._together_max]
+            del self._waiting[: self._together_max]
+            return batch, set()
+        chosen: list[_Waiting] = []
+        later: list[_Waiting] = []
+        keys: set[Hashable] = set()
+        blocked = set(self._keys_at_work)
+        for each in self._waiting:
+            key = self._key(each.question)  # type: ignore[arg-type]
+            if len(chosen) < self._together_max and key not in blocked:
+                chosen.append(each)
+                keys.add(key)
+            else:
+                later.append(each)
+            blocked.add(key)
+        self._waiting = later
+        self._keys_at_work |= keys
+        return chosen, keys
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        try:
+            with facts.shared_by([each.correlation_id for each in batch]):
+                answers = await self._work([each.question for each in batch])  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
+            if len(batch) == 1:
+                _give(batch[0], error)
+                return
+            for each in batch:
+                await self._answer([each])
+            return
+        for each, answer in zip(batch, answers, strict=True):
+            _give(each, answer)
+
+
+def _give(waiting: _Waiting, answer: object) -> None:
+    if waiting.answer.done():  # Its caller went away.
+        return
+    if isinstance(answer, Exception):
+        waiting.answer.set_exception(answer)
+    else:
+        waiting.answer.set_result(answer)

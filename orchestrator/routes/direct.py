@@ -1,0 +1,20 @@
+"""Routes that the edge serves without the framework: a flat list that decides nothing.
+
+Each is in the framework's lists too, where its documentation is, and for requests that say more.
+"""
+
+from orchestrator.handlers.cas import CASHandler
+from orchestrator.handlers.direct import DirectRoute
+from orchestrator.handlers.tag import TagHandler
+from orchestrator.handlers.workflow import WorkflowHandler
+from orchestrator.routes.openapi import API
+
+
+def direct_routes(
+    workflows: WorkflowHandler, tags: TagHandler, cas: CASHandler
+) -> list[DirectRoute]:
+    """The operations that almost every request is."""
+    return [
+        DirectRoute("GET", f"{API}/workflows/{{tag}}", workflows.look_up),
+        DirectRoute("GET", f"{API}/cas/{{cas_id}}", cas.fetch),
+    ]
