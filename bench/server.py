@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
+
+from bench.program import cpu_seconds, pss_mib
 
 MAIN = "import sys; from orchestrator.cli.main import main; sys.exit(main())"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
     """`orchestrator serve` in a process of its own, with settings as in the environment."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, *, stderr: IO[bytes] | None = None, **settings: object
+    ) -> None:
         named = {f"ORCHESTRATOR_{key.upper()}": str(value) for key, value in settings.items()}
         defaults = {"ORCHESTRATOR_DATA_DIR": str(folder), "ORCHESTRATOR_LOG_LEVEL": "error"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN, "serve", "--port", "0"],
             stdout=subprocess.PIPE,
+            stderr=stderr,
             env={**os.environ, **defaults, **named},
             text=True,
         )
@@ -30,6 +35,8 @@ class Server:
                 self.address = ready[1]
             if line.startswith("Ctrl-C"):
                 break
+        else:
+            raise RuntimeError(f"The server ended with {self.process.wait()} before it was ready.")
         token = (folder / "admin.token").read_text().strip()
         self.headers = {"Authorization": f"Bearer {token}"}
 
@@ -41,37 +48,9 @@ class Server:
         self.process.wait(30)
 
     def cpu_seconds(self) -> float:
-        """Of all processes of the server that are alive, PostgreSQL included."""
-        total = 0
-        for pid in self._family():
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
+        """Of all processes of the server, PostgreSQL included."""
+        return cpu_seconds(self.process.pid)
 
     def pss_mib(self) -> float:
         """The proportional set size of all processes: what they really take of the memory."""
-        total = 0
-        for pid in self._family():
-            try:
-                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            except OSError:
-                continue
-            found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
-            total += int(found[1]) if found else 0
-        return total / 1024
-
-    def _family(self) -> list[int]:
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            except OSError:
-                continue
-            children.setdefault(int(parent), []).append(int(entry.name))
-        found = [self.process.pid]
-        for each in found:
-            found.extend(children.get(each, []))
-        return found
+        return pss_mib(self.process.pid)

@@ -19,16 +19,15 @@ class _Fact(NamedTuple):
     turn: int
 
 
+#: The place of the request that is worked for among those that share the work.
+_turn: ContextVar[int] = ContextVar("_turn", default=0)
 _held: ContextVar[list[_Fact] | None] = ContextVar("_held", default=None)
 _requests: ContextVar[Sequence[str | None]] = ContextVar("_requests", default=())
 
 
-def tell(event: str, *counts: Callable[[], None], turn: int = 0, **fields: Any) -> None:
-    """Log the event with its fields and count it: after the commit, or now outside of one.
-
-    `turn` is the place of the request that the event is about among those that share the work.
-    """
-    fact = _Fact(event, fields, counts, turn)
+def tell(event: str, *counts: Callable[[], None], **fields: Any) -> None:
+    """Log the event with its fields and count it: after the commit, or now outside of one."""
+    fact = _Fact(event, fields, counts, _turn.get())
     held = _held.get()
     if held is None:
         _tell(fact)
@@ -55,10 +54,16 @@ def held_until_commit() -> Iterator[None]:
 def shared_by(correlation_ids: Sequence[str | None]) -> Iterator[None]:
     """Around work that several requests share: each event carries the id of its own request."""
     token = _requests.set(correlation_ids)
+    turn_to(0)
     try:
         yield
     finally:
         _requests.reset(token)
+
+
+def turn_to(turn: int) -> None:
+    """What is told from here on is about this one of the requests that share the work."""
+    _turn.set(turn)
 
 
 def _tell(fact: _Fact) -> None:

@@ -9,9 +9,10 @@ import msgspec
 
 from orchestrator.database import Connection
 from orchestrator.digest import BlobName, CasId, Sha256
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
+from orchestrator.models.artifact import Artifact, Kind, NewArtifact, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent, Received
-from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
+from orchestrator.models.lineage import LineageStep
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagOrder, TagReference
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
@@ -41,6 +42,22 @@ class MemoryCASRepository(CASRepository):
         )
         self._place(blob, received)
         return blob
+
+    async def insert_many(self, conn: Connection, contents: Sequence[Received]) -> set[CasId]:
+        return {each.cas_id for each in contents if await self.insert(conn, each) is not None}
+
+    async def insert_leased(
+        self, conn: Connection, contents: Sequence[tuple[str, Received]], seconds: float
+    ) -> dict[CasId, datetime]:
+        new = await self.insert_many(conn, [received for _, received in contents])
+        for namespace, each in contents:
+            if each.cas_id in new:
+                await self.put_lease(conn, namespace, each.cas_id, each.media_type, seconds)
+        return {
+            each.cas_id: self.said[each.cas_id, namespace][1]
+            for namespace, each in contents
+            if each.cas_id in new
+        }
 
     async def get_locked(self, conn: Connection, received: Received) -> Blob | None:
         found = self.blobs.get(received.cas_id)
@@ -165,6 +182,23 @@ class MemoryArtifactRepository(ArtifactRepository):
         self.artifacts[new.artifact_id] = artifact
         return artifact
 
+    async def insert_dag_versions(
+        self, conn: Connection, new: Sequence[NewArtifact]
+    ) -> dict[UUID, datetime]:
+        created = [await self.insert(conn, each) for each in new]
+        return {each.artifact_id: each.created_at for each in created if each is not None}
+
+    async def get_many(
+        self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
+    ) -> dict[tuple[str, UUID], Artifact]:
+        found = {each: await self.get(conn, *each) for each in wanted}
+        return {each: artifact for each, artifact in found.items() if artifact is not None}
+
+    async def insert_lineages(
+        self, conn: Connection, edges: Sequence[tuple[UUID, UUID]], relation: Relation
+    ) -> None:
+        self.edges |= {(*edge, relation) for edge in edges}
+
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
     ) -> Artifact | None:
@@ -221,35 +255,42 @@ class MemoryArtifactRepository(ArtifactRepository):
     ) -> None:
         self.edges.add((child_id, parent_id, relation))
 
-    async def list_lineage(
+    async def walk_lineage(
         self,
         conn: Connection,
-        artifact_id: UUID,
+        from_ids: Sequence[UUID],
+        after: Sequence[UUID],
         *,
         up: bool,
-        depth_max: int,
-        after: tuple[int, UUID, UUID, str],
         limit: int,
-    ) -> list[LineageEdge]:
-        found: dict[tuple[UUID, UUID, Relation], int] = {}
-        level = {artifact_id}
-        for distance in range(1, depth_max + 1):
-            met = {edge for edge in self.edges if (edge[0] if up else edge[1]) in level}
-            for edge in met:
-                found.setdefault(edge, distance)
-            level = {edge[1] if up else edge[0] for edge in met}
-        rows = sorted((distance, *edge) for edge, distance in found.items())
-        return [
-            LineageEdge(
-                child_id=child,
-                parent_id=parent,
-                relation=relation,
-                distance=distance,
-                artifact=self.artifacts[parent if up else child],
-            )
-            for distance, child, parent, relation in rows
-            if (distance, child, parent, relation) > after
-        ][:limit]
+    ) -> list[LineageStep]:
+        edges = [(child, parent) if up else (parent, child) for child, parent, _ in self.edges]
+        bounds = dict(zip(from_ids, after, strict=True))
+        walk = list(bounds)
+        steps: list[LineageStep] = []
+        for near in walk:  # It grows meanwhile.
+            bound = bounds.get(near)
+            for far in sorted({far for start, far in edges if start == near}, reverse=up):
+                if bound is not None and (far > bound if up else far < bound):
+                    continue
+                if far not in walk:
+                    walk.append(far)
+                leads_on = any(start == far for start, _ in edges)
+                child, parent = (near, far) if up else (far, near)
+                steps += [
+                    LineageStep(
+                        child_id=child, parent_id=parent, relation=relation, leads_on=leads_on
+                    )
+                    for *ends, relation in sorted(self.edges)
+                    if ends == [child, parent]
+                ]
+        return steps[:limit]
+
+    async def list_by_id(
+        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
+    ) -> list[Artifact]:
+        found = [self.artifacts[each] for each in artifact_ids if each in self.artifacts]
+        return [each for each in found if each.namespace == namespace]
 
     async def list_versions(
         self, conn: Connection, namespace: str, head_id: UUID, limit: int
@@ -336,6 +377,37 @@ class MemoryTagRepository(TagRepository):
         if old is None or old.target_id == target_id or not _is_at(old, expected):
             return None
         return self._record(namespace, name, Action.MOVE, target_id, None, moved_by, message)
+
+    async def put_many(self, conn: Connection, orders: Sequence[TagOrder]) -> list[Tag]:
+        moved = [
+            await self.put(
+                conn,
+                each.namespace,
+                each.name,
+                each.target_id,
+                moved_by=each.moved_by,
+                message=each.message,
+            )
+            for each in orders
+        ]
+        return [tag for tag in moved if tag is not None]
+
+    async def compare_and_swap_many(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[Tag]:
+        moved = [
+            await self.compare_and_swap(
+                conn,
+                each.namespace,
+                each.name,
+                each.target_id,
+                moved_by=each.moved_by,
+                message=each.message,
+                expected=None if each.expected is None else (each.expected,),
+            )
+            for each in orders
+        ]
+        return [tag for tag in moved if tag is not None]
 
     async def step(
         self,

@@ -1,5 +1,6 @@
 """HTTP for the catalogue: reads only, each on one connection."""
 
+import struct
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,7 +12,15 @@ from litestar.params import PathParameter, QueryParameter
 from orchestrator.database import Database
 from orchestrator.digest import CasId
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
+from orchestrator.handlers.paging import (
+    Cursor,
+    Limit,
+    Page,
+    after,
+    encoded,
+    page_of,
+    tag_after,
+)
 from orchestrator.handlers.precondition import none_match
 from orchestrator.handlers.problem import AnyRequest, respond
 from orchestrator.handlers.reading import (
@@ -21,8 +30,10 @@ from orchestrator.handlers.reading import (
 )
 from orchestrator.handlers.replying import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.models.lineage import LineagePosition
 from orchestrator.models.tag import TagReference
-from orchestrator.service.artifact import ID_MAX, ID_MIN, ArtifactService
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX
 from orchestrator.service.tag import TagService
 
 DEPTH_MAX = 10_000
@@ -36,7 +47,10 @@ Direction = Annotated[
     Literal["up", "down"],
     QueryParameter(description="up: what it came from; down: what came of it."),
 ]
-After = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)], UUID, UUID, str]
+#: An artifact that a walk waits at, packed: its id and its distance.
+WAITING = struct.Struct(">16sH")
+#: The edge told last, and what waits.
+After = tuple[UUID, UUID, Relation, bytes | None]
 
 
 class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +107,7 @@ class ArtifactHandler:
         async with self._database.connection() as conn:
             artifact = await self._artifacts.get_by_id(conn, namespace, parsed)
         if none_match(request, str(parsed)):
-            return not_modified({"ETag": etag(parsed)})
+            return respond(not_modified({"ETag": etag(parsed)}))
         return respond(json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)}))
 
     async def list_artifacts(
@@ -143,24 +157,24 @@ class ArtifactHandler:
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Response[bytes]:
-        """Typed edges to what it came from (up) or what came of it (down), nearest first."""
+        """Typed edges to what it came from (up), newest first, or what came of it (down), oldest
+        first: each artifact's edges before those behind it.
+        """
         namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
-        start = after(cursor, After, (0, ID_MIN, ID_MIN, ""))
-        if "\x00" in start[3]:
-            raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
+        start = _position_of(cursor)
         async with self._database.connection() as conn:
             await self._artifacts.get_by_id(conn, namespace, parsed)
-            edges = await self._artifacts.list_lineage(
+            page = await self._artifacts.get_lineage(
                 conn,
+                namespace,
                 parsed,
                 up=direction == "up",
                 depth_max=depth,
                 after=start,
-                limit=limit + 1,
+                limit=limit,
             )
-        shown, following = page_of(edges, limit, _edge_key)
-        items = [lineage_item(edge) for edge in shown]
-        return respond(json_answer(Page[LineageItem](items, following)))
+        items = [lineage_item(edge) for edge in page.edges]
+        return respond(json_answer(Page[LineageItem](items, _cursor_of(page.position))))
 
     async def tags(
         self,
@@ -182,8 +196,28 @@ class ArtifactHandler:
         return respond(json_answer(Page[TagReference](shown, following)))
 
 
-def _edge_key(edge: LineageEdge) -> tuple[int, UUID, UUID, str]:
-    return edge.distance, edge.child_id, edge.parent_id, edge.relation
+def _position_of(cursor: str | None) -> LineagePosition | None:
+    given = after(cursor, After, None)
+    if given is None:
+        return None
+    near_id, far_id, relation, packed = given
+    try:
+        unpacked = None if packed is None else tuple(WAITING.iter_unpack(packed))
+    except struct.error:
+        unpacked = ()
+    if unpacked is not None and not 1 <= len(unpacked) <= WAITING_MAX:
+        raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
+    waiting = unpacked and tuple((UUID(bytes=each), distance) for each, distance in unpacked)
+    return LineagePosition(near_id=near_id, far_id=far_id, relation=relation, waiting=waiting)
+
+
+def _cursor_of(position: LineagePosition | None) -> str | None:
+    if position is None:
+        return None
+    packed = None
+    if position.waiting is not None:
+        packed = b"".join(WAITING.pack(each.bytes, distance) for each, distance in position.waiting)
+    return encoded((position.near_id, position.far_id, position.relation, packed))
 
 
 def lineage_item(edge: LineageEdge) -> LineageItem:

@@ -1,5 +1,6 @@
 """HTTP for blobs: reads and writes raw bytes, opens transactions, calls the CAS service."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from litestar.params import PathParameter
 from orchestrator.database import Database
 from orchestrator.digest import BlobName, CasId, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
+from orchestrator.gathering import Gathering
 from orchestrator.handlers.cas_delivery import BlobDelivery, has_already
 from orchestrator.handlers.digest_field import check_sha256, given_sha256, wants_sha256
 from orchestrator.handlers.direct import Asked, RawAnswer
@@ -28,7 +30,7 @@ from orchestrator.handlers.reading import (
 )
 from orchestrator.handlers.replying import etag, json_answer, location
 from orchestrator.handlers.storage_gate import StorageGate
-from orchestrator.models.cas import StoredBlob
+from orchestrator.models.cas import Received, StoredBlob
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.cas_intake import Intake, Kept
@@ -86,9 +88,14 @@ class CASHandler:
         self._storage = storage
         self._idempotency = idempotency
         self._missing_ids_max = missing_ids_max
+        self._uploads = Gathering(self._upload_together, key=lambda upload: upload[1].cas_id)
 
     async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store the body as it is: 201 when the blob is new, 200 when it was known."""
+        return respond(await self.store(request, "", namespace))
+
+    async def store(self, request: Asked, _: str, namespace: str | None) -> Answer:
+        """The same. Small blobs that come together are one commit."""
         return await self._store(request, namespace_of(request, namespace), None)
 
     async def put(
@@ -99,7 +106,7 @@ class CASHandler:
         expected = parse_name(segment(cas_id), "/cas_id")
         if (known := await self._known(request, namespace, expected)) is not None:
             return respond(_stored_answer(known, namespace))
-        return await self._store(request, namespace, expected)
+        return respond(await self._store(request, namespace, expected))
 
     async def _known(
         self, request: AnyRequest, namespace: str, name: BlobName
@@ -115,9 +122,7 @@ class CASHandler:
                 return None
         return StoredBlob(blob=blob, created=False)
 
-    async def _store(
-        self, request: AnyRequest, namespace: str, expected: BlobName | None
-    ) -> Response[bytes]:
+    async def _store(self, request: Asked, namespace: str, expected: BlobName | None) -> Answer:
         media_type = media_type_of(request.headers.get("content-type", ""))
         digest = given_sha256(request)
         chunks = body_chunks(request, self._intake.blob_bytes_max, "blob")
@@ -135,9 +140,12 @@ class CASHandler:
             except InlineNeeded:
                 kept.received = await self._delivery.inlined(kept.received)
                 answer = await self._keep(kept, namespace, call)
-        return respond(answer)
+        return answer
 
     async def _keep(self, kept: Kept, namespace: str, call: IdempotentCall | None) -> Answer:
+        received = kept.received
+        if call is None and received.placement is None and received.sha256 is None:
+            return _stored_answer(await self._uploads((namespace, received)), namespace)
         async with self._database.transaction() as conn:
             if before := await self._idempotency.claim(conn, call):
                 return before
@@ -146,6 +154,10 @@ class CASHandler:
             await self._idempotency.keep(conn, call, answer)
         kept.keep = stored.used and kept.received.placement is not None
         return answer
+
+    async def _upload_together(self, uploads: Sequence[tuple[str, Received]]) -> list[StoredBlob]:
+        async with self._database.transaction() as conn:
+            return await self._cas.upload_many(conn, uploads)
 
     async def get(
         self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None

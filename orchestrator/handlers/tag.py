@@ -1,12 +1,14 @@
 """HTTP for tags: reads requests, opens transactions, calls the tag and artifact services itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from litestar import Response
 
 from orchestrator.database import Connection, Database
-from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.errors import DomainError, InvalidInput, NotFound
+from orchestrator.gathering import Gathering
+from orchestrator.handlers.direct import Asked
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.precondition import none_match, precondition_guard, tag_precondition
 from orchestrator.handlers.problem import AnyRequest, respond
@@ -40,8 +42,9 @@ from orchestrator.handlers.tag_body import (
     tag_item,
 )
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import Tag, TagChange, TagMove
+from orchestrator.models.tag import Tag, TagChange, TagMove, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import SEQ_MAX, TagService
@@ -70,6 +73,9 @@ class TagHandler:
         self._versions = versions
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
+        self._moves = Gathering(
+            self._move_together, key=lambda order: (order.namespace, order.name)
+        )
 
     async def get(
         self,
@@ -134,6 +140,10 @@ class TagHandler:
         self, request: AnyRequest, name: TagPath, namespace: Namespace = None
     ) -> Response[bytes]:
         """Move a tag that exists; a stale `expected_version` is 409 and changes nothing."""
+        return respond(await self.move_directly(request, name, namespace))
+
+    async def move_directly(self, request: Asked, name: str, namespace: str | None) -> Answer:
+        """The same. Moves that come together, of one version at most each, are one commit."""
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
         body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, MoveTag)
@@ -141,9 +151,19 @@ class TagHandler:
         message = checked_message(data.message)
         precondition = tag_precondition(request, data.expected_version)
         call = idempotent_call(request, body)
+        if call is None and precondition.header is None:
+            order = TagOrder(
+                namespace=namespace,
+                name=tag,
+                target_id=target_id,
+                message=message,
+                moved_by=principal_of(request).name,
+                expected=data.expected_version,
+            )
+            return tag_answer(*await self._moves(order))
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
-                return respond(kept)
+                return kept
             artifact = await self._artifacts.get_by_id(conn, namespace, target_id, locked=True)
             with precondition_guard(precondition):
                 change = await self._tags.move(
@@ -157,7 +177,21 @@ class TagHandler:
                 )
             answer = tag_answer(change, artifact)
             await self._idempotency.keep(conn, call, answer)
-        return respond(answer)
+        return answer
+
+    async def _move_together(
+        self, orders: Sequence[TagOrder]
+    ) -> list[tuple[TagChange, Artifact] | DomainError]:
+        async with self._database.transaction() as conn:
+            targets = await self._artifacts.get_many(
+                conn, [(order.namespace, order.target_id) for order in orders]
+            )
+            found = [_existing(target) for target in targets]
+            changes = await self._tags.move_many(conn, orders)
+        return [
+            change if isinstance(change, DomainError) else (change, target)
+            for change, target in zip(changes, found, strict=True)
+        ]
 
     async def undo(
         self, request: AnyRequest, name: TagPath, namespace: Namespace = None
@@ -263,6 +297,13 @@ class TagHandler:
             moved_by=move.moved_by,
             moved_at=move.moved_at,
         )
+
+
+def _existing(target: Artifact | DomainError) -> Artifact:
+    """Who wants to move a tag to nowhere is refused alone; the others are served again."""
+    if isinstance(target, DomainError):
+        raise target
+    return target
 
 
 def _source(tag: str, data: PutTag) -> Reference:

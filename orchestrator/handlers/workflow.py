@@ -53,7 +53,7 @@ from orchestrator.handlers.workflow_body import (
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
 from orchestrator.models.tag import Condition
-from orchestrator.models.workflow import ResolvedWorkflow
+from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
@@ -84,34 +84,46 @@ class WorkflowHandler:
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
         self._lookups = Gathering(self._look_up_together)
+        self._creations = Gathering(self._create_together, key=lambda new: (new.namespace, new.tag))
 
     async def create(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store a version of a workflow and let the tag name it, all or nothing."""
+        return respond(await self.store(request, "", namespace))
+
+    async def store(self, request: Asked, _: str, namespace: str | None) -> Answer:
+        """The same. Creates that come together and demand nothing of their tags are one commit."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
         data, workflow, cas_id = await offloaded(lambda: self._read(body), len(body))
-        tag, message = data.tag, checked_message(data.message)
+        new = NewWorkflow(
+            namespace=namespace,
+            tag=data.tag,
+            content=workflow.content,
+            cas_id=cas_id,
+            name=workflow.name,
+            nodes_count=workflow.nodes_count,
+            edges_count=workflow.edges_count,
+            by=principal_of(request).name,
+            message=checked_message(data.message),
+        )
         by_hash = workflow_precondition(request)
         precondition = tag_precondition(request, data.expected_version, if_match=False)
         call = idempotent_call(request, body)
+        if call is None and by_hash.header is None and precondition == ANYWHERE:
+            return created_answer(await self._creations(new))
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
-                return respond(kept)
-            with hash_guard(by_hash, tag), precondition_guard(precondition):
-                condition = await self._condition(conn, namespace, tag, precondition, by_hash)
-                created = await self._workflows.create(
-                    conn,
-                    namespace,
-                    tag,
-                    workflow,
-                    cas_id,
-                    by=principal_of(request).name,
-                    message=message,
-                    condition=condition,
-                )
+                return kept
+            with hash_guard(by_hash, new.tag), precondition_guard(precondition):
+                condition = await self._condition(conn, namespace, new.tag, precondition, by_hash)
+                created = await self._workflows.create(conn, new, condition=condition)
             answer = created_answer(created)
             await self._idempotency.keep(conn, call, answer)
-        return respond(answer)
+        return answer
+
+    async def _create_together(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow]:
+        async with self._database.transaction() as conn:
+            return await self._workflows.create_many(conn, new)
 
     async def _condition(
         self,

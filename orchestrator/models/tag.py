@@ -39,6 +39,17 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime
 
 
+class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request wants a tag to point; `expected` is the version it must be at, if any."""
+
+    namespace: str
+    name: str
+    target_id: UUID
+    message: str | None
+    moved_by: str
+    expected: int | None = None
+
+
 class TagMove(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded change. `parent_seq` is where the tag stood when it was made."""
 

@@ -10,6 +10,20 @@ from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.tag import TagChange
 
 
+class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version to be stored and the tag that is to name it; `cas_id` is the content's name."""
+
+    namespace: str
+    tag: str
+    content: bytes
+    cas_id: CasId
+    name: str | None
+    nodes_count: int
+    edges_count: int
+    by: str
+    message: str | None
+
+
 class CreatedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     """What a create left: the version that the tag names now, and what happened to the tag."""
 

@@ -1,13 +1,15 @@
 """SQL for artifacts and lineage: one statement per method, no decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewArtifact, Relation
+from orchestrator.models.artifact import Artifact, Kind, NewArtifact, Relation
+from orchestrator.models.lineage import LineageStep
 
 COLUMNS = """artifact_id, namespace, kind, cas_id, name, version_hash, plan_hash, base_id,
 previous_id, depth, op_count, nodes_count, edges_count, meta, created_by, created_at"""
@@ -19,6 +21,28 @@ INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT DO NOTHING
 RETURNING {COLUMNS}
+"""
+
+INSERT_DAG_VERSIONS = """
+INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, nodes_count,
+                      edges_count, created_by)
+SELECT n.artifact_id, n.namespace, 'dag_version', n.cas_id, n.name, n.cas_id, n.nodes_count,
+       n.edges_count, n.created_by
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::int[], $7::text[])
+       AS n (artifact_id, namespace, cas_id, name, nodes_count, edges_count, created_by)
+ON CONFLICT DO NOTHING
+RETURNING artifact_id, created_at
+"""
+
+GET_MANY = f"""
+SELECT {COLUMNS} FROM artifact
+ WHERE (namespace, artifact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+"""
+
+INSERT_LINEAGES = """
+INSERT INTO lineage (child_id, parent_id, relation)
+SELECT n.child_id, n.parent_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS n (child_id, parent_id)
+ON CONFLICT DO NOTHING
 """
 
 GET = f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = $1 AND namespace = $2"
@@ -71,27 +95,41 @@ INSERT_LINEAGE = """
 INSERT INTO lineage (child_id, parent_id, relation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 
-# Each edge once, at its shortest distance: a breadth-first walk (edges lead to older artifacts
-# only, so it ends). UNION drops a node met again at the same distance.
-_LINEAGE = f"""
-WITH RECURSIVE walk (id, distance) AS (
-    SELECT $1::uuid, 0
+# Edges in the order in which they are met, nearest first. Rows come as they are walked, so a page
+# costs a page. An artifact whose edges were told in part goes on with the farther end told last.
+# The planner cannot know how short a walk is; what has a limit it never reads as a whole table.
+_WALK_LINEAGE = """
+WITH RECURSIVE walk (id, after) AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[])
     UNION
-    SELECT l.{{far}}, w.distance + 1 FROM walk w JOIN lineage l ON l.{{near}} = w.id
-     WHERE w.distance < $2
-), edges AS (
-    SELECT l.child_id, l.parent_id, l.relation, min(w.distance) + 1 AS distance
-      FROM walk w JOIN lineage l ON l.{{near}} = w.id
-     WHERE w.distance < $2
-     GROUP BY l.child_id, l.parent_id, l.relation
+    SELECT l.{far}, {first} FROM walk w CROSS JOIN LATERAL (
+        SELECT {far} FROM lineage WHERE {near} = w.id AND {far} {beyond} w.after LIMIT $3) l
 )
-SELECT e.child_id, e.parent_id, e.relation, e.distance, {COLUMNS}
-  FROM edges e JOIN artifact a ON a.artifact_id = e.{{far}}
- WHERE (e.distance, e.child_id, e.parent_id, e.relation) > ($3, $4, $5, $6)
- ORDER BY e.distance, e.child_id, e.parent_id, e.relation LIMIT $7
+SELECT l.child_id, l.parent_id, l.relation,
+       (SELECT true FROM lineage WHERE {near} = l.{far} LIMIT 1) IS NOT NULL AS leads_on
+  FROM walk w CROSS JOIN LATERAL (
+       SELECT * FROM lineage l WHERE l.{near} = w.id AND l.{far} {beyond} w.after
+        ORDER BY l.{far} {order}, l.relation COLLATE "C" LIMIT $3) l
+ LIMIT $3
 """
-LIST_LINEAGE_UP = _LINEAGE.format(near="child_id", far="parent_id")
-LIST_LINEAGE_DOWN = _LINEAGE.format(near="parent_id", far="child_id")
+WALK_LINEAGE_UP = _WALK_LINEAGE.format(
+    near="child_id",
+    far="parent_id",
+    first="'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid",
+    beyond="<=",
+    order="DESC",
+)
+WALK_LINEAGE_DOWN = _WALK_LINEAGE.format(
+    near="parent_id",
+    far="child_id",
+    first="'00000000-0000-0000-0000-000000000000'::uuid",
+    beyond=">=",
+    order="ASC",
+)
+
+LIST_BY_ID = (
+    f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = ANY($1::uuid[]) AND namespace = $2"
+)
 
 # From a version down to its base. Rows come as they are walked, so a page costs a page.
 _DOWN = """
@@ -155,6 +193,39 @@ class ArtifactRepository:
         )
         return artifact_of(row) if row else None
 
+    async def insert_dag_versions(
+        self, conn: Connection, new: Sequence[NewArtifact]
+    ) -> dict[UUID, datetime]:
+        """Those whose content is new to their namespace, and when. Sorted by namespace and name,
+        lest two that insert the same wait for each other.
+        """
+        columns = (
+            [each.artifact_id for each in new],
+            [each.namespace for each in new],
+            [each.cas_id.raw for each in new],
+            [each.name for each in new],
+            [each.nodes_count for each in new],
+            [each.edges_count for each in new],
+            [each.created_by for each in new],
+        )
+        rows = await conn.fetch(INSERT_DAG_VERSIONS, *columns)
+        return {row["artifact_id"]: row["created_at"] for row in rows}
+
+    async def get_many(
+        self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
+    ) -> dict[tuple[str, UUID], Artifact]:
+        """Those of (namespace, artifact id) that exist."""
+        namespaces, ids = zip(*wanted, strict=True)
+        found = map(artifact_of, await conn.fetch(GET_MANY, namespaces, ids))
+        return {(each.namespace, each.artifact_id): each for each in found}
+
+    async def insert_lineages(
+        self, conn: Connection, edges: Sequence[tuple[UUID, UUID]], relation: Relation
+    ) -> None:
+        """Adding a (child, parent) that is there already changes nothing."""
+        children, parents = zip(*edges, strict=True)
+        await conn.execute(INSERT_LINEAGES, children, parents, relation)
+
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
     ) -> Artifact | None:
@@ -217,31 +288,29 @@ class ArtifactRepository:
         """Adding an edge that is there already changes nothing."""
         await conn.execute(INSERT_LINEAGE, child_id, parent_id, relation)
 
-    async def list_lineage(
+    async def walk_lineage(
         self,
         conn: Connection,
-        artifact_id: UUID,
+        from_ids: Sequence[UUID],
+        after: Sequence[UUID],
         *,
         up: bool,
-        depth_max: int,
-        after: tuple[int, UUID, UUID, str],
         limit: int,
-    ) -> list[LineageEdge]:
-        """Edges within `depth_max` steps, nearest first, after this (distance, child, parent,
-        relation).
+    ) -> list[LineageStep]:
+        """So many of the edges that can be reached from these, nearest first; those of one nearer
+        end follow each other. `after` is for each the first farther end that counts.
         """
-        statement = LIST_LINEAGE_UP if up else LIST_LINEAGE_DOWN
-        rows = await conn.fetch(statement, artifact_id, depth_max, *after, limit)
+        statement = WALK_LINEAGE_UP if up else WALK_LINEAGE_DOWN
         return [
-            LineageEdge(
-                child_id=row["child_id"],
-                parent_id=row["parent_id"],
-                relation=Relation(row["relation"]),
-                distance=row["distance"],
-                artifact=artifact_of(row),
-            )
-            for row in rows
+            LineageStep(**{**row, "relation": Relation(row["relation"])})
+            for row in await conn.fetch(statement, from_ids, after, limit)
         ]
+
+    async def list_by_id(
+        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
+    ) -> list[Artifact]:
+        """Those of them that are in the namespace, in no order."""
+        return [artifact_of(row) for row in await conn.fetch(LIST_BY_ID, artifact_ids, namespace)]
 
     async def list_versions(
         self, conn: Connection, namespace: str, head_id: UUID, limit: int

@@ -1,6 +1,7 @@
 """SQL for blobs and leases: one statement per method, no decisions."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -26,6 +27,29 @@ INSERT INTO cas_blob (cas_id, size_bytes, media_type, sha256, content, encoding)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (cas_id) DO NOTHING
 RETURNING {COLUMNS}
+"""
+
+INSERT_MANY = """
+INSERT INTO cas_blob (cas_id, size_bytes, media_type, content)
+SELECT n.cas_id, octet_length(n.content), n.media_type, n.content
+  FROM unnest($1::bytea[], $2::text[], $3::bytea[]) AS n (cas_id, media_type, content)
+ON CONFLICT (cas_id) DO NOTHING
+RETURNING cas_id
+"""
+
+# Blobs that are there already get no lease here: what is known of them is to be asked first.
+INSERT_LEASED = """
+WITH new AS (
+    INSERT INTO cas_blob (cas_id, size_bytes, media_type, content)
+    SELECT n.cas_id, octet_length(n.content), n.media_type, n.content
+      FROM unnest($1::bytea[], $2::text[], $3::bytea[]) AS n (cas_id, media_type, content)
+    ON CONFLICT (cas_id) DO NOTHING
+    RETURNING cas_id, media_type
+)
+INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
+SELECT new.cas_id, n.namespace, new.media_type, now() + make_interval(secs => $5)
+  FROM unnest($1::bytea[], $4::text[]) AS n (cas_id, namespace) JOIN new USING (cas_id)
+RETURNING cas_id, created_at
 """
 
 INSERT_PLACED = f"""
@@ -141,6 +165,23 @@ class CASRepository:
             row = await conn.fetchrow(INSERT_PLACED, *named, *_placed(received.placement))
         return _blob(row) if row else None
 
+    async def insert_many(self, conn: Connection, contents: Sequence[Received]) -> set[CasId]:
+        """Those that are new. Sorted by name, lest two that insert the same wait for each other."""
+        rows = await conn.fetch(INSERT_MANY, *_columns(contents))
+        return {CasId(row["cas_id"]) for row in rows}
+
+    async def insert_leased(
+        self, conn: Connection, contents: Sequence[tuple[str, Received]], seconds: float
+    ) -> dict[CasId, datetime]:
+        """Of (namespace, content), those that are new, each with a lease and its beginning.
+
+        Sorted by name; each name once.
+        """
+        columns = _columns([received for _, received in contents])
+        namespaces = [namespace for namespace, _ in contents]
+        rows = await conn.fetch(INSERT_LEASED, *columns, namespaces, seconds)
+        return {CasId(row["cas_id"]): row["created_at"] for row in rows}
+
     async def get_locked(self, conn: Connection, received: Received) -> Blob | None:
         """Nobody can delete it before we commit; in quarantine also if its bytes are not these."""
         row = await conn.fetchrow(GET_LOCKED, received.cas_id.raw, received.content)
@@ -206,6 +247,14 @@ class CASRepository:
         """A lease never gets shorter, and keeps what the first upload said. False: no such blob."""
         row = await conn.fetchrow(PUT_LEASE, cas_id.raw, namespace, media_type, seconds)
         return row is not None
+
+
+def _columns(contents: Sequence[Received]) -> tuple[list[bytes], list[str], list[bytes | None]]:
+    return (
+        [each.cas_id.raw for each in contents],
+        [each.media_type for each in contents],
+        [each.content for each in contents],
+    )
 
 
 def _placed(placement: Placement) -> tuple[str, bytes, int, str | None]:

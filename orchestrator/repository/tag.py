@@ -5,14 +5,14 @@ from the row that the statement holds locked (the row keeps its own last move), 
 CTE: that one would see the value before a concurrent move.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from orchestrator.database import Connection
-from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagOrder, TagReference
 
 COLUMNS = """namespace, name, target_id, version, cursor, protected, action, from_id, parent_seq,
 message, moved_by, moved_at"""
@@ -46,6 +46,38 @@ WITH moved AS (
     RETURNING {COLUMNS}
 ){RECORD}
 """
+
+PUT_MANY = f"""
+WITH moved AS (
+    INSERT INTO tag AS t (namespace, name, target_id, version, cursor, action, message, moved_by,
+                          moved_at)
+    SELECT n.namespace, n.name, n.target_id, 1, 1, 'create', n.message, n.moved_by,
+           clock_timestamp()
+      FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[])
+           AS n (namespace, name, target_id, message, moved_by)
+    ON CONFLICT (namespace, name) DO UPDATE
+       SET target_id = excluded.target_id, version = t.version + 1, cursor = t.version + 1,
+           action = CASE WHEN t.target_id IS NULL THEN 'create' ELSE 'move' END,
+           from_id = t.target_id, parent_seq = t.cursor, message = excluded.message,
+           moved_by = excluded.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
+     WHERE t.target_id IS DISTINCT FROM excluded.target_id
+    RETURNING {COLUMNS}
+){RECORD}
+"""
+
+COMPARE_AND_SWAP_MANY = f"""
+WITH moved AS (
+    UPDATE tag t
+       SET target_id = n.target_id, version = t.version + 1, cursor = t.version + 1,
+           action = 'move', from_id = t.target_id, parent_seq = t.cursor, message = n.message,
+           moved_by = n.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
+      FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[])
+           AS n (namespace, name, target_id, message, moved_by, expected)
+     WHERE t.namespace = n.namespace AND t.name = n.name AND t.target_id <> n.target_id
+       AND (n.expected IS NULL OR t.version = n.expected)
+    RETURNING {{columns}}
+){RECORD}
+""".format(columns=", ".join(f"t.{column.strip()}" for column in COLUMNS.split(",")))
 
 COMPARE_AND_SWAP = f"""
 WITH moved AS (
@@ -172,6 +204,23 @@ class TagRepository:
         )
         return _tag(row) if row else None
 
+    async def put_many(self, conn: Connection, orders: Sequence[TagOrder]) -> list[Tag]:
+        """Create or move each, whatever version it is at; those that have that target already are
+        left out. Sorted by namespace and name, each once, lest two that move the same tags wait
+        for each other.
+        """
+        return [_tag(row) for row in await conn.fetch(PUT_MANY, *_columns(orders))]
+
+    async def compare_and_swap_many(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[Tag]:
+        """Move those that exist, are at the version expected and have another target. Sorted as
+        for `put_many`.
+        """
+        expected = [each.expected for each in orders]
+        rows = await conn.fetch(COMPARE_AND_SWAP_MANY, *_columns(orders), expected)
+        return [_tag(row) for row in rows]
+
     async def step(
         self,
         conn: Connection,
@@ -264,6 +313,18 @@ class TagRepository:
         """The tags that name an artifact or ever did, by name."""
         rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
         return [TagReference(**row) for row in rows]
+
+
+def _columns(
+    orders: Sequence[TagOrder],
+) -> tuple[list[str], list[str], list[UUID], list[str | None], list[str]]:
+    return (
+        [each.namespace for each in orders],
+        [each.name for each in orders],
+        [each.target_id for each in orders],
+        [each.message for each in orders],
+        [each.moved_by for each in orders],
+    )
 
 
 def _tag(row: asyncpg.Record) -> Tag:

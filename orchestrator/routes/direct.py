@@ -16,5 +16,8 @@ def direct_routes(
     """The operations that almost every request is."""
     return [
         DirectRoute("GET", f"{API}/workflows/{{tag}}", workflows.look_up),
+        DirectRoute("POST", f"{API}/workflows", workflows.store, writes=True),
+        DirectRoute("POST", f"{API}/tags/{{name}}/move", tags.move_directly, writes=True),
         DirectRoute("GET", f"{API}/cas/{{cas_id}}", cas.fetch),
+        DirectRoute("POST", f"{API}/cas", cas.store, writes=True),
     ]

@@ -1,6 +1,7 @@
 """Rules of content-addressed storage: no HTTP, no SQL, no transaction opened."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -10,7 +11,7 @@ from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.digest import BlobName, CasId, Sha256
 from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
-from orchestrator.facts import tell
+from orchestrator.facts import tell, turn_to
 from orchestrator.models.cas import Blob, BlobContent, Received, StoredBlob
 from orchestrator.repository.cas import CASRepository
 
@@ -46,8 +47,7 @@ class CASService:
         The media type of the first store of the same bytes stays. Concurrent stores of the same
         bytes all succeed: one brings the row, the others wait for its commit.
         """
-        if len(content) > self._document_bytes_max:
-            raise TooLarge("blob", self._document_bytes_max, len(content))
+        self._check_size(len(content))
         received = Received(
             cas_id=cas_id or CasId.of(content),
             size_bytes=len(content),
@@ -55,6 +55,39 @@ class CASService:
             content=content,
         )
         return await self._store(conn, received, inline=True)
+
+    async def store_contents(self, conn: Connection, documents: Sequence[Received]) -> None:
+        """The same for the documents of several requests: one statement for all that are new."""
+        for each in documents:
+            self._check_size(each.size_bytes)
+        in_order = sorted(documents, key=lambda each: each.cas_id)
+        new = await self._blobs.insert_many(conn, in_order)
+        for turn, each in enumerate(documents):
+            turn_to(turn)
+            if each.cas_id in new:
+                new.remove(each.cas_id)
+                _tell_stored(each)
+            else:
+                await self._store(conn, each, inline=True)
+
+    async def upload_many(
+        self, conn: Connection, uploads: Sequence[tuple[str, Received]]
+    ) -> list[StoredBlob]:
+        """`upload` of small blobs of several requests, (namespace, content): one statement for all
+        that are new. No name may be there twice.
+        """
+        in_order = sorted(uploads, key=lambda upload: upload[1].cas_id)
+        new = await self._blobs.insert_leased(conn, in_order, self._lease_seconds)
+        stored = []
+        for turn, (namespace, received) in enumerate(uploads):
+            turn_to(turn)
+            if received.cas_id in new:
+                _tell_stored(received)
+                blob = _leased(received, new[received.cas_id])
+                stored.append(StoredBlob(blob=blob, created=True, used=True))
+            else:
+                stored.append(await self.upload(conn, namespace, received))
+        return stored
 
     async def upload(self, conn: Connection, namespace: str, received: Received) -> StoredBlob:
         """Let a namespace have the bytes that came in: it sees them from now on, leased.
@@ -116,6 +149,10 @@ class CASService:
                 cas_id=str(blob.cas_id),
             )
         return StoredBlob(blob=blob, created=False, used=used)
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._document_bytes_max:
+            raise TooLarge("blob", self._document_bytes_max, size_bytes)
 
     async def exists(self, conn: Connection, namespace: str, cas_id: CasId) -> bool:
         """Whether the namespace can see such a blob."""
@@ -182,6 +219,17 @@ def _inline(found: BlobContent) -> bytes:
     if found.content is None:
         raise CorruptBlob(str(found.blob.cas_id))
     return found.content
+
+
+def _leased(received: Received, since: datetime) -> Blob:
+    """A blob as its first namespace sees it."""
+    return Blob(
+        cas_id=received.cas_id,
+        size_bytes=received.size_bytes,
+        media_type=received.media_type,
+        created_at=since,
+        inline=True,
+    )
 
 
 def _tell_stored(received: Received) -> None:

@@ -1,6 +1,6 @@
 """Rules of tags: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,13 +8,14 @@ from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
+    DomainError,
     NotFound,
     NothingToRedo,
     NothingToUndo,
     StorageUnavailable,
     VersionConflict,
 )
-from orchestrator.facts import tell
+from orchestrator.facts import tell, turn_to
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
@@ -23,6 +24,7 @@ from orchestrator.models.tag import (
     Tag,
     TagChange,
     TagMove,
+    TagOrder,
     TagReference,
 )
 from orchestrator.repository.tag import TagRepository
@@ -75,6 +77,56 @@ class TagService:
         if tag is None:
             return TagChange(tag=await self.get(conn, namespace, name), action=None)
         return _changed(tag)
+
+    async def create_or_move_many(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange]:
+        """The same for the tags of several requests, each tag once: one statement."""
+        moved = _by_key(await self._tags.put_many(conn, sorted(orders, key=_key)))
+        changes = []
+        for turn, each in enumerate(orders):
+            turn_to(turn)
+            tag = moved.get(_key(each))
+            changes.append(_changed(tag) if tag else await self._put(conn, each))
+        return changes
+
+    async def move_many(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | DomainError]:
+        """`move` for the tags of several requests, each tag once; one statement for all that can
+        be moved. Of each what became of it, also when that is a refusal.
+        """
+        moved = _by_key(await self._tags.compare_and_swap_many(conn, sorted(orders, key=_key)))
+        changes: list[TagChange | DomainError] = []
+        for turn, each in enumerate(orders):
+            turn_to(turn)
+            tag = moved.get(_key(each))
+            try:
+                changes.append(_changed(tag) if tag else await self._move(conn, each))
+            except (NotFound, VersionConflict) as refusal:
+                changes.append(refusal)
+        return changes
+
+    async def _put(self, conn: Connection, order: TagOrder) -> TagChange:
+        return await self.create_or_move(
+            conn,
+            order.namespace,
+            order.name,
+            order.target_id,
+            by=order.moved_by,
+            message=order.message,
+        )
+
+    async def _move(self, conn: Connection, order: TagOrder) -> TagChange:
+        return await self.move(
+            conn,
+            order.namespace,
+            order.name,
+            order.target_id,
+            by=order.moved_by,
+            message=order.message,
+            expected=None if order.expected is None else (order.expected,),
+        )
 
     async def move(
         self,
@@ -284,6 +336,14 @@ class TagService:
     ) -> TagChange:
         moved = await self._tags.step(conn, tag, landing, action, moved_by=by, message=message)
         return _changed(_moved(moved, tag.name))
+
+
+def _key(tag: Tag | TagOrder) -> tuple[str, str]:
+    return tag.namespace, tag.name
+
+
+def _by_key(tags: Sequence[Tag]) -> dict[tuple[str, str], Tag]:
+    return {_key(tag): tag for tag in tags}
 
 
 _EVENTS = {

@@ -4,23 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orchestrator.database import Connection
-from orchestrator.digest import CasId
 from orchestrator.errors import DomainError
-from orchestrator.models.artifact import Artifact, Relation
-from orchestrator.models.cas import WORKFLOW
-from orchestrator.models.tag import ALWAYS, Condition, TagChange
+from orchestrator.models.artifact import Artifact, NewArtifact, Relation
+from orchestrator.models.cas import WORKFLOW, Received
+from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
 from orchestrator.models.workflow import (
     CreatedWorkflow,
+    NewWorkflow,
     PatchComponent,
     ResolvedWorkflow,
     WorkflowComponents,
     WorkflowEntry,
 )
-from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact import ArtifactService, new_dag_version
 from orchestrator.service.cas import CASService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
-from orchestrator.workflow_document import Workflow
 
 
 class WorkflowService:
@@ -39,40 +38,56 @@ class WorkflowService:
         self._resolutions = resolutions
 
     async def create(
-        self,
-        conn: Connection,
-        namespace: str,
-        tag: str,
-        workflow: Workflow,
-        cas_id: CasId,
-        *,
-        by: str,
-        message: str | None = None,
-        condition: Condition = ALWAYS,
+        self, conn: Connection, new: NewWorkflow, *, condition: Condition = ALWAYS
     ) -> CreatedWorkflow:
-        """Store the version and let the tag name it; `cas_id` is the hash of its content."""
-        await self._cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id)
+        """Store the version and let the tag name it."""
+        await self._cas.store_content(conn, new.content, WORKFLOW, cas_id=new.cas_id)
         artifact, is_new = await self._artifacts.find_or_create_dag_version(
             conn,
-            namespace,
-            cas_id,
-            name=workflow.name,
-            created_by=by,
-            nodes_count=workflow.nodes_count,
-            edges_count=workflow.edges_count,
+            new.namespace,
+            new.cas_id,
+            name=new.name,
+            created_by=new.by,
+            nodes_count=new.nodes_count,
+            edges_count=new.edges_count,
         )
         change = await self._tags.put(
             conn,
-            namespace,
-            tag,
+            new.namespace,
+            new.tag,
             artifact.artifact_id,
-            by=by,
-            message=message,
+            by=new.by,
+            message=new.message,
             condition=condition,
         )
         if is_new:
             await self.link_revision(conn, artifact, change)
         return CreatedWorkflow(artifact=artifact, change=change)
+
+    async def create_many(
+        self, conn: Connection, new: Sequence[NewWorkflow]
+    ) -> list[CreatedWorkflow]:
+        """`create` for several requests, each with another tag and without a condition: a
+        statement or two of each service for all of them.
+        """
+        await self._cas.store_contents(conn, [_document(each) for each in new])
+        artifacts = await self._artifacts.find_or_create_dag_versions(
+            conn, [_dag_version(each) for each in new]
+        )
+        orders = [
+            _order(each, artifact) for each, (artifact, _) in zip(new, artifacts, strict=True)
+        ]
+        changes = await self._tags.create_or_move_many(conn, orders)
+        revisions = [
+            (artifact.artifact_id, change.tag.from_id)
+            for (artifact, is_new), change in zip(artifacts, changes, strict=True)
+            if is_new and change.action is not None and change.tag.from_id is not None
+        ]
+        await self._artifacts.link_many(conn, revisions, Relation.REVISION_OF)
+        return [
+            CreatedWorkflow(artifact=artifact, change=change)
+            for (artifact, _), change in zip(artifacts, changes, strict=True)
+        ]
 
     async def link_revision(self, conn: Connection, artifact: Artifact, change: TagChange) -> None:
         """A new version put where a tag named another one comes from that one."""
@@ -131,3 +146,33 @@ class WorkflowService:
                 for seq, patch in enumerate(chain, start=1)
             ),
         )
+
+
+def _document(new: NewWorkflow) -> Received:
+    return Received(
+        cas_id=new.cas_id,
+        size_bytes=len(new.content),
+        media_type=WORKFLOW,
+        content=new.content,
+    )
+
+
+def _dag_version(new: NewWorkflow) -> NewArtifact:
+    return new_dag_version(
+        new.namespace,
+        new.cas_id,
+        name=new.name,
+        created_by=new.by,
+        nodes_count=new.nodes_count,
+        edges_count=new.edges_count,
+    )
+
+
+def _order(new: NewWorkflow, artifact: Artifact) -> TagOrder:
+    return TagOrder(
+        namespace=new.namespace,
+        name=new.tag,
+        target_id=artifact.artifact_id,
+        message=new.message,
+        moved_by=new.by,
+    )

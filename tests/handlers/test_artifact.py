@@ -1,11 +1,13 @@
 """The catalogue over HTTP, on the real application and database."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from tests.api import Api
+from orchestrator.handlers.artifact import WAITING
+from orchestrator.handlers.paging import encoded
+from tests.api import Api, chain
 
 
 async def test_an_artifact_tells_all_it_has(api: Api, namespace: str) -> None:
@@ -83,8 +85,67 @@ async def test_lineage_leads_from_revision_to_revision_and_back(api: Api) -> Non
     assert [e["child_id"] for e in down.json()["items"]] == [ids[1]]
 
 
+async def test_pages_of_lineage_are_one_list_with_each_edge_once(api: Api) -> None:
+    for count in range(1, 8):
+        head = await api.create("main", *"abcdefg"[:count])
+    path = f"/artifacts/{head['artifact_id']}/lineage"
+    whole = (await api.get(path)).json()
+    assert [edge["distance"] for edge in whole["items"]] == [1, 2, 3, 4, 5, 6]
+    assert whole["next"] is None
+    for limit in (1, 2, 5):
+        items: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": limit}
+        while len(items) < 6:
+            page = (await api.get(path, params=query)).json()
+            assert len(page["items"]) == min(limit, 6 - len(items))
+            items += page["items"]
+            query["cursor"] = page["next"]
+        assert items == whole["items"]
+        assert page["next"] is None
+
+
+async def test_a_walk_at_which_too_many_wait_goes_on_too(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.service.artifact_lineage.WAITING_MAX", 0)
+    ids = [(await api.create("main", *"abcd"[:n]))["artifact_id"] for n in range(1, 5)]
+    page = (await api.get(f"/artifacts/{ids[3]}/lineage", params={"limit": 1})).json()
+    query = {"limit": 2, "cursor": page["next"]}
+    rest = (await api.get(f"/artifacts/{ids[3]}/lineage", params=query)).json()
+    assert [edge["parent_id"] for edge in rest["items"]] == [ids[1], ids[0]]
+    assert rest["next"] is None
+
+
+async def test_a_cursor_leads_to_no_artifact_of_another_namespace(api: Api) -> None:
+    theirs = {"namespace": "theirs"}
+    for nodes in ("a", "ab", "abc"):
+        body = {"tag": "main", "workflow": chain(*nodes)}
+        head = (await api.post("/workflows", body, params=theirs)).json()["artifact_id"]
+    mine = (await api.create("main", "a"))["artifact_id"]
+    waiting = WAITING.pack(UUID(head).bytes, 0)
+    cursor = encoded((UUID(mine), UUID(mine), "revision_of", waiting))
+    page = await api.get(f"/artifacts/{mine}/lineage", params={"cursor": cursor})
+    assert page.json() == {"items": [], "next": None}
+    seen = await api.get(f"/artifacts/{head}/lineage", params={"cursor": cursor, **theirs})
+    assert len(seen.json()["items"]) == 2
+
+
+def cursor_of(relation: str, waiting: bytes) -> str:
+    return encoded((uuid4(), uuid4(), relation, waiting))
+
+
 @pytest.mark.parametrize(
-    "query", [{"direction": "sideways"}, {"depth": 0}, {"depth": 10_001}, {"cursor": "W10"}]
+    "query",
+    [
+        {"direction": "sideways"},
+        {"depth": 0},
+        {"depth": 10_001},
+        {"cursor": "W10"},
+        {"cursor": cursor_of("no such relation", bytes(18))},
+        {"cursor": cursor_of("patch_of", b"")},
+        {"cursor": cursor_of("patch_of", bytes(17))},
+        {"cursor": cursor_of("patch_of", bytes(18 * 101))},
+    ],
 )
 async def test_a_lineage_that_cannot_be_walked_is_400(api: Api, query: dict[str, Any]) -> None:
     created = await api.create("main", "a")

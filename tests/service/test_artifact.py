@@ -1,12 +1,16 @@
 """The rules of the catalogue, on PostgreSQL and on memory."""
 
+import random
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 
 from orchestrator.digest import CasId
 from orchestrator.errors import NotFound
-from orchestrator.models.artifact import Kind, Relation
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.models.lineage import LineagePosition
+from orchestrator.service import artifact_lineage
 from tests.service.conftest import NS, Store
 
 
@@ -101,47 +105,152 @@ async def test_artifacts_are_listed_newest_first_by_kind_and_by_version(store: S
     assert await ids(before=patch.artifact_id) == [base.artifact_id]
 
 
-async def test_lineage_is_walked_both_ways_nearest_first_and_in_pages(store: Store) -> None:
+async def link(store: Store, *edges: tuple[Artifact, Artifact]) -> None:
+    for child, parent in edges:
+        await store.artifacts.link(
+            store.conn, child.artifact_id, parent.artifact_id, Relation.REVISION_OF
+        )
+
+
+async def lineage(
+    store: Store,
+    start: Artifact,
+    *,
+    up: bool,
+    depth_max: int = 1_000,
+    limit: int = 1_000,
+    namespace: str = NS,
+) -> list[LineageEdge]:
+    """All pages, each as long as was asked for except the last."""
+    found: list[LineageEdge] = []
+    after: LineagePosition | None = None
+    for _ in range(200):
+        page = await store.artifacts.get_lineage(
+            *(store.conn, namespace, start.artifact_id),
+            up=up,
+            depth_max=depth_max,
+            after=after,
+            limit=limit,
+        )
+        found += page.edges
+        if page.position is None:
+            return found
+        assert len(page.edges) == limit
+        after = page.position
+        assert after.waiting is None or len(after.waiting) <= artifact_lineage.WAITING_MAX
+    raise AssertionError("There is no end.")
+
+
+async def test_lineage_is_walked_both_ways_and_tells_the_distance(store: Store) -> None:
     base = await store.version("A")
     one = await store.patch(base, "1")
     two = await store.patch(one, "2")
     revision = await store.version("B")
-    await store.artifacts.link(
-        store.conn, revision.artifact_id, two.artifact_id, Relation.REVISION_OF
-    )
-    up = await store.artifacts.list_lineage(
-        store.conn, revision.artifact_id, up=True, depth_max=10, limit=10
-    )
-    assert [(edge.parent_id, edge.distance) for edge in up] == [
-        (two.artifact_id, 1),
-        (one.artifact_id, 2),
-        (base.artifact_id, 3),
+    await link(store, (revision, two))
+    up = await lineage(store, revision, up=True)
+    assert [(edge.artifact, edge.parent_id, edge.distance) for edge in up] == [
+        (two, two.artifact_id, 1),
+        (one, one.artifact_id, 2),
+        (base, base.artifact_id, 3),
     ]
-    down = await store.artifacts.list_lineage(
-        store.conn, base.artifact_id, up=False, depth_max=2, limit=10
-    )
-    assert [edge.child_id for edge in down] == [one.artifact_id, two.artifact_id]
-    first = up[0]
-    rest = await store.artifacts.list_lineage(
-        store.conn,
-        revision.artifact_id,
-        up=True,
-        depth_max=10,
-        after=(first.distance, first.child_id, first.parent_id, first.relation),
-        limit=1,
-    )
-    assert rest == [up[1]]
+    down = await lineage(store, base, up=False, depth_max=2)
+    assert [(edge.artifact, edge.child_id, edge.distance) for edge in down] == [
+        (one, one.artifact_id, 1),
+        (two, two.artifact_id, 2),
+    ]
+    assert await lineage(store, revision, up=False) == []
+    assert await lineage(store, revision, up=True, namespace="x") == []
 
 
 async def test_an_edge_reached_on_two_ways_is_listed_once_at_its_shortest_distance(
     store: Store,
 ) -> None:
     a, b, c, d = [await store.version(text) for text in "ABCD"]
-    for child, parent in ((b, a), (c, a), (d, b), (d, c), (d, a)):
-        await store.artifacts.link(
-            store.conn, child.artifact_id, parent.artifact_id, Relation.REVISION_OF
+    await link(store, (b, a), (c, a), (d, b), (d, c), (d, a))
+    up = await lineage(store, d, up=True)
+    assert [(edge.child_id, edge.parent_id, edge.distance) for edge in up] == [
+        (d.artifact_id, c.artifact_id, 1),
+        (d.artifact_id, b.artifact_id, 1),
+        (d.artifact_id, a.artifact_id, 1),
+        (c.artifact_id, a.artifact_id, 2),
+        (b.artifact_id, a.artifact_id, 2),
+    ]
+
+
+def reached(
+    edges: set[tuple[int, int]], start: int, *, up: bool, depth_max: int
+) -> list[tuple[int, int, int]]:
+    """What a walk must tell: child, parent, shortest distance; in its order."""
+    near, far = (0, 1) if up else (1, 0)
+    distances = {start: 0}
+    level = [start]
+    while level:
+        met = {edge[far] for edge in edges if edge[near] in level} - distances.keys()
+        distances |= dict.fromkeys(met, distances[level[0]] + 1)
+        level = sorted(met)
+    told = [
+        (*edge, distances[edge[near]] + 1)
+        for edge in edges
+        if distances.get(edge[near], depth_max) < depth_max
+    ]
+    return sorted(told, key=lambda each: (each[near], each[far]), reverse=up)
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("seed", range(2))
+async def test_pages_of_any_size_tell_what_one_page_tells(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seed: int, up: bool
+) -> None:
+    # So small that a page needs several statements, and that too many wait to be listed.
+    for name, value in (("SPARE", 1), ("AGAIN", 3), ("WAITING_MAX", 2 + seed)):
+        monkeypatch.setattr(artifact_lineage, name, value)
+    chosen = random.Random(seed)
+    made = [await store.version(str(number)) for number in range(24)]
+    numbers = {each.artifact_id: number for number, each in enumerate(made)}
+    edges = {(c, p) for c in range(24) for p in range(c) if chosen.random() < 2 / (c - p + 8)}
+    edges |= {(c, 0) for c in range(1, 9)} | {(23, p) for p in range(9, 17)}
+    await link(store, *((made[child], made[parent]) for child, parent in edges))
+    start = 23 if up else 0
+    for depth_max in (3, 100):
+        wanted = reached(edges, start, up=up, depth_max=depth_max)
+        for limit in (1, 5, 100):
+            found = await lineage(store, made[start], up=up, depth_max=depth_max, limit=limit)
+            assert [
+                (numbers[edge.child_id], numbers[edge.parent_id], edge.distance) for edge in found
+            ] == wanted
+
+
+async def test_two_edges_between_the_same_artifacts_may_be_on_two_pages(store: Store) -> None:
+    base, head = [await store.version(text) for text in "AB"]
+    relations = [Relation.COMPACTED_FROM, Relation.MERGED_FROM, Relation.REVISION_OF]
+    for relation in relations:
+        await store.artifacts.link(store.conn, head.artifact_id, base.artifact_id, relation)
+    for start, up in ((head, True), (base, False)):
+        found = await lineage(store, start, up=up, limit=1)
+        assert [edge.relation for edge in found] == relations
+
+
+async def test_an_edge_to_an_id_that_is_newer_is_followed_too(store: Store) -> None:
+    a, b, c, d = [await store.version(text) for text in "ABCD"]
+    await link(store, (c, d), (d, b), (b, a))
+    for limit in (1, 100):
+        up = await lineage(store, c, up=True, limit=limit)
+        assert [(edge.artifact, edge.distance) for edge in up] == [(d, 1), (b, 2), (a, 3)]
+
+
+async def test_a_page_takes_a_bounded_number_of_statements(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_lineage, "FETCHES_MAX", 2)
+    monkeypatch.setattr(artifact_lineage, "SPARE", -6)
+    made = [await store.version(text) for text in "ABCDEFGH"]
+    await link(store, *pairwise(reversed(made)))
+    sizes: list[int] = []
+    after: LineagePosition | None = None
+    while len(sizes) < 9 and (not sizes or after is not None):
+        page = await store.artifacts.get_lineage(
+            *(store.conn, NS, made[-1].artifact_id), up=True, depth_max=100, after=after, limit=8
         )
-    up = await store.artifacts.list_lineage(
-        store.conn, d.artifact_id, up=True, depth_max=10, limit=10
-    )
-    assert sorted(edge.distance for edge in up) == [1, 1, 1, 2, 2]
+        sizes.append(len(page.edges))
+        after = page.position
+    assert sizes == [3, 2, 2, 0]

@@ -12,7 +12,7 @@ from orchestrator.digest import CasId
 from orchestrator.errors import CorruptBlob
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
-from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.resolution import ResolutionRepository
@@ -33,9 +33,18 @@ class Workflows:
 
     async def create(self, tag: str, *ids: str) -> CreatedWorkflow:
         workflow = check_workflow(chain(*ids))
-        return await self.service.create(
-            self.store.conn, NS, tag, workflow, CasId.of(workflow.content), by="ann"
+        new = NewWorkflow(
+            namespace=NS,
+            tag=tag,
+            content=workflow.content,
+            cas_id=CasId.of(workflow.content),
+            name=workflow.name,
+            nodes_count=workflow.nodes_count,
+            edges_count=workflow.edges_count,
+            by="ann",
+            message=None,
         )
+        return await self.service.create(self.store.conn, new)
 
     async def patched(self, tag: str, below: Artifact, text: str) -> Artifact:
         patch = await self.store.patch(below, text)

@@ -1,0 +1,37 @@
+"""Vocabulary of a walk along lineage, page by page; no I/O."""
+
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.models.artifact import LineageEdge, Relation
+
+
+class LineageStep(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge as a walk meets it; `leads_on` if there are edges beyond its farther end."""
+
+    child_id: UUID
+    parent_id: UUID
+    relation: Relation
+    leads_on: bool
+
+
+class LineagePosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a walk stands: the edge told last, and which artifacts wait to be looked at.
+
+    The nearer end of an edge is the one that the walk came from. An artifact waits with its
+    distance from the start; the first is `near_id` itself if it may have more edges. None: too many
+    wait to be listed, so whoever goes on walks from the start again.
+    """
+
+    near_id: UUID
+    far_id: UUID
+    relation: Relation
+    waiting: tuple[tuple[UUID, int], ...] | None
+
+
+class LineagePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Edges, and from where to go on if there are more."""
+
+    edges: list[LineageEdge]
+    position: LineagePosition | None
