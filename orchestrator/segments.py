@@ -29,11 +29,11 @@ class Segment(msgspec.Struct, frozen=True):
     digest: bytes
 
     @classmethod
-    def of(cls, stored: bytes) -> "Segment":
+    def of(cls, stored: bytes | memoryview) -> "Segment":
         """The record of these stored bytes."""
         return cls(len(stored), blake3(stored).digest())
 
-    def matches(self, stored: bytes) -> bool:
+    def matches(self, stored: bytes | memoryview) -> bool:
         """Whether these are the bytes that were stored."""
         return len(stored) == self.stored_bytes and blake3(stored).digest() == self.digest
 

@@ -25,6 +25,9 @@ from orchestrator.threads import in_thread
 ZSTD = "zstd"
 #: The first segment must lose at least this part of itself, or the blob is stored as it is.
 _GAIN_MIN = 0.1
+#: One turn in the threads takes so much: smaller turns cost more CPU and make small requests wait,
+#: larger ones cost memory. It must be whole segments.
+_BATCH_BYTES = 4 * SEGMENT_BYTES
 #: Smaller contents are hashed in line: a thread would cost more than the work.
 _THREADED_BYTES_MIN = 64 * 1024
 
@@ -41,7 +44,7 @@ class Kept:
 class Intake:
     """Bytes up to a limit stay in memory, larger ones go to storage in segments as they come.
 
-    At any time at most three segments of a transfer are in memory: one that fills, one that is
+    At any time at most three batches of a transfer are in memory: one that fills, one that is
     hashed and written, and its compressed form.
     """
 
@@ -99,8 +102,8 @@ class Intake:
         wants_sha256 = wants_sha256 or isinstance(expected, Sha256)
         pipeline = _Pipeline(writer, None, wants_sha256=wants_sha256)
         try:
-            async for segment in self._segments(bytearray(), aiter(chunks)):
-                await pipeline.feed(segment)
+            async for batch in self._batches(b"", aiter(chunks)):
+                await pipeline.feed(batch)
             return await pipeline.finish(media_type, expected)
         except BaseException:
             await asyncio.shield(pipeline.abort())
@@ -135,35 +138,40 @@ class Intake:
         writer = await self._storage.create(known, media_type)
         pipeline = _Pipeline(writer, self._compressor(media_type), wants_sha256=wants_sha256)
         try:
-            async for segment in self._segments(head, source):
-                self._disk.check(len(segment))
-                await pipeline.feed(segment)
+            async for batch in self._batches(bytes(head), source):
+                self._disk.check(len(batch))
+                await pipeline.feed(batch)
             return await pipeline.finish(media_type, expected)
         except BaseException:
             # Also when we are cancelled: an upload that broke off leaves nothing.
             await asyncio.shield(pipeline.abort())
             raise
 
-    async def _segments(
-        self, filling: bytearray, rest: AsyncIterator[bytes]
+    async def _batches(
+        self, head: bytes, rest: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """The same bytes, cut."""
-        size = len(filling)
+        """The same bytes in batches of whole segments; only the last segment may be shorter."""
+        filling: list[bytes | memoryview] = [head]
+        filled = size = len(head)
         while True:
-            while len(filling) >= SEGMENT_BYTES:
-                with memoryview(filling) as view:
-                    segment = bytes(view[:SEGMENT_BYTES])
-                del filling[:SEGMENT_BYTES]
-                yield segment
+            if filled >= _BATCH_BYTES:
+                # There was less than a batch before the last chunk came, so the segment that is
+                # not whole yet began in that chunk.
+                last = memoryview(filling.pop())
+                filled %= SEGMENT_BYTES
+                cut = len(last) - filled
+                yield b"".join([*filling, last[:cut]])
+                filling = [bytes(last[cut:])]
             chunk = await anext(rest, None)
             if chunk is None:
                 break
             size += len(chunk)
             if size > self.blob_bytes_max:
                 raise TooLarge("blob", self.blob_bytes_max)
-            filling += chunk
-        if filling:
-            yield bytes(filling)
+            filling.append(chunk)
+            filled += len(chunk)
+        if filled:
+            yield b"".join(filling)
 
     def _compressor(self, media_type: str) -> zstandard.ZstdCompressor | None:
         essence = media_type.partition(";")[0].strip().lower()
@@ -173,7 +181,7 @@ class Intake:
 
 
 class _Pipeline:
-    """Hashes, packs and writes one segment while the next one is on its way."""
+    """Hashes, packs and writes one batch of segments while the next one is on its way."""
 
     def __init__(
         self, writer: Writer, compressor: zstandard.ZstdCompressor | None, *, wants_sha256: bool
@@ -186,10 +194,10 @@ class _Pipeline:
         self._table = SegmentTable()
         self._pending: asyncio.Task[None] | None = None
 
-    async def feed(self, segment: bytes) -> None:
+    async def feed(self, batch: bytes) -> None:
         """Returns when the one before is done."""
         await self._settle()
-        self._pending = asyncio.create_task(self._process(segment))
+        self._pending = asyncio.create_task(self._process(batch))
 
     async def finish(self, media_type: str, expected: BlobName | None) -> Received:
         """The object is durable when this returns, and not made if its name is not as expected."""
@@ -225,29 +233,34 @@ class _Pipeline:
             await self._pending
             self._pending = None
 
-    async def _process(self, segment: bytes) -> None:
-        if self._compressor is None:
-            _, record, _ = await asyncio.gather(
-                in_thread(self._digest, segment),
-                in_thread(Segment.of, segment),
-                self._writer.write(segment),
-            )
-        else:
-            _, packed = await asyncio.gather(
-                in_thread(self._digest, segment), in_thread(self._compressor.compress, segment)
-            )
-            if not self._table and len(packed) > len(segment) * (1 - _GAIN_MIN):
-                self._compressor, packed = None, segment
-            record = await in_thread(Segment.of, packed)
-            await self._writer.write(packed)
-        self._table.append(record)
-        self._size += len(segment)
-        metrics.BLOB_BYTES_RECEIVED.inc(len(segment))
+    async def _process(self, batch: bytes) -> None:
+        await self._writer.write(await in_thread(self._digest, batch))
+        self._size += len(batch)
+        metrics.BLOB_BYTES_RECEIVED.inc(len(batch))
 
-    def _digest(self, segment: bytes) -> None:
-        self._blake3.update(segment)
+    def _digest(self, batch: bytes) -> bytes:
+        """Hash it, and return what is to be stored. In one thread: these steps in threads of their
+        own took twice the CPU for the same bytes, most of it for the turns themselves.
+        """
+        self._blake3.update(batch)
         if self._sha256 is not None:
-            self._sha256.update(segment)
+            self._sha256.update(batch)
+        starts = range(0, len(batch), SEGMENT_BYTES)
+        segments = [memoryview(batch)[start : start + SEGMENT_BYTES] for start in starts]
+        packed = self._packed(segments)
+        for each in packed or segments:
+            self._table.append(Segment.of(each))
+        return b"".join(packed) if packed else batch
+
+    def _packed(self, segments: Sequence[memoryview]) -> list[bytes] | None:
+        """A frame for each; None if they are stored as they are."""
+        if self._compressor is None:
+            return None
+        frames = [self._compressor.compress(segments[0])]
+        if not self._table and len(frames[0]) > len(segments[0]) * (1 - _GAIN_MIN):
+            self._compressor = None
+            return None
+        return frames + [self._compressor.compress(each) for each in segments[1:]]
 
 
 async def _named(

@@ -10,23 +10,25 @@ crash before the rename leaves a file in `incoming`, a crash after it an object 
 nobody was told of either, and verification finds both.
 """
 
-import errno
+import asyncio
 import os
+import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.digest import CasId
-from orchestrator.errors import StorageFull, StorageUnavailable
 from orchestrator.identifier import new_id
 from orchestrator.private_file import sync_folder, write_private
-from orchestrator.storage.base import MissingObject, StoredObject
+from orchestrator.storage.base import StoredObject
+from orchestrator.storage.file_reading import open_to_read, translated
 from orchestrator.threads import in_thread, run_later
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STAGE_READ_BYTES = 1024 * 1024
+#: Reads out of the page cache, half a millisecond together, before other requests have a turn.
+_CACHED_READS_IN_LINE_MAX = 4
 
 
 class FilesystemStorage:
@@ -50,11 +52,17 @@ class FilesystemStorage:
     async def read(
         self, key: str, start: int, lengths: Sequence[int]
     ) -> AsyncGenerator[bytes, None]:
-        """The open file stays readable even if the object is deleted meanwhile."""
-        file = await in_thread(_open_to_read, self._path(key), key)
+        """The open file stays readable even if the object is deleted meanwhile.
+
+        What is in the page cache is copied in line: a thread would cost more than the copy.
+        """
+        file = await in_thread(open_to_read, self._path(key), key)
         try:
-            for length in lengths:
-                yield await in_thread(file.read, start, length)
+            for number, length in enumerate(lengths):
+                if number % _CACHED_READS_IN_LINE_MAX == 0:
+                    await asyncio.sleep(0)  # Not every reader waits for anything in between.
+                cached = file.read_cached(start, length)
+                yield await in_thread(file.read, start, length) if cached is None else cached
                 start += length
         finally:
             run_later(file.close)
@@ -83,7 +91,7 @@ class FilesystemStorage:
 
     async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
         """In pieces of 1 MiB."""
-        file = await in_thread(_open_to_read, self._stages / stage, stage)
+        file = await in_thread(open_to_read, self._stages / stage, stage)
         try:
             for start in range(0, size_bytes, _STAGE_READ_BYTES):
                 yield await in_thread(file.read, start, min(_STAGE_READ_BYTES, size_bytes - start))
@@ -118,7 +126,7 @@ class FilesystemStorage:
 
     def _create(self) -> "FileWriter":
         path = self._incoming / new_id().hex
-        with _translated():
+        with translated():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         return FileWriter(self, path, file)
 
@@ -127,7 +135,7 @@ class FilesystemStorage:
         name = cas_id.raw[1:].hex()
         key = f"{name}/{new_id().hex}"
         target = self._path(key)
-        with _translated():
+        with translated():
             os.fsync(file)
             # A crash here leaves the file in `incoming`, or a stage as it was.
             if not target.parent.is_dir():
@@ -139,11 +147,11 @@ class FilesystemStorage:
         return key
 
     def _size(self, key: str) -> int:
-        with _translated(key):
+        with translated(key):
             return self._path(key).stat().st_size
 
     def _append(self, stage: str, offset: int, data: bytes) -> None:
-        with _translated():
+        with translated():
             path = self._stages / stage
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -157,10 +165,10 @@ class FilesystemStorage:
 
     def _promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str:
         path = self._stages / stage
-        with _translated(stage):
+        with translated(stage):
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            with _translated():
+            with translated():
                 os.ftruncate(file, size_bytes)
                 # A new object, however long ago the last bytes came: no row names it yet, and
                 # verification deletes old ones of that kind.
@@ -171,7 +179,7 @@ class FilesystemStorage:
 
     def _list_objects(self, after: str, limit: int) -> list[StoredObject]:
         found: list[StoredObject] = []
-        with _translated():
+        with translated():
             shards = sorted(path.name for path in _entries(self._objects))
             for shard in shards:
                 if shard < after[:2]:
@@ -187,14 +195,14 @@ class FilesystemStorage:
         return found
 
     def _list_stages(self, after: str, limit: int) -> list[StoredObject]:
-        with _translated():
+        with translated():
             names = sorted(path.name for path in _entries(self._stages) if path.name > after)
             found = (_stat(self._stages / name, name) for name in names)
             return [entry for entry in found if entry][:limit]
 
     def _sweep(self, before: datetime) -> int:
         swept = 0
-        with _translated():
+        with translated():
             for path in _entries(self._incoming):
                 entry = _stat(path, path.name)
                 if entry and entry.modified_at < before:
@@ -203,12 +211,12 @@ class FilesystemStorage:
         return swept
 
     def _identity(self) -> str | None:
-        with _translated():
+        with translated():
             path = self._root / "identity"
             return path.read_text().strip() if path.exists() else None
 
     def _set_identity(self, identity: str) -> None:
-        with _translated():
+        with translated():
             for folder in (self._root, self._objects, self._incoming, self._stages):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Two servers that start together write the same, each by way of a file of its own.
@@ -229,6 +237,7 @@ class FileWriter:
         self._storage = storage
         self._path = path
         self._file = file
+        self._size = 0
         # A thread goes on after its caller was cancelled. Nobody may close the file before it
         # has ended: the number could be another file's by then, and be written to.
         self._lock = threading.Lock()
@@ -246,10 +255,12 @@ class FileWriter:
         await in_thread(self._abort)
 
     def _write(self, data: bytes) -> None:
-        with self._lock, _translated():
+        with self._lock, translated():
             if self._file < 0:
                 raise ValueError("a write after the end")
             _write_all(self._file, data)
+            _begin_to_sync(self._file, self._size, len(data))
+            self._size += len(data)
 
     def _commit(self, cas_id: CasId) -> str:
         with self._lock:
@@ -272,39 +283,6 @@ class FileWriter:
         self._close()
 
 
-class _Reading:
-    """A file that is open to be read, for one thread at a time."""
-
-    def __init__(self, file: int, key: str) -> None:
-        self._file = file
-        self._key = key
-        self._lock = threading.Lock()
-
-    def read(self, start: int, length: int) -> bytes:
-        """Exactly so many bytes."""
-        with self._lock, _translated():
-            data = os.pread(self._file, length, start)
-            while 0 < len(data) < length:
-                more = os.pread(self._file, length - len(data), start + len(data))
-                if not more:
-                    break
-                data += more
-        if len(data) < length:
-            raise MissingObject(self._key)
-        return data
-
-    def close(self) -> None:
-        """May be called again."""
-        with self._lock:
-            file, self._file = self._file, -1
-            if file >= 0:
-                os.close(file)
-
-    def __del__(self) -> None:
-        """Whoever asked for the file was cancelled before he had it."""
-        self.close()
-
-
 def _write_all(file: int, data: bytes, offset: int | None = None) -> None:
     rest = memoryview(data)
     while rest:
@@ -316,13 +294,18 @@ def _write_all(file: int, data: bytes, offset: int | None = None) -> None:
         rest = rest[written:]
 
 
-def _open_to_read(path: Path, key: str) -> _Reading:
-    with _translated(key):
-        return _Reading(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
+def _begin_to_sync(file: int, start: int, length: int) -> None:
+    """Let the disk work on these bytes while more of them come: the sync at the end of 64 MiB then
+    took 7 ms instead of 30. It promises nothing; the sync does.
+
+    On Linux this advice begins to write what is dirty, and drops what is clean; nothing is, here.
+    """
+    if sys.platform == "linux":
+        os.posix_fadvise(file, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _unlink(path: Path) -> None:
-    with _translated():
+    with translated():
         path.unlink(missing_ok=True)
 
 
@@ -339,18 +322,3 @@ def _stat(path: Path, key: str) -> StoredObject | None:
         found = path.stat()
         return StoredObject(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
     return None
-
-
-@contextmanager
-def _translated(key: str | None = None) -> Iterator[None]:
-    """The one place where errors of the system become errors of the domain."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if key is not None:
-            raise MissingObject(key) from error
-        raise StorageUnavailable("The blob storage cannot be used now.") from error
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull from error
-        raise StorageUnavailable("The blob storage cannot be used now.") from error

@@ -14,7 +14,7 @@ import zstandard
 from blake3 import blake3
 
 from orchestrator.handlers.edge import Edge
-from orchestrator.segments import SEGMENT_BYTES
+from orchestrator.segments import SEGMENT_BYTES, Segment, SegmentTable
 from tests.api import Api
 from tests.conftest import TOKEN
 
@@ -56,7 +56,7 @@ async def api(
         yield api
 
 
-async def upload(api: Api, content: bytes, **options: Any) -> Any:
+async def upload(api: Api, content: bytes | AsyncIterator[bytes], **options: Any) -> Any:
     response = await api.http.post("/api/v1/cas", content=content, **options)
     assert response.status_code < 300, response.text
     return response.json()
@@ -99,6 +99,47 @@ async def test_a_blob_around_the_size_of_a_segment_is_whole(api: Api, size: int)
     content = blake3(b"s").digest(size)
     await upload(api, content)
     assert (await api.get(f"/cas/{name(content)}")).content == content
+
+
+@pytest.mark.parametrize(
+    "cuts",
+    [
+        [],
+        [INLINE + 1, INLINE + 2],
+        [1_000_000],
+        [10, 4 * SEGMENT_BYTES - 1, 4 * SEGMENT_BYTES + 1, 9 * SEGMENT_BYTES],
+        list(range(0, 9 * SEGMENT_BYTES, 50_000)),
+    ],
+    ids=["whole", "soon", "late", "beside", "small"],
+)
+async def test_however_a_blob_was_sent_it_is_cut_into_the_same_segments(
+    api: Api, fresh_database: str, cuts: list[int]
+) -> None:
+    sent = blake3(b"cuts").digest(SEGMENT_BYTES * 37 // 4)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start, stop in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+            yield sent[start:stop]
+
+    await upload(api, pieces())
+    starts = range(0, len(sent), SEGMENT_BYTES)
+    expected = SegmentTable(Segment.of(sent[start : start + SEGMENT_BYTES]) for start in starts)
+    (found,) = await rows(fresh_database, "SELECT segments FROM cas_blob WHERE storage_key <> ''")
+    assert found["segments"] == expected.encode()
+    assert (await api.get(f"/cas/{name(sent)}")).content == sent
+
+
+@pytest.mark.parametrize("at", [0, SEGMENT_BYTES - 1, SEGMENT_BYTES, 2 * SEGMENT_BYTES - 1])
+async def test_damage_anywhere_in_the_first_piece_is_an_error_and_not_served(
+    api: Api, folder: Path, at: int
+) -> None:
+    await upload(api, LARGE)
+    (path,) = objects(folder)
+    damaged = bytearray(LARGE)
+    damaged[at] ^= 1
+    path.write_bytes(damaged)
+    response = await api.get(f"/cas/{name(LARGE)}")
+    assert (response.status_code, response.json()["error"]) == (500, "corrupt blob")
 
 
 @pytest.mark.parametrize("media_type", ["application/octet-stream", "text/plain"])

@@ -202,7 +202,7 @@ async def test_pages_of_any_size_tell_what_one_page_tells(
     store: Store, monkeypatch: pytest.MonkeyPatch, seed: int, up: bool
 ) -> None:
     # So small that a page needs several statements, and that too many wait to be listed.
-    for name, value in (("SPARE", 1), ("AGAIN", 3), ("WAITING_MAX", 2 + seed)):
+    for name, value in (("SPARE", 1), ("AGAIN", 9), ("WAITING_MAX", 2 + seed)):
         monkeypatch.setattr(artifact_lineage, name, value)
     chosen = random.Random(seed)
     made = [await store.version(str(number)) for number in range(24)]

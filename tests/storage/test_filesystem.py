@@ -15,6 +15,7 @@ from blake3 import blake3
 from orchestrator.digest import CasId
 from orchestrator.errors import StorageFull, StorageUnavailable
 from orchestrator.storage.base import MissingObject
+from orchestrator.storage.file_reading import CACHED_READ_BYTES_MAX, Reading
 from orchestrator.storage.filesystem import FilesystemStorage
 
 PIECES = (b"a" * 70_000, b"b" * 10)
@@ -226,3 +227,62 @@ async def test_a_folder_that_nobody_made_is_not_written_to(tmp_path: Path) -> No
         await content(storage, "ab/cd")
     assert await storage.identity() is None
     assert not storage._root.exists()
+
+
+LONG = blake3(b"long").digest(8 * CACHED_READ_BYTES_MAX + 5)
+LENGTHS = [CACHED_READ_BYTES_MAX + 1, *[CACHED_READ_BYTES_MAX] * 7, 4]
+
+
+async def put_long(storage: FilesystemStorage) -> str:
+    writer = await storage.create(None, "text/plain")
+    await writer.write(LONG)
+    return await writer.commit(NAME)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 3 * CACHED_READ_BYTES_MAX + 9_000, len(LONG)])
+async def test_bytes_are_the_same_from_the_disk_and_from_the_page_cache(
+    storage: FilesystemStorage, kept_bytes: int
+) -> None:
+    key = await put_long(storage)
+    file = os.open(storage._path(key), os.O_RDONLY)
+    os.posix_fadvise(file, kept_bytes, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+    read = [piece async for piece in storage.read(key, 0, LENGTHS)]
+    assert [len(piece) for piece in read] == LENGTHS
+    assert b"".join(read) == LONG
+
+
+async def test_what_is_in_the_page_cache_is_read_without_a_thread(
+    storage: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await put_long(storage)
+
+    def read(*_: object) -> bytes:
+        raise AssertionError("a thread was asked")
+
+    monkeypatch.setattr(Reading, "read", read)
+    lengths = [CACHED_READ_BYTES_MAX] * 8
+    assert b"".join([piece async for piece in storage.read(key, 0, lengths)]) == LONG[:-5]
+
+
+async def test_a_reader_that_waits_for_nothing_lets_others_have_a_turn(
+    storage: FilesystemStorage,
+) -> None:
+    key = await put_long(storage)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    reading = storage.read(key, 0, [CACHED_READ_BYTES_MAX] * 8)
+    await anext(reading)
+    running = asyncio.create_task(other())
+    try:
+        async for _ in reading:
+            pass
+    finally:
+        running.cancel()
+    assert turns >= 1

@@ -1,0 +1,94 @@
+"""A file of the blob storage that is open to be read, and errors of the system made ours.
+
+It knows no keys and no folders.
+"""
+
+import errno
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.storage.base import MissingObject
+
+CACHED_READ_BYTES_MAX = 512 * 1024
+_AHEAD_BYTES = 2 * 1024 * 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Reading:
+    """A file that is open to be read, for one thread at a time."""
+
+    def __init__(self, file: int, key: str) -> None:
+        self._file = file
+        self._key = key
+        self._lock = threading.Lock()
+        self._buffer: memoryview | None = None
+
+    def read_cached(self, start: int, length: int) -> bytes | None:
+        """The same as `read`, without waiting for the disk; None if that cannot be done.
+
+        Errors too are left to `read`, and so is what is so long that to copy it would be a wait.
+        """
+        if length > CACHED_READ_BYTES_MAX or sys.platform != "linux":
+            return None
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(CACHED_READ_BYTES_MAX))
+        buffer = self._buffer[:length]
+        try:
+            size = os.preadv(self._file, [buffer], start, os.RWF_NOWAIT)
+        except OSError:
+            return None
+        return bytes(buffer) if size == length else None
+
+    def read(self, start: int, length: int) -> bytes:
+        """Exactly so many bytes. The disk is told to go on with what follows them, so that it works
+        while they are sent.
+        """
+        with self._lock, translated():
+            if sys.platform == "linux":
+                os.posix_fadvise(self._file, start + length, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+            data = os.pread(self._file, length, start)
+            while 0 < len(data) < length:
+                more = os.pread(self._file, length - len(data), start + len(data))
+                if not more:
+                    break
+                data += more
+        if len(data) < length:
+            raise MissingObject(self._key)
+        return data
+
+    def close(self) -> None:
+        """May be called again."""
+        with self._lock:
+            file, self._file = self._file, -1
+            if file >= 0:
+                os.close(file)
+
+    def __del__(self) -> None:
+        """Whoever asked for the file was cancelled before he had it."""
+        self.close()
+
+
+def open_to_read(path: Path, key: str) -> Reading:
+    """MissingObject if there is no such file; `key` is what it is called then."""
+    with translated(key):
+        return Reading(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
+
+
+@contextmanager
+def translated(key: str | None = None) -> Iterator[None]:
+    """The one place where errors of the system become errors of the domain."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if key is not None:
+            raise MissingObject(key) from error
+        raise StorageUnavailable("The blob storage cannot be used now.") from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull from error
+        raise StorageUnavailable("The blob storage cannot be used now.") from error
