@@ -29,6 +29,7 @@ POINTER_CHARACTERS_MAX = 1_000
 
 _SORTING_ENCODER = msgspec.json.Encoder(order="sorted")
 _ENCODER = msgspec.json.Encoder()
+_FAST_DECODER = msgspec.json.Decoder()
 _ESCAPED_NUL = b"\\u0000"
 _FIRST_BYTES_OF_ASTRAL = bytes(range(0xF0, 0xF5))
 
@@ -54,10 +55,8 @@ def parse(
     if len(body) > bytes_max:
         raise TooLarge(kind, bytes_max, len(body))
     try:
-        root = [_DECODER.decode(body.decode("utf-8"))]
+        root = [_decoded_alike(body)]
         holders = _survey(root, depth_max)
-        if b"\\u" in body:
-            _encoded(_ENCODER, root)
     except (ValueError, RecursionError):
         return _parse_slowly(body, kind, depth_max)
     return _with_integers(root, holders)
@@ -103,6 +102,21 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+def _decoded_alike(body: bytes) -> Any:
+    """The value, with nothing lost. The fast decoder would drop the first of two equal keys, but
+    then what it read is not written as it was sent. Most programs send no spaces between the
+    tokens, and their bodies are written just so: a third of the time of the careful decoder.
+    """
+    value = _FAST_DECODER.decode(body)
+    if _ESCAPED_NUL in body:
+        raise _Odd
+    if _ENCODER.encode(value) != body:
+        value = _DECODER.decode(body.decode("utf-8"))
+        if b"\\u" in body:
+            _encoded(_ENCODER, value)
+    return value
 
 
 def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:

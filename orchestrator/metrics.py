@@ -5,8 +5,50 @@ from bisect import bisect_left
 
 from prometheus_client import Counter, Histogram
 
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 HANDED_OVER_SECONDS = 1.0
+
+
+class Tally:
+    """Counts in plain numbers, which are handed over to the client library each second.
+
+    The library's own counts are shared with the other workers through files: to write there each
+    time costs a tenth of a small request.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._amount = 0.0
+        _TALLIES.append(self)
+
+    def inc(self, amount: float = 1) -> None:
+        """Count. In the event loop only, or in a command that has none."""
+        self._amount += amount
+        _plan()
+
+    def hand_over(self) -> None:
+        """Let the library know."""
+        amount, self._amount = self._amount, 0.0
+        if amount:
+            self._counter.inc(amount)
+
+
+class Tallies:
+    """One for each value of a label."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._tallies: dict[str, Tally] = {}
+
+    def labels(self, value: str) -> Tally:
+        """The one for this value."""
+        tally = self._tallies.get(value)
+        if tally is None:
+            tally = self._tallies[value] = Tally(self._counter.labels(value))
+        return tally
+
+
+_TALLIES: list[Tally] = []
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 REQUESTS = Counter(
     "orchestrator_http_requests", "Requests answered.", ["method", "route", "status"]
@@ -17,18 +59,24 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=BUCKETS,
 )
-TAG_CHANGES = Counter("orchestrator_tag_changes", "Recorded changes of tags.", ["action"])
-BLOBS_STORED = Counter("orchestrator_blobs_stored", "Blobs that were new when they came.")
-BLOB_BYTES_STORED = Counter("orchestrator_blob_bytes_stored", "Bytes of those blobs.")
-BLOBS_KNOWN = Counter("orchestrator_blobs_known", "Blobs that were there when they came again.")
-BLOB_BYTES_KNOWN = Counter("orchestrator_blob_bytes_known", "Bytes that dedupe saved.")
+TAG_CHANGES = Tallies(Counter("orchestrator_tag_changes", "Recorded changes of tags.", ["action"]))
+BLOBS_STORED = Tally(Counter("orchestrator_blobs_stored", "Blobs that were new when they came."))
+BLOB_BYTES_STORED = Tally(Counter("orchestrator_blob_bytes_stored", "Bytes of those blobs."))
+BLOBS_KNOWN = Tally(
+    Counter("orchestrator_blobs_known", "Blobs that were there when they came again.")
+)
+BLOB_BYTES_KNOWN = Tally(Counter("orchestrator_blob_bytes_known", "Bytes that dedupe saved."))
 BLOBS_QUARANTINED = Counter("orchestrator_blobs_quarantined", "Blobs that were found damaged.")
 VERIFY_BLOBS_CHECKED = Counter("orchestrator_verify_blobs_checked", "Blobs that were verified.")
 VERIFY_PROBLEMS = Counter(
     "orchestrator_verify_problems", "What verification found, by its kind.", ["problem"]
 )
-BLOB_BYTES_RECEIVED = Counter("orchestrator_blob_bytes_received", "Bytes of uploads, hashed.")
-BLOB_BYTES_SENT = Counter("orchestrator_blob_bytes_sent", "Bytes of blobs sent from storage.")
+BLOB_BYTES_RECEIVED = Tally(
+    Counter("orchestrator_blob_bytes_received", "Bytes of uploads, hashed.")
+)
+BLOB_BYTES_SENT = Tally(
+    Counter("orchestrator_blob_bytes_sent", "Bytes of blobs sent from storage.")
+)
 STORAGE_BYTES_WRITTEN = Counter(
     "orchestrator_storage_bytes_written", "Bytes written to blob storage, after compression."
 )
@@ -57,31 +105,23 @@ class _Series:
 
 
 class RequestMetrics:
-    """Counts requests in plain numbers, which are handed over to the client library each second.
-
-    The library's own counts are shared with the other workers through files: to write there for
-    each request costs a tenth of a small one.
-    """
+    """Tallies of requests."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, int], _Series] = {}
-        self._is_planned = False
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request. Called in the event loop only."""
+        """Count one request. In the event loop only."""
         series = self._series.get((method, route, status))
         if series is None:
             series = self._series[method, route, status] = _Series(method, route, status)
         series.count += 1
         series.seconds += seconds
         series.counts[bisect_left(BUCKETS, seconds)] += 1
-        if not self._is_planned:
-            self._is_planned = True
-            asyncio.get_running_loop().call_later(HANDED_OVER_SECONDS, self.hand_over)
+        _plan()
 
     def hand_over(self) -> None:
-        """Let the library know all that was counted; before a scrape, and each second."""
-        self._is_planned = False
+        """Let the library know."""
         for series in self._series.values():
             if series.count:
                 REQUESTS.labels(series.method, series.route, series.status).inc(series.count)
@@ -95,3 +135,23 @@ class RequestMetrics:
 
 
 HTTP = RequestMetrics()
+_planned: list[asyncio.TimerHandle] = []
+
+
+def hand_over() -> None:
+    """Let the client library know all that was counted: each second, and before a scrape."""
+    _planned.clear()
+    HTTP.hand_over()
+    for tally in _TALLIES:
+        tally.hand_over()
+
+
+def _plan() -> None:
+    if _planned:
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        hand_over()
+        return
+    _planned.append(loop.call_later(HANDED_OVER_SECONDS, hand_over))

@@ -32,22 +32,33 @@ class Headers(dict[str, str]):
 class DirectRequest:
     """What a handler reads of a request, in the framework's words."""
 
-    __slots__ = ("_receive", "headers", "scope")
+    __slots__ = ("_begun", "_receive", "headers", "scope")
 
     def __init__(self, scope: HTTPScope, receive: Receive, headers: Headers) -> None:
         self.scope = scope
         self.headers = headers
         self._receive = receive
+        self._begun: Any = None
+
+    async def whole(self) -> bytes | None:
+        """The body if it comes in one piece, as small ones do; else `stream` has all of it."""
+        self._begun = await self._next()
+        return None if self._begun.get("more_body", False) else self._begun.get("body", b"")
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
         while True:
-            message: Any = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise InvalidInput.at("", "length", "The body ended early.")
+            message = self._begun or await self._next()
+            self._begun = None
             yield message.get("body", b"")
             if not message.get("more_body", False):
                 return
+
+    async def _next(self) -> Any:
+        message: Any = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput.at("", "length", "The body ended early.")
+        return message
 
 
 #: What handlers are asked by: both ways look the same to them.

@@ -7,12 +7,13 @@ from litestar import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from orchestrator import __version__, metrics
+from orchestrator import __version__
 from orchestrator.database import Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.problem import respond
 from orchestrator.handlers.replying import json_answer
 from orchestrator.handlers.storage_gate import StorageGate
+from orchestrator.metrics import hand_over
 from orchestrator.service.schema import SchemaService
 
 
@@ -71,7 +72,7 @@ class HealthHandler:
 
     async def metrics(self) -> Response[bytes]:
         """Counters and histograms of all workers, in the Prometheus text format."""
-        metrics.HTTP.hand_over()
+        hand_over()
         registry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
