@@ -1,14 +1,19 @@
 """Refuses writes before a disk is full; it frees nothing itself.
 
 A PostgreSQL on a full disk panics and cannot start again, so the last part of the disk is not for
-us. The question is asked anew each time, a system call of a microsecond: once there is room, the
-next write is served.
+us. Near that part the question is asked anew each time: once there is room, the next write is
+served. Far from it an answer counts for a moment, in which nobody could write so much.
 """
 
 import os
 from pathlib import Path
+from time import monotonic
 
 from orchestrator.errors import StorageFull, StorageUnavailable
+
+#: With so much room beyond what must stay free, the disk is asked again after so long only.
+ROOM_BYTES = 1024 * 1024 * 1024
+ROOM_SECONDS = 0.05
 
 
 class Disk:
@@ -17,16 +22,23 @@ class Disk:
     def __init__(self, *folders: Path | None, free_bytes_min: int) -> None:
         self._folders = [folder for folder in folders if folder is not None]
         self._free_bytes_min = free_bytes_min
+        self._roomy_until = 0.0
 
     def check(self, incoming_bytes: int = 0) -> None:
         """Raise StorageFull unless there would be room enough after so many bytes more."""
+        now = monotonic()
+        if now < self._roomy_until and incoming_bytes < ROOM_BYTES // 64:
+            return
+        room = ROOM_BYTES
         for folder in self._folders:
             free = self.free_bytes(folder)
+            room = min(room, free - incoming_bytes - self._free_bytes_min)
             if free - incoming_bytes < self._free_bytes_min:
                 raise StorageFull(
                     f"The disk has {free} bytes left and {self._free_bytes_min} of them must stay "
                     "free: nothing is written until there is room. Reads go on."
                 )
+        self._roomy_until = now + ROOM_SECONDS if room == ROOM_BYTES else 0.0
 
     @staticmethod
     def free_bytes(folder: Path) -> int:

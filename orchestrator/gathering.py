@@ -13,6 +13,10 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
+#: How long the first of a batch may wait for others that probably come.
+COMPANY_SECONDS = 0.001
+
+
 class _Waiting(NamedTuple):
     question: object
     answer: asyncio.Future[object]
@@ -22,6 +26,10 @@ class _Waiting(NamedTuple):
 class Gathering(Generic[Q, A]):
     """Who comes alone is served at once. Who comes while others are served waits for them to end,
     and then goes together with all who came meanwhile.
+
+    Those who were just served often come again at once. So after a batch of several the first to
+    come waits for half as many, or for COMPANY_SECONDS: else every other batch would be of one
+    (measured: 32 clients made batches of 9).
 
     `work` answers all of the questions that it is given, in their order, or raises. An answer that
     is an exception is raised to the one who asked. If the work raises for several, each of them is
@@ -35,11 +43,15 @@ class Gathering(Generic[Q, A]):
         *,
         together_max: int = 64,
         batches_max: int = 2,
+        company_min: int = 16,
         key: Callable[[Q], Hashable] | None = None,
     ) -> None:
         self._work = work
         self._together_max = together_max
         self._batches_max = batches_max
+        self._company_min = company_min
+        self._expected = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._key = key
         self._waiting: list[_Waiting] = []
         self._keys_at_work: set[Hashable] = set()
@@ -49,13 +61,33 @@ class Gathering(Generic[Q, A]):
         """The answer to one question; raises what answering it alone would raise."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(question, answer, logs.correlation_id.get(None)))
-        if len(self._batches) < self._batches_max:
-            self._start()
+        self._start_if_due()
         # A caller that goes away takes nobody with it: the work is a task of its own.
         found: A = await answer
         return found
 
+    def _start_if_due(self) -> None:
+        """One batch may always be at work, a further one when enough wait for it."""
+        at_work = len(self._batches)
+        if at_work and (at_work >= self._batches_max or len(self._waiting) < self._company_min):
+            return
+        if len(self._waiting) < self._expected and not at_work:
+            if self._timer is None:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(COMPANY_SECONDS, self._came_alone)
+            return
+        self._start()
+
+    def _came_alone(self) -> None:
+        self._timer = None
+        self._expected = 0
+        if self._waiting:
+            self._start_if_due()
+
     def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         batch = asyncio.create_task(self._serve())
         self._batches.add(batch)
         batch.add_done_callback(self._ended)
@@ -64,13 +96,14 @@ class Gathering(Generic[Q, A]):
         self._batches.discard(batch)
         # If there was nobody to serve, those who wait do so for a key: its batch will start them.
         if self._waiting and not batch.cancelled() and batch.result():
-            self._start()
+            self._start_if_due()
 
     async def _serve(self) -> bool:
         """One batch, if anybody can be served: who came in the same turn of the event loop as the
         first is in it.
         """
         batch, keys = self._next()
+        self._expected = len(batch) // 2
         if not batch:
             return False
         try:

@@ -100,7 +100,32 @@ def info(message: str, fields: dict[str, Any]) -> None:
     """
     if LINES.tells_info:
         line = _complete(None, "info", {**fields, "message": message})
-        LINES.info(msgspec.json.encode(line, enc_hook=str))
+        LINES.info(_ENCODER.encode(line))
+
+
+class _Request(msgspec.Struct):
+    """The line of a request, the one that is written most."""
+
+    method: str
+    path: str
+    status: int
+    duration_ms: float
+    correlation_id: str
+    timestamp: datetime
+    message: str = "request"
+    level: str = "info"
+
+
+def request(method: str, path: str, status: int, seconds: float) -> None:
+    """What `info` would write of a request, in a third of the time."""
+    if LINES.tells_info:
+        now = datetime.now(UTC)
+        duration = round(seconds * 1000, 3)
+        line = _Request(method, path, status, duration, correlation_id.get(""), now)
+        LINES.info(_ENCODER.encode(line))
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def _complete(logger: WrappedLogger | None, method: str, event: EventDict) -> EventDict:
@@ -113,7 +138,7 @@ def _complete(logger: WrappedLogger | None, method: str, event: EventDict) -> Ev
 
 
 def _encode(event: EventDict, **_: object) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
+    return _ENCODER.encode(event)
 
 
 def _write(piece: bytes) -> None:

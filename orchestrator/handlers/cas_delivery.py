@@ -24,6 +24,7 @@ from orchestrator.models.cas import Blob, BlobContent, Placement, Received
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
 from orchestrator.service.cas_delivery import Delivery
+from orchestrator.threads import in_thread
 
 IMMUTABLE = "private, max-age=31536000, immutable"
 # Stored bytes are somebody else's: a browser must not run them in our origin.
@@ -177,7 +178,7 @@ class BlobDelivery:
             everything = range(blob.size_bytes)
             pieces = self._delivery.plain(blob.cas_id, found.placement, everything)
             async for piece in self._guarded(pieces, blob.cas_id, found.placement):
-                digest.update(piece)
+                await in_thread(digest.update, piece)
         second = Sha256(digest.digest())
         async with self._database.connection() as conn:
             await self._cas.remember_sha256(conn, blob.cas_id, second)

@@ -101,18 +101,32 @@ class DirectRoute(msgspec.Struct, frozen=True):
 
 
 class DirectRoutes:
-    """Finds the route of a request by the number of its segments and those that are fixed."""
+    """Finds the route of a request without a walk over its segments."""
 
     def __init__(self, routes: Sequence[DirectRoute]) -> None:
-        self._routes = {_key(each.method, each.path.split("/")): each for each in routes}
+        #: By method and path, or what stands before and after the segment that may be anything.
+        self._routes: dict[tuple[str, str, str], DirectRoute] = {}
+        self._endings: set[str] = set()
+        for each in routes:
+            before, parameter, rest = each.path.partition("/{")
+            ending = rest.partition("}")[2].removeprefix("/")
+            self._routes[each.method, before, ending if parameter else EXACT] = each
+            self._endings.add(ending)
 
     def find(self, scope: HTTPScope) -> tuple[DirectRoute, str, str | None] | None:
         """The route, the segment and the namespace; None for a request that goes the long way."""
-        segments = scope["path"].split("/")
-        route = self._routes.get(_key(scope["method"], segments))
+        path, method = scope["path"], scope["method"]
+        segment = ""
+        route = self._routes.get((method, path, EXACT))
         if route is None:
-            return None
-        segment = segments[_PARAMETER] if len(segments) > _PARAMETER else ""
+            before, _, segment = path.rpartition("/")
+            ending = ""
+            if segment in self._endings:
+                ending = segment
+                before, _, segment = before.rpartition("/")
+            route = self._routes.get((method, before, ending))
+            if route is None or not segment:
+                return None
         query = scope["query_string"]
         if not query:
             return route, segment, None
@@ -120,10 +134,5 @@ class DirectRoutes:
         return (route, segment, named[1].decode()) if named else None
 
 
-#: `/api/v1/tags/{name}/move`: the segment that may be anything.
-_PARAMETER = 4
-
-
-def _key(method: str, segments: Sequence[str]) -> tuple[str, int, str, str]:
-    fixed = "/".join(segments[:_PARAMETER])
-    return method, len(segments), fixed, segments[-1] if len(segments) > _PARAMETER + 1 else ""
+#: In the place of an ending: there is no parameter.
+EXACT = "="

@@ -133,14 +133,16 @@ class Edge:
         except DomainError as error:
             await outcome.send(problem_answer(error, scope["path"]), send)
             return
-        paced = _Paced(receive, self._pace)
         if (found := self._direct.find(scope)) is not None:
-            answer = await self._answer(DirectRequest(scope, paced, headers), *found)
+            route, segment, namespace = found
+            asked = _Paced(receive, self._pace) if route.writes else receive
+            request = DirectRequest(scope, asked, headers)
+            answer = await self._answer(request, route, segment, namespace)
             if answer is not None:
-                outcome.route = found[0].path
+                outcome.route = route.path
                 await outcome.send(answer, send)
                 return
-        await self.app(scope, paced, self._answering(send, outcome))
+        await self.app(scope, _Paced(receive, self._pace), self._answering(send, outcome))
 
     async def _answer(
         self, request: DirectRequest, route: DirectRoute, segment: str, namespace: str | None
@@ -196,13 +198,7 @@ class Edge:
         method = str(scope["method"]) if scope["method"] in METHODS else "other"
         metrics.HTTP.observe(method, route, outcome.status, seconds)
         if self._access_log:
-            fields = {
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": outcome.status,
-                "duration_ms": round(seconds * 1000, 3),
-            }
-            logs.info("request", fields)
+            logs.request(scope["method"], scope["path"], outcome.status, seconds)
 
 
 class _Outcome:

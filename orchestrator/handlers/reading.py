@@ -163,6 +163,8 @@ def _pointer(path: str) -> str:
 
 def segment(raw: str) -> str:
     """One path segment, decoded once; routing works on the raw path so that %2F stays inside."""
+    if raw.isascii() and "%" not in raw:
+        return raw
     try:
         return unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError:

@@ -220,7 +220,7 @@ class WorkflowHandler:
 
 def _resolved_answer(request: Asked, found: ResolvedWorkflow) -> Answer:
     entity_tag = str(found.entry.version_hash)
-    if none_match(request, entity_tag):
+    if "if-none-match" in request.headers and none_match(request, entity_tag):
         return not_modified({"ETag": etag(entity_tag)})
     body = spliced(found.entry, "workflow", found.content)
     return json_answer(body, headers={"ETag": etag(entity_tag)})

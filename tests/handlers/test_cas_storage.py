@@ -51,6 +51,7 @@ async def api(
         blob_store=folder.as_uri(),
         blob_inline_bytes_max=INLINE,
         disk_free_bytes_min=1,
+        blob_cache_bytes_max=0,  # Every read shall meet what the tests do to the stored bytes.
     )
     async with Api.on(app, TOKEN) as api:
         yield api
@@ -392,6 +393,8 @@ async def test_writes_are_refused_before_the_disk_is_full_and_served_again_after
 async def test_the_next_write_is_served_once_there_is_room(
     api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Here the disk is full from one moment to the next.
+    monkeypatch.setattr("orchestrator.disk.ROOM_SECONDS", 0)
     await upload(api, LARGE)
     with monkeypatch.context() as full:
         found = os.statvfs(folder.parent)
