@@ -40,10 +40,13 @@ class DirectRequest:
         self._receive = receive
         self._begun: Any = None
 
-    async def whole(self) -> bytes | None:
-        """The body if it comes in one piece, as small ones do; else `stream` has all of it."""
+    async def whole(self, size_bytes: int | None) -> bytes | None:
+        """A body of this size if it comes in one piece, as small ones do; else None, and `stream`
+        has all of it. Its end is not waited for: some servers tell of it in a message of its own.
+        """
         self._begun = await self._next()
-        return None if self._begun.get("more_body", False) else self._begun.get("body", b"")
+        body: bytes = self._begun.get("body", b"")
+        return body if len(body) == size_bytes else None
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes."""

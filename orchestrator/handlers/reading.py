@@ -104,8 +104,8 @@ async def read_body(request: Asked, bytes_max: int, kind: str = "request body") 
     if isinstance(request, DirectRequest):
         # Without a generator for each layer that a body in pieces needs.
         declared = _check_length(request, bytes_max, kind)
-        whole = await request.whole()
-        if whole is not None and len(whole) == declared:
+        whole = await request.whole(declared)
+        if whole is not None:
             return whole
     chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
