@@ -31,7 +31,12 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     cache.put("new", 1, CONTENT_BYTES)
     cache.put("newer", 2, CONTENT_BYTES)
     assert kept(cache) == ["k4", "k5", "k6", "k7", "k8", "k9", "k0", "k1", "new", "newer"]
-    assert (cache.get("k0"), cache.get("k1"), cache.get("k2"), cache.get("k3")) == (0, 11, None, None)
+    assert (cache.get("k0"), cache.get("k1"), cache.get("k2"), cache.get("k3")) == (
+        0,
+        11,
+        None,
+        None,
+    )
 
 
 def test_never_more_than_so_many_bytes_and_no_room_is_lost() -> None:

@@ -1,15 +1,13 @@
 """Requests that share a piece of work: who goes with whom, and what becomes of each of them."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 
 import pytest
 
-from orchestrator import facts, logs
 from orchestrator.gathering import Gathering
-from tests.conftest import logged
 
 
 class Work:
@@ -185,7 +183,7 @@ async def test_each_gets_his_own_answer_whatever_batch_he_was_in() -> None:
         for start in range(0, 60, 6):
             await each.ask(*range(start, start + 6))
         assert await each.answers() == [number * 2 for number in range(60)]
-    assert sorted(sum(work.batches, [])) == list(range(60)), "nobody is served twice"
+    assert sorted(chain(*work.batches)) == list(range(60)), "nobody is served twice"
 
 
 async def test_an_answer_that_is_an_exception_is_raised_to_its_asker_only() -> None:
@@ -259,7 +257,7 @@ async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() 
         for start in range(0, len(questions), 5):
             await each.ask(*questions[start : start + 5])
         assert await each.answers() == [number * 2 for number in questions]
-    served = sum(work.batches, [])
+    served = list(chain(*work.batches))
     for key in range(6):
         assert [number for number in served if number // 10 == key] == [
             key * 10 + turn for turn in range(8)
@@ -336,35 +334,3 @@ async def test_a_caller_that_goes_away_from_a_batch_that_fails_harms_nobody() ->
         work.let_go()
         assert await stays == 4
         assert gone.cancelled()
-
-
-@pytest.mark.parametrize("fails", [False, True], ids=["together", "one-by-one"])
-async def test_what_the_work_tells_carries_the_id_of_its_own_request(
-    capfdbinary: pytest.CaptureFixture[bytes], *, fails: bool
-) -> None:
-    async def work(questions: Sequence[int]) -> list[int | Exception]:
-        with facts.held_until_commit():
-            for turn, question in enumerate(questions):
-                facts.turn_to(turn)
-                await asyncio.sleep(0)
-                facts.tell("worked", question=question)
-            if fails and len(questions) > 1:
-                raise ZeroDivisionError
-        return list(questions)
-
-    logs.configure("info")
-    gathering: Gathering[int, int] = Gathering(work)
-
-    async def ask(question: int) -> int:
-        logs.correlation_id.set(f"request-{question}")
-        return await gathering(question)
-
-    await asyncio.gather(*(ask(question) for question in range(10, 16)))
-    lines = [json.loads(line) for line in logged(capfdbinary).splitlines()]
-    assert [(line["question"], line["correlation_id"]) for line in lines] == [
-        (question, f"request-{question}") for question in range(10, 16)
-    ]
-    facts.tell("alone")
-    (line,) = [json.loads(line) for line in logged(capfdbinary).splitlines()]
-    assert "correlation_id" not in line
-    await settled(gathering)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import structlog
@@ -105,7 +106,7 @@ async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole(
     for piece in writes:
         assert piece.endswith(b"\n")
         assert len(piece) <= WRITE_BYTES_MAX or piece == texts[40] + b"\n"
-    for one, two in zip(writes, writes[1:], strict=False):
+    for one, two in pairwise(writes):
         following = two[: two.index(b"\n") + 1]
         assert len(one) + len(following) > WRITE_BYTES_MAX, "no piece is shorter than it need be"
 
@@ -163,6 +164,23 @@ def test_a_line_made_without_the_library_is_the_one_that_it_would_make(
     assert ours.get("correlation_id") == ("job-7" if correlated else None)
 
 
+def test_the_line_of_a_request_is_the_one_that_the_library_would_make(
+    writes: list[bytes],
+) -> None:
+    logs.configure("info")
+    token = logs.correlation_id.set("job-7")
+    try:
+        logs.request("GET", "/a/é", 200, 0.0123456)
+        fields = {"method": "GET", "path": "/a/é", "status": 200, "duration_ms": 12.346}
+        structlog.get_logger().info("request", **fields)
+    finally:
+        logs.correlation_id.reset(token)
+    ours, theirs = read(writes)
+    for line in (ours, theirs):
+        assert str(line.pop("timestamp")).endswith("Z")
+    assert ours == theirs
+
+
 def test_an_id_that_was_given_with_a_fact_is_its_own(writes: list[bytes]) -> None:
     logs.configure("info")
     logs.info("told", {"correlation_id": "another's"})
@@ -172,8 +190,8 @@ def test_an_id_that_was_given_with_a_fact_is_its_own(writes: list[bytes]) -> Non
 @pytest.mark.parametrize(
     ("level", "messages"),
     [
-        ("debug", ["d", "i", "ours", "w"]),
-        ("info", ["i", "ours", "w"]),
+        ("debug", ["d", "i", "ours", "request", "w"]),
+        ("info", ["i", "ours", "request", "w"]),
         ("warning", ["w"]),
         ("error", []),
     ],
@@ -186,5 +204,6 @@ def test_the_level_decides_which_lines_there_are(
     log.debug("d")
     log.info("i")
     logs.info("ours", {})
+    logs.request("GET", "/", 200, 0.0)
     log.warning("w")
     assert [line["message"] for line in read(writes)] == messages

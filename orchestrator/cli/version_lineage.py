@@ -75,7 +75,7 @@ def lineage(
             edge.artifact["artifact_id"],
             moment(edge.artifact["created_at"]),
         )
-        for edge in found.edges
+        for edge in sorted(found.edges, key=lambda edge: edge.distance)
     ]
     farther = "parent id" if direction == "up" else "child id"
     write_table(("distance", "child", "relation", "parent", farther, "created at"), rows)
