@@ -23,6 +23,7 @@ ON CONFLICT DO NOTHING
 RETURNING {COLUMNS}
 """
 
+# To name the one rule that a row may break spares the search of the other unique indexes.
 INSERT_DAG_VERSIONS = """
 INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, nodes_count,
                       edges_count, created_by)
@@ -30,13 +31,15 @@ SELECT n.artifact_id, n.namespace, 'dag_version', n.cas_id, n.name, n.cas_id, n.
        n.edges_count, n.created_by
   FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::int[], $7::text[])
        AS n (artifact_id, namespace, cas_id, name, nodes_count, edges_count, created_by)
-ON CONFLICT DO NOTHING
+ON CONFLICT (namespace, version_hash) WHERE kind = 'dag_version' DO NOTHING
 RETURNING artifact_id, created_at
 """
 
-GET_MANY = f"""
+# Locked as the one below is, and in one order.
+GET_MANY_LOCKED = f"""
 SELECT {COLUMNS} FROM artifact
  WHERE (namespace, artifact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+ ORDER BY artifact_id FOR KEY SHARE
 """
 
 INSERT_LINEAGES = """
@@ -127,9 +130,10 @@ WALK_LINEAGE_DOWN = _WALK_LINEAGE.format(
     order="ASC",
 )
 
-LIST_BY_ID = (
-    f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = ANY($1::uuid[]) AND namespace = $2"
-)
+LIST_BY_ID = f"""
+SELECT {COLUMNS} FROM unnest($1::uuid[]) AS n (id) CROSS JOIN LATERAL (
+       SELECT * FROM artifact WHERE artifact_id = n.id AND namespace = $2 LIMIT 1) a
+"""
 
 # From a version down to its base. Rows come as they are walked, so a page costs a page.
 _DOWN = """
@@ -150,21 +154,28 @@ SELECT {COLUMNS} FROM lineage l JOIN artifact a ON a.artifact_id = l.parent_id
  ORDER BY l.relation, l.parent_id
 """
 
-# Of the versions that both contain, one that no other of them contains.
+# Of the versions that both contain, one that no other of them contains. The planner, which cannot
+# know how few are met, would read all lineage and all artifacts beside them: not what is fenced
+# off by OFFSET or LIMIT.
+_PARENTS = """
+       SELECT parent_id FROM lineage
+        WHERE child_id = {of}.id AND relation = ANY($3::text[]) OFFSET 0"""
 GET_COMMON_ANCESTOR = f"""
 WITH RECURSIVE ours (id) AS (
     SELECT $1::uuid
-    UNION SELECT l.parent_id FROM ours o JOIN lineage l ON l.child_id = o.id
-           WHERE l.relation = ANY($3::text[])
+     UNION
+    SELECT p.parent_id FROM ours o CROSS JOIN LATERAL ({_PARENTS.format(of="o")}) p
 ), theirs (id) AS (
     SELECT $2::uuid
-    UNION SELECT l.parent_id FROM theirs t JOIN lineage l ON l.child_id = t.id
-           WHERE l.relation = ANY($3::text[])
+     UNION
+    SELECT p.parent_id FROM theirs t CROSS JOIN LATERAL ({_PARENTS.format(of="t")}) p
 ), common AS (SELECT id FROM ours INTERSECT SELECT id FROM theirs)
-SELECT {COLUMNS} FROM common c JOIN artifact a ON a.artifact_id = c.id
- WHERE NOT EXISTS (SELECT FROM lineage l JOIN common k ON k.id = l.child_id
-                    WHERE l.parent_id = c.id AND l.relation = ANY($3::text[]))
- ORDER BY a.artifact_id DESC LIMIT 1
+SELECT {COLUMNS}
+  FROM (SELECT id FROM common
+        EXCEPT
+        SELECT p.parent_id FROM common c CROSS JOIN LATERAL ({_PARENTS.format(of="c")}) p) c
+ CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = c.id LIMIT 1) a
+ ORDER BY artifact_id DESC LIMIT 1
 """
 
 
@@ -214,9 +225,9 @@ class ArtifactRepository:
     async def get_many(
         self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
     ) -> dict[tuple[str, UUID], Artifact]:
-        """Those of (namespace, artifact id) that exist."""
+        """Those of (namespace, artifact id) that exist; nobody can delete them before we commit."""
         namespaces, ids = zip(*wanted, strict=True)
-        found = map(artifact_of, await conn.fetch(GET_MANY, namespaces, ids))
+        found = map(artifact_of, await conn.fetch(GET_MANY_LOCKED, namespaces, ids))
         return {(each.namespace, each.artifact_id): each for each in found}
 
     async def insert_lineages(

@@ -97,10 +97,12 @@ RETURNING cas_id
 SET_SHA256 = "UPDATE cas_blob SET sha256 = $2 WHERE cas_id = $1 AND sha256 IS NULL"
 
 # A blob is visible to a namespace through an artifact of it or an upload that is still leased.
+# LIMIT 1 keeps the planner from going through all artifacts of the namespace for the last.
 HELD = """
    (l.expires_at > now() OR a.created_at IS NOT NULL
- OR EXISTS (SELECT FROM artifact_blob x JOIN artifact y USING (artifact_id)
-             WHERE x.cas_id = b.cas_id AND y.namespace = $2))
+ OR (SELECT true FROM artifact_blob x CROSS JOIN LATERAL (
+            SELECT FROM artifact WHERE artifact_id = x.artifact_id AND namespace = $2 LIMIT 1) y
+      WHERE x.cas_id = b.cas_id LIMIT 1))
 """
 
 # A namespace sees what its own artifacts and uploads say of a blob, never what another's do.
@@ -108,18 +110,22 @@ HELD_COLUMNS = """b.cas_id, b.size_bytes, b.sha256,
 coalesce(a.media_type, l.media_type, b.media_type) AS media_type,
 coalesce(least(a.created_at, l.created_at), b.created_at) AS created_at,
 b.content IS NOT NULL AS inline, b.quarantined_at IS NOT NULL AS quarantined"""
+# The oldest of the artifacts of which it is the content, or the result: one entry of each index.
 HELD_FROM = f"""
   FROM cas_blob b
   LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
   LEFT JOIN LATERAL (
-       SELECT CASE WHEN a.version_hash = b.cas_id THEN '{WORKFLOW}'
-                   WHEN a.kind = 'patch_set' THEN '{PATCH_OPERATIONS}'
-                   WHEN a.kind = 'run_manifest' THEN '{RUN_MANIFEST}'
-                   WHEN a.kind = 'run_snapshot' THEN '{RUN_SNAPSHOT}' END AS media_type,
-              a.created_at
-         FROM artifact a
-        WHERE (a.cas_id = b.cas_id OR a.version_hash = b.cas_id) AND a.namespace = $2
-        ORDER BY a.created_at LIMIT 1) a ON true
+       SELECT CASE WHEN h.version_hash = b.cas_id THEN '{WORKFLOW}'
+                   WHEN h.kind = 'patch_set' THEN '{PATCH_OPERATIONS}'
+                   WHEN h.kind = 'run_manifest' THEN '{RUN_MANIFEST}'
+                   WHEN h.kind = 'run_snapshot' THEN '{RUN_SNAPSHOT}' END AS media_type,
+              h.created_at
+         FROM ((SELECT kind, version_hash, created_at FROM artifact
+                 WHERE cas_id = b.cas_id AND namespace = $2 ORDER BY created_at LIMIT 1)
+                UNION ALL
+               (SELECT kind, version_hash, created_at FROM artifact
+                 WHERE version_hash = b.cas_id AND namespace = $2 ORDER BY created_at LIMIT 1)) h
+        ORDER BY h.created_at LIMIT 1) a ON true
 """
 CONTENT_COLUMNS = "b.content, b.storage_key, b.segments, b.stored_bytes, b.encoding"
 

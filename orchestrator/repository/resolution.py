@@ -18,13 +18,16 @@ from orchestrator.models.workflow import (
     StoredVersion,
     WorkflowEntry,
 )
+from orchestrator.repository.tag import MOVE_SEARCH
 
 ARTIFACT_COLUMNS = """a.artifact_id, a.kind, a.cas_id, a.version_hash, a.depth, a.nodes_count,
 a.edges_count, a.created_by, a.created_at"""
 TAG_COLUMNS = """t.namespace, t.name AS tag, t.version AS tag_version, t.message, t.moved_by,
 t.moved_at"""
 MOVE_COLUMNS = TAG_COLUMNS.replace("t.version", "t.seq")
-IS_WORKFLOW = "a.kind IN ('dag_version', 'patch_set')"
+IS_WORKFLOW = "kind IN ('dag_version', 'patch_set')"
+# Found by its id alone: without LIMIT 1 the planner may think that all workflows are but a few.
+_WORKFLOW = f"SELECT * FROM artifact WHERE artifact_id = {{id}} AND {IS_WORKFLOW} LIMIT 1"
 
 # A version never changes: if the tag still names the one that the caller has, it is not read.
 RESOLVE_MANY = f"""
@@ -37,31 +40,30 @@ SELECT q.turn, t.version AS tag_version, t.message, t.moved_by, t.moved_at,
        SELECT {ARTIFACT_COLUMNS}, b.content
          FROM artifact a JOIN cas_blob b ON b.cas_id = a.version_hash
         WHERE a.artifact_id = CASE WHEN t.target_id = q.known_id THEN NULL ELSE t.target_id END
-          AND {IS_WORKFLOW}) v ON true
+          AND a.{IS_WORKFLOW}) v ON true
  WHERE t.target_id = q.known_id OR v.artifact_id IS NOT NULL
 """
 
 RESOLVE_VERSION = f"""
 SELECT {MOVE_COLUMNS}, {ARTIFACT_COLUMNS}, b.content
-  FROM tag_move t JOIN artifact a ON a.artifact_id = t.to_id
-                  JOIN cas_blob b ON b.cas_id = a.version_hash
- WHERE t.namespace = $1 AND t.name = $2 AND t.seq = $3 AND {IS_WORKFLOW}
+  FROM tag_move t CROSS JOIN LATERAL ({_WORKFLOW.format(id="t.to_id")}) a
+  JOIN cas_blob b ON b.cas_id = a.version_hash
+ WHERE t.namespace = $1 AND t.name = $2 AND t.seq = $3
 """
 
 # The last move of the time decides, also when it deleted the tag.
 RESOLVE_AT = f"""
+WITH RECURSIVE {MOVE_SEARCH}
 SELECT {MOVE_COLUMNS}, {ARTIFACT_COLUMNS}, b.content
-  FROM (SELECT * FROM tag_move
-         WHERE namespace = $1 AND name = $2 AND moved_at <= $3 ORDER BY seq DESC LIMIT 1) t
-  JOIN artifact a ON a.artifact_id = t.to_id
+  FROM tag_move t CROSS JOIN LATERAL ({_WORKFLOW.format(id="t.to_id")}) a
   JOIN cas_blob b ON b.cas_id = a.version_hash
- WHERE {IS_WORKFLOW}
+ WHERE t.namespace = $1 AND t.name = $2 AND t.seq = (SELECT max(low) FROM search)
 """
 
 LIST = f"""
 SELECT {TAG_COLUMNS}, {ARTIFACT_COLUMNS}
-  FROM tag t JOIN artifact a ON a.artifact_id = t.target_id
- WHERE t.namespace = $1 AND t.name > $2 AND {IS_WORKFLOW}
+  FROM tag t CROSS JOIN LATERAL ({_WORKFLOW.format(id="t.target_id")}) a
+ WHERE t.namespace = $1 AND t.name > $2
  ORDER BY t.name LIMIT $3
 """
 

