@@ -6,6 +6,7 @@ plan, and the smallest namespace would always have a good one.
 """
 
 import importlib
+import itertools
 import json
 import pkgutil
 import re
@@ -20,10 +21,14 @@ from orchestrator.database import Connection
 
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
+#: To know these narrows a search to so much that it counts as none.
+COMMON = frozenset({"namespace", "kind"})
+
 # Looked for in the text of a statement: `column = $1`, `column < ANY($1)`.
 _COMPARED = re.compile(
     r"(\w+)\s*(?:=|<>|<=|>=|<|>|IS (?:NOT )?DISTINCT FROM)\s*(?:ANY\s*\(\s*)?\$(\d+)"
 )
+_INDEX_COMPARED = re.compile(r"(?<![\w.])(\w+) (?:=|<=|>=|<|>) ")
 _TUPLES = re.compile(r"\(([\w., ]+)\)\s*(?:=|<|>|<=|>=)\s*\(((?:\$\d+[, ]*)+)\)")
 _LISTED = re.compile(
     r"INSERT INTO \w+(?: AS \w+)?\s*\(([\w\s,]+)\)\s*(?:VALUES \(|SELECT )([^\n]*)"
@@ -168,3 +173,31 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def scanned(plan: dict[str, Any]) -> set[str]:
     """The tables that are read from one end to the other."""
     return {node["Relation Name"] for node in nodes(plan) if "Seq Scan" in node["Node Type"]}
+
+
+async def indexes(conn: Connection) -> dict[str, tuple[str, list[str]]]:
+    """By name: the table of each index, and the columns in their order."""
+    rows = await conn.fetch(
+        """
+        SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS table,
+               array_agg(a.attname::text ORDER BY a.attnum) AS columns
+          FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid
+         WHERE i.indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+         GROUP BY 1, 2
+        """
+    )
+    return {row["name"]: (row["table"], row["columns"]) for row in rows}
+
+
+def walked(plan: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> set[str]:
+    """The tables of which an index is read from end to end, or for all of a namespace: what the
+    planner may do instead of a scan, and no better.
+    """
+    found = set()
+    for node in nodes(plan):
+        table, columns = known.get(node.get("Index Name", ""), ("", []))
+        compared = set(_INDEX_COMPARED.findall(node.get("Index Cond", "")))
+        narrowing = set(itertools.takewhile(compared.__contains__, columns)) - COMMON
+        if table and not narrowing:
+            found.add(table)
+    return found

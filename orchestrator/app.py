@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
-from orchestrator import logs
+from orchestrator import logs, metrics
 from orchestrator.background import Schedule
 from orchestrator.container import build
 from orchestrator.container_http import build_handlers
@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Edge:
         sys.setswitchinterval(0.0005)
         async with c.database.opened(), schedule.running():
             yield
+        metrics.hand_over()
         logs.LINES.flush()
 
     admission = Admission(c.database, c.rates, c.disk)

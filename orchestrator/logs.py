@@ -131,7 +131,7 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str)
 def _complete(logger: WrappedLogger | None, method: str, event: EventDict) -> EventDict:
     current = correlation_id.get(None)
     if current is not None:
-        event["correlation_id"] = current
+        event.setdefault("correlation_id", current)
     event["level"] = "error" if method == "exception" else method
     event["timestamp"] = datetime.now(UTC)
     return event

@@ -392,6 +392,9 @@ class MemoryTagRepository(TagRepository):
         ]
         return [tag for tag in moved if tag is not None]
 
+    async def lock_many(self, conn: Connection, orders: Sequence[TagOrder]) -> set[tuple[str, str]]:
+        return {(each.namespace, each.name) for each in orders} & self.tags.keys()
+
     async def compare_and_swap_many(
         self, conn: Connection, orders: Sequence[TagOrder]
     ) -> list[Tag]:

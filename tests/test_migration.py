@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from orchestrator import migration
-from orchestrator.database import Connection
+from orchestrator.database import Connection, connect
 from orchestrator.digest import CasId
 from orchestrator.repository.schema import SCHEMA_VERSION
 from tests.conftest import run, url_of
@@ -62,6 +62,42 @@ def test_up_and_down_and_up_again_give_the_same_schema(empty_database: str) -> N
     assert schema(empty_database) == first
     migration.upgrade(empty_database)
     assert schema(empty_database) == first
+
+
+def test_a_step_back_gives_the_schema_from_which_it_came(empty_database: str) -> None:
+    migration.upgrade(empty_database, "0002")
+    before = schema(empty_database)
+    migration.upgrade(empty_database)
+    assert schema(empty_database) != before
+    migration.downgrade(empty_database, "0002")
+    assert schema(empty_database) == before
+
+
+def test_the_result_of_a_patch_is_kept_by_every_schema(empty_database: str) -> None:
+    async def fill() -> None:
+        connection = await connect(empty_database)
+        try:
+            base = await insert_artifact(connection)
+            result = await insert_blob(connection, b"result")
+            await insert_artifact(connection, version_hash=result, **patch(base, 1))
+        finally:
+            await connection.close()
+
+    async def delete() -> None:
+        connection = await connect(empty_database)
+        try:
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await connection.execute("DELETE FROM cas_blob WHERE content = 'result'")
+        finally:
+            await connection.close()
+
+    migration.upgrade(empty_database, "0002")
+    asyncio.run(fill())
+    asyncio.run(delete())
+    migration.upgrade(empty_database)
+    asyncio.run(delete())
+    migration.downgrade(empty_database, "0002")
+    asyncio.run(delete())
 
 
 def test_readiness_asks_for_the_newest_schema() -> None:
@@ -225,16 +261,35 @@ async def test_what_happened_does_not_change(conn: Connection, statement: str) -
         await conn.execute(statement)
 
 
-async def test_a_tag_cannot_be_without_its_move_or_its_artifact(conn: Connection) -> None:
+async def test_a_tag_cannot_be_without_its_artifact(conn: Connection) -> None:
     artifact = await insert_artifact(conn)
     insert = (
         "INSERT INTO tag (namespace, name, target_id, version, cursor, action, moved_by, moved_at)"
         " VALUES ($1, 't', $2, 1, 1, 'create', 'ann', now())"
     )
-    for namespace, target in (("ns", artifact), ("other", artifact), ("ns", uuid4())):
+    for namespace, target in (("other", artifact), ("ns", uuid4())):
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             async with conn.transaction():
                 await conn.execute(insert, namespace, target)
+    await conn.execute(insert, "ns", artifact)
+
+
+async def test_a_blob_that_only_the_result_of_a_patch_is_cannot_be_deleted(
+    conn: Connection,
+) -> None:
+    base = await insert_artifact(conn)
+    result, other = await insert_blob(conn, b"result"), await insert_blob(conn, b"other")
+    await insert_artifact(conn, version_hash=result, **patch(base, 1))
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        async with conn.transaction():
+            await conn.execute("DELETE FROM cas_blob WHERE cas_id = $1", result)
+    assert await conn.execute("DELETE FROM cas_blob WHERE cas_id = $1", other) == "DELETE 1"
+
+
+async def test_the_result_of_a_patch_is_a_blob_that_is_there(conn: Connection) -> None:
+    base = await insert_artifact(conn)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await insert_artifact(conn, version_hash=CasId.of(b"nowhere").raw, **patch(base, 1))
 
 
 async def test_what_is_referred_to_cannot_be_deleted(conn: Connection) -> None:

@@ -108,7 +108,7 @@ class BlobDelivery:
             return await self._stream(request, blob, found.placement, part, headers)
         content = found.content or b""
         if part is None:
-            return respond(_whole(blob, content))
+            return Response(content=content, media_type=None, headers=headers)
         headers["Content-Range"] = _content_range(part, blob)
         return Response(
             content=content[part.start : part.stop],

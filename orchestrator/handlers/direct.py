@@ -85,6 +85,7 @@ class RawAnswer(msgspec.Struct, frozen=True):
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in answer.headers.items()
+            if answer.status != HTTPStatus.NOT_MODIFIED or name != "Content-Type"
         ]
         # 304 has the headers of an answer that is not sent (RFC 9110 §15.4.5), also its length.
         if answer.status != HTTPStatus.NOT_MODIFIED:

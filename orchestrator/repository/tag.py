@@ -87,6 +87,13 @@ WITH moved AS (
 ){RECORD_MANY}
 """
 
+LOCK_MANY = """
+SELECT t.namespace, t.name
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (namespace, name, turn)
+  JOIN tag t ON t.namespace = n.namespace AND t.name = n.name
+ ORDER BY n.turn FOR NO KEY UPDATE OF t
+"""
+
 COMPARE_AND_SWAP_MANY = f"""
 WITH moved AS (
     UPDATE tag t
@@ -233,6 +240,15 @@ class TagRepository:
         for each other.
         """
         return _made(orders, await conn.fetch(PUT_MANY, *_columns(orders)))
+
+    async def lock_many(self, conn: Connection, orders: Sequence[TagOrder]) -> set[tuple[str, str]]:
+        """Those that there are, or were; nobody else can move them until this transaction ends.
+        Sorted as for `put_many`.
+        """
+        rows = await conn.fetch(
+            LOCK_MANY, [each.namespace for each in orders], [each.name for each in orders]
+        )
+        return {(row["namespace"], row["name"]) for row in rows}
 
     async def compare_and_swap_many(
         self, conn: Connection, orders: Sequence[TagOrder]

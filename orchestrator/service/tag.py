@@ -96,11 +96,17 @@ class TagService:
         """`move` for the tags of several requests, each tag once; one statement for all that can
         be moved. Of each what became of it, also when that is a refusal.
         """
-        moved = _by_key(await self._tags.compare_and_swap_many(conn, sorted(orders, key=_key)))
+        in_order = sorted(orders, key=_key)
+        # Else those that are looked at again would be locked in another order than others do.
+        locked = await self._tags.lock_many(conn, in_order)
+        moved = _by_key(await self._tags.compare_and_swap_many(conn, in_order))
         changes: list[TagChange | DomainError] = []
         for turn, each in enumerate(orders):
             turn_to(turn)
             tag = moved.get(_key(each))
+            if tag is None and _key(each) not in locked:
+                changes.append(NotFound("tag", each.name))
+                continue
             try:
                 changes.append(_changed(tag) if tag else await self._move(conn, each))
             except (NotFound, VersionConflict) as refusal:

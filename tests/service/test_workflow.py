@@ -9,10 +9,10 @@ import pytest
 
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import CorruptBlob
+from orchestrator.errors import CorruptBlob, NotFound
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
-from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
+from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.resolution import ResolutionRepository
@@ -137,3 +137,85 @@ async def test_a_corrupted_document_is_never_served(workflows: Workflows) -> Non
     )
     with pytest.raises(CorruptBlob):
         await workflows.service.get_by_tag(workflows.store.conn, NS, "main")
+
+
+def new_workflow(tag: str, *ids: str, message: str | None = None) -> NewWorkflow:
+    workflow = check_workflow(chain(*ids))
+    return NewWorkflow(
+        namespace=NS,
+        tag=tag,
+        content=workflow.content,
+        cas_id=CasId.of(workflow.content),
+        name=workflow.name,
+        nodes_count=workflow.nodes_count,
+        edges_count=workflow.edges_count,
+        by="ann",
+        message=message,
+    )
+
+
+async def test_many_creates_leave_what_one_after_the_other_would(workflows: Workflows) -> None:
+    first = await workflows.create("revised", "a")
+    there = await workflows.create("there", "t")
+    await workflows.create("returned", "x")
+    created = await workflows.service.create_many(
+        workflows.store.conn,
+        [
+            new_workflow("revised", "b", message="second"),
+            new_workflow("new", "b"),
+            new_workflow("there", "t"),
+            new_workflow("back", "a"),
+            new_workflow("returned", "t"),
+        ],
+    )
+    assert [(each.change.tag.name, each.change.action) for each in created] == [
+        ("revised", Action.MOVE),
+        ("new", Action.CREATE),
+        ("there", None),
+        ("back", Action.CREATE),
+        ("returned", Action.MOVE),
+    ]
+    assert created[0].artifact == created[1].artifact, "the same content is one version"
+    assert [created[2].artifact, created[3].artifact] == [there.artifact, first.artifact]
+    assert created[0].change.tag.message == "second"
+    assert await workflows.parents(created[0]) == [first.artifact.artifact_id]
+    for old in created[2:]:
+        assert await workflows.parents(old) == [], "a version that was there makes no cycle"
+    for tag, ids in {"revised": "b", "new": "b", "there": "t", "back": "a"}.items():
+        found = await workflows.service.get_by_tag(workflows.store.conn, NS, tag)
+        assert found.content == check_workflow(chain(ids)).content
+
+
+async def test_many_lookups_are_one_query_and_each_gets_its_own(workflows: Workflows) -> None:
+    for tag in "abc":
+        await workflows.create(tag, tag)
+    wanted = [(NS, "c"), (NS, "nope"), ("other", "a"), (NS, "a"), (NS, "c")]
+    for known in (False, True):
+        await workflows.create("b", "b", str(known))
+        queries: list[Any] = []
+        with workflows.store.conn.query_logger(queries.append):
+            found = await workflows.service.get_by_tags(workflows.store.conn, [*wanted, (NS, "b")])
+            await asyncio.sleep(0)  # The driver logs in a callback.
+        assert len([each for each in queries if "FROM unnest" in each.query]) == 1
+        documents = [
+            each.content if isinstance(each, ResolvedWorkflow) else type(each) for each in found
+        ]
+        c, a = (check_workflow(chain(each)).content for each in "ca")
+        b = check_workflow(chain("b", str(known))).content
+        assert documents == [c, NotFound, NotFound, a, c, b]
+
+
+async def test_one_that_is_corrupted_does_not_hide_the_others(workflows: Workflows) -> None:
+    good = await workflows.create("good", "g")
+    bad = await workflows.create("bad", "b")
+    await workflows.store.conn.execute(
+        "UPDATE cas_blob SET content = overlay(content PLACING 'X' FROM 3) WHERE cas_id = $1",
+        bad.artifact.cas_id.raw,
+    )
+    for _ in range(2):
+        found = await workflows.service.get_by_tags(
+            workflows.store.conn, [(NS, "bad"), (NS, "good")]
+        )
+        assert isinstance(found[0], CorruptBlob)
+        assert isinstance(found[1], ResolvedWorkflow)
+        assert found[1].entry.artifact_id == good.artifact.artifact_id

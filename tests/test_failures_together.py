@@ -1,0 +1,443 @@
+"""Requests that share a commit, with each step of it failing: they are served again one by one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from orchestrator.database import Connection
+from orchestrator.digest import CasId
+from orchestrator.errors import StorageUnavailable
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.tag import TagRepository
+from tests.api import Api, chain
+from tests.test_failures import dangling
+
+TOGETHER = 6
+Answers = list[Any]
+Step = tuple[type, str]
+
+
+@pytest.fixture
+async def database(fresh_database: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(fresh_database)
+    yield connection
+    await connection.close()
+
+
+async def create(api: Api) -> Answers:
+    """Each revises a tag of its own by content of its own."""
+    return await asyncio.gather(
+        *(
+            api.post("/workflows", {"tag": f"t{number}", "workflow": chain(f"new{number}")})
+            for number in range(TOGETHER)
+        )
+    )
+
+
+async def move(api: Api) -> Answers:
+    """Each moves a tag to the version that the next one names."""
+    ids = [
+        (await api.get(f"/tags/t{number}/history")).json()["items"][-1]["to_id"]
+        for number in range(TOGETHER)
+    ]
+    return await asyncio.gather(
+        *(
+            api.post(f"/tags/t{number}/move", {"artifact_id": ids[(number + 1) % TOGETHER]})
+            for number in range(TOGETHER)
+        )
+    )
+
+
+async def upload(api: Api) -> Answers:
+    return await asyncio.gather(
+        *(
+            api.http.post("/api/v1/cas", content=b"content %d" % number)
+            for number in range(TOGETHER)
+        )
+    )
+
+
+#: Every statement of a batch, in order; for one request alone too.
+STEPS: dict[Callable[[Api], Awaitable[Answers]], list[Step]] = {
+    create: [
+        (CASRepository, "insert_many"),
+        (ArtifactRepository, "insert_dag_versions"),
+        (TagRepository, "put_many"),
+        (ArtifactRepository, "insert_lineages"),
+    ],
+    move: [(ArtifactRepository, "get_many"), (TagRepository, "compare_and_swap_many")],
+    upload: [(CASRepository, "insert_leased")],
+}
+EACH_STEP = pytest.mark.parametrize(
+    ("act", "repository", "method"),
+    [
+        pytest.param(act, *step, id=f"{act.__name__}-{step[1]}")
+        for act, steps in STEPS.items()
+        for step in steps
+    ],
+)
+PERSISTED = pytest.mark.parametrize(
+    "persisted", [False, True], ids=["failed", "failed-after-persisting"]
+)
+FAULT = pytest.mark.parametrize("fault", [StorageUnavailable, ZeroDivisionError])
+
+
+class Fault:
+    """Lets a step fail the first times that it is taken."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        step: Step,
+        fault: type[Exception],
+        *,
+        persisted: bool,
+        times: int,
+    ) -> None:
+        repository, method = step
+        self.sizes: list[int] = []
+        original = getattr(repository, method)
+
+        async def failing(this: Any, conn: Any, several: Any, *rest: Any) -> Any:
+            self.sizes.append(len(several))
+            if len(self.sizes) > times:
+                return await original(this, conn, several, *rest)
+            if persisted:
+                await original(this, conn, several, *rest)
+            raise fault
+
+        monkeypatch.setattr(repository, method, failing)
+
+
+async def contents(database: Connection) -> dict[str, list[Any]]:
+    """All rows of all tables that a write may touch."""
+    tables = ("cas_blob", "cas_lease", "artifact", "artifact_blob", "lineage", "tag", "tag_move")
+    return {
+        table: sorted(map(str, await database.fetch(f"SELECT * FROM {table}"))) for table in tables
+    }
+
+
+async def prepared(api: Api) -> None:
+    for number in range(TOGETHER):
+        await api.create(f"t{number}", f"old{number}")
+    # The first upload of a server waits for its storage.
+    await api.http.post("/api/v1/cas", content=b"first")
+
+
+async def succeeded(
+    api: Api, database: Connection, act: Callable[[Api], Awaitable[Answers]], answers: Answers
+) -> None:
+    """Each request took place, once, and each got its own answer."""
+    assert [answer.status_code for answer in answers] == [200 if act is move else 201] * TOGETHER, [
+        answer.text for answer in answers
+    ]
+    assert await dangling(database) == []
+    for number, answer in enumerate(answers):
+        body = answer.json()
+        if act is upload:
+            assert body["cas_id"] == str(CasId.of(b"content %d" % number))
+            assert (await api.get(f"/cas/{body['cas_id']}")).content == b"content %d" % number
+            continue
+        items = (await api.get(f"/tags/t{number}/history")).json()["items"]
+        assert [item["seq"] for item in items] == [2, 1]
+        assert items[0]["to_id"] == body["artifact_id"]
+        if act is create:
+            assert body["tag"] == f"t{number}"
+            found = (await api.get(f"/workflows/t{number}")).json()
+            assert found["workflow"] == chain(f"new{number}")
+            page = (await api.get(f"/artifacts/{body['artifact_id']}/lineage")).json()
+            assert [edge["parent_id"] for edge in page["items"]] == [items[1]["to_id"]]
+
+
+@pytest.mark.parametrize("act", list(STEPS), ids=lambda act: act.__name__)
+async def test_without_a_fault_every_step_of_the_table_is_taken_once_for_all(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    taken = [
+        Fault(monkeypatch, step, ZeroDivisionError, persisted=False, times=0) for step in STEPS[act]
+    ]
+    await succeeded(fresh_api, database, act, await act(fresh_api))
+    assert [each.sizes for each in taken] == [[TOGETHER]] * len(taken)
+
+
+@EACH_STEP
+@PERSISTED
+@FAULT
+async def test_a_step_that_fails_once_fails_nobody(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    repository: type,
+    method: str,
+    *,
+    persisted: bool,
+    fault: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    step = (repository, method)
+    with monkeypatch.context() as patched:
+        failing = Fault(patched, step, fault, persisted=persisted, times=1)
+        answers = await act(fresh_api)
+    assert failing.sizes == [TOGETHER, *[1] * TOGETHER], "together, then one by one"
+    await succeeded(fresh_api, database, act, answers)
+
+
+@EACH_STEP
+@PERSISTED
+@FAULT
+async def test_a_step_that_always_fails_refuses_all_and_leaves_nothing(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    repository: type,
+    method: str,
+    *,
+    persisted: bool,
+    fault: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    before = await contents(database)
+    step = (repository, method)
+    with monkeypatch.context() as patched:
+        failing = Fault(patched, step, fault, persisted=persisted, times=1_000)
+        answers = await act(fresh_api)
+    assert {answer.status_code for answer in answers} == {
+        503 if fault is StorageUnavailable else 500
+    }
+    assert failing.sizes == [TOGETHER, *[1] * TOGETHER]
+    assert await contents(database) == before
+    await succeeded(fresh_api, database, act, await act(fresh_api))
+
+
+@EACH_STEP
+async def test_of_those_served_again_who_fails_again_is_refused_alone(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    repository: type,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    step = (repository, method)
+    with monkeypatch.context() as patched:
+        # Together, and then the first two alone.
+        Fault(patched, step, StorageUnavailable, persisted=True, times=3)
+        answers = await act(fresh_api)
+    good = 200 if act is move else 201
+    assert [answer.status_code for answer in answers] == [503, 503, *[good] * (TOGETHER - 2)]
+    assert await dangling(database) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "last"),
+    [
+        pytest.param(create, (ArtifactRepository, "insert_lineages"), id="create"),
+        pytest.param(move, (TagRepository, "compare_and_swap_many"), id="move"),
+        pytest.param(upload, (CASRepository, "insert_leased"), id="upload"),
+    ],
+)
+async def test_a_connection_that_dies_before_the_shared_commit_fails_nobody(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    last: Step,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    repository, method = last
+    original = getattr(repository, method)
+    killed: list[int] = []
+
+    async def dying(this: Any, conn: Connection, *rest: Any) -> Any:
+        answer = await original(this, conn, *rest)
+        if not killed:
+            killed.append(conn.get_server_pid())
+            await database.execute("SELECT pg_terminate_backend($1)", killed[0])
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(repository, method, dying)
+        answers = await act(fresh_api)
+    assert len(killed) == 1
+    await succeeded(fresh_api, database, act, answers)
+
+
+# ------------------------------------------------------------------ one guilty among the innocent
+
+
+async def together(api: Api, *moves: tuple[str, dict[str, Any]]) -> Answers:
+    return await asyncio.gather(*(api.post(f"/tags/{tag}/move", body) for tag, body in moves))
+
+
+@pytest.fixture
+async def watched_api(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Api, dict[str, list[int]]]:
+    """How many were at work together, each time."""
+    sizes = {
+        "create": watch_step(monkeypatch, CASRepository, "insert_many"),
+        "move": watch_step(monkeypatch, ArtifactRepository, "get_many"),
+        "upload": watch_step(monkeypatch, CASRepository, "insert_leased"),
+    }
+    return fresh_api, sizes
+
+
+def watch_step(monkeypatch: pytest.MonkeyPatch, repository: type, method: str) -> list[int]:
+    fault = Fault(monkeypatch, (repository, method), ZeroDivisionError, persisted=False, times=0)
+    return fault.sizes
+
+
+async def test_a_move_to_nowhere_hurts_no_neighbour(
+    watched_api: tuple[Api, dict[str, list[int]]], database: Connection
+) -> None:
+    api, sizes = watched_api
+    ids = [(await api.create(f"t{number}", f"old{number}"))["artifact_id"] for number in range(3)]
+    nowhere = str(uuid4())
+    answers = await together(
+        api,
+        ("t0", {"artifact_id": ids[1]}),
+        ("t1", {"artifact_id": nowhere}),
+        ("t2", {"artifact_id": ids[0]}),
+    )
+    assert [answer.status_code for answer in answers] == [200, 404, 200]
+    assert sizes["move"] == [3, 1, 1, 1]
+    assert nowhere in answers[1].json()["detail"]
+    assert [answers[0].json()["version"], answers[2].json()["version"]] == [2, 2]
+    assert await dangling(database) == []
+
+
+async def test_a_move_that_is_refused_is_refused_in_company_without_a_second_try(
+    watched_api: tuple[Api, dict[str, list[int]]], database: Connection
+) -> None:
+    api, sizes = watched_api
+    ids = [(await api.create(f"t{number}", f"old{number}"))["artifact_id"] for number in range(5)]
+    answers = await together(
+        api,
+        ("t0", {"artifact_id": ids[1]}),
+        ("t1", {"artifact_id": ids[2], "expected_version": 7}),
+        ("nope", {"artifact_id": ids[2]}),
+        ("t3", {"artifact_id": ids[3]}),
+        ("t4", {"artifact_id": ids[0], "expected_version": 1, "message": "last"}),
+    )
+    assert [answer.status_code for answer in answers] == [200, 409, 404, 200, 200]
+    assert sizes["move"] == [5]
+    stale = answers[1].json()
+    assert (stale["current_version"], stale["current_artifact_id"]) == (1, ids[1])
+    assert [answers[each].json()["version"] for each in (0, 3, 4)] == [2, 1, 2]
+    assert [answers[each].json()["action"] for each in (0, 3, 4)] == ["move", None, "move"]
+    assert answers[4].json()["message"] == "last"
+    assert await dangling(database) == []
+
+
+async def test_a_blob_in_quarantine_is_healed_beside_uploads_of_others(
+    watched_api: tuple[Api, dict[str, list[int]]], database: Connection
+) -> None:
+    api, sizes = watched_api
+    first = await api.http.post("/api/v1/cas", content=b"content 1")
+    await database.execute(
+        "UPDATE cas_blob SET content = 'DAMAGED 1', quarantined_at = now(),"
+        " quarantine_reason = 'test'"
+    )
+    assert first.status_code == 201
+    sizes["upload"].clear()
+    answers = await upload(api)
+    assert [answer.status_code for answer in answers] == [201, 200, *[201] * (TOGETHER - 2)]
+    assert sizes["upload"] == [TOGETHER]
+    healed = await database.fetchrow(
+        "SELECT content, quarantined_at FROM cas_blob WHERE cas_id = $1",
+        CasId.of(b"content 1").raw,
+    )
+    assert healed is not None
+    assert tuple(healed) == (b"content 1", None)
+    assert await dangling(database) == []
+
+
+async def test_a_document_whose_bytes_differ_is_healed_beside_creates_of_others(
+    watched_api: tuple[Api, dict[str, list[int]]], database: Connection
+) -> None:
+    api, sizes = watched_api
+    made = await api.create("damaged", "new2")
+    await database.execute("UPDATE cas_blob SET content = overlay(content PLACING 'X' FROM 3)")
+    sizes["create"].clear()
+    answers = await create(api)
+    assert [answer.status_code for answer in answers] == [201] * TOGETHER
+    assert sizes["create"] == [TOGETHER]
+    assert answers[2].json()["artifact_id"] == made["artifact_id"]
+    for number in range(TOGETHER):
+        found = await api.get(f"/workflows/t{number}")
+        assert found.json()["workflow"] == chain(f"new{number}")
+    assert await dangling(database) == []
+
+
+async def test_one_whose_statement_the_database_refuses_hurts_no_neighbour(
+    fresh_api: Api, database: Connection
+) -> None:
+    """As a foreign key does when what a tag is moved to is deleted in that moment."""
+    await prepared(fresh_api)
+    await database.execute(
+        "ALTER TABLE tag ADD CONSTRAINT no_t3 CHECK (name <> 't3' OR version < 2)"
+    )
+    answers = await create(fresh_api)
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [201, 201, 201, 500, 201, 201]
+    answers = await move(fresh_api)
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [200, 200, 200, 500, 200, 200]
+    assert await dangling(database) == []
+
+
+async def test_a_create_that_is_malformed_never_comes_to_the_others(
+    watched_api: tuple[Api, dict[str, list[int]]], database: Connection
+) -> None:
+    api, sizes = watched_api
+    answers = await asyncio.gather(
+        api.post("/workflows", {"tag": "a", "workflow": chain("a")}),
+        api.post("/workflows", {"tag": "b", "workflow": chain("b", "b")}),
+        api.post("/workflows", {"tag": "c", "workflow": chain("c")}),
+    )
+    assert [answer.status_code for answer in answers] == [201, 422, 201]
+    assert sizes["create"] == [2]
+    assert await dangling(database) == []
+
+
+async def test_a_caller_that_goes_away_takes_nobody_with_him(
+    fresh_api: Api, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prepared(fresh_api)
+    original = TagRepository.put_many
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def waiting(*args: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await original(*args)
+
+    monkeypatch.setattr(TagRepository, "put_many", waiting)
+    asked = [
+        asyncio.create_task(
+            fresh_api.post("/workflows", {"tag": f"t{number}", "workflow": chain(f"new{number}")})
+        )
+        for number in range(TOGETHER)
+    ]
+    await begun.wait()
+    asked[0].cancel()
+    go_on.set()
+    await asyncio.wait(asked)
+    assert asked[0].cancelled()
+    assert [each.result().status_code for each in asked[1:]] == [201] * (TOGETHER - 1)
+    for number in range(TOGETHER):
+        items = (await fresh_api.get(f"/tags/t{number}/history")).json()["items"]
+        assert [item["seq"] for item in items] == [2, 1], "also what was begun for him is done"
+    assert await dangling(database) == []
