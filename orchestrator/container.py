@@ -11,6 +11,7 @@ from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.gc import GCRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.maintenance import MaintenanceRepository
+from orchestrator.repository.publication import PublicationRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.schema import SchemaRepository
@@ -24,6 +25,7 @@ from orchestrator.service.cas_delivery import Delivery
 from orchestrator.service.cas_intake import Intake
 from orchestrator.service.gc import GCService
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.publication import PublicationService
 from orchestrator.service.rate import RateService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.schema import SchemaService
@@ -53,6 +55,7 @@ class Container:
     delivery: Delivery
     artifacts: ArtifactService
     tags: TagService
+    publications: PublicationService
     workflows: WorkflowService
     versions: VersionService
     uploads: UploadService
@@ -86,6 +89,7 @@ def build(settings: Settings) -> Container:
     delivery = Delivery(storage, identity)
     artifacts = ArtifactService(ArtifactRepository())
     tags = TagService(TagRepository())
+    publications = PublicationService(PublicationRepository())
     resolutions = ResolutionService(
         ResolutionRepository(), cache_bytes_max=settings.document_cache_bytes_max
     )
@@ -107,6 +111,7 @@ def build(settings: Settings) -> Container:
         delivery=delivery,
         artifacts=artifacts,
         tags=tags,
+        publications=publications,
         workflows=WorkflowService(cas, artifacts, tags, resolutions),
         versions=VersionService(cas, artifacts, tags),
         uploads=UploadService(

@@ -55,6 +55,7 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
         workflows=WorkflowHandler(
             c.database,
             c.workflows,
+            c.publications,
             c.tags,
             c.idempotency,
             body_bytes_max=settings.json_body_bytes_max,
@@ -63,6 +64,7 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
         tags=TagHandler(
             c.database,
             c.tags,
+            c.publications,
             c.artifacts,
             c.versions,
             c.idempotency,

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from orchestrator import facts
-from orchestrator.errors import DomainError, StorageFull, StorageUnavailable
+from orchestrator.errors import DomainError, OutcomeUnknown, StorageFull, StorageUnavailable
 
 # asyncpg's connections are generic to the type checker only.
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ UNAVAILABLE = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.ObjectNotInPrerequisiteStateError,  # lock not available
     asyncpg.ReadOnlySQLTransactionError,  # a standby after a failover
+)
+#: Who tells us this in the middle of a statement may have committed it.
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
 
 
@@ -112,6 +118,23 @@ class Database:
     def connection(self) -> "_Lent":
         """For a single statement, which is its own transaction."""
         return _Lent(self)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        """For a single statement that writes: its own commit, without a round trip for each end.
+
+        Raises OutcomeUnknown when the connection was lost on the way: do not just do it again.
+        """
+        conn: Connection | None = None
+        try:
+            async with self.connection() as conn:
+                yield conn
+        except StorageUnavailable as error:
+            cause = error.__cause__
+            refused = isinstance(cause, asyncpg.PostgresError) and not isinstance(cause, _LOST)
+            if conn is None or cause is None or refused:
+                raise
+            raise OutcomeUnknown from cause
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -259,6 +259,13 @@ class StorageUnavailable(DomainError):
         super().__init__(detail)
 
 
+class OutcomeUnknown(StorageUnavailable):
+    """The database was lost before it confirmed a write, which may have taken place."""
+
+    def __init__(self) -> None:
+        super().__init__("The database was lost before it confirmed the write; look what is there.")
+
+
 class StorageFull(DomainError):
     """There is no room for a write; reads go on."""
 

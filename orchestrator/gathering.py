@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from orchestrator import facts, logs
+from orchestrator.errors import OutcomeUnknown
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -32,21 +33,24 @@ class Gathering(Generic[Q, A]):
     (measured: 32 clients made batches of 9).
 
     `work` answers all of the questions that it is given, in their order, or raises. An answer that
-    is an exception is raised to the one who asked. If the work raises for several, each of them is
-    done again alone: nobody gets an error that another one caused. Of questions with the same
-    `key` only one is at work at a time, and they are served in the order in which they came.
+    is an exception is raised to the one who asked; None means that `alone` is to answer this one.
+    If the work raises for several, each of them is done again by itself: nobody gets an error that
+    another one caused. Only what may have taken place is not done again. Of questions with the
+    same `key` only one is at work at a time, and they are served in the order in which they came.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
+        work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception | None]]],
         *,
+        alone: Callable[[Q], Awaitable[A]] | None = None,
         together_max: int = 64,
         batches_max: int = 2,
         company_min: int = 16,
         key: Callable[[Q], Hashable] | None = None,
     ) -> None:
         self._work = work
+        self._alone = alone
         self._together_max = together_max
         self._batches_max = batches_max
         self._company_min = company_min
@@ -139,15 +143,30 @@ class Gathering(Generic[Q, A]):
         try:
             with facts.shared_by([each.correlation_id for each in batch]):
                 answers = await self._work([each.question for each in batch])  # type: ignore[misc]
+            answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
-            if len(batch) == 1:
-                _give(batch[0], error)
+            if len(batch) == 1 or isinstance(error, OutcomeUnknown):
+                for each in batch:
+                    _give(each, error)
                 return
             for each in batch:
                 await self._answer([each])
             return
-        for each, answer in zip(batch, answers, strict=True):
-            _give(each, answer)
+        for each, answer in answered:
+            if answer is not None:
+                _give(each, answer)
+        for each, answer in answered:
+            if answer is None:
+                await self._answer_alone(each)
+
+    async def _answer_alone(self, waiting: _Waiting) -> None:
+        try:
+            with facts.shared_by([waiting.correlation_id]):
+                answer = await self._alone(waiting.question)  # type: ignore[misc,arg-type]
+        except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
+            _give(waiting, error)
+        else:
+            _give(waiting, answer)
 
 
 def _give(waiting: _Waiting, answer: object) -> None:

@@ -12,7 +12,7 @@ from orchestrator.digest import BlobName, CasId, Sha256
 from orchestrator.models.artifact import Artifact, Kind, NewArtifact, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent, Received
 from orchestrator.models.lineage import LineageStep
-from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagOrder, TagReference
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
@@ -43,13 +43,10 @@ class MemoryCASRepository(CASRepository):
         self._place(blob, received)
         return blob
 
-    async def insert_many(self, conn: Connection, contents: Sequence[Received]) -> set[CasId]:
-        return {each.cas_id for each in contents if await self.insert(conn, each) is not None}
-
     async def insert_leased(
         self, conn: Connection, contents: Sequence[tuple[str, Received]], seconds: float
     ) -> dict[CasId, datetime]:
-        new = await self.insert_many(conn, [received for _, received in contents])
+        new = {each.cas_id for _, each in contents if await self.insert(conn, each) is not None}
         for namespace, each in contents:
             if each.cas_id in new:
                 await self.put_lease(conn, namespace, each.cas_id, each.media_type, seconds)
@@ -181,23 +178,6 @@ class MemoryArtifactRepository(ArtifactRepository):
         artifact = Artifact(**msgspec.structs.asdict(new), created_at=now())
         self.artifacts[new.artifact_id] = artifact
         return artifact
-
-    async def insert_dag_versions(
-        self, conn: Connection, new: Sequence[NewArtifact]
-    ) -> dict[UUID, datetime]:
-        created = [await self.insert(conn, each) for each in new]
-        return {each.artifact_id: each.created_at for each in created if each is not None}
-
-    async def get_many(
-        self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
-    ) -> dict[tuple[str, UUID], Artifact]:
-        found = {each: await self.get(conn, *each) for each in wanted}
-        return {each: artifact for each, artifact in found.items() if artifact is not None}
-
-    async def insert_lineages(
-        self, conn: Connection, edges: Sequence[tuple[UUID, UUID]], relation: Relation
-    ) -> None:
-        self.edges |= {(*edge, relation) for edge in edges}
 
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
@@ -377,40 +357,6 @@ class MemoryTagRepository(TagRepository):
         if old is None or old.target_id == target_id or not _is_at(old, expected):
             return None
         return self._record(namespace, name, Action.MOVE, target_id, None, moved_by, message)
-
-    async def put_many(self, conn: Connection, orders: Sequence[TagOrder]) -> list[Tag]:
-        moved = [
-            await self.put(
-                conn,
-                each.namespace,
-                each.name,
-                each.target_id,
-                moved_by=each.moved_by,
-                message=each.message,
-            )
-            for each in orders
-        ]
-        return [tag for tag in moved if tag is not None]
-
-    async def lock_many(self, conn: Connection, orders: Sequence[TagOrder]) -> set[tuple[str, str]]:
-        return {(each.namespace, each.name) for each in orders} & self.tags.keys()
-
-    async def compare_and_swap_many(
-        self, conn: Connection, orders: Sequence[TagOrder]
-    ) -> list[Tag]:
-        moved = [
-            await self.compare_and_swap(
-                conn,
-                each.namespace,
-                each.name,
-                each.target_id,
-                moved_by=each.moved_by,
-                message=each.message,
-                expected=None if each.expected is None else (each.expected,),
-            )
-            for each in orders
-        ]
-        return [tag for tag in moved if tag is not None]
 
     async def step(
         self,

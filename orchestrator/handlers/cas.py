@@ -88,7 +88,9 @@ class CASHandler:
         self._storage = storage
         self._idempotency = idempotency
         self._missing_ids_max = missing_ids_max
-        self._uploads = Gathering(self._upload_together, key=lambda upload: upload[1].cas_id)
+        self._uploads = Gathering(
+            self._upload_new, alone=self._upload_alone, key=lambda upload: upload[1].cas_id
+        )
 
     async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store the body as it is: 201 when the blob is new, 200 when it was known."""
@@ -155,9 +157,13 @@ class CASHandler:
         kept.keep = stored.used and kept.received.placement is not None
         return answer
 
-    async def _upload_together(self, uploads: Sequence[tuple[str, Received]]) -> list[StoredBlob]:
+    async def _upload_new(self, uploads: Sequence[tuple[str, Received]]) -> list[StoredBlob | None]:
+        async with self._database.write() as conn:
+            return await self._cas.upload_new(conn, uploads)
+
+    async def _upload_alone(self, upload: tuple[str, Received]) -> StoredBlob:
         async with self._database.transaction() as conn:
-            return await self._cas.upload_many(conn, uploads)
+            return await self._cas.upload(conn, *upload)
 
     async def get(
         self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None

@@ -59,6 +59,7 @@ PROBLEMS: dict[type[DomainError], Problem] = {
     errors.RateLimited: Problem(429, "rate-limited", "Rate limited"),
     errors.CorruptBlob: Problem(500, "corrupt-blob", "Corrupt blob"),
     errors.StorageUnavailable: Problem(503, "storage-unavailable", "Storage unavailable"),
+    errors.OutcomeUnknown: Problem(503, "outcome-unknown", "Outcome unknown"),
     errors.StorageFull: Problem(507, "storage-full", "Storage full"),
 }
 UNEXPECTED = Problem(500, "internal-error", "Internal error")

@@ -6,7 +6,7 @@ from datetime import datetime
 from litestar import Response
 
 from orchestrator.database import Connection, Database
-from orchestrator.errors import DomainError, InvalidInput, NotFound
+from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.gathering import Gathering
 from orchestrator.handlers.direct import Asked
 from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
@@ -44,9 +44,10 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import Tag, TagChange, TagMove, TagOrder
+from orchestrator.models.tag import MovedTag, Tag, TagChange, TagMove, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.publication import PublicationService
 from orchestrator.service.tag import SEQ_MAX, TagService
 from orchestrator.service.version import VersionService
 
@@ -61,6 +62,7 @@ class TagHandler:
         self,
         database: Database,
         tags: TagService,
+        publications: PublicationService,
         artifacts: ArtifactService,
         versions: VersionService,
         idempotency: IdempotencyService,
@@ -69,12 +71,15 @@ class TagHandler:
     ) -> None:
         self._database = database
         self._tags = tags
+        self._publications = publications
         self._artifacts = artifacts
         self._versions = versions
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
         self._moves = Gathering(
-            self._move_together, key=lambda order: (order.namespace, order.name)
+            self._move_ready,
+            alone=self._move_alone,
+            key=lambda order: (order.namespace, order.name),
         )
 
     async def get(
@@ -160,7 +165,8 @@ class TagHandler:
                 moved_by=principal_of(request).name,
                 expected=data.expected_version,
             )
-            return tag_answer(*await self._moves(order))
+            moved = await self._moves(order)
+            return tag_answer(moved.change, moved)
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return kept
@@ -179,19 +185,30 @@ class TagHandler:
             await self._idempotency.keep(conn, call, answer)
         return answer
 
-    async def _move_together(
-        self, orders: Sequence[TagOrder]
-    ) -> list[tuple[TagChange, Artifact] | DomainError]:
+    async def _move_ready(self, orders: Sequence[TagOrder]) -> list[MovedTag | None]:
+        async with self._database.write() as conn:
+            return await self._publications.move_ready(conn, orders)
+
+    async def _move_alone(self, order: TagOrder) -> MovedTag:
         async with self._database.transaction() as conn:
-            targets = await self._artifacts.get_many(
-                conn, [(order.namespace, order.target_id) for order in orders]
+            artifact = await self._artifacts.get_by_id(
+                conn, order.namespace, order.target_id, locked=True
             )
-            found = [_existing(target) for target in targets]
-            changes = await self._tags.move_many(conn, orders)
-        return [
-            change if isinstance(change, DomainError) else (change, target)
-            for change, target in zip(changes, found, strict=True)
-        ]
+            change = await self._tags.move(
+                conn,
+                order.namespace,
+                order.name,
+                order.target_id,
+                by=order.moved_by,
+                message=order.message,
+                expected=None if order.expected is None else (order.expected,),
+            )
+        return MovedTag(
+            change=change,
+            artifact_id=artifact.artifact_id,
+            kind=artifact.kind,
+            version_hash=artifact.version_hash,
+        )
 
     async def undo(
         self, request: AnyRequest, name: TagPath, namespace: Namespace = None
@@ -297,13 +314,6 @@ class TagHandler:
             moved_by=move.moved_by,
             moved_at=move.moved_at,
         )
-
-
-def _existing(target: Artifact | DomainError) -> Artifact:
-    """Who wants to move a tag to nowhere is refused alone; the others are served again."""
-    if isinstance(target, DomainError):
-        raise target
-    return target
 
 
 def _source(tag: str, data: PutTag) -> Reference:

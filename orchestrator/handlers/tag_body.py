@@ -9,7 +9,7 @@ import msgspec
 from orchestrator.handlers.replying import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.tag import Action, Tag, TagChange
+from orchestrator.models.tag import Action, MovedTag, Tag, TagChange
 from orchestrator.service.tag import SEQ_MAX
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
@@ -83,24 +83,24 @@ class TagItem(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime
 
 
-def tag_body(tag: Tag, artifact: Artifact) -> TagBody:
+def tag_body(tag: Tag, target: Artifact | MovedTag) -> TagBody:
     """The tag with what its artifact says."""
     return TagBody(
         namespace=tag.namespace,
         name=tag.name,
         version=tag.version,
-        artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
-        version_hash=str(artifact.version_hash) if artifact.version_hash else None,
+        artifact_id=target.artifact_id,
+        kind=target.kind,
+        version_hash=str(target.version_hash) if target.version_hash else None,
         message=tag.message,
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
     )
 
 
-def change_body(change: TagChange, artifact: Artifact) -> TagChangeBody:
+def change_body(change: TagChange, target: Artifact | MovedTag) -> TagChangeBody:
     """The tag after a write."""
-    body = tag_body(change.tag, artifact)
+    body = tag_body(change.tag, target)
     return TagChangeBody(**msgspec.structs.asdict(body), action=change.action)
 
 
@@ -131,10 +131,10 @@ def tag_item(tag: Tag) -> TagItem:
     )
 
 
-def tag_answer(change: TagChange, artifact: Artifact) -> Answer:
+def tag_answer(change: TagChange, target: Artifact | MovedTag) -> Answer:
     """201 with its address when the tag was created, 200 otherwise."""
     tag = change.tag
-    body = change_body(change, artifact)
+    body = change_body(change, target)
     if change.action is Action.CREATE:
         where = location("tags", tag.name, tag.namespace)
         return json_answer(body, 201, {"ETag": etag(tag.version), "Location": where})

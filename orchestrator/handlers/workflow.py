@@ -55,6 +55,7 @@ from orchestrator.models.name import parse_tag
 from orchestrator.models.tag import Condition
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.publication import PublicationService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.workflow_document import Workflow, check_workflow
@@ -71,6 +72,7 @@ class WorkflowHandler:
         self,
         database: Database,
         workflows: WorkflowService,
+        publications: PublicationService,
         tags: TagService,
         idempotency: IdempotencyService,
         *,
@@ -79,12 +81,15 @@ class WorkflowHandler:
     ) -> None:
         self._database = database
         self._workflows = workflows
+        self._publications = publications
         self._tags = tags
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
         self._lookups = Gathering(self._look_up_together)
-        self._creations = Gathering(self._create_together, key=lambda new: (new.namespace, new.tag))
+        self._creations = Gathering(
+            self._create_new, alone=self._create_alone, key=lambda new: (new.namespace, new.tag)
+        )
 
     async def create(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
         """Store a version of a workflow and let the tag name it, all or nothing."""
@@ -121,9 +126,13 @@ class WorkflowHandler:
             await self._idempotency.keep(conn, call, answer)
         return answer
 
-    async def _create_together(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow]:
+    async def _create_new(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow | None]:
+        async with self._database.write() as conn:
+            return await self._publications.create_new(conn, new)
+
+    async def _create_alone(self, new: NewWorkflow) -> CreatedWorkflow:
         async with self._database.transaction() as conn:
-            return await self._workflows.create_many(conn, new)
+            return await self._workflows.create(conn, new)
 
     async def _condition(
         self,

@@ -6,6 +6,9 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.digest import CasId
+from orchestrator.models.artifact import Kind
+
 
 class Action(StrEnum):
     """What a recorded move did."""
@@ -85,6 +88,15 @@ class TagChange(msgspec.Struct, frozen=True, kw_only=True):
 
     tag: Tag
     action: Action | None
+
+
+class MovedTag(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a move, with what the artifact says that the tag names now."""
+
+    change: TagChange
+    artifact_id: UUID
+    kind: Kind
+    version_hash: CasId | None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,6 @@
 """SQL for artifacts and lineage: one statement per method, no decisions."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -21,31 +20,6 @@ INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT DO NOTHING
 RETURNING {COLUMNS}
-"""
-
-# To name the one rule that a row may break spares the search of the other unique indexes.
-INSERT_DAG_VERSIONS = """
-INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, nodes_count,
-                      edges_count, created_by)
-SELECT n.artifact_id, n.namespace, 'dag_version', n.cas_id, n.name, n.cas_id, n.nodes_count,
-       n.edges_count, n.created_by
-  FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::int[], $7::text[])
-       AS n (artifact_id, namespace, cas_id, name, nodes_count, edges_count, created_by)
-ON CONFLICT (namespace, version_hash) WHERE kind = 'dag_version' DO NOTHING
-RETURNING artifact_id, created_at
-"""
-
-# Locked as the one below is, and in one order.
-GET_MANY_LOCKED = f"""
-SELECT {COLUMNS} FROM artifact
- WHERE (namespace, artifact_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
- ORDER BY artifact_id FOR KEY SHARE
-"""
-
-INSERT_LINEAGES = """
-INSERT INTO lineage (child_id, parent_id, relation)
-SELECT n.child_id, n.parent_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS n (child_id, parent_id)
-ON CONFLICT DO NOTHING
 """
 
 GET = f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = $1 AND namespace = $2"
@@ -203,39 +177,6 @@ class ArtifactRepository:
             new.created_by,
         )
         return artifact_of(row) if row else None
-
-    async def insert_dag_versions(
-        self, conn: Connection, new: Sequence[NewArtifact]
-    ) -> dict[UUID, datetime]:
-        """Those whose content is new to their namespace, and when. Sorted by namespace and name,
-        lest two that insert the same wait for each other.
-        """
-        columns = (
-            [each.artifact_id for each in new],
-            [each.namespace for each in new],
-            [each.cas_id.raw for each in new],
-            [each.name for each in new],
-            [each.nodes_count for each in new],
-            [each.edges_count for each in new],
-            [each.created_by for each in new],
-        )
-        rows = await conn.fetch(INSERT_DAG_VERSIONS, *columns)
-        return {row["artifact_id"]: row["created_at"] for row in rows}
-
-    async def get_many(
-        self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
-    ) -> dict[tuple[str, UUID], Artifact]:
-        """Those of (namespace, artifact id) that exist; nobody can delete them before we commit."""
-        namespaces, ids = zip(*wanted, strict=True)
-        found = map(artifact_of, await conn.fetch(GET_MANY_LOCKED, namespaces, ids))
-        return {(each.namespace, each.artifact_id): each for each in found}
-
-    async def insert_lineages(
-        self, conn: Connection, edges: Sequence[tuple[UUID, UUID]], relation: Relation
-    ) -> None:
-        """Adding a (child, parent) that is there already changes nothing."""
-        children, parents = zip(*edges, strict=True)
-        await conn.execute(INSERT_LINEAGES, children, parents, relation)
 
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False

@@ -29,14 +29,6 @@ ON CONFLICT (cas_id) DO NOTHING
 RETURNING {COLUMNS}
 """
 
-INSERT_MANY = """
-INSERT INTO cas_blob (cas_id, size_bytes, media_type, content)
-SELECT n.cas_id, octet_length(n.content), n.media_type, n.content
-  FROM unnest($1::bytea[], $2::text[], $3::bytea[]) AS n (cas_id, media_type, content)
-ON CONFLICT (cas_id) DO NOTHING
-RETURNING cas_id
-"""
-
 # Blobs that are there already get no lease here: what is known of them is to be asked first.
 INSERT_LEASED = """
 WITH new AS (
@@ -170,11 +162,6 @@ class CASRepository:
         else:
             row = await conn.fetchrow(INSERT_PLACED, *named, *_placed(received.placement))
         return _blob(row) if row else None
-
-    async def insert_many(self, conn: Connection, contents: Sequence[Received]) -> set[CasId]:
-        """Those that are new. Sorted by name, lest two that insert the same wait for each other."""
-        rows = await conn.fetch(INSERT_MANY, *_columns(contents))
-        return {CasId(row["cas_id"]) for row in rows}
 
     async def insert_leased(
         self, conn: Connection, contents: Sequence[tuple[str, Received]], seconds: float

@@ -5,23 +5,19 @@ from the row that the statement holds locked (the row keeps its own last move), 
 CTE: that one would see the value before a concurrent move.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from orchestrator.database import Connection
-from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagOrder, TagReference
+from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 
 COLUMNS = """namespace, name, target_id, version, cursor, protected, action, from_id, parent_seq,
 message, moved_by, moved_at"""
 
 MOVE_COLUMNS = "seq, action, from_id, to_id, parent_seq, message, moved_by, moved_at"
-
-# What an order for a tag does not tell of the tag as it is afterwards. Of many tags in one
-# statement each column of each row is a noticeable part of what the statement costs us.
-MADE_COLUMNS = "namespace, name, version, protected, from_id, parent_seq, moved_at"
 
 # The move of a time, among those of the tag ($1, $2) at $3, is the one that `max(low)` numbers.
 # Moves have no gaps and their times never fall, so it is found in as many steps as its number has
@@ -50,7 +46,6 @@ RECORDED = """
 )
 """
 RECORD = f"{RECORDED} SELECT {COLUMNS} FROM moved"
-RECORD_MANY = f"{RECORDED} SELECT {MADE_COLUMNS} FROM moved"
 
 # moved_at never goes back along a tag's versions, also when the clock of the machine does.
 PUT = f"""
@@ -68,45 +63,6 @@ WITH moved AS (
     RETURNING {COLUMNS}
 ){RECORD}
 """
-
-PUT_MANY = f"""
-WITH moved AS (
-    INSERT INTO tag AS t (namespace, name, target_id, version, cursor, action, message, moved_by,
-                          moved_at)
-    SELECT n.namespace, n.name, n.target_id, 1, 1, 'create', n.message, n.moved_by,
-           clock_timestamp()
-      FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[])
-           AS n (namespace, name, target_id, message, moved_by)
-    ON CONFLICT (namespace, name) DO UPDATE
-       SET target_id = excluded.target_id, version = t.version + 1, cursor = t.version + 1,
-           action = CASE WHEN t.target_id IS NULL THEN 'create' ELSE 'move' END,
-           from_id = t.target_id, parent_seq = t.cursor, message = excluded.message,
-           moved_by = excluded.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
-     WHERE t.target_id IS DISTINCT FROM excluded.target_id
-    RETURNING {COLUMNS}
-){RECORD_MANY}
-"""
-
-LOCK_MANY = """
-SELECT t.namespace, t.name
-  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n (namespace, name, turn)
-  JOIN tag t ON t.namespace = n.namespace AND t.name = n.name
- ORDER BY n.turn FOR NO KEY UPDATE OF t
-"""
-
-COMPARE_AND_SWAP_MANY = f"""
-WITH moved AS (
-    UPDATE tag t
-       SET target_id = n.target_id, version = t.version + 1, cursor = t.version + 1,
-           action = 'move', from_id = t.target_id, parent_seq = t.cursor, message = n.message,
-           moved_by = n.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
-      FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[])
-           AS n (namespace, name, target_id, message, moved_by, expected)
-     WHERE t.namespace = n.namespace AND t.name = n.name AND t.target_id <> n.target_id
-       AND (n.expected IS NULL OR t.version = n.expected)
-    RETURNING {{columns}}
-){RECORD_MANY}
-""".format(columns=", ".join(f"t.{column.strip()}" for column in COLUMNS.split(",")))
 
 COMPARE_AND_SWAP = f"""
 WITH moved AS (
@@ -234,31 +190,6 @@ class TagRepository:
         )
         return _tag(row) if row else None
 
-    async def put_many(self, conn: Connection, orders: Sequence[TagOrder]) -> list[Tag]:
-        """Create or move each, whatever version it is at; those that have that target already are
-        left out. Sorted by namespace and name, each once, lest two that move the same tags wait
-        for each other.
-        """
-        return _made(orders, await conn.fetch(PUT_MANY, *_columns(orders)))
-
-    async def lock_many(self, conn: Connection, orders: Sequence[TagOrder]) -> set[tuple[str, str]]:
-        """Those that there are, or were; nobody else can move them until this transaction ends.
-        Sorted as for `put_many`.
-        """
-        rows = await conn.fetch(
-            LOCK_MANY, [each.namespace for each in orders], [each.name for each in orders]
-        )
-        return {(row["namespace"], row["name"]) for row in rows}
-
-    async def compare_and_swap_many(
-        self, conn: Connection, orders: Sequence[TagOrder]
-    ) -> list[Tag]:
-        """Move those that exist, are at the version expected and have another target. Sorted as
-        for `put_many`.
-        """
-        expected = [each.expected for each in orders]
-        return _made(orders, await conn.fetch(COMPARE_AND_SWAP_MANY, *_columns(orders), expected))
-
     async def step(
         self,
         conn: Connection,
@@ -351,44 +282,6 @@ class TagRepository:
         """The tags that name an artifact or ever did, by name."""
         rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
         return [TagReference(**row) for row in rows]
-
-
-def _columns(
-    orders: Sequence[TagOrder],
-) -> tuple[list[str], list[str], list[UUID], list[str | None], list[str]]:
-    return (
-        [each.namespace for each in orders],
-        [each.name for each in orders],
-        [each.target_id for each in orders],
-        [each.message for each in orders],
-        [each.moved_by for each in orders],
-    )
-
-
-def _made(orders: Sequence[TagOrder], rows: Sequence[asyncpg.Record]) -> list[Tag]:
-    """The tags of these rows: what an order asked for is not told again."""
-    asked = {(order.namespace, order.name): order for order in orders}
-    made = []
-    for namespace, name, version, protected, from_id, parent_seq, moved_at in rows:
-        order = asked[namespace, name]
-        made.append(
-            Tag(
-                namespace=namespace,
-                name=name,
-                target_id=order.target_id,
-                version=version,
-                cursor=version,
-                protected=protected,
-                # The table sees to it that a create, and nothing else, comes from nowhere.
-                action=Action.CREATE if from_id is None else Action.MOVE,
-                from_id=from_id,
-                parent_seq=parent_seq,
-                message=order.message,
-                moved_by=order.moved_by,
-                moved_at=moved_at,
-            )
-        )
-    return made
 
 
 def _tag(row: asyncpg.Record) -> Tag:

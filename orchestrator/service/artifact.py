@@ -1,16 +1,13 @@
 """Rules of the catalogue: no HTTP, no SQL, no transaction opened."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from orchestrator.database import Connection
 from orchestrator.digest import CasId
-from orchestrator.errors import DomainError, InvalidInput, NotFound, StorageUnavailable
-from orchestrator.facts import tell, turn_to
+from orchestrator.errors import InvalidInput, NotFound, StorageUnavailable
+from orchestrator.facts import tell
 from orchestrator.identifier import new_id
 from orchestrator.models.artifact import (
     CONTAINING,
@@ -49,38 +46,22 @@ class ArtifactService:
 
         Nobody can delete it before this transaction ends.
         """
-        new = new_dag_version(
-            namespace,
-            cas_id,
+        new = NewArtifact(
+            artifact_id=new_id(),
+            namespace=namespace,
+            kind=Kind.DAG_VERSION,
+            cas_id=cas_id,
             name=name,
-            created_by=created_by,
+            version_hash=cas_id,
             nodes_count=nodes_count,
             edges_count=edges_count,
-            meta=meta,
+            meta=meta or {},
+            created_by=created_by,
         )
-        return await self._find_or_create(conn, new)
-
-    async def find_or_create_dag_versions(
-        self, conn: Connection, versions: Sequence[NewArtifact]
-    ) -> list[tuple[Artifact, bool]]:
-        """The same for those of several requests: one statement for all that are new."""
-        in_order = sorted(versions, key=lambda each: (each.namespace, each.cas_id))
-        created = await self._artifacts.insert_dag_versions(conn, in_order)
-        found = []
-        for turn, each in enumerate(versions):
-            turn_to(turn)
-            if each.artifact_id in created:
-                _tell_created(each)
-                found.append((_created(each, created[each.artifact_id]), True))
-            else:
-                found.append(await self._find_or_create(conn, each))
-        return found
-
-    async def _find_or_create(self, conn: Connection, new: NewArtifact) -> tuple[Artifact, bool]:
         for _ in range(ATTEMPTS):
             created = await self._artifacts.insert(conn, new)
             if created is not None:
-                _tell_created(new)
+                tell_created(new)
                 return created, True
             found = await self._artifacts.get_dag_version(
                 conn, new.namespace, new.cas_id, locked=True
@@ -177,16 +158,6 @@ class ArtifactService:
         found = await self._artifacts.get(conn, namespace, artifact_id, locked=locked)
         return _found(found, str(artifact_id))
 
-    async def get_many(
-        self, conn: Connection, wanted: Sequence[tuple[str, UUID]]
-    ) -> list[Artifact | DomainError]:
-        """Of (namespace, artifact id), each in this order, or the NotFound of it.
-
-        Nobody can delete one of them before this transaction ends.
-        """
-        found = await self._artifacts.get_many(conn, wanted)
-        return [found.get(each) or NotFound("artifact", str(each[1])) for each in wanted]
-
     async def get_by_version_hash(
         self, conn: Connection, namespace: str, version_hash: CasId
     ) -> Artifact:
@@ -236,13 +207,6 @@ class ArtifactService:
         """
         await self._artifacts.insert_lineage(conn, child_id, parent_id, relation)
 
-    async def link_many(
-        self, conn: Connection, edges: Sequence[tuple[UUID, UUID]], relation: Relation
-    ) -> None:
-        """The same for several (child, parent)."""
-        if edges:
-            await self._artifacts.insert_lineages(conn, edges, relation)
-
     async def get_lineage(
         self,
         conn: Connection,
@@ -291,41 +255,13 @@ class ArtifactService:
         )
 
 
-def new_dag_version(
-    namespace: str,
-    cas_id: CasId,
-    *,
-    name: str | None,
-    created_by: str,
-    nodes_count: int,
-    edges_count: int,
-    meta: dict[str, Any] | None = None,
-) -> NewArtifact:
-    """A version that is whole in itself: its content is its document."""
-    return NewArtifact(
-        artifact_id=new_id(),
-        namespace=namespace,
-        kind=Kind.DAG_VERSION,
-        cas_id=cas_id,
-        name=name,
-        version_hash=cas_id,
-        nodes_count=nodes_count,
-        edges_count=edges_count,
-        meta=meta or {},
-        created_by=created_by,
-    )
-
-
-def _created(new: NewArtifact, created_at: datetime) -> Artifact:
-    return Artifact(**msgspec.structs.asdict(new), created_at=created_at)
-
-
-def _tell_created(new: NewArtifact) -> None:
+def tell_created(artifact: NewArtifact) -> None:
+    """That there is a new version."""
     tell(
         "created DAG version artifact",
-        artifact_id=str(new.artifact_id),
-        version_hash=str(new.cas_id),
-        nodes_count=new.nodes_count,
+        artifact_id=str(artifact.artifact_id),
+        version_hash=str(artifact.cas_id),
+        nodes_count=artifact.nodes_count,
     )
 
 

@@ -56,37 +56,23 @@ class CASService:
         )
         return await self._store(conn, received, inline=True)
 
-    async def store_contents(self, conn: Connection, documents: Sequence[Received]) -> None:
-        """The same for the documents of several requests: one statement for all that are new."""
-        for each in documents:
-            self._check_size(each.size_bytes)
-        in_order = sorted(documents, key=lambda each: each.cas_id)
-        new = await self._blobs.insert_many(conn, in_order)
-        for turn, each in enumerate(documents):
-            turn_to(turn)
-            if each.cas_id in new:
-                new.remove(each.cas_id)
-                _tell_stored(each)
-            else:
-                await self._store(conn, each, inline=True)
-
-    async def upload_many(
+    async def upload_new(
         self, conn: Connection, uploads: Sequence[tuple[str, Received]]
-    ) -> list[StoredBlob]:
-        """`upload` of small blobs of several requests, (namespace, content): one statement for all
-        that are new. No name may be there twice.
+    ) -> list[StoredBlob | None]:
+        """`upload` of small blobs of several requests, (namespace, content), in one statement;
+        None for those that somebody has already. No name may be there twice.
         """
         in_order = sorted(uploads, key=lambda upload: upload[1].cas_id)
         new = await self._blobs.insert_leased(conn, in_order, self._lease_seconds)
-        stored = []
-        for turn, (namespace, received) in enumerate(uploads):
+        stored: list[StoredBlob | None] = []
+        for turn, (_, received) in enumerate(uploads):
             turn_to(turn)
-            if received.cas_id in new:
-                _tell_stored(received)
-                blob = _leased(received, new[received.cas_id])
-                stored.append(StoredBlob(blob=blob, created=True, used=True))
-            else:
-                stored.append(await self.upload(conn, namespace, received))
+            since = new.get(received.cas_id)
+            if since is None:
+                stored.append(None)
+                continue
+            tell_stored(received.cas_id, received.size_bytes)
+            stored.append(StoredBlob(blob=_leased(received, since), created=True, used=True))
         return stored
 
     async def upload(self, conn: Connection, namespace: str, received: Received) -> StoredBlob:
@@ -120,7 +106,7 @@ class CASService:
         for _ in range(2):
             blob = await self._blobs.insert(conn, received)
             if blob is not None:
-                _tell_stored(received)
+                tell_stored(received.cas_id, received.size_bytes)
                 return StoredBlob(blob=blob, created=True, used=True)
             blob = await self._blobs.get_locked(conn, received)
             if blob is not None:
@@ -232,14 +218,14 @@ def _leased(received: Received, since: datetime) -> Blob:
     )
 
 
-def _tell_stored(received: Received) -> None:
-    size = received.size_bytes
+def tell_stored(cas_id: CasId, size_bytes: int) -> None:
+    """That the store has bytes which it did not have."""
     tell(
         "stored content",
         metrics.BLOBS_STORED.inc,
-        partial(metrics.BLOB_BYTES_STORED.inc, size),
-        cas_id=str(received.cas_id),
-        size_bytes=size,
+        partial(metrics.BLOB_BYTES_STORED.inc, size_bytes),
+        cas_id=str(cas_id),
+        size_bytes=size_bytes,
     )
 
 

@@ -1,6 +1,6 @@
 """Rules of tags: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -8,14 +8,13 @@ from orchestrator import metrics
 from orchestrator.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
-    DomainError,
     NotFound,
     NothingToRedo,
     NothingToUndo,
     StorageUnavailable,
     VersionConflict,
 )
-from orchestrator.facts import tell, turn_to
+from orchestrator.facts import tell
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
@@ -24,7 +23,6 @@ from orchestrator.models.tag import (
     Tag,
     TagChange,
     TagMove,
-    TagOrder,
     TagReference,
 )
 from orchestrator.repository.tag import TagRepository
@@ -77,62 +75,6 @@ class TagService:
         if tag is None:
             return TagChange(tag=await self.get(conn, namespace, name), action=None)
         return _changed(tag)
-
-    async def create_or_move_many(
-        self, conn: Connection, orders: Sequence[TagOrder]
-    ) -> list[TagChange]:
-        """The same for the tags of several requests, each tag once: one statement."""
-        moved = _by_key(await self._tags.put_many(conn, sorted(orders, key=_key)))
-        changes = []
-        for turn, each in enumerate(orders):
-            turn_to(turn)
-            tag = moved.get(_key(each))
-            changes.append(_changed(tag) if tag else await self._put(conn, each))
-        return changes
-
-    async def move_many(
-        self, conn: Connection, orders: Sequence[TagOrder]
-    ) -> list[TagChange | DomainError]:
-        """`move` for the tags of several requests, each tag once; one statement for all that can
-        be moved. Of each what became of it, also when that is a refusal.
-        """
-        in_order = sorted(orders, key=_key)
-        # Else those that are looked at again would be locked in another order than others do.
-        locked = await self._tags.lock_many(conn, in_order)
-        moved = _by_key(await self._tags.compare_and_swap_many(conn, in_order))
-        changes: list[TagChange | DomainError] = []
-        for turn, each in enumerate(orders):
-            turn_to(turn)
-            tag = moved.get(_key(each))
-            if tag is None and _key(each) not in locked:
-                changes.append(NotFound("tag", each.name))
-                continue
-            try:
-                changes.append(_changed(tag) if tag else await self._move(conn, each))
-            except (NotFound, VersionConflict) as refusal:
-                changes.append(refusal)
-        return changes
-
-    async def _put(self, conn: Connection, order: TagOrder) -> TagChange:
-        return await self.create_or_move(
-            conn,
-            order.namespace,
-            order.name,
-            order.target_id,
-            by=order.moved_by,
-            message=order.message,
-        )
-
-    async def _move(self, conn: Connection, order: TagOrder) -> TagChange:
-        return await self.move(
-            conn,
-            order.namespace,
-            order.name,
-            order.target_id,
-            by=order.moved_by,
-            message=order.message,
-            expected=None if order.expected is None else (order.expected,),
-        )
 
     async def move(
         self,
@@ -344,14 +286,6 @@ class TagService:
         return _changed(_moved(moved, tag.name))
 
 
-def _key(tag: Tag | TagOrder) -> tuple[str, str]:
-    return tag.namespace, tag.name
-
-
-def _by_key(tags: Sequence[Tag]) -> dict[tuple[str, str], Tag]:
-    return {_key(tag): tag for tag in tags}
-
-
 _EVENTS = {
     Action.CREATE: "created tag",
     Action.MOVE: "moved tag",
@@ -369,15 +303,20 @@ def _moved(tag: Tag | None, name: str) -> Tag:
 
 
 def _changed(tag: Tag) -> TagChange:
+    tell_changed(tag)
+    return TagChange(tag=tag, action=tag.action)
+
+
+def tell_changed(tag: Tag) -> None:
+    """What its last move did to a tag."""
     tell(
         _EVENTS[tag.action],
-        lambda: metrics.TAG_CHANGES.labels(tag.action).inc(),
+        metrics.TAG_CHANGES.labels(tag.action).inc,
         namespace=tag.namespace,
         tag=tag.name,
         version=tag.version,
         artifact_id=None if tag.target_id is None else str(tag.target_id),
     )
-    return TagChange(tag=tag, action=tag.action)
 
 
 def _check_expected(tag: Tag, expected: Collection[int] | None) -> None:

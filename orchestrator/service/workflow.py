@@ -5,9 +5,9 @@ from datetime import datetime
 
 from orchestrator.database import Connection
 from orchestrator.errors import DomainError
-from orchestrator.models.artifact import Artifact, NewArtifact, Relation
-from orchestrator.models.cas import WORKFLOW, Received
-from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
+from orchestrator.models.artifact import Artifact, Relation
+from orchestrator.models.cas import WORKFLOW
+from orchestrator.models.tag import ALWAYS, Condition, TagChange
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -16,7 +16,7 @@ from orchestrator.models.workflow import (
     WorkflowComponents,
     WorkflowEntry,
 )
-from orchestrator.service.artifact import ArtifactService, new_dag_version
+from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
@@ -63,31 +63,6 @@ class WorkflowService:
         if is_new:
             await self.link_revision(conn, artifact, change)
         return CreatedWorkflow(artifact=artifact, change=change)
-
-    async def create_many(
-        self, conn: Connection, new: Sequence[NewWorkflow]
-    ) -> list[CreatedWorkflow]:
-        """`create` for several requests, each with another tag and without a condition: a
-        statement or two of each service for all of them.
-        """
-        await self._cas.store_contents(conn, [_document(each) for each in new])
-        artifacts = await self._artifacts.find_or_create_dag_versions(
-            conn, [_dag_version(each) for each in new]
-        )
-        orders = [
-            _order(each, artifact) for each, (artifact, _) in zip(new, artifacts, strict=True)
-        ]
-        changes = await self._tags.create_or_move_many(conn, orders)
-        revisions = [
-            (artifact.artifact_id, change.tag.from_id)
-            for (artifact, is_new), change in zip(artifacts, changes, strict=True)
-            if is_new and change.action is not None and change.tag.from_id is not None
-        ]
-        await self._artifacts.link_many(conn, revisions, Relation.REVISION_OF)
-        return [
-            CreatedWorkflow(artifact=artifact, change=change)
-            for (artifact, _), change in zip(artifacts, changes, strict=True)
-        ]
 
     async def link_revision(self, conn: Connection, artifact: Artifact, change: TagChange) -> None:
         """A new version put where a tag named another one comes from that one."""
@@ -146,33 +121,3 @@ class WorkflowService:
                 for seq, patch in enumerate(chain, start=1)
             ),
         )
-
-
-def _document(new: NewWorkflow) -> Received:
-    return Received(
-        cas_id=new.cas_id,
-        size_bytes=len(new.content),
-        media_type=WORKFLOW,
-        content=new.content,
-    )
-
-
-def _dag_version(new: NewWorkflow) -> NewArtifact:
-    return new_dag_version(
-        new.namespace,
-        new.cas_id,
-        name=new.name,
-        created_by=new.by,
-        nodes_count=new.nodes_count,
-        edges_count=new.edges_count,
-    )
-
-
-def _order(new: NewWorkflow, artifact: Artifact) -> TagOrder:
-    return TagOrder(
-        namespace=new.namespace,
-        name=new.tag,
-        target_id=artifact.artifact_id,
-        message=new.message,
-        moved_by=new.by,
-    )

@@ -180,7 +180,11 @@ async def test_a_backup_whose_lock_is_lost_does_not_count(
 
     async def killed(self: module._Backup, *given: object) -> None:
         await original(self, *given)  # type: ignore[arg-type]
-        query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = $1"
+        # Other tests take the same lock in databases of theirs.
+        query = """
+        SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+         WHERE l.objid = $1 AND d.datname = current_database()
+        """
         conn = await asyncpg.connect(filled.database_url)
         await conn.execute(query, MAINTENANCE_LOCK)
         await conn.close()

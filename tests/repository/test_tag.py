@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from uuid import UUID
 
 import pytest
 
 from orchestrator.database import Connection
-from orchestrator.models.tag import TagOrder
 from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
 from tests.test_migration import insert_artifact
@@ -68,45 +66,3 @@ async def test_a_deleted_tag_still_has_its_times(conn: Connection) -> None:
     assert (found.seq, found.to_id) == (3, None)
     assert await ResolutionRepository().resolve_at(conn, "ns", "main", later) is None
     assert await TAGS.get_move_at(conn, "ns", "gone", later) is None
-
-
-def order(name: str, target_id: UUID, expected: int | None = None) -> TagOrder:
-    return TagOrder(
-        namespace="ns",
-        name=name,
-        target_id=target_id,
-        message=f"for {name}",
-        moved_by="ann",
-        expected=expected,
-    )
-
-
-async def test_tags_put_together_are_told_as_they_are(conn: Connection) -> None:
-    first, second = await insert_artifact(conn), await insert_artifact(conn)
-    for name in ("deleted", "moved", "protected", "same"):
-        await TAGS.put(conn, "ns", name, first, moved_by="bob", message=None)
-    await TAGS.delete(conn, "ns", "deleted", moved_by="bob", message=None, expected=None)
-    await conn.execute("UPDATE tag SET protected = true WHERE name = 'protected'")
-    names = ["deleted", "moved", "new", "protected"]
-    orders = [*(order(name, second) for name in names), order("same", first)]
-    made = await TAGS.put_many(conn, orders)
-    assert sorted(tag.name for tag in made) == names
-    assert [await TAGS.get(conn, tag.namespace, tag.name) for tag in made] == made
-
-
-async def test_tags_moved_together_are_told_as_they_are(conn: Connection) -> None:
-    first, second = await insert_artifact(conn), await insert_artifact(conn)
-    for name in ("moved", "protected", "same", "stale"):
-        await TAGS.put(conn, "ns", name, first, moved_by="bob", message=None)
-    await conn.execute("UPDATE tag SET protected = true WHERE name = 'protected'")
-    orders = [
-        order("gone", second),
-        order("moved", second, 1),
-        order("protected", second),
-        order("same", first),
-        order("stale", second, 7),
-    ]
-    made = await TAGS.compare_and_swap_many(conn, orders)
-    assert sorted(tag.name for tag in made) == ["moved", "protected"]
-    assert [await TAGS.get(conn, tag.namespace, tag.name) for tag in made] == made
-    assert {tag.action for tag in made} == {"move"}

@@ -11,7 +11,6 @@ from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.service import artifact_lineage
-from orchestrator.service.artifact import new_dag_version
 from tests.service.conftest import NS, Store
 
 
@@ -255,63 +254,3 @@ async def test_a_page_takes_a_bounded_number_of_statements(
         sizes.append(len(page.edges))
         after = page.position
     assert sizes == [3, 2, 2, 0]
-
-
-async def test_versions_of_several_requests_are_found_or_made_in_their_order(
-    store: Store,
-) -> None:
-    known = await store.version("known")
-    names = [
-        (await store.cas.store_content(store.conn, text, "text/plain")).blob.cas_id
-        for text in (b"one", b"known", b"two")
-    ]
-    wanted = [
-        new_dag_version(
-            namespace, cas_id, name=None, created_by="bob", nodes_count=2, edges_count=1
-        )
-        for namespace, cas_id in [
-            (NS, names[0]),
-            (NS, names[1]),
-            ("other", names[1]),
-            (NS, names[0]),
-            (NS, names[2]),
-        ]
-    ]
-    found = await store.artifacts.find_or_create_dag_versions(store.conn, wanted)
-    assert [is_new for _, is_new in found] == [True, False, True, False, True]
-    made = [artifact for artifact, _ in found]
-    assert made[1] == known
-    assert made[3] == made[0]
-    assert [(each.namespace, each.cas_id) for each in made] == [
-        (each.namespace, each.cas_id) for each in wanted
-    ]
-    for each in made:
-        assert await store.artifacts.get_by_id(store.conn, each.namespace, each.artifact_id) == each
-
-
-async def test_many_are_found_in_their_order_and_of_the_others_it_is_told(store: Store) -> None:
-    mine, theirs = await store.version("A"), await store.version("B", "other")
-    unknown = uuid4()
-    found = await store.artifacts.get_many(
-        store.conn,
-        [
-            (NS, unknown),
-            (NS, mine.artifact_id),
-            (NS, theirs.artifact_id),
-            ("other", theirs.artifact_id),
-            (NS, mine.artifact_id),
-        ],
-    )
-    assert [found[each] for each in (1, 3, 4)] == [mine, theirs, mine]
-    assert [type(found[each]) for each in (0, 2)] == [NotFound, NotFound]
-    assert str(unknown) in str(found[0])
-
-
-async def test_many_links_are_made_once_and_none_is_nothing(store: Store) -> None:
-    a, b, c = [await store.version(text) for text in "ABC"]
-    edges = [(c.artifact_id, b.artifact_id), (b.artifact_id, a.artifact_id)]
-    for _ in range(2):
-        await store.artifacts.link_many(store.conn, edges, Relation.REVISION_OF)
-    await store.artifacts.link_many(store.conn, [], Relation.REVISION_OF)
-    up = await lineage(store, c, up=True)
-    assert [(edge.child_id, edge.parent_id) for edge in up] == edges

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-import msgspec
 import pytest
 
 from orchestrator.errors import (
@@ -13,7 +12,7 @@ from orchestrator.errors import (
     NothingToUndo,
     VersionConflict,
 )
-from orchestrator.models.tag import Action, Condition, TagOrder
+from orchestrator.models.tag import Action, Condition
 from tests.service.conftest import NS, Store
 
 
@@ -244,98 +243,3 @@ async def test_a_tag_was_not_there_while_it_was_deleted(store: Store) -> None:
         await store.tags.at_version(store.conn, NS, "main", 2)
     with pytest.raises(NotFound):
         await store.tags.at_time(store.conn, NS, "main", deleted.tag.moved_at)
-
-
-def order(
-    name: str, target_id: UUID, *, expected: int | None = None, message: str | None = None
-) -> TagOrder:
-    return TagOrder(
-        namespace=NS,
-        name=name,
-        target_id=target_id,
-        message=message,
-        moved_by="ann",
-        expected=expected,
-    )
-
-
-async def test_many_are_created_moved_or_left_at_once_and_told_of_in_their_order(
-    store: Store,
-) -> None:
-    a, b = await put(store, "A", "moved"), (await store.version("B")).artifact_id
-    await put(store, "B", "there")
-    await put(store, "A", "gone")
-    await store.tags.delete(store.conn, NS, "gone", by="ann")
-    orders = [
-        order("there", b),
-        order("new", a, message="first"),
-        order("moved", b),
-        order("gone", a),
-    ]
-    changes = await store.tags.create_or_move_many(store.conn, orders)
-    assert [(each.tag.name, each.action, each.tag.version) for each in changes] == [
-        ("there", None, 1),
-        ("new", Action.CREATE, 1),
-        ("moved", Action.MOVE, 2),
-        ("gone", Action.CREATE, 3),
-    ]
-    assert (changes[1].tag.message, changes[2].tag.from_id) == ("first", a)
-    assert [await target(store, each.name) for each in orders] == [b, a, b, a]
-    assert await actions(store, "there") == [(1, "create")]
-    assert await actions(store, "moved") == [(1, "create"), (2, "move")]
-    undone = await store.tags.undo(store.conn, NS, "moved", by="ann")
-    assert undone.tag.target_id == a
-
-
-async def test_of_many_moves_each_takes_place_or_is_refused_by_itself(store: Store) -> None:
-    a, b = await put(store, "A", "any"), (await store.version("B")).artifact_id
-    for name in ("expected", "stale", "there", "stale-there", "gone"):
-        await put(store, "A", name)
-    await store.tags.delete(store.conn, NS, "gone", by="ann")
-    changes = await store.tags.move_many(
-        store.conn,
-        [
-            order("stale", b, expected=2),
-            order("any", b),
-            order("nope", b),
-            order("there", a, expected=1),
-            order("gone", b),
-            order("expected", b, expected=1),
-            order("stale-there", a, expected=7),
-        ],
-    )
-    told = [
-        type(each) if isinstance(each, Exception) else (each.action, each.tag.version)
-        for each in changes
-    ]
-    assert told == [
-        VersionConflict,
-        (Action.MOVE, 2),
-        NotFound,
-        (None, 1),
-        NotFound,
-        (Action.MOVE, 2),
-        VersionConflict,
-    ]
-    assert vars(changes[0])["current_version"] == 1
-    assert [await target(store, name) for name in ("stale", "any", "expected")] == [a, b, b]
-    assert await actions(store, "stale") == await actions(store, "there") == [(1, "create")]
-
-
-async def test_tags_of_the_same_name_in_two_namespaces_are_moved_at_once(store: Store) -> None:
-    mine = (await store.version("A")).artifact_id
-    theirs = (await store.version("A", "other")).artifact_id
-    orders = [
-        msgspec.structs.replace(order("main", theirs), namespace="other"),
-        order("main", mine),
-    ]
-    changes = await store.tags.create_or_move_many(store.conn, orders)
-    assert [(each.tag.namespace, each.tag.target_id) for each in changes] == [
-        ("other", theirs),
-        (NS, mine),
-    ]
-
-
-async def test_none_at_once_is_nothing(store: Store) -> None:
-    assert await store.tags.create_or_move_many(store.conn, []) == []
-    assert await store.tags.move_many(store.conn, []) == []

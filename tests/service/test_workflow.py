@@ -139,53 +139,6 @@ async def test_a_corrupted_document_is_never_served(workflows: Workflows) -> Non
         await workflows.service.get_by_tag(workflows.store.conn, NS, "main")
 
 
-def new_workflow(tag: str, *ids: str, message: str | None = None) -> NewWorkflow:
-    workflow = check_workflow(chain(*ids))
-    return NewWorkflow(
-        namespace=NS,
-        tag=tag,
-        content=workflow.content,
-        cas_id=CasId.of(workflow.content),
-        name=workflow.name,
-        nodes_count=workflow.nodes_count,
-        edges_count=workflow.edges_count,
-        by="ann",
-        message=message,
-    )
-
-
-async def test_many_creates_leave_what_one_after_the_other_would(workflows: Workflows) -> None:
-    first = await workflows.create("revised", "a")
-    there = await workflows.create("there", "t")
-    await workflows.create("returned", "x")
-    created = await workflows.service.create_many(
-        workflows.store.conn,
-        [
-            new_workflow("revised", "b", message="second"),
-            new_workflow("new", "b"),
-            new_workflow("there", "t"),
-            new_workflow("back", "a"),
-            new_workflow("returned", "t"),
-        ],
-    )
-    assert [(each.change.tag.name, each.change.action) for each in created] == [
-        ("revised", Action.MOVE),
-        ("new", Action.CREATE),
-        ("there", None),
-        ("back", Action.CREATE),
-        ("returned", Action.MOVE),
-    ]
-    assert created[0].artifact == created[1].artifact, "the same content is one version"
-    assert [created[2].artifact, created[3].artifact] == [there.artifact, first.artifact]
-    assert created[0].change.tag.message == "second"
-    assert await workflows.parents(created[0]) == [first.artifact.artifact_id]
-    for old in created[2:]:
-        assert await workflows.parents(old) == [], "a version that was there makes no cycle"
-    for tag, ids in {"revised": "b", "new": "b", "there": "t", "back": "a"}.items():
-        found = await workflows.service.get_by_tag(workflows.store.conn, NS, tag)
-        assert found.content == check_workflow(chain(ids)).content
-
-
 async def test_many_lookups_are_one_query_and_each_gets_its_own(workflows: Workflows) -> None:
     for tag in "abc":
         await workflows.create(tag, tag)
