@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 
 from orchestrator import facts, logs
+from orchestrator.errors import OutcomeUnknown
 from orchestrator.gathering import Gathering
 from tests.conftest import logged
 
@@ -70,6 +71,7 @@ async def settled(gathering: Gathering[int, int]) -> None:
     assert not gathering._waiting
     assert not gathering._keys_at_work
     assert not gathering._batches
+    assert not gathering._slow
     assert gathering._timer is None
 
 
@@ -79,14 +81,14 @@ async def asking(
     *,
     together_max: int = 64,
     batches_max: int = 2,
-    company_min: int = 16,
+    slow_seconds: float = 1_000,
     key: Callable[[int], Hashable] | None = None,
 ) -> AsyncIterator[Asking]:
     gathering = Gathering(
         work,
         together_max=together_max,
         batches_max=batches_max,
-        company_min=company_min,
+        slow_seconds=slow_seconds,
         key=key,
     )
     yield Asking(gathering)
@@ -134,20 +136,21 @@ async def test_no_batch_is_larger_than_the_most_that_may_go_together() -> None:
     assert work.batches == [[0], [1, 2, 3], [4, 5, 6], [7, 8]]
 
 
-async def test_a_further_batch_begins_only_when_enough_wait_for_it() -> None:
+async def test_a_further_batch_begins_only_when_those_at_work_are_slow() -> None:
     work = Work(held=True)
-    async with asking(work, batches_max=2, company_min=3) as each:
+    async with asking(work, batches_max=2, slow_seconds=0.02) as each:
         await each.ask(0)
         await each.ask(1)
         await each.ask(2)
         assert work.at_work == [[0]]
-        await each.ask(3)
-        assert work.at_work == [[0], [1, 2, 3]]
-        await each.ask(*range(4, 20))
+        await asyncio.sleep(0.03)
+        assert work.at_work == [[0], [1, 2]], "who waited already does not wait for others to come"
+        await each.ask(*range(3, 9))
+        await asyncio.sleep(0.03)
         assert len(work.at_work) == 2, "never more than two"
         work.let_go()
         await each.answers()
-    assert work.batches == [[0], [1, 2, 3], list(range(4, 20))]
+    assert work.batches == [[0], [1, 2], list(range(3, 9))]
 
 
 async def test_after_a_batch_the_first_to_come_waits_for_half_as_many() -> None:
@@ -182,7 +185,7 @@ async def test_each_gets_his_own_answer_whatever_batch_he_was_in() -> None:
             return await super().answers(batch)
 
     work = Slow()
-    async with asking(work, together_max=5, company_min=2) as each:
+    async with asking(work, together_max=5, slow_seconds=0) as each:
         for start in range(0, 60, 6):
             await each.ask(*range(start, start + 6))
         assert await each.answers() == [number * 2 for number in range(60)]
@@ -255,7 +258,7 @@ async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() 
     work = Watching()
     questions = [key * 10 + turn for turn in range(8) for key in range(6)]
     async with asking(
-        work, together_max=4, batches_max=3, company_min=1, key=lambda number: number // 10
+        work, together_max=4, batches_max=3, slow_seconds=0, key=lambda number: number // 10
     ) as each:
         for start in range(0, len(questions), 5):
             await each.ask(*questions[start : start + 5])
@@ -270,7 +273,7 @@ async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() 
 
 async def test_who_waits_for_a_key_does_not_hold_up_who_waits_for_another() -> None:
     work = Work(held=True)
-    async with asking(work, company_min=2, key=lambda number: number // 10) as each:
+    async with asking(work, slow_seconds=0, key=lambda number: number // 10) as each:
         await each.ask(10)
         await each.ask(11)
         await each.ask(20)
@@ -290,7 +293,7 @@ async def test_while_keys_block_nothing_runs_in_circles(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Gathering, "_start", counting)
     work = Work(held=True)
-    async with asking(work, company_min=1, key=lambda _: "one") as each:
+    async with asking(work, slow_seconds=0, key=lambda _: "one") as each:
         await each.ask(0)
         for number in range(1, 8):
             await each.ask(number)
@@ -369,3 +372,49 @@ async def test_what_the_work_tells_carries_the_id_of_its_own_request(
     (line,) = [json.loads(line) for line in logged(capfdbinary).splitlines()]
     assert "correlation_id" not in line
     await settled(gathering)
+
+
+async def test_who_is_left_out_of_a_batch_is_answered_alone() -> None:
+    class Leaving(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception | None]:  # type: ignore[override]
+            return [question * 2 if question % 2 else None for question in batch]
+
+    alone: list[int] = []
+
+    async def answer_alone(question: int) -> int:
+        alone.append(question)
+        if question == 4:
+            raise ValueError(question)
+        return question * 3
+
+    gathering = Gathering[int, int](Leaving(), alone=answer_alone)
+    each = Asking(gathering)
+    await each.ask(1, 2, 3, 4, 6)
+    found = await each.answers()
+    assert found[:3] == [2, 6, 6]
+    assert isinstance(found[3], ValueError)
+    assert found[4] == 18
+    assert alone == [2, 4, 6]
+    await settled(gathering)
+
+
+async def test_what_may_have_taken_place_is_not_done_again() -> None:
+    class Lost(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            raise OutcomeUnknown
+
+    work = Lost()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3)
+        assert [type(found) for found in await each.answers()] == [OutcomeUnknown] * 3
+    assert work.batches == [[1, 2, 3]]
+
+
+async def test_work_that_gives_too_few_answers_is_found_out() -> None:
+    class Short(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            return []
+
+    async with asking(Short()) as each:
+        await each.ask(1, 2)
+        assert [type(found) for found in await each.answers()] == [ValueError] * 2
