@@ -17,6 +17,8 @@ VIOLATIONS_MAX = 10_000
 CYCLE_NODES_NAMED_MAX = 10
 
 Link: TypeAlias = tuple[int, int]
+#: Their configuration names other nodes.
+_REFERRING_TYPES = frozenset({"loop", "conditional"})
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -59,11 +61,40 @@ def check_workflow(document: JSONValue) -> Workflow:
     """The same for a document that was parsed before, and may have been changed since."""
     # This comes first: it also refuses a depth that the validator could not bear.
     content = canonicalise(document)
-    nodes, edges = nodes_of(document), edges_of(document)
-    found = chain(schema_violations(document), _graph_violations(nodes, edges))
-    if violations := list(islice(found, VIOLATIONS_MAX + 1)):
-        _refuse(violations)
-    return Workflow(document, content, len(nodes), len(edges), _name_of(document))
+    violations = list(islice(schema_violations(document), VIOLATIONS_MAX + 1))
+    counts = None if violations else _counts_if_sound(document)
+    if counts is None:
+        nodes, edges = nodes_of(document), edges_of(document)
+        violations += islice(_graph_violations(nodes, edges), VIOLATIONS_MAX + 1 - len(violations))
+        if violations:
+            _refuse(violations)
+        counts = len(nodes), len(edges)
+    return Workflow(document, content, *counts, _name_of(document))
+
+
+def _counts_if_sound(document: Any) -> tuple[int, int] | None:
+    """How many nodes and edges a document of the right shape has, if nothing is wrong between them.
+
+    None also for what only the long look understands: maps of nodes, dependencies, nodes that name
+    others. That one tells what is wrong, and where; it takes four times as long.
+    """
+    nodes, edges = document["nodes"], document.get("edges", ())
+    if type(nodes) is not list or "dependencies" in document:
+        return None
+    index = {node["id"]: position for position, node in enumerate(nodes)}
+    links = {(edge["from"], edge["to"]) for edge in edges}
+    if (
+        len(index) != len(nodes)
+        or len(links) != len(edges)
+        or not index.keys() >= set(chain.from_iterable(links))
+        or any(node.get("type") in _REFERRING_TYPES for node in nodes)
+    ):
+        return None
+    successors: list[list[int]] = [[] for _ in nodes]
+    for source, target in links:
+        successors[index[source]].append(index[target])
+    # Where there is an order, there is a node to begin with and one to end with.
+    return (len(nodes), len(edges)) if _has_an_order(successors) else None
 
 
 def nodes_of(document: JSONValue) -> list[Node]:
