@@ -79,9 +79,10 @@ class Reads:
     look: Callable[[int], Looked]
     connections: int
     pause_ms: int = 0
+    warm_seconds: float = WARM_SECONDS
 
     def warm(self) -> None:
-        self.round(WARM_SECONDS)
+        self.round(self.warm_seconds)
 
     def round(self, seconds: float) -> Figure:
         sizes = self._sizes()
