@@ -63,22 +63,20 @@ def body_chunks(
     request: Asked, bytes_max: int, kind: str = "request body"
 ) -> AsyncGenerator[bytes, None]:
     """The body as it comes; refused at once by its length, or once it is over the limit."""
-    declared = _check_length(request, bytes_max, kind)
-    return _chunks(request, declared, bytes_max, kind)
-
-
-def _check_length(request: Asked, bytes_max: int, kind: str) -> int | None:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
     declared = declared_length(request)
     if declared is not None and declared > bytes_max:
         raise TooLarge(kind, bytes_max, declared)
-    return declared
+    return _chunks(request, declared, bytes_max, kind)
 
 
 async def _chunks(
     request: Asked, declared: int | None, bytes_max: int, kind: str
 ) -> AsyncGenerator[bytes, None]:
+    if isinstance(request, DirectRequest) and (body := await request.whole(declared)) is not None:
+        yield body
+        return
     size = 0
     try:
         async for chunk in request.stream():
@@ -101,12 +99,6 @@ def declared_length(request: Asked) -> int | None:
 
 async def read_body(request: Asked, bytes_max: int, kind: str = "request body") -> bytes:
     """The whole body."""
-    if isinstance(request, DirectRequest):
-        # Without a generator for each layer that a body in pieces needs.
-        declared = _check_length(request, bytes_max, kind)
-        whole = await request.whole(declared)
-        if whole is not None:
-            return whole
     chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
