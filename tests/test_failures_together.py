@@ -234,6 +234,7 @@ async def test_what_may_have_been_committed_is_not_done_again(
     assert len(killed) == 1
     assert [answer.status_code for answer in answers] == [503] * TOGETHER
     assert {answer.json()["type"].rpartition(":")[2] for answer in answers} == {"outcome-unknown"}
+    assert not any("Retry-After" in answer.headers for answer in answers)
     assert await dangling(database) == []
     if not persisted:
         assert await contents(database) == before
@@ -318,7 +319,7 @@ async def test_a_blob_in_quarantine_is_healed_beside_uploads_of_others(
     api, sizes = watched_api
     first = await api.http.post("/api/v1/cas", content=b"content 1")
     await database.execute(
-        "UPDATE cas_blob SET content = 'DAMAGED 1', quarantined_at = now(),"
+        "UPDATE cas_blob SET content = 'DAMAGED', size_bytes = 7, quarantined_at = now(),"
         " quarantine_reason = 'test'"
     )
     assert first.status_code == 201
@@ -327,11 +328,11 @@ async def test_a_blob_in_quarantine_is_healed_beside_uploads_of_others(
     assert [answer.status_code for answer in answers] == [201, 200, *[201] * (TOGETHER - 2)]
     assert sizes["upload"] == [TOGETHER]
     healed = await database.fetchrow(
-        "SELECT content, quarantined_at FROM cas_blob WHERE cas_id = $1",
+        "SELECT content, size_bytes, quarantined_at FROM cas_blob WHERE cas_id = $1",
         CasId.of(b"content 1").raw,
     )
     assert healed is not None
-    assert tuple(healed) == (b"content 1", None)
+    assert tuple(healed) == (b"content 1", 9, None)
     assert await dangling(database) == []
 
 

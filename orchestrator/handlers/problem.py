@@ -77,6 +77,8 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
     answer = _answer(problem, detail=str(error), instance=instance, members=vars(error))
     if isinstance(error, errors.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.size_bytes}"
+    if isinstance(error, errors.OutcomeUnknown):
+        del answer.headers["Retry-After"]  # What is just sent again may be done twice.
     if isinstance(error, errors.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
     return answer

@@ -61,8 +61,9 @@ SELECT {COLUMNS}, coalesce(content <> $2, false) AS differs
 
 # The bytes came again: for a blob that was damaged, or that a lookup must find inline.
 REPLACE = """
-UPDATE cas_blob SET content = $2, encoding = $3, storage_key = NULL, segments = NULL,
-                    stored_bytes = NULL, quarantined_at = NULL, quarantine_reason = NULL
+UPDATE cas_blob SET content = $2, size_bytes = octet_length($2::bytea), encoding = NULL,
+                    storage_key = NULL, segments = NULL, stored_bytes = NULL,
+                    quarantined_at = NULL, quarantine_reason = NULL
  WHERE cas_id = $1
 """
 
@@ -185,7 +186,7 @@ class CASRepository:
     async def replace(self, conn: Connection, received: Received) -> bool:
         """Let the blob be where the bytes are that came now; bytes in storage heal only."""
         if received.placement is None:
-            await conn.execute(REPLACE, received.cas_id.raw, received.content, None)
+            await conn.execute(REPLACE, received.cas_id.raw, received.content)
             return True
         placed = _placed(received.placement)
         return await conn.fetchval(REPLACE_PLACED, received.cas_id.raw, *placed) is not None
