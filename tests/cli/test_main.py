@@ -1,6 +1,7 @@
 """The command as a whole: help, completion, exit codes, and how it fails."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -167,10 +168,12 @@ def test_ctrl_c_while_a_server_is_silent_ends_quietly(alone: Path) -> None:
             env=environ(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # A shell that started us in the background lets us, and so our children, ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         connection, _ = silent.accept()
         connection.recv(1)
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
         connection.close()
     assert (process.returncode, out, err) == (130, b"", b"")
