@@ -178,9 +178,11 @@ def main(arguments: list[str]) -> int:
             f"bench: others use this machine, load {os.getloadavg()[0]:.1f}: trust the ratios more."
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the programs are ended.
-    # What is measured is the server as it is shipped.
+    # What is measured is the server as it is shipped: with its defaults, and as an installation
+    # has it, with its modules compiled.
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
         del os.environ[name]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bench-") as folder:
         results = measure(chosen, Path(folder))
     if chosen.json:
