@@ -139,5 +139,6 @@ TASKS: dict[str, Callable[[Ours, Work], Task]] = {
     "move": lambda ours, work: Writes(ours, ours_write.Moves(ours), work.connections),
     "mixed": _mixed,
     "patch": lambda ours, work: ours_other.Patches(ours, work.connections),
+    "patch-4": lambda ours, work: ours_other.Patches(ours, work.connections),
     "start": lambda ours, _: ours_other.Restart(ours),
 }

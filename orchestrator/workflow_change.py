@@ -86,6 +86,8 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
     """Rules of changes, which a whole new version need not keep."""
     known = {node.id for node in nodes_of(before)}
     added = [node for node in nodes_of(after) if node.id not in known]
+    if not added:
+        return
     agents = [node for node in added if node.value.get("type") == "agent"]
     linked = {end for edge in edges_of(after) for end in (edge.source, edge.target)}
     found = [
