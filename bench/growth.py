@@ -23,7 +23,7 @@ from bench.growth_explain import explain
 from bench.growth_fill import fill
 from bench.growth_shape import Sizes, World
 from bench.server import Server
-from orchestrator.embedded import running_url
+from orchestrator.embedded.cluster import running_url
 
 #: As good as empty: enough for every page to be a full one.
 FEW = Sizes(artifacts=5_000, blobs=6_000, tags=1_000, moves=3_000, keys=1_000, depth=100)

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from bench.growth_shape import BUSY_SHARE, BUSY_TAG, MERGED_TAG, Sizes, World
 from bench.server import Server
-from orchestrator.handlers.paging import encoded
+from orchestrator.handlers.http.paging import encoded
 
 API = "/api/v1"
 CLIENTS = 4

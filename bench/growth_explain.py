@@ -20,7 +20,7 @@ from bench.growth_plans import (
     statements,
 )
 from bench.growth_shape import BUSY_TAG, DEEP_TAG, NAMESPACES, START, name_of, operations
-from orchestrator.database import Connection, connect
+from orchestrator.core.database import Connection, connect
 
 #: Slower than this, or a scan of a large table, and the steps of the plan are printed too.
 SLOW_MS = 5.0

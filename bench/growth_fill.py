@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from bench.growth_shape import World
-from orchestrator.database import Connection, connect
+from orchestrator.core.database import Connection, connect
 
 BLOB = ("cas_id", "size_bytes", "media_type", "content")
 LEASE = ("cas_id", "namespace", "media_type", "expires_at")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 import orchestrator.repository
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
@@ -45,10 +45,11 @@ class Statement(NamedTuple):
 def statements() -> list[Statement]:
     """All of them, as module.NAME; a fragment begins with an underscore or with no verb."""
     found = []
-    for info in pkgutil.iter_modules(orchestrator.repository.__path__):
-        module = importlib.import_module(f"orchestrator.repository.{info.name}")
+    prefix = "orchestrator.repository."
+    for info in pkgutil.walk_packages(orchestrator.repository.__path__, prefix):
+        module = importlib.import_module(info.name)
         found += [
-            Statement(f"{info.name}.{name}", value)
+            Statement(f"{info.name.rpartition('.')[2]}.{name}", value)
             for name, value in vars(module).items()
             if name.isupper() and not name.startswith("_")
             if isinstance(value, str) and value.split(maxsplit=1)[0] in VERBS

@@ -19,10 +19,10 @@ from blake3 import blake3
 
 from bench.material import blob, document
 from bench.ours_api import TAGS
-from orchestrator.embedded import EmbeddedPostgres
-from orchestrator.identifier import new_id
+from orchestrator.core.identifier import new_id
+from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
-from orchestrator.serve_http import HTTPOptions, load, run
+from orchestrator.server.http import HTTPOptions, load, run
 
 URL = "BENCH_LIMIT_DATABASE_URL"
 READERS = 8

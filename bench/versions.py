@@ -21,7 +21,7 @@ import httpx2
 
 from orchestrator.app import create_app
 from orchestrator.cli.wfformat import is_wfformat, workflow_from_wfformat
-from orchestrator.embedded import EmbeddedPostgres
+from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
 

@@ -8,30 +8,30 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
-from orchestrator import logs, metrics
-from orchestrator.background import Schedule
-from orchestrator.container import build
-from orchestrator.container_http import build_handlers
-from orchestrator.handlers.admission import Admission
-from orchestrator.handlers.authentication import Authenticator
-from orchestrator.handlers.direct import DirectRoutes
-from orchestrator.handlers.edge import Edge, Pace
-from orchestrator.handlers.problem import EXCEPTION_HANDLERS
-from orchestrator.parent import exit_with_parent
+from orchestrator.handlers.http.admission import Admission
+from orchestrator.handlers.http.authentication import Authenticator
+from orchestrator.handlers.http.direct import DirectRoutes
+from orchestrator.handlers.http.edge import Edge, Pace
+from orchestrator.handlers.http.problem import EXCEPTION_HANDLERS
+from orchestrator.jobs.schedule import Schedule
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
-from orchestrator.routes.direct import direct_routes
-from orchestrator.routes.gc import gc_routes
+from orchestrator.routes.fast_path import direct_routes
 from orchestrator.routes.health import health_routes
 from orchestrator.routes.openapi import OPENAPI
-from orchestrator.routes.schema import schema_routes
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
-from orchestrator.routes.upload import upload_routes
-from orchestrator.routes.verify import verify_routes
+from orchestrator.routes.transfer.upload import upload_routes
+from orchestrator.routes.upkeep.gc import gc_routes
+from orchestrator.routes.upkeep.verify import verify_routes
 from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
+from orchestrator.routes.workflow_schema import schema_routes
+from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
+from orchestrator.telemetry import logs, metrics
+from orchestrator.wiring.handlers import build_handlers
+from orchestrator.wiring.services import build
 
 
 def create_app(settings: Settings | None = None) -> Edge:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx2
 from litestar import Litestar
 
-from orchestrator.handlers.edge import Edge
+from orchestrator.handlers.http.edge import Edge
 
 API = "/api/v1"
 

@@ -18,13 +18,13 @@ import pytest
 from testcontainers.community.postgres import PostgresContainer
 
 from orchestrator.app import create_app
-from orchestrator.container import build
-from orchestrator.database import Connection, connect
-from orchestrator.embedded import EmbeddedPostgres
-from orchestrator.handlers.edge import Edge
-from orchestrator.logs import LINES
+from orchestrator.core.database import Connection, connect
+from orchestrator.embedded.cluster import EmbeddedPostgres
+from orchestrator.handlers.http.edge import Edge
 from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
+from orchestrator.telemetry.logs import LINES
+from orchestrator.wiring.services import build
 from tests.api import Api
 
 pytest_plugins = ["tests.radosgw"]

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.database import Connection
-from orchestrator.digest import BlobName, CasId, Sha256
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.models.artifact import Artifact, Kind, NewArtifact, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Blob, BlobContent, Received
 from orchestrator.models.lineage import LineageStep

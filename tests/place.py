@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from orchestrator.app import create_app
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
-from orchestrator.segments import SEGMENT_BYTES
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.storage.segments import SEGMENT_BYTES
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 

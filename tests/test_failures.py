@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from blake3 import blake3
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
-from orchestrator.handlers.edge import Edge
+from orchestrator.handlers.http.edge import Edge
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
-from orchestrator.segments import SEGMENT_BYTES
 from orchestrator.storage.filesystem import FilesystemStorage, FileWriter
+from orchestrator.storage.segments import SEGMENT_BYTES
 from tests.api import Api
 from tests.conftest import TOKEN
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.publication import PublicationRepository

@@ -14,9 +14,8 @@ import asyncpg
 import pytest
 
 from orchestrator.app import create_app
-from orchestrator.container import Container, build
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.handlers.workflow import prepare
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.cas import WORKFLOW
@@ -24,6 +23,7 @@ from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.settings import Settings
+from orchestrator.wiring.services import Container, build
 from tests.api import Api, chain
 from tests.conftest import TOKEN, settings_for
 

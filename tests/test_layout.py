@@ -11,7 +11,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 SQL = re.compile(r"\b(SELECT\s.+\bFROM|INSERT INTO|UPDATE\s+\w+\s+SET|DELETE FROM)\b", re.DOTALL)
 #: Of the migrations' own bookkeeping: alembic owns that table, not a repository. And of a file of
 #: a backup, which is SQLite's.
-SQL_OUTSIDE = {"migration.py", "serve_migrate.py", "backup_inline.py"}
+SQL_OUTSIDE = {"migration.py", "migrate.py", "inline.py"}
 
 
 def strings(path: Path) -> list[str]:
@@ -26,7 +26,7 @@ def strings(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_sql_stands_in_repositories_only(path: Path) -> None:
     found = [text for text in strings(path) if SQL.search(text)]
-    if path.parent.name != "repository" and path.name not in SQL_OUTSIDE:
+    if "repository" not in path.parts and path.name not in SQL_OUTSIDE:
         assert found == []
 
 
@@ -56,10 +56,10 @@ def test_nothing_but_the_settings_and_the_entry_points_reads_the_environment() -
     assert readers <= {
         "app.py",
         "handlers/health.py",
-        "serve.py",
-        "serve_http.py",
-        "serve_migrate.py",
-        "embedded.py",
-        "embedded_binaries.py",
-        "embedded_process.py",
+        "server/parent.py",
+        "server/http.py",
+        "server/migrate.py",
+        "embedded/cluster.py",
+        "embedded/binaries.py",
+        "embedded/process.py",
     }

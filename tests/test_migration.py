@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from orchestrator import migration
-from orchestrator.database import Connection, connect
-from orchestrator.digest import CasId
-from orchestrator.repository.schema import SCHEMA_VERSION
+from orchestrator.core.database import Connection, connect
+from orchestrator.core.digest import CasId
+from orchestrator.repository.upkeep.schema import SCHEMA_VERSION
 from tests.conftest import run, url_of
 
 

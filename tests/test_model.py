@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.handlers.edge import Edge
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api
 from tests.conftest import TOKEN
 from tests.handlers.test_version import patch

@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from itertools import pairwise
 
-from orchestrator.database import Database
-from orchestrator.digest import CasId
+from orchestrator.core.database import Database
+from orchestrator.core.digest import CasId
 from orchestrator.errors import VersionConflict
 from orchestrator.models.tag import Action
 from orchestrator.repository.artifact import ArtifactRepository

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from orchestrator.app import create_app
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from tests.api import Api, chain
 from tests.conftest import TOKEN, settings_for
 from tests.test_failures import dangling

@@ -16,19 +16,20 @@ import pytest
 from blake3 import blake3
 from obstore.store import MemoryStore
 
-from orchestrator import container
 from orchestrator.app import create_app
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import StorageFull, StorageUnavailable
-from orchestrator.handlers import upload_finishing, upload_receiving
-from orchestrator.models.upload import upload_of_stage
+from orchestrator.jobs import upload_completion as upload_finishing
+from orchestrator.jobs import upload_receiving
+from orchestrator.models.transfer.upload import upload_of_stage
 from orchestrator.repository.cas import CASRepository
-from orchestrator.repository.upload import UploadRepository
+from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
+from orchestrator.wiring import services as container
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
-from tests.handlers.test_upload import TUS, begun, head, offset, patch
+from tests.handlers.transfer.test_upload import TUS, begun, head, offset, patch
 
 PIECE = 64 * 1024
 CONTENT = random.Random(2).randbytes(10 * PIECE + 17)

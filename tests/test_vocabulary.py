@@ -3,9 +3,9 @@
 import pytest
 from blake3 import blake3
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
+from orchestrator.core.identifier import new_id
 from orchestrator.errors import InvalidInput
-from orchestrator.identifier import new_id
 from orchestrator.models.name import parse_namespace, parse_tag
 from orchestrator.settings import Settings
 

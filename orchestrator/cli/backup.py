@@ -1,5 +1,5 @@
 """`orchestrator backup` and `restore`: they work on the database itself, not over HTTP; how is
-`orchestrator.backup`'s and `orchestrator.restore`'s.
+`orchestrator.backup.make`'s and `orchestrator.backup.restore`'s.
 """
 
 import asyncio
@@ -66,8 +66,8 @@ def backup(
 
     Blobs that the folder has already are not copied again.
     """
-    from orchestrator.backup import BackupOptions, back_up
-    from orchestrator.backup_place import Place, served
+    from orchestrator.backup.make import BackupOptions, back_up
+    from orchestrator.backup.place import Place, served
 
     place = Place(
         data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
@@ -108,9 +108,9 @@ def restore(
     session: WithSession,
 ) -> int:
     """Put a snapshot into an empty database, and its blobs into a blob storage of its own."""
-    from orchestrator.backup_place import Place, unserved
-    from orchestrator.restore import RestoreOptions
-    from orchestrator.restore import restore as run
+    from orchestrator.backup.place import Place, unserved
+    from orchestrator.backup.restore import RestoreOptions
+    from orchestrator.backup.restore import restore as run
 
     place = Place(
         data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
@@ -151,13 +151,13 @@ def _warned(what: str, lines: list[str], *, is_failure: bool) -> int:
 @contextmanager
 def _explained() -> Iterator[None]:
     """What keeps it from being done is one line."""
-    import orchestrator.logs
-    from orchestrator.backup_error import BackupRefused
-    from orchestrator.embedded_binaries import EmbeddedPostgresError
-    from orchestrator.serve_error import ServeError, UsageError
+    import orchestrator.telemetry.logs
+    from orchestrator.backup.error import BackupRefused
+    from orchestrator.embedded.binaries import EmbeddedPostgresError
+    from orchestrator.server.error import ServeError, UsageError
 
     # What the parts below would write for an operator of a server is in our answer.
-    orchestrator.logs.configure("critical")
+    orchestrator.telemetry.logs.configure("critical")
     try:
         yield
     except UsageError as error:

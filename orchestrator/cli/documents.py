@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.canonical import JSONValue, parse
 from orchestrator.cli.failure import CommandFailed, violation_lines
+from orchestrator.documents.canonical import JSONValue, parse
 from orchestrator.errors import InvalidInput
 
 STDIN = Path("-")

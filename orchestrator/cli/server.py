@@ -1,4 +1,4 @@
-"""`serve`, `migrate`, `status`: the server as a process; how it serves is `orchestrator.serve`."""
+"""`serve`, `migrate`, `status`: the server as a process; how it serves is in `server/`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,8 +32,8 @@ def serve(
 
     Its data is in --data-dir, by default .orchestrator in this folder.
     """
-    from orchestrator.serve import ServeOptions
-    from orchestrator.serve import serve as run
+    from orchestrator.server.parent import ServeOptions
+    from orchestrator.server.parent import serve as run
 
     return run(
         ServeOptions(

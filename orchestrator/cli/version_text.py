@@ -42,8 +42,8 @@ def refuse_conflicts(session: Session, reply: Reply) -> Reply:
 
 def write_diff(diff: msgspec.Raw) -> None:
     """One line for each change, in colours on a terminal."""
-    from orchestrator.workflow_diff import WorkflowDiff
-    from orchestrator.workflow_diff_text import render_text
+    from orchestrator.documents.workflow_diff import WorkflowDiff
+    from orchestrator.documents.workflow_diff_text import render_text
 
     screen = console(sys.stdout)
     is_coloured = screen.color_system is not None and not screen.no_color

@@ -7,9 +7,9 @@ has no place for stands in `metadata.wfformat` and in the `config` of the nodes.
 from collections import Counter
 from typing import Any, NamedTuple
 
-from orchestrator.canonical import Path, pointer, shortened
+from orchestrator.documents.canonical import Path, pointer, shortened
+from orchestrator.documents.workflow import edges_of, nodes_of
 from orchestrator.errors import InvalidInput
-from orchestrator.workflow_document import edges_of, nodes_of
 
 Document = dict[str, Any]
 

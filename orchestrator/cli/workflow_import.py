@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.canonical import canonicalise
 from orchestrator.cli.connection import Connection, Reply
 from orchestrator.cli.documents import STDIN, naming, parse_json, read_bytes
 from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
 from orchestrator.cli.output import console, printable, write_bytes, write_error, write_json
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import ACTIONS
+from orchestrator.documents.canonical import canonicalise
 
 #: From so many files on it is worth to show how far it is.
 PROGRESS_FILES_MIN = 2

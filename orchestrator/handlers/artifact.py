@@ -9,10 +9,10 @@ import msgspec
 from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
-from orchestrator.database import Database
-from orchestrator.digest import CasId
+from orchestrator.core.database import Database
+from orchestrator.core.digest import CasId
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.paging import (
+from orchestrator.handlers.http.paging import (
     Cursor,
     Limit,
     Page,
@@ -21,14 +21,14 @@ from orchestrator.handlers.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.precondition import none_match
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.precondition import none_match
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     Namespace,
     id_in_path,
     namespace_of,
 )
-from orchestrator.handlers.replying import etag, json_answer, not_modified
+from orchestrator.handlers.http.replying import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.models.tag import TagReference

@@ -8,15 +8,14 @@ import msgspec
 from litestar import Response
 from litestar.params import PathParameter
 
-from orchestrator.database import Database
-from orchestrator.digest import BlobName, CasId, parse_name
+from orchestrator.core.batching import Gathering
+from orchestrator.core.database import Database
+from orchestrator.core.digest import BlobName, CasId, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
-from orchestrator.gathering import Gathering
-from orchestrator.handlers.cas_delivery import BlobDelivery, has_already
-from orchestrator.handlers.digest_field import check_sha256, given_sha256, wants_sha256
-from orchestrator.handlers.direct import Asked, RawAnswer
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
+from orchestrator.handlers.http.direct import Asked, RawAnswer
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     Namespace,
     body_chunks,
     declared_length,
@@ -28,13 +27,14 @@ from orchestrator.handlers.reading import (
     read_json_body,
     segment,
 )
-from orchestrator.handlers.replying import etag, json_answer, location
-from orchestrator.handlers.storage_gate import StorageGate
+from orchestrator.handlers.http.replying import etag, json_answer, location
+from orchestrator.handlers.transfer.delivery import BlobDelivery, has_already
+from orchestrator.jobs.storage_gate import StorageGate
 from orchestrator.models.cas import Received, StoredBlob
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.cas import CASService, InlineNeeded
-from orchestrator.service.cas_intake import Intake, Kept
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.transfer.intake import Intake, Kept
 
 CasPath = Annotated[
     str,

@@ -8,13 +8,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from orchestrator import __version__
-from orchestrator.database import Database
+from orchestrator.core.database import Database
 from orchestrator.errors import StorageUnavailable
-from orchestrator.handlers.problem import respond
-from orchestrator.handlers.replying import json_answer
-from orchestrator.handlers.storage_gate import StorageGate
-from orchestrator.metrics import hand_over
-from orchestrator.service.schema import SchemaService
+from orchestrator.handlers.http.problem import respond
+from orchestrator.handlers.http.replying import json_answer
+from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.service.upkeep.schema import SchemaService
+from orchestrator.telemetry.metrics import hand_over
 
 
 class HealthBody(msgspec.Struct, frozen=True):

@@ -8,12 +8,22 @@ from litestar import Response
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
-from orchestrator.database import Connection, Database
+from orchestrator.core.database import Connection, Database
+from orchestrator.documents.patch import Operation
+from orchestrator.documents.patch_difference import patch_between
+from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, parsed
+from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
+from orchestrator.documents.workflow_diff_text import render_text
+from orchestrator.documents.workflow_merge_value import Conflict, Side
 from orchestrator.errors import DomainError
-from orchestrator.handlers.keeping import kept_meanwhile
-from orchestrator.handlers.precondition import HashPrecondition, hash_guard, workflow_precondition
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.keeping import kept_meanwhile
+from orchestrator.handlers.http.precondition import (
+    HashPrecondition,
+    hash_guard,
+    workflow_precondition,
+)
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
@@ -26,22 +36,16 @@ from orchestrator.handlers.reading import (
     read_json_body,
     tag_in_path,
 )
-from orchestrator.handlers.replying import json_answer
+from orchestrator.handlers.http.replying import json_answer
 from orchestrator.handlers.version_body import (
     ChangedBody,
     changed_body,
 )
-from orchestrator.json_patch import Operation
-from orchestrator.json_patch_difference import patch_between
 from orchestrator.models.artifact import Kind, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Changed, MergeSides, Origin, Outcome, Version
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.version import VersionService
-from orchestrator.workflow_change import ChangeRules, Revision, merged, parsed
-from orchestrator.workflow_diff import WorkflowDiff, diff_workflows
-from orchestrator.workflow_diff_text import render_text
-from orchestrator.workflow_merge_value import Conflict, Side
 
 Against = Annotated[
     str,

@@ -5,14 +5,14 @@ from datetime import datetime
 
 from litestar import Response
 
-from orchestrator.database import Connection, Database
+from orchestrator.core.batching import Gathering
+from orchestrator.core.database import Connection, Database
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.gathering import Gathering
-from orchestrator.handlers.direct import Asked
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, page_of, tag_after
-from orchestrator.handlers.precondition import none_match, precondition_guard, tag_precondition
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.direct import Asked
+from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
+from orchestrator.handlers.http.precondition import none_match, precondition_guard, tag_precondition
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
@@ -28,7 +28,7 @@ from orchestrator.handlers.reading import (
     read_json_body,
     tag_in_path,
 )
-from orchestrator.handlers.replying import etag, json_answer, not_modified
+from orchestrator.handlers.http.replying import etag, json_answer, not_modified
 from orchestrator.handlers.tag_body import (
     MoveTag,
     PutTag,

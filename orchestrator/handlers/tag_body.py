@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.handlers.replying import etag, json_answer, location
+from orchestrator.handlers.http.replying import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Action, MovedTag, Tag, TagChange

@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
-from orchestrator.database import Connection, Database
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection, Database
+from orchestrator.core.digest import CasId
+from orchestrator.documents.workflow import Workflow
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     Namespace,
     checked_message,
     decode,
@@ -23,7 +24,7 @@ from orchestrator.handlers.reading import (
     principal_of,
     read_json_body,
 )
-from orchestrator.handlers.replying import json_answer
+from orchestrator.handlers.http.replying import json_answer
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
     TagChangeBody,
@@ -46,7 +47,6 @@ from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
-from orchestrator.workflow_document import Workflow
 
 
 class CreateWorkflowOperation(

@@ -10,19 +10,30 @@ from uuid import UUID
 from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
-from orchestrator.canonical import JSONValue, parse
-from orchestrator.database import Connection, Database
+from orchestrator.core.database import Connection, Database
+from orchestrator.documents.canonical import JSONValue, parse
+from orchestrator.documents.merge_patch import merge_patch_operations
+from orchestrator.documents.patch import parse_operations
+from orchestrator.documents.workflow_change import (
+    PATCH_DEPTH_MAX,
+    ChangeRules,
+    Revision,
+    merged,
+    parsed,
+    patched,
+)
+from orchestrator.documents.workflow_merge_value import Side
 from orchestrator.errors import DomainError, InvalidInput, UnsupportedMediaType
-from orchestrator.handlers.keeping import kept_meanwhile
-from orchestrator.handlers.paging import Cursor, Limit, Page, after, encoded
-from orchestrator.handlers.precondition import (
+from orchestrator.handlers.http.keeping import kept_meanwhile
+from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
+from orchestrator.handlers.http.precondition import (
     HashPrecondition,
     hash_guard,
     none_match,
     workflow_precondition,
 )
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
@@ -37,7 +48,7 @@ from orchestrator.handlers.reading import (
     segment,
     tag_in_path,
 )
-from orchestrator.handlers.replying import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
 from orchestrator.handlers.version_body import (
     SEQ_DIGITS_MAX,
     CherryPick,
@@ -48,23 +59,12 @@ from orchestrator.handlers.version_body import (
     changed_body,
     version_item,
 )
-from orchestrator.json_patch import parse_operations
-from orchestrator.json_patch_merge import merge_patch_operations
 from orchestrator.models.artifact import Relation
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.tag import TagChange
 from orchestrator.models.version import Head, Origin, Version
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.version import VersionService
-from orchestrator.workflow_change import (
-    PATCH_DEPTH_MAX,
-    ChangeRules,
-    Revision,
-    merged,
-    parsed,
-    patched,
-)
-from orchestrator.workflow_merge_value import Side
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.documents.workflow_merge_value import Side
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.version import Changed
 from orchestrator.models.workflow import CreatedWorkflow
-from orchestrator.workflow_merge_value import Side
 
 SEQ_DIGITS_MAX = 9
 

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 from litestar import Response
 from litestar.params import QueryParameter
 
-from orchestrator.canonical import JSONValue
-from orchestrator.database import Connection, Database
-from orchestrator.digest import CasId
+from orchestrator.core.batching import Gathering
+from orchestrator.core.database import Connection, Database
+from orchestrator.core.digest import CasId
+from orchestrator.documents.canonical import JSONValue
+from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.errors import DomainError, InvalidInput, NotFound, RuleBroken, TooLarge, Violation
-from orchestrator.gathering import Gathering
-from orchestrator.handlers.direct import Asked
-from orchestrator.handlers.paging import Cursor, Limit, Page, page_of, tag_after
-from orchestrator.handlers.precondition import (
+from orchestrator.handlers.http.direct import Asked
+from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
+from orchestrator.handlers.http.precondition import (
     ANYWHERE,
     HashPrecondition,
     Precondition,
@@ -23,8 +24,8 @@ from orchestrator.handlers.precondition import (
     tag_precondition,
     workflow_precondition,
 )
-from orchestrator.handlers.problem import AnyRequest, respond
-from orchestrator.handlers.reading import (
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
     Namespace,
     TagPath,
     TagTime,
@@ -38,7 +39,7 @@ from orchestrator.handlers.reading import (
     read_json_body,
     tag_in_path,
 )
-from orchestrator.handlers.replying import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
 from orchestrator.handlers.tag import time_travel
 from orchestrator.handlers.tag_body import (
     deleted_body,
@@ -58,7 +59,6 @@ from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.publication import PublicationService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
-from orchestrator.workflow_document import Workflow, check_workflow
 
 Materialize = Annotated[
     bool, QueryParameter(description="false: the base and its patches, as they are stored.")

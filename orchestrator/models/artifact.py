@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 
 
 class Kind(StrEnum):

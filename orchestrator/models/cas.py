@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from orchestrator.digest import CasId, Sha256
+from orchestrator.core.digest import CasId, Sha256
 
 #: What the server itself stores; the parameter tells workflows from operations (one list).
 WORKFLOW = "application/json;type=dag"

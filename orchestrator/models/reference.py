@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.errors import InvalidInput
 from orchestrator.models.name import parse_tag
 

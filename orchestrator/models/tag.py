@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Kind
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.tag import TagChange
 

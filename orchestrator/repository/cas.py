@@ -6,8 +6,8 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from orchestrator.database import Connection
-from orchestrator.digest import BlobName, CasId, Sha256
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.models.cas import (
     PATCH_OPERATIONS,
     RUN_MANIFEST,

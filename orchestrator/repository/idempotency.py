@@ -1,6 +1,6 @@
 """SQL for idempotency keys: one statement per method, no decisions."""
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.models.idempotency import Answer, IdempotentCall
 
 # A concurrent request with the same key waits here until the first commits or rolls back.

@@ -8,8 +8,8 @@ not tell again: each column of each row is a noticeable part of what the stateme
 from collections.abc import Sequence
 from uuid import UUID
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import Action, MovedTag, Tag, TagChange, TagOrder

@@ -1,6 +1,6 @@
 """SQL for rate limits: one statement per method, no decisions."""
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.models.rate import RateCount
 
 # All servers count in the same row; a new window begins at one.

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Kind
 from orchestrator.models.workflow import (
     Pointing,

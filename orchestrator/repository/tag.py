@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
 
 COLUMNS = """namespace, name, target_id, version, cursor, protected, action, from_id, parent_seq,

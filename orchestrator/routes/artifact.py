@@ -4,7 +4,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
-from orchestrator.handlers.paging import Page
+from orchestrator.handlers.http.paging import Page
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import API, IF_CHANGED, answer, heeds, problems

@@ -25,7 +25,7 @@ from litestar.openapi.spec import (
 
 from orchestrator import __version__
 from orchestrator.errors import Violation
-from orchestrator.handlers.problem import PROBLEM_JSON
+from orchestrator.handlers.http.problem import PROBLEM_JSON
 from orchestrator.routes.examples import PROBLEM_EXAMPLES
 
 API = "/api/v1"

@@ -3,7 +3,7 @@
 from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.paging import Page
+from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,

@@ -3,8 +3,8 @@
 from litestar import get, patch, post
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.merge import DiffBody, MergedBody, MergeHandler, MergeWorkflow
-from orchestrator.handlers.paging import Page
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_body import (
     ChangedBody,

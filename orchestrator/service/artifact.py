@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.core.identifier import new_id
 from orchestrator.errors import InvalidInput, NotFound, StorageUnavailable
-from orchestrator.facts import tell
-from orchestrator.identifier import new_id
 from orchestrator.models.artifact import (
     CONTAINING,
     Artifact,
@@ -19,6 +18,7 @@ from orchestrator.models.artifact import (
 from orchestrator.models.lineage import LineagePage, LineagePosition
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
+from orchestrator.telemetry.after_commit import tell
 
 #: What is found may be deleted before it is locked: then it is made again.
 ATTEMPTS = 2

@@ -13,7 +13,7 @@ import heapq
 from collections import defaultdict, deque
 from uuid import UUID
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.models.artifact import LineageEdge, Relation
 from orchestrator.models.lineage import LineagePage, LineagePosition, LineageStep
 from orchestrator.repository.artifact import ArtifactRepository

@@ -7,13 +7,13 @@ from functools import partial
 import msgspec
 import structlog
 
-from orchestrator import metrics
-from orchestrator.database import Connection
-from orchestrator.digest import BlobName, CasId, Sha256
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
-from orchestrator.facts import tell, turn_to
 from orchestrator.models.cas import Blob, BlobContent, Received, StoredBlob
 from orchestrator.repository.cas import CASRepository
+from orchestrator.telemetry import metrics
+from orchestrator.telemetry.after_commit import tell, turn_to
 
 log = structlog.get_logger()
 

@@ -1,10 +1,10 @@
 """Rules of repeated requests: no HTTP, no SQL, no transaction opened."""
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import IdempotencyKeyReused
-from orchestrator.facts import tell
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.telemetry.after_commit import tell
 
 
 class IdempotencyService:

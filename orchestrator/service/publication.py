@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from orchestrator.database import Connection
-from orchestrator.facts import turn_to
-from orchestrator.identifier import new_id
+from orchestrator.core.database import Connection
+from orchestrator.core.identifier import new_id
 from orchestrator.models.tag import MovedTag, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.repository.publication import PublicationRepository
 from orchestrator.service.artifact import tell_created
 from orchestrator.service.cas import tell_stored
 from orchestrator.service.tag import tell_changed
+from orchestrator.telemetry.after_commit import turn_to
 
 
 class PublicationService:

@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import RateLimited
 from orchestrator.models.rate import WINDOW_SECONDS, WRITES
 from orchestrator.repository.rate import RateRepository

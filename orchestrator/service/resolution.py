@@ -5,9 +5,9 @@ from datetime import datetime
 
 import structlog
 
-from orchestrator.cache import Cache
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.cache import Cache
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, DomainError, NotFound
 from orchestrator.models.workflow import (
     Pointing,

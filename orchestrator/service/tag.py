@@ -4,8 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from orchestrator import metrics
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
     NotFound,
@@ -14,7 +13,6 @@ from orchestrator.errors import (
     StorageUnavailable,
     VersionConflict,
 )
-from orchestrator.facts import tell
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
@@ -26,6 +24,8 @@ from orchestrator.models.tag import (
     TagReference,
 )
 from orchestrator.repository.tag import TagRepository
+from orchestrator.telemetry import metrics
+from orchestrator.telemetry.after_commit import tell
 
 #: After the last seq, for pages.
 SEQ_MAX = 2**63 - 1

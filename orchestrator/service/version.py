@@ -8,8 +8,9 @@ head one wins, the others are conflicts and leave nothing.
 from collections.abc import Sequence
 from uuid import UUID
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.documents.workflow_change import Revision
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW
@@ -19,7 +20,6 @@ from orchestrator.models.version import Changed, Head, MergeSides, Origin, Outco
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
-from orchestrator.workflow_change import Revision
 
 
 class VersionService:

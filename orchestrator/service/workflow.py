@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 
 
 class StoredObject(msgspec.Struct, frozen=True):

@@ -19,12 +19,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.digest import CasId
-from orchestrator.identifier import new_id
-from orchestrator.private_file import sync_folder, write_private
+from orchestrator.core.digest import CasId
+from orchestrator.core.durable_file import sync_folder, write_private
+from orchestrator.core.identifier import new_id
+from orchestrator.core.threads import in_thread, run_later
 from orchestrator.storage.base import StoredObject
 from orchestrator.storage.file_reading import open_to_read, translated
-from orchestrator.threads import in_thread, run_later
 
 _STAGE_READ_BYTES = 1024 * 1024
 #: Reads out of the page cache, half a millisecond together, before other requests have a turn.

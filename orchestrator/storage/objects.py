@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
+from orchestrator.core.identifier import new_id
 from orchestrator.errors import StorageUnavailable
-from orchestrator.identifier import new_id
 from orchestrator.storage.base import MissingObject, StoredObject
 from orchestrator.storage.object_client import connect, delete, next_chunk, translated
 

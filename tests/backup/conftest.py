@@ -12,11 +12,11 @@ import asyncpg
 import pytest
 
 from orchestrator.app import create_app
-from orchestrator.backup import BackupOptions, back_up
-from orchestrator.digest import CasId
-from orchestrator.models.backup import BackupReport, RestoreReport
-from orchestrator.repository.backup import EXPORTS
-from orchestrator.restore import RestoreOptions, restore
+from orchestrator.backup.make import BackupOptions, back_up
+from orchestrator.backup.restore import RestoreOptions, restore
+from orchestrator.core.digest import CasId
+from orchestrator.models.upkeep.backup import BackupReport, RestoreReport
+from orchestrator.repository.upkeep.backup import EXPORTS
 from orchestrator.settings import Settings
 from tests.api import Api
 from tests.conftest import TOKEN, run, settings_for, url_of

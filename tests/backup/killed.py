@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.backup import BackupOptions, back_up
-from orchestrator.restore import RestoreOptions, restore
+from orchestrator.backup.make import BackupOptions, back_up
+from orchestrator.backup.restore import RestoreOptions, restore
 from orchestrator.settings import Settings
 
 

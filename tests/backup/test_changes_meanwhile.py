@@ -10,11 +10,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from orchestrator.backup import _Backup
-from orchestrator.backup_snapshot import Snapshot
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
-from orchestrator.repository.backup import BackupRepository, Export, Sink
+from orchestrator.backup.make import _Backup
+from orchestrator.backup.snapshot import Snapshot
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.repository.upkeep.backup import BackupRepository, Export, Sink
 from orchestrator.settings import Settings
 from tests.api import Api
 from tests.backup.conftest import check_readable, fill, noise, put_back, serving, take, upload

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.settings import Settings
 from tests.backup.conftest import (
     execute,

@@ -9,11 +9,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from orchestrator.backup_error import BackupRefused
-from orchestrator.backup_folder import opened
-from orchestrator.backup_snapshot import BLOBS
-from orchestrator.digest import CasId
-from orchestrator.restore import _Restore
+from orchestrator.backup.error import BackupRefused
+from orchestrator.backup.folder import opened
+from orchestrator.backup.restore import _Restore
+from orchestrator.backup.snapshot import BLOBS
+from orchestrator.core.digest import CasId
 from orchestrator.settings import Settings
 from tests.backup.conftest import files_of, put_back, rows_of, take
 
@@ -21,39 +21,39 @@ ROOT = Path(__file__).parent.parent.parent
 
 #: What a backup writes, in order.
 BACKUP_STEPS = [
-    "orchestrator.backup_folder:sync_folder",
-    "orchestrator.backup_folder:BackupFolder.begin",
-    "orchestrator.repository.backup:BackupRepository.copy_out",
-    "orchestrator.backup_snapshot:TableWriter.finished",
-    "orchestrator.backup_inline:InlineContents.put",
-    "orchestrator.backup_blobs:BlobFile.write",
-    "orchestrator.backup_blobs:BlobFile.keep",
-    "orchestrator.backup_hold:Hold.check",
-    "orchestrator.backup_blobs:BlobFiles.sync",
-    "orchestrator.backup_snapshot:write_durable",
-    "orchestrator.backup_snapshot:Snapshot.finish",
-    "orchestrator.backup_folder:BackupFolder.publish",
+    "orchestrator.backup.folder:sync_folder",
+    "orchestrator.backup.folder:BackupFolder.begin",
+    "orchestrator.repository.upkeep.backup:BackupRepository.copy_out",
+    "orchestrator.backup.snapshot:TableWriter.finished",
+    "orchestrator.backup.inline:InlineContents.put",
+    "orchestrator.backup.blobs:BlobFile.write",
+    "orchestrator.backup.blobs:BlobFile.keep",
+    "orchestrator.backup.hold:Hold.check",
+    "orchestrator.backup.blobs:BlobFiles.sync",
+    "orchestrator.backup.snapshot:write_durable",
+    "orchestrator.backup.snapshot:Snapshot.finish",
+    "orchestrator.backup.folder:BackupFolder.publish",
 ]
-PUBLISHED = ("orchestrator.backup_folder:BackupFolder.publish", "after")
+PUBLISHED = ("orchestrator.backup.folder:BackupFolder.publish", "after")
 #: What a restore writes, in order.
 RESTORE_STEPS = [
     "orchestrator.migration:upgrade",
-    "orchestrator.repository.storage_identity:StorageIdentityRepository.insert",
+    "orchestrator.repository.upkeep.storage_identity:StorageIdentityRepository.insert",
     "orchestrator.storage.filesystem:FilesystemStorage.set_identity",
     "orchestrator.storage.filesystem:FileWriter.write",
     "orchestrator.storage.filesystem:FileWriter.commit",
-    "orchestrator.backup_inline:RestoredPlaces.put",
-    "orchestrator.repository.backup:BackupRepository.lock_rows",
-    "orchestrator.repository.backup:BackupRepository.put_blobs",
-    "orchestrator.repository.backup:BackupRepository.copy_in",
-    "orchestrator.restore:_Restore._put_rows",
-    "orchestrator.repository.backup:BackupRepository.analyze",
+    "orchestrator.backup.inline:RestoredPlaces.put",
+    "orchestrator.repository.upkeep.backup:BackupRepository.lock_rows",
+    "orchestrator.repository.upkeep.backup:BackupRepository.put_blobs",
+    "orchestrator.repository.upkeep.backup:BackupRepository.copy_in",
+    "orchestrator.backup.restore:_Restore._put_rows",
+    "orchestrator.repository.upkeep.backup:BackupRepository.analyze",
 ]
 #: By then all rows are committed.
 WHOLE = {
-    ("orchestrator.restore:_Restore._put_rows", "after"),
-    ("orchestrator.repository.backup:BackupRepository.analyze", "before"),
-    ("orchestrator.repository.backup:BackupRepository.analyze", "after"),
+    ("orchestrator.backup.restore:_Restore._put_rows", "after"),
+    ("orchestrator.repository.upkeep.backup:BackupRepository.analyze", "before"),
+    ("orchestrator.repository.upkeep.backup:BackupRepository.analyze", "after"),
 }
 WHEN = ["before", "after"]
 

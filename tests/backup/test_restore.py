@@ -10,12 +10,12 @@ import pytest
 from blake3 import blake3
 
 from orchestrator import migration
-from orchestrator.backup_error import BackupRefused
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.backup.error import BackupRefused
+from orchestrator.backup.restore import _Restore
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
 from orchestrator.models.cas import Placement
-from orchestrator.restore import _Restore
 from orchestrator.settings import Settings
 from tests.backup.conftest import (
     check_readable,

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from orchestrator.models.maintenance import MAINTENANCE_LOCK
+from orchestrator.models.upkeep.maintenance import MAINTENANCE_LOCK
 from tests.api import chain
 from tests.cli.conftest import Run, Terminal
 from tests.conftest import run as execute

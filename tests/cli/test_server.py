@@ -13,9 +13,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from orchestrator import serve
 from orchestrator.migration import head
-from orchestrator.serve import ServeOptions
+from orchestrator.server import parent as serve
+from orchestrator.server.parent import ServeOptions
 from tests.cli.conftest import COMMAND, Run, environ
 from tests.conftest import run as execute
 from tests.conftest import url_of

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.canonical import parse
 from orchestrator.cli.wfformat import (
     LINKS,
     is_wfformat,
     wfformat_from_workflow,
     workflow_from_wfformat,
 )
+from orchestrator.documents.canonical import parse
+from orchestrator.documents.workflow import check_workflow
 from orchestrator.errors import InvalidInput
-from orchestrator.workflow_document import check_workflow
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "wfcommons"
 

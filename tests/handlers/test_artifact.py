@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orchestrator.handlers.artifact import WAITING
-from orchestrator.handlers.paging import encoded
+from orchestrator.handlers.http.paging import encoded
 from tests.api import Api, chain
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from blake3 import blake3
 
-from orchestrator.canonical import canonicalise
+from orchestrator.documents.canonical import canonicalise
 from tests.api import Api
 
 HELLO = f"blake3:{blake3(b'hello').hexdigest()}"

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from orchestrator.app import create_app
-from orchestrator.handlers.edge import Edge
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
 from tests.conftest import TOKEN, settings_for
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.handlers.edge import Edge
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
 from tests.conftest import TOKEN
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.handlers.edge import Edge
-from orchestrator.json_patch import apply, parse_operations
+from orchestrator.documents.patch import apply, parse_operations
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
 from tests.conftest import TOKEN
 from tests.handlers.test_version import document, patch, patched, timeout

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from orchestrator.app import create_app
-from orchestrator.workflow_schema import WORKFLOW_SCHEMA
+from orchestrator.documents.workflow_schema import WORKFLOW_SCHEMA
 from tests.api import Api
 from tests.conftest import settings_for
 

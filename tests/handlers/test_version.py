@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.digest import CasId
-from orchestrator.handlers.edge import Edge
+from orchestrator.core.digest import CasId
+from orchestrator.handlers.http.edge import Edge
 from orchestrator.service.version import VersionService
 from tests.api import Api, chain
 from tests.conftest import TOKEN

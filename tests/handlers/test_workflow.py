@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from orchestrator.canonical import canonicalise
+from orchestrator.documents.canonical import canonicalise
 from tests.api import Api, chain, path
 
 

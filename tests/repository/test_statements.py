@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 import orchestrator.repository
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.rate import RateCount
 from orchestrator.models.tag import Landing, Tag, TagMove, TagReference
 from orchestrator.models.workflow import WorkflowEntry
 
 MODULES = [
-    importlib.import_module(f"orchestrator.repository.{found.name}")
-    for found in pkgutil.iter_modules(orchestrator.repository.__path__)
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(orchestrator.repository.__path__, "orchestrator.repository.")
 ]
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 

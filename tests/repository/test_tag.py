@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import pytest
 
-from orchestrator.database import Connection
+from orchestrator.core.database import Connection
 from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
 from tests.test_migration import insert_artifact

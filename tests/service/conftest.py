@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.database import Connection, connect
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection, connect
+from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.lineage import LineagePosition

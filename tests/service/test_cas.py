@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, NotFound, TooLarge
 from orchestrator.models.cas import MEDIA_TYPES, WORKFLOW, Received
 from tests.fakes import MemoryCASRepository

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.documents.patch import parse_operations
+from orchestrator.documents.workflow import check_workflow
+from orchestrator.documents.workflow_change import ChangeRules, patched
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
-from orchestrator.json_patch import parse_operations
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Head, Outcome
 from orchestrator.service.version import VersionService
-from orchestrator.workflow_change import ChangeRules, patched
-from orchestrator.workflow_document import check_workflow
 from tests.api import chain
 from tests.service.conftest import NS, Store
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator.database import Connection
-from orchestrator.digest import CasId
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.documents.workflow import check_workflow
 from orchestrator.errors import CorruptBlob, NotFound
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
@@ -19,7 +20,6 @@ from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.workflow import WorkflowService
-from orchestrator.workflow_document import check_workflow
 from tests.api import chain
 from tests.service.conftest import NS, Store, services
 

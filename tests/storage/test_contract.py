@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from obstore.store import MemoryStore
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.storage.base import MissingObject, Storage, StoredObject
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage, open_objects

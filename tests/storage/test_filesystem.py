@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageFull, StorageUnavailable
 from orchestrator.storage.base import MissingObject
 from orchestrator.storage.file_reading import CACHED_READ_BYTES_MAX, Reading
@@ -175,7 +175,7 @@ def _die_at(folder: Path, way: Any, number: int) -> None:
         # The threads of the parent do not exist here.
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
-        from orchestrator import threads  # noqa: PLC0415
+        from orchestrator.core import threads  # noqa: PLC0415
 
         threads._POOL = ThreadPoolExecutor(1)
         asyncio.run(run())

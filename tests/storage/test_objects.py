@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from orchestrator.digest import CasId
+from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
 from orchestrator.storage import object_client
 from orchestrator.storage.base import MissingObject

@@ -1,0 +1,297 @@
+"""Puts a snapshot of a backup into an empty database and a blob storage that is its own.
+
+The bytes come first, under new keys; then all rows in one transaction that finds the database empty
+and leaves it full. What ends in the middle leaves an empty database and bytes that no row names:
+verification removes those, and the restore can be made again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator import migration
+from orchestrator.backup.blobs import Watch
+from orchestrator.backup.error import BackupRefused
+from orchestrator.backup.folder import BackupFolder, opened
+from orchestrator.backup.hold import connected, explained, held
+from orchestrator.backup.inline import RestoredPlaces
+from orchestrator.backup.snapshot import BLOBS, Snapshot, SnapshotBlob
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.core.identifier import new_id
+from orchestrator.core.parallel import for_each
+from orchestrator.errors import DigestMismatch
+from orchestrator.jobs.verification import verify_all
+from orchestrator.models.cas import Placement
+from orchestrator.models.upkeep.backup import DamagedBlob, Manifest, RestoreReport
+from orchestrator.models.upkeep.verify import Scope
+from orchestrator.repository.upkeep.backup import BLOB_PLACES, EXPORTS, BackupRepository
+from orchestrator.repository.upkeep.schema import SCHEMA_VERSION, SchemaRepository
+from orchestrator.settings import Settings
+from orchestrator.storage.segments import SEGMENT_BYTES, Segment, SegmentTable
+from orchestrator.wiring.services import Container, build
+
+COPIES_AT_ONCE = 4
+#: What was stored is restored, whatever the limit for uploads is now.
+_BLOB_BYTES_MAX = 1 << 62
+_COLUMNS = (
+    *("cas_id", "size_bytes", "media_type", "sha256", "created_at"),
+    *("quarantined_at", "quarantine_reason"),
+    *BLOB_PLACES,
+)
+
+
+class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be chosen for one restore."""
+
+    #: A moment; None is the newest.
+    snapshot: str | None = None
+    #: Restore although bytes are missing or damaged: their blobs are put in quarantine.
+    allow_damaged: bool = False
+    #: Read every byte again when all is done, not only look whether it is there.
+    read_data: bool = False
+
+
+def restore(path: Path, settings: Settings, options: RestoreOptions, watch: Watch) -> RestoreReport:
+    """Fill the database of the settings, and bring it to the schema of this program."""
+    settings = msgspec.structs.replace(settings, blob_bytes_max=_BLOB_BYTES_MAX)
+    with opened(path, may_write=False) as folder, explained():
+        snapshot = folder.snapshot(options.snapshot)
+        manifest = _checked(snapshot)
+        run = _Restore(folder, snapshot, manifest, settings, options, watch)
+        run.check_blobs()
+        _bring_to(settings.database_url, manifest.schema)
+        report = asyncio.run(run.load())
+        # A crash from here on leaves a database that is whole; the next server migrates it.
+        migration.upgrade(settings.database_url)
+        problems = asyncio.run(_verified(settings, report, options, watch))
+        return msgspec.structs.replace(report, schema=SCHEMA_VERSION, problems=problems)
+
+
+def _checked(snapshot: Snapshot) -> Manifest:
+    """Refuse before anything is written."""
+    manifest = snapshot.manifest()
+    if manifest.schema > SCHEMA_VERSION:
+        raise BackupRefused(
+            f"The snapshot {snapshot.name} is of schema {manifest.schema}, newer than schema "
+            f"{SCHEMA_VERSION} of this program: use the newer program."
+        )
+    if missing := [each.table for each in EXPORTS if each.table not in manifest.tables]:
+        raise BackupRefused(f"The snapshot {snapshot.name} has no rows of {', '.join(missing)}.")
+    snapshot.check_tables(manifest)
+    return manifest
+
+
+def _bring_to(url: str, schema: str) -> None:
+    """Let the database have the schema of the snapshot; it is empty, so that a step back is too."""
+    found = migration.current(url)
+    if found is not None:
+        asyncio.run(_check_empty(url))
+    if found is None or found < schema:
+        migration.upgrade(url, schema)
+    elif found > schema:
+        migration.downgrade(url, schema)
+
+
+async def _check_empty(url: str) -> None:
+    async with connected(url) as conn:
+        if await BackupRepository().is_used(conn):
+            raise _not_empty()
+
+
+class _Restore:
+    """One run, from the first byte to the commit."""
+
+    def __init__(
+        self,
+        folder: BackupFolder,
+        snapshot: Snapshot,
+        manifest: Manifest,
+        settings: Settings,
+        options: RestoreOptions,
+        watch: Watch,
+    ) -> None:
+        self._folder = folder
+        self._snapshot = snapshot
+        self._manifest = manifest
+        self._settings = settings
+        self._options = options
+        self._watch = watch
+        self._rows = BackupRepository()
+        self._places = RestoredPlaces()
+        self._damaged: dict[CasId, str] = {}
+        self._blobs_seen = 0
+
+    def check_blobs(self) -> None:
+        """Refuse at once what would be refused after hours: bytes that are not there."""
+        for blob in self._blobs():
+            if not self._folder.has(blob.cas_id, blob.size_bytes):
+                self._miss(blob.cas_id, blob.quarantine_reason or "it is not in the backup")
+
+    async def load(self) -> RestoreReport:
+        """Bytes, then rows."""
+        url, container = self._settings.database_url, build(self._settings)
+        with closing(self._places):
+            async with held(url), connected(url) as conn:
+                # Database and storage are joined before anything is written to either.
+                await container.identity.confirm(conn)
+                await self._put_bytes(container)
+                rows = await self._put_rows(conn)
+                return RestoreReport(
+                    snapshot=self._snapshot.name,
+                    schema=self._manifest.schema,
+                    rows=rows,
+                    blobs=rows[BLOBS],
+                    blobs_placed=self._places.count_placed(),
+                    damaged=[
+                        DamagedBlob(cas_id=str(cas_id), reason=reason)
+                        for cas_id, reason in sorted(self._damaged.items())
+                    ],
+                )
+
+    def _blobs(self) -> Iterator[SnapshotBlob]:
+        return self._snapshot.blobs(self._manifest.tables[BLOBS].columns)
+
+    def _miss(self, cas_id: CasId, reason: str) -> None:
+        self._damaged[cas_id] = reason
+        if not self._options.allow_damaged:
+            raise BackupRefused(
+                f"The backup does not have the bytes of {cas_id}: {reason}. With --allow-damaged "
+                "all else is restored, and such blobs wait in quarantine for their bytes."
+            )
+
+    # -------------------------------------------------------------------------- bytes, to storage
+
+    async def _put_bytes(self, container: Container) -> None:
+        """What was in storage goes to storage, unless this one keeps so little inline."""
+
+        async def put(blob: SnapshotBlob) -> None:
+            try:
+                async with (
+                    aclosing(self._folder.blobs.chunks(blob.cas_id)) as chunks,
+                    container.intake.received(
+                        chunks, blob.media_type, expected=blob.cas_id
+                    ) as kept,
+                ):
+                    # A crash before the commit leaves an object that no row names.
+                    kept.keep = True
+                    self._places.put(kept.received)
+            except DigestMismatch:
+                self._miss(blob.cas_id, "they are damaged there")
+            self._blobs_seen += 1
+            self._watch("blobs", self._blobs_seen, self._manifest.blobs.placed)
+
+        placed = (
+            blob
+            for blob in self._blobs()
+            if not blob.inline and self._folder.blobs.has(blob.cas_id, blob.size_bytes)
+        )
+        await for_each(placed, put, at_once=COPIES_AT_ONCE)
+
+    # ------------------------------------------------------------------------- rows, all or none
+
+    async def _put_rows(self, conn: Connection) -> dict[str, int]:
+        rows: dict[str, int] = {}
+        async with conn.transaction():
+            await self._rows.lock_rows(conn)
+            # A server may have written, or migrated, since we looked.
+            if await self._rows.is_used(conn):
+                raise _not_empty()
+            if await SchemaRepository().get_version(conn) != self._manifest.schema:
+                raise BackupRefused("Another program migrated the database meanwhile: try again.")
+            await self._rows.set_plain_text(conn)
+            moment = await self._rows.get_moment(conn)
+            for number, export in enumerate(EXPORTS):
+                self._watch("tables", number, len(EXPORTS))
+                table = self._manifest.tables[export.table]
+                if export.table == BLOBS:
+                    count = await self._rows.put_blobs(conn, _COLUMNS, self._records(moment))
+                else:
+                    file = self._snapshot.table(export.table)
+                    count = await self._rows.copy_in(conn, export.table, table.columns, file)
+                if count != table.rows:
+                    raise BackupRefused(
+                        f"{count} rows of {export.table} were read, the manifest says {table.rows}."
+                    )
+                rows[export.table] = count
+        return rows
+
+    async def _records(self, moment: datetime) -> AsyncIterator[tuple[Any, ...]]:
+        """The rows of cas_blob with their bytes, or with where these are now."""
+        for blob in self._blobs():
+            named = (blob.cas_id.raw, blob.size_bytes, blob.media_type, blob.sha256)
+            place = self._places.get(blob.cas_id)
+            content = place if isinstance(place, bytes) else None
+            if place is None:
+                content = self._content(blob)
+            if content is not None:
+                yield (*named, blob.created_at, None, None, content, None, None, None, None)
+            elif isinstance(place, Placement):
+                yield (*named, blob.created_at, None, None, None, *_columns(place))
+            else:
+                reason = f"restore: {self._damaged[blob.cas_id]}"
+                lost = _columns(_placement_of_lost(blob))
+                yield (*named, blob.created_at, moment, reason, None, *lost)
+
+    def _content(self, blob: SnapshotBlob) -> bytes | None:
+        """The bytes of a blob that is to be inline; None if the backup does not have them."""
+        content = self._folder.inline.get(blob.cas_id)
+        if content is None and blob.inline and self._folder.blobs.has(*_name(blob)):
+            content = self._folder.blobs.path(blob.cas_id).read_bytes()
+            content = content if CasId.of(content) == blob.cas_id else None
+        if content is None and blob.cas_id not in self._damaged:
+            self._miss(blob.cas_id, "they are damaged there")
+        return content
+
+
+def _name(blob: SnapshotBlob) -> tuple[CasId, int]:
+    return blob.cas_id, blob.size_bytes
+
+
+def _columns(place: Placement) -> tuple[str, bytes, int, str | None]:
+    return place.storage_key, place.segments, place.stored_bytes, place.encoding
+
+
+def _placement_of_lost(blob: SnapshotBlob) -> Placement:
+    """A row must say where its bytes are. There is nothing under this key, and nothing that an
+    upload brings there could pass for it.
+    """
+    starts = range(0, blob.size_bytes, SEGMENT_BYTES)
+    lengths = [min(SEGMENT_BYTES, blob.size_bytes - start) for start in starts]
+    table = SegmentTable([Segment(length, bytes(32)) for length in lengths])
+    return Placement(
+        storage_key=f"{blob.cas_id.raw[1:].hex()}/{new_id().hex}",
+        segments=table.encode(),
+        stored_bytes=table.stored_bytes,
+    )
+
+
+def _not_empty() -> BackupRefused:
+    return BackupRefused("The database is not empty: restore into one that was just created.")
+
+
+async def _verified(
+    settings: Settings, report: RestoreReport, options: RestoreOptions, watch: Watch
+) -> list[str]:
+    """What is wrong now, in words, besides what is known to be damaged."""
+    known = {each.cas_id for each in report.damaged}
+    problems: list[str] = []
+    seen = 0
+    async with connected(settings.database_url) as conn:
+        await BackupRepository().analyze(conn)
+    container = build(settings)
+    async with container.database.opened():
+        async for page in verify_all(container, Scope(read_data=options.read_data)):
+            seen += page.checked_blobs
+            watch("verify", seen, report.blobs)
+            problems += [
+                f"{each.cas_id or each.storage_key or 'the blob storage'}: {each.detail}"
+                for each in page.problems
+                if each.cas_id not in known
+            ]
+    return problems

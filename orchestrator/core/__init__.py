@@ -1,0 +1,1 @@
+"""What knows nothing of the product: database, batching, cache, threads, files, digests."""

@@ -1,0 +1,1 @@
+"""Pure functions on JSON documents and workflows: no I/O, no state."""

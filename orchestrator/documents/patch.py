@@ -1,0 +1,211 @@
+"""JSON Patch (RFC 6902): read operations, apply them, take them back; no workflows, no storage.
+
+To validate a patch is to apply it: there is no second set of rules. Documents and values are taken
+as immutable: a result shares all that did not change with the document it came from.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from orchestrator.documents.canonical import JSONValue, pointer, shortened
+from orchestrator.documents.patch_draft import LIMITS, Draft, Limits, Refusal
+from orchestrator.documents.pointer import is_pointer, pointer_to, tokens_of
+from orchestrator.errors import DomainError, InvalidInput, Violation
+
+Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
+
+OPERATIONS_MAX = 1_000
+
+_MEMBER_NEEDED: Final[dict[str, str | None]] = {
+    "add": "value",
+    "remove": None,
+    "replace": "value",
+    "move": "from",
+    "copy": "from",
+    "test": "value",
+}
+
+
+class PatchFailed(DomainError):
+    """An operation cannot be applied to the document; nothing of the patch was."""
+
+    def __init__(self, index: int, op: str, path: str, rule: str, reason: str) -> None:
+        super().__init__(f"Operation {index} ({op} {shortened(path)}) failed: {reason}.")
+        self.index, self.op, self.rule = index, op, rule
+        self.path = pointer(tokens_of(path))
+        self.errors = [Violation(f"/{index}", rule, f"{reason[0].upper()}{reason[1:]}.")]
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of RFC 6902. A `value` of None is null; without one it is UNSET."""
+
+    op: Op
+    path: str
+    source: str | UnsetType = msgspec.field(name="from", default=UNSET)
+    value: Any = UNSET
+
+
+def parse_operations(
+    value: JSONValue, *, operations_max: int = OPERATIONS_MAX
+) -> tuple[Operation, ...]:
+    """Read a patch document; InvalidInput lists all that is wrong with its shape.
+
+    Members that RFC 6902 does not define are ignored, as it demands.
+    """
+    if not isinstance(value, list):
+        raise InvalidInput.at("", "type", "A JSON Patch is a list of operations.")
+    if len(value) > operations_max:
+        message = f"A patch may have at most {operations_max} operations, not {len(value)}."
+        raise InvalidInput.at("", "operations-max", message)
+    violations = [each for index, item in enumerate(value) for each in _violations(index, item)]
+    if violations:
+        detail = f"The patch is not a JSON Patch. {violations[0].message}"
+        raise InvalidInput(detail, violations)
+    return tuple(_operation(item) for item in value)
+
+
+def apply(
+    document: JSONValue, operations: Iterable[Operation], *, limits: Limits = LIMITS
+) -> JSONValue:
+    """The document after all operations; PatchFailed names the first that fails."""
+    draft = Draft(document, limits)
+    for index, operation in enumerate(operations):
+        _perform(draft, index, operation)
+    result: JSONValue = draft.root
+    return result
+
+
+def invert(
+    document: JSONValue, operations: Iterable[Operation], *, limits: Limits = LIMITS
+) -> tuple[Operation, ...]:
+    """The operations that lead from the result back to the document."""
+    draft = Draft(document, limits)
+    inverses = [_perform(draft, index, each) for index, each in enumerate(operations)]
+    return tuple(operation for inverse in reversed(inverses) for operation in inverse)
+
+
+def equal(a: JSONValue, b: JSONValue) -> bool:
+    """Equality of JSON values: 1 is 1.0 but not true, and the order of members does not count."""
+    if a is b:
+        return True
+    if isinstance(a, dict):
+        return (
+            isinstance(b, dict)
+            and a.keys() == b.keys()
+            and all(equal(child, b[key]) for key, child in a.items())
+        )
+    if isinstance(a, list):
+        return isinstance(b, list) and len(a) == len(b) and all(map(equal, a, b))
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _violations(index: int, item: JSONValue) -> Iterator[Violation]:
+    if not isinstance(item, dict):
+        yield Violation(f"/{index}", "type", "An operation is an object.")
+        return
+    op = item.get("op")
+    needed = _MEMBER_NEEDED.get(op) if isinstance(op, str) else None
+    if not isinstance(op, str) or op not in _MEMBER_NEEDED:
+        message = f"An operation has an op, one of {', '.join(_MEMBER_NEEDED)}."
+        yield Violation(f"/{index}/op", "op" if "op" in item else "required", message)
+    for member in ("path", "from") if needed == "from" else ("path",):
+        yield from _pointer_violations(index, item, member)
+    if needed == "value" and "value" not in item:
+        yield Violation(f"/{index}/value", "required", f"The operation {op} needs a value.")
+    if op == "move" and str(item.get("path")).startswith(f"{item.get('from')}/"):
+        message = "Nothing can be moved into itself."
+        yield Violation(f"/{index}/path", "move-into-itself", message)
+
+
+def _pointer_violations(index: int, item: dict[str, Any], member: str) -> Iterator[Violation]:
+    place = f"/{index}/{member}"
+    if member not in item:
+        yield Violation(place, "required", f"The operation needs the member {member}.")
+    elif not isinstance(item[member], str) or not is_pointer(item[member]):
+        message = (
+            f"The member {member} is a JSON Pointer: empty, or each token after a slash, with"
+            " ~0 for a tilde and ~1 for a slash."
+        )
+        yield Violation(place, "pointer", message)
+
+
+def _operation(item: Any) -> Operation:
+    """Keep the member that the operation needs, and no other."""
+    op = item["op"]
+    needed = _MEMBER_NEEDED[op]
+    if needed == "value":
+        return Operation(op=op, path=item["path"], value=item["value"])
+    return Operation(op=op, path=item["path"], source=item["from"] if needed else UNSET)
+
+
+def _perform(draft: Draft, index: int, operation: Operation) -> tuple[Operation, ...]:
+    """Do one operation and return what takes it back."""
+    try:
+        return _PERFORM[operation.op](draft, operation)
+    except Refusal as refusal:
+        op, path = operation.op, operation.path
+        raise PatchFailed(index, op, path, refusal.rule, str(refusal)) from None
+
+
+def _add(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    return _inserted(draft, operation.path, operation.value)
+
+
+def _remove(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    removed = draft.remove(tokens_of(operation.path))
+    return (Operation(op="add", path=operation.path, value=removed),)
+
+
+def _replace(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    replaced = draft.replace(tokens_of(operation.path), operation.value)
+    return (Operation(op="replace", path=operation.path, value=replaced),)
+
+
+def _move(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    source = str(operation.source)
+    if source == operation.path:
+        draft.get(tokens_of(source))
+        return ()
+    moved = draft.remove(tokens_of(source))
+    tokens, replaced = draft.insert(tokens_of(operation.path), moved)
+    path = pointer_to(tokens)
+    if replaced is UNSET:
+        return (Operation(op="move", path=source, source=path),)
+    # What was replaced must be back before the source is, which may stand inside of it.
+    return (
+        Operation(op="replace", path=path, value=replaced),
+        Operation(op="add", path=source, value=draft.snapshot(moved)),
+    )
+
+
+def _copy(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    copied = draft.snapshot(draft.get(tokens_of(str(operation.source))))
+    return _inserted(draft, operation.path, copied)
+
+
+def _test(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+    if not equal(draft.get(tokens_of(operation.path)), operation.value):
+        raise Refusal("test", "the value there is another one")
+    return ()
+
+
+def _inserted(draft: Draft, path: str, value: Any) -> tuple[Operation, ...]:
+    tokens, replaced = draft.insert(tokens_of(path), value)
+    if not tokens:
+        return (Operation(op="replace", path="", value=replaced),)
+    if replaced is UNSET:
+        return (Operation(op="remove", path=pointer_to(tokens)),)
+    return (Operation(op="replace", path=path, value=replaced),)
+
+
+_PERFORM: Final = {
+    "add": _add,
+    "remove": _remove,
+    "replace": _replace,
+    "move": _move,
+    "copy": _copy,
+    "test": _test,
+}

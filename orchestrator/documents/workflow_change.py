@@ -1,0 +1,128 @@
+"""Makes the next version of a workflow from one before it; pure, so it runs before a transaction.
+
+A patch is validated by applying it: what is stored is exactly what was checked.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.core.digest import CasId
+from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise
+from orchestrator.documents.patch import Operation, apply
+from orchestrator.documents.patch_difference import patch_between
+from orchestrator.documents.patch_draft import Limits
+from orchestrator.documents.workflow import Workflow, check_workflow, edges_of, nodes_of
+from orchestrator.documents.workflow_merge import merge_workflows
+from orchestrator.documents.workflow_merge_value import Conflict, Side
+from orchestrator.errors import InvalidInput, MergeConflict, RuleBroken, TooLarge, Violation
+
+#: Of a patch: its values stand in an operation, and that in a list.
+PATCH_DEPTH_MAX = DEPTH_MAX + 2
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """The operations on a version and the workflow after them, hashed and ready to be stored."""
+
+    workflow: Workflow
+    version_hash: CasId
+    operations: tuple[Operation, ...]
+    operations_content: bytes
+    operations_id: CasId
+    settled: tuple[Conflict, ...] = ()
+
+
+class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of what one change may do."""
+
+    workflow_bytes_max: int
+    agent_nodes_added_max: int
+
+
+def patched(
+    head: bytes, operations: Sequence[Operation], rules: ChangeRules, pointer: str = ""
+) -> Revision:
+    """Apply a patch to a stored version.
+
+    PatchFailed names the operation that cannot be applied, RuleBroken every rule that the result
+    breaks, with pointers into the result.
+    """
+    if not operations:
+        raise InvalidInput.at(pointer, "operations-min", "A patch has at least one operation.")
+    before = parsed(head)
+    after = apply(before, operations, limits=Limits(bytes_max=rules.workflow_bytes_max))
+    workflow = check_workflow(after)
+    check_change(before, workflow.document, rules)
+    return _revision(workflow, tuple(operations), rules)
+
+
+def merged(
+    base: bytes, ours: bytes, theirs: bytes, rules: ChangeRules, *, prefer: Side | None
+) -> Revision:
+    """Merge two versions that began with the base, as a patch on ours.
+
+    MergeConflict lists the places that both changed unless a side is preferred; RuleBroken when
+    both together break a rule that neither breaks alone, such as a cycle.
+    """
+    our = parsed(ours)
+    result = merge_workflows(parsed(base), our, parsed(theirs), prefer=prefer)
+    if result.conflicts:
+        raise MergeConflict(result.conflicts)
+    workflow = check_workflow(result.document)
+    operations = patch_between(our, workflow.document)
+    if len(_content(operations)) > rules.workflow_bytes_max:
+        # More is changed than there is: the whole is the shorter patch.
+        operations = (Operation(op="replace", path="", value=workflow.document),)
+    return msgspec.structs.replace(_revision(workflow, operations, rules), settled=result.settled)
+
+
+def parsed(content: bytes) -> JSONValue:
+    """A stored version; its canonical form was strict JSON when it came in."""
+    value: JSONValue = msgspec.json.decode(content)
+    return value
+
+
+def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> None:
+    """Rules of changes, which a whole new version need not keep."""
+    known = {node.id for node in nodes_of(before)}
+    added = [node for node in nodes_of(after) if node.id not in known]
+    if not added:
+        return
+    agents = [node for node in added if node.value.get("type") == "agent"]
+    linked = {end for edge in edges_of(after) for end in (edge.source, edge.target)}
+    found = [
+        Violation(
+            "/" + "/".join(str(part) for part in node.path),
+            "unconnected-node",
+            f"The new node {node.id!r} has no edge: nothing would lead to it or from it.",
+        )
+        for node in added
+        if node.id not in linked and len(nodes_of(after)) > 1
+    ]
+    if len(agents) > rules.agent_nodes_added_max:
+        message = (
+            f"One change adds at most {rules.agent_nodes_added_max} nodes of the type 'agent', "
+            f"not {len(agents)}."
+        )
+        found.append(Violation("/nodes", "agent-nodes-max", message))
+    if found:
+        raise RuleBroken("The change breaks rules. " + found[0].message, found)
+
+
+def _revision(
+    workflow: Workflow, operations: tuple[Operation, ...], rules: ChangeRules
+) -> Revision:
+    if len(workflow.content) > rules.workflow_bytes_max:
+        raise TooLarge("workflow", rules.workflow_bytes_max, len(workflow.content))
+    content = _content(operations)
+    return Revision(
+        workflow=workflow,
+        version_hash=CasId.of(workflow.content),
+        operations=operations,
+        operations_content=content,
+        operations_id=CasId.of(content),
+    )
+
+
+def _content(operations: Sequence[Operation]) -> bytes:
+    return canonicalise(msgspec.to_builtins(list(operations)), depth_max=PATCH_DEPTH_MAX)

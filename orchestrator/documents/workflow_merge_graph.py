@@ -1,0 +1,160 @@
+"""Three-way merge of the nodes and edges of workflows; it never leaves an edge without its ends."""
+
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msgspec import UNSET
+
+from orchestrator.documents.patch_difference import same
+from orchestrator.documents.workflow_merge_value import Merger
+from orchestrator.documents.workflow_parts import EdgeKey, Parts
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class GraphMerge:
+    """The merge of three graphs of one shape.
+
+    To add or change an edge is to change the nodes at its ends: who removes one of these nodes is
+    in conflict. A node that such a conflict kept has the edges of the side that kept it.
+    """
+
+    def __init__(self, merger: Merger, base: Parts, ours: Parts, theirs: Parts) -> None:
+        self._merger = merger
+        self._base, self._ours, self._theirs = base, ours, theirs
+        self._kept: set[str] = set()
+
+    def merged(self, rest: dict[str, Any]) -> Parts:
+        """The merged graph beside members that were merged before."""
+        sides = base, ours, theirs = self._base, self._ours, self._theirs
+        nodes = self._merged_nodes()
+        edges = self._merged_edges(nodes)
+        return Parts(
+            nodes=nodes,
+            edges=edges,
+            # A dependency inside of a node has no room for more than its ends.
+            inside={
+                key
+                for key, edge in edges.items()
+                if edge.keys() == {"from", "to"}
+                and _is_marked(key, ours.edges, theirs.edges, [each.inside for each in sides])
+            },
+            dependents={
+                id_
+                for id_ in nodes
+                if _is_marked(id_, ours.nodes, theirs.nodes, [each.dependents for each in sides])
+            },
+            rest=rest,
+            nodes_are_listed=ours.nodes_are_listed,
+            edges_member=theirs.edges_member
+            if ours.edges_member == base.edges_member
+            else ours.edges_member,
+        )
+
+    def _merged_nodes(self) -> dict[str, dict[str, Any]]:
+        base, ours, theirs = self._base.nodes, self._ours.nodes, self._theirs.nodes
+        edges_of_ours = _edges_changed(self._base, self._ours)
+        edges_of_theirs = _edges_changed(self._base, self._theirs)
+        nodes = {}
+        for id_ in _merged_order(base, ours, theirs):
+            if id_ in base and (id_ in ours) != (id_ in theirs):
+                changed = edges_of_theirs if id_ in theirs else edges_of_ours
+                node = self._node_removed_once(id_, changed.get(id_))
+            elif id_ not in base and id_ in ours and id_ in theirs:
+                node = self._node_added_twice(id_)
+            else:
+                sides = _get(base, id_), _get(ours, id_), _get(theirs, id_)
+                node = self._merger.merged(("nodes", id_), *sides)
+            if node is not UNSET:
+                nodes[id_] = node
+        return nodes
+
+    def _node_removed_once(self, id_: str, edge: EdgeKey | None) -> Any:
+        """The other side may have changed the node itself, or an edge of it."""
+        sides = (self._base, self._ours, self._theirs)
+        base, ours, theirs = (_get(parts.nodes, id_) for parts in sides)
+        if edge is None and same(base, theirs if ours is UNSET else ours):
+            return UNSET
+        detail = f" Its edge {edge_name(edge)} is one of the changes." if edge else ""
+        node = self._merger.settled(("nodes", id_), base, ours, theirs, detail=detail)
+        if node is not UNSET:
+            self._kept.add(id_)
+        return node
+
+    def _node_added_twice(self, id_: str) -> Any:
+        """Two different nodes that happen to have one id are not mixed."""
+        ours, theirs = self._ours.nodes[id_], self._theirs.nodes[id_]
+        if same(ours, theirs):
+            return ours
+        return self._merger.settled(("nodes", id_), UNSET, ours, theirs)
+
+    def _merged_edges(self, nodes: Mapping[str, Any]) -> dict[EdgeKey, dict[str, Any]]:
+        base, ours, theirs = self._base.edges, self._ours.edges, self._theirs.edges
+        favoured = ours if self._merger.side == "ours" else theirs
+        edges = {}
+        for key in _merged_order(base, ours, theirs):
+            source, target, _ = key
+            if source not in nodes or target not in nodes:
+                continue
+            if source in self._kept or target in self._kept:
+                edge = _get(favoured, key)
+            else:
+                sides = _get(base, key), _get(ours, key), _get(theirs, key)
+                edge = self._merger.merged(("edges", edge_name(key)), *sides)
+            if edge is not UNSET:
+                edges[key] = edge
+        return edges
+
+
+def _get(members: Mapping[Key, Any], key: Key) -> Any:
+    return members.get(key, UNSET)
+
+
+def edge_name(key: EdgeKey) -> str:
+    """How messages and pointers call an edge."""
+    source, target, condition = key
+    name = f"{source}->{target}"
+    return name if condition is None else f"{name} if {condition}"
+
+
+def _is_marked(
+    key: Key, ours: Container[Key], theirs: Container[Key], marked: Sequence[Container[Key]]
+) -> bool:
+    """Three-way merge of a yes or no, if both sides have the key; else its only side says."""
+    in_base, in_ours, in_theirs = (key in each for each in marked)
+    if key in ours and key in theirs:
+        return in_ours if in_ours != in_base else in_theirs
+    return in_ours or in_theirs
+
+
+def _edges_changed(base: Parts, side: Parts) -> dict[str, EdgeKey]:
+    """Each end of the edges that the side added or changed, with the first such edge."""
+    ends: dict[str, EdgeKey] = {}
+    for key, edge in side.edges.items():
+        if key not in base.edges or not same(base.edges[key], edge):
+            ends.setdefault(key[0], key)
+            ends.setdefault(key[1], key)
+    return ends
+
+
+def _merged_order(base: Iterable[Key], ours: Iterable[Key], theirs: Iterable[Key]) -> list[Key]:
+    """The order of ours, or of theirs if only they changed it.
+
+    What the other side has besides stands behind its predecessor there.
+    """
+    in_base, in_ours, in_theirs = (dict.fromkeys(keys) for keys in (base, ours, theirs))
+    common = in_base.keys() & in_ours.keys() & in_theirs.keys()
+    orders = [[each for each in keys if each in common] for keys in (in_base, in_ours, in_theirs)]
+    theirs_leads = orders[0] == orders[1] != orders[2]
+    first, second = (in_theirs, in_ours) if theirs_leads else (in_ours, in_theirs)
+    order: list[Key] = []
+    followers: dict[Key, list[Key]] = {}
+    behind = order
+    for key in second:
+        if key in first:
+            behind = followers.setdefault(key, [])
+        else:
+            behind.append(key)
+    for key in first:
+        order += [key, *followers.get(key, ())]
+    return order

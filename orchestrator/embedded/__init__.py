@@ -1,0 +1,1 @@
+"""A PostgreSQL that runs as our child."""

@@ -1,0 +1,1 @@
+"""What all handlers share: requests, replies, problems, and the edge."""

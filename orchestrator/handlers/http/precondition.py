@@ -1,0 +1,163 @@
+"""Preconditions in headers (RFC 9110 §13.1): what a request demands before it is served.
+
+The entity tag of a tag is its version, that of a workflow is its version hash.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from orchestrator.errors import (
+    AlreadyExists,
+    DomainError,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    VersionConflict,
+)
+from orchestrator.handlers.http.direct import Asked
+from orchestrator.models.tag import Condition
+
+#: The versions that a bigint can hold, and no other digits that Python reads as a number.
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
+
+
+class Precondition(msgspec.Struct, frozen=True):
+    """A condition on a tag, and the header that demanded it, if a header did."""
+
+    condition: Condition
+    header: str | None = None
+
+    @property
+    def versions(self) -> frozenset[int] | None:
+        """The versions at which an existing tag may be: None accepts any, an absent one none."""
+        return frozenset() if self.condition.absent else self.condition.versions
+
+
+#: Without a condition.
+ANYWHERE = Precondition(Condition())
+
+
+def tag_precondition(
+    request: Asked, expected_version: int | None = None, *, if_match: bool = True
+) -> Precondition:
+    """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body.
+
+    Where entity tags are not versions of a tag, `If-Match` is read elsewhere.
+    """
+    match = _header(request, "if-match")
+    none_match = _header(request, "if-none-match")
+    expected = None if expected_version is None else frozenset({expected_version})
+    if none_match is not None:
+        if none_match.strip() != "*" or match is not None or expected is not None:
+            message = "A write takes either If-None-Match: * or an expected version, not both."
+            raise InvalidInput.at("/If-None-Match", "precondition", message)
+        return Precondition(Condition(absent=True), "If-None-Match: *")
+    if not if_match:
+        match = None
+    if match is None:
+        return Precondition(Condition(exists=expected is not None, versions=expected))
+    if match.strip() != "*":
+        listed = frozenset(int(tag) for tag in _etags(match, "If-Match") if _VERSION.fullmatch(tag))
+        expected = listed if expected is None else listed & expected
+    return Precondition(Condition(exists=True, versions=expected), f"If-Match: {match}")
+
+
+class HashPrecondition(msgspec.Struct, frozen=True):
+    """What `If-Match` demands of the workflow that a tag names: the entity tag is its hash."""
+
+    header: str | None = None
+    #: None accepts any version, an empty set none.
+    hashes: frozenset[str] | None = None
+    absent: bool = False
+
+    def check(self, tag: str, tag_version: int, version_hash: object) -> None:
+        """Raise PreconditionFailed unless the current version is one of those demanded."""
+        if self.hashes is not None and str(version_hash) not in self.hashes:
+            raise self.failed(
+                tag, current_version=tag_version, current_version_hash=str(version_hash)
+            )
+
+    def failed(self, tag: str, **current: object) -> PreconditionFailed:
+        """The refusal that names what is there instead."""
+        return PreconditionFailed("workflow", tag, self.header or "", **current)
+
+
+def workflow_precondition(request: Asked) -> HashPrecondition:
+    """`If-Match` on a workflow, with its version hashes or `*`."""
+    match = _header(request, "if-match")
+    if (_header(request, "if-none-match") or "").strip() == "*" and match is None:
+        return HashPrecondition("If-None-Match: *", frozenset(), absent=True)
+    if match is None:
+        return HashPrecondition()
+    header = f"If-Match: {match}"
+    if match.strip() == "*":
+        return HashPrecondition(header)
+    return HashPrecondition(header, frozenset(_etags(match, "If-Match")))
+
+
+@contextmanager
+def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
+    """A lost race is 412 when a header demanded the version, 409 otherwise."""
+    try:
+        yield
+    except VersionConflict as error:
+        if precondition.header is None:
+            raise
+        current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
+        raise precondition.failed(tag, **current) from error
+    except NotFound as error:
+        if precondition.header is None or precondition.absent or error.kind != "workflow":
+            raise
+        raise precondition.failed(tag, current_version=None) from error
+
+
+def none_match(request: Asked, etag: str) -> bool:
+    """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
+    given = _header(request, "if-none-match")
+    if given is None:
+        return False
+    return given.strip() == "*" or etag in _etags(given, "If-None-Match", weak=True)
+
+
+def _etags(given: str, header: str, *, weak: bool = False) -> list[str]:
+    """The opaque parts of a list of entity tags; weak ones only where the comparison is weak."""
+    found: list[str] = []
+    position = 0
+    while position < len(given):
+        match = _ETAG.match(given, position)
+        if match is None:
+            message = f'{header} is "*" or a list of quoted entity tags.'
+            raise InvalidInput.at(f"/{header}", "entity-tag", message)
+        if weak or not match[1]:
+            found.append(match[2])
+        position = match.end()
+    return found
+
+
+@contextmanager
+def precondition_guard(precondition: Precondition) -> Iterator[None]:
+    """A conflict over what a header demanded is 412, over what the body expected 409."""
+    try:
+        yield
+    except (VersionConflict, AlreadyExists, NotFound) as error:
+        condition_held = isinstance(error, NotFound) and precondition.condition.absent
+        if precondition.header is None or error.kind != "tag" or condition_held:
+            raise
+        raise _failed(precondition.header, error) from error
+
+
+def _failed(header: str, error: DomainError) -> PreconditionFailed:
+    current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
+    if not current:
+        current = {"current_version": None, "current_artifact_id": None}
+    return PreconditionFailed("tag", vars(error)["key"], header, **current)
+
+
+def _header(request: Asked, name: str) -> str | None:
+    """Several lines of one header are one list (RFC 9110 §5.3)."""
+    lines = request.headers.getall(name, [])
+    return ", ".join(lines) if lines else None

@@ -1,0 +1,244 @@
+"""Reads what a request says: bodies, names, preconditions, keys. Nothing is decided here."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+import msgspec
+from blake3 import blake3
+from litestar.exceptions import InternalServerException
+from litestar.params import PathParameter, QueryParameter
+
+from orchestrator.documents.canonical import DEPTH_MAX, parse
+from orchestrator.errors import (
+    InvalidInput,
+    TooLarge,
+    UnsupportedMediaType,
+)
+from orchestrator.handlers.http.direct import Asked, DirectRequest
+from orchestrator.models.cas import OCTET_STREAM
+from orchestrator.models.idempotency import IdempotentCall
+from orchestrator.models.name import parse_namespace, parse_tag
+from orchestrator.models.principal import Principal
+
+T = TypeVar("T")
+
+Namespace = Annotated[
+    str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
+]
+TagVersion = Annotated[
+    int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
+]
+TagPath = Annotated[
+    str, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
+]
+TagTime = Annotated[
+    str | None, QueryParameter(description="Time travel: what the tag named then (RFC 3339).")
+]
+
+MESSAGE_LENGTH_MAX = 4_096
+MEDIA_TYPE_LENGTH_MAX = 255
+#: How deep a document may stand in a body: /operations/0/workflow.
+ENVELOPE_DEPTH = 3
+#: Bodies from this size on are parsed and hashed in a thread: other requests go on meanwhile.
+THREADED_BYTES_MIN = 64 * 1024
+#: For bodies that hold no document: they are parsed in line, so they must be short.
+SMALL_BODY_BYTES_MAX = 64 * 1024
+CONDITIONS = ("if-match", "if-none-match")
+# One: more would not be faster under the interpreter's lock, and each makes the event loop wait
+# its turn once more (measured: with six, small requests waited ten times as long).
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="offloaded")
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+# ---------------------------------------------------------------------------------------- bodies
+
+
+def body_chunks(
+    request: Asked, bytes_max: int, kind: str = "request body"
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes; refused at once by its length, or once it is over the limit."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
+    declared = declared_length(request)
+    if declared is not None and declared > bytes_max:
+        raise TooLarge(kind, bytes_max, declared)
+    return _chunks(request, declared, bytes_max, kind)
+
+
+async def _chunks(
+    request: Asked, declared: int | None, bytes_max: int, kind: str
+) -> AsyncGenerator[bytes, None]:
+    if isinstance(request, DirectRequest) and (body := await request.whole(declared)) is not None:
+        yield body
+        return
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > bytes_max:
+                raise TooLarge(kind, bytes_max)
+            if chunk:
+                yield chunk
+    except InternalServerException:  # What the framework makes of a client that went away.
+        raise InvalidInput.at("", "length", "The body ended early.") from None
+    if declared is not None and size < declared:
+        raise InvalidInput.at("", "length", "The body ended early.")
+
+
+def declared_length(request: Asked) -> int | None:
+    """What the request says of the length of its body; None for a chunked one."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else None
+
+
+async def read_body(request: Asked, bytes_max: int, kind: str = "request body") -> bytes:
+    """The whole body."""
+    chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_json_body(request: Asked, bytes_max: int) -> bytes:
+    """A body that says it is JSON, not yet parsed."""
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(given, ["application/json"])
+    return await read_body(request, bytes_max)
+
+
+def media_type_of(given: str) -> str:
+    """What a blob says it is: of a length and letters that can be given back."""
+    media_type = given.strip() or OCTET_STREAM
+    if (
+        len(media_type) > MEDIA_TYPE_LENGTH_MAX
+        or not media_type.isascii()
+        or not media_type.isprintable()
+    ):
+        message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
+        raise InvalidInput.at("/Content-Type", "media-type", message)
+    return media_type
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    """The body as the type, or InvalidInput with a pointer to what is wrong.
+
+    Bodies are read as strictly as the documents in them: no key twice, no NUL, no number that
+    another program would read differently.
+    """
+    value = parse(body, bytes_max=len(body), kind="body", depth_max=DEPTH_MAX + ENVELOPE_DEPTH)
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise InvalidInput.at(_pointer(path.rstrip("`")), "shape", message) from None
+
+
+async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
+    """Run in line what is short, in the one thread what would hold up the other requests."""
+    if size_bytes < THREADED_BYTES_MIN:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+
+
+def _pointer(path: str) -> str:
+    """Msgspec's `.operations[0].tag` as the RFC 6901 pointer `/operations/0/tag`."""
+    return re.sub(r"\.|\[", "/", path).replace("]", "").replace("/...", "")
+
+
+# ----------------------------------------------------------------------------- names in the route
+
+
+def segment(raw: str) -> str:
+    """One path segment, decoded once; routing works on the raw path so that %2F stays inside."""
+    if raw.isascii() and "%" not in raw:
+        return raw
+    try:
+        return unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput.at("/path", "utf-8", "A name in the path is not UTF-8.") from None
+
+
+def tag_in_path(raw: str) -> str:
+    """A tag name from the route."""
+    return parse_tag(segment(raw))
+
+
+def id_in_path(raw: str) -> UUID:
+    """An artifact id from the route."""
+    return parse_id(segment(raw), "/artifact_id")
+
+
+def parse_id(text: str, pointer: str) -> UUID:
+    """An artifact id in its canonical text form."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        found = None
+    if found is None or str(found) != text.lower():
+        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
+    return found
+
+
+def principal_of(request: Asked) -> Principal:
+    """Who calls; the edge has made sure that somebody does."""
+    principal: Principal = request.scope["user"]
+    return principal
+
+
+def namespace_of(request: Asked, given: str | None) -> str:
+    """The namespace named, else the caller's own."""
+    return principal_of(request).namespace if given is None else parse_namespace(given)
+
+
+def checked_message(message: str | None) -> str | None:
+    """A message of a length that a history can show."""
+    if message is None:
+        return None
+    if len(message) > MESSAGE_LENGTH_MAX:
+        rule = f"A message has at most {MESSAGE_LENGTH_MAX} characters."
+        raise InvalidInput.at("/message", "length", rule)
+    # In a query U+FFFD stands for bytes that were no UTF-8.
+    if "\x00" in message or "\ufffd" in message:
+        raise InvalidInput.at("/message", "text", "A message is UTF-8 text without NUL.")
+    return message
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
+    try:
+        found = msgspec.convert(text, datetime)
+        # The ends of the calendar in another zone are outside of it in ours.
+        moment = found.astimezone(UTC) if found.tzinfo is not None else None
+    except (msgspec.ValidationError, OverflowError):
+        moment = None
+    if moment is None:
+        example = "2026-01-31T12:00:00Z"
+        message = f"A time is written as in RFC 3339, with an offset: {example}"
+        raise InvalidInput.at("/at", "rfc3339", message)
+    return moment
+
+
+# ----------------------------------------------------------------------------- repeated requests
+
+
+def idempotent_call(request: Asked, body: bytes = b"") -> IdempotentCall | None:
+    """What `Idempotency-Key` makes of this request; None without the header."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        message = "An Idempotency-Key has 1 to 255 printable ASCII characters without spaces."
+        raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
+    scope = request.scope
+    said = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
+    heeded = [request.headers.get(name, "") for name in ("content-type", *CONDITIONS)]
+    return IdempotentCall(
+        principal=principal_of(request).name,
+        key=key,
+        fingerprint=blake3(said + "\n".join([*heeded, ""]).encode() + body).digest(),
+    )

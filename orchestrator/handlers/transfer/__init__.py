@@ -1,0 +1,1 @@
+"""HTTP for large bytes: uploads in parts, and delivery."""

@@ -1,0 +1,93 @@
+"""HTTP for verification: reads what is to be checked, answers with one page of it."""
+
+import msgspec
+from litestar import Response
+
+from orchestrator.core.database import Database
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.paging import LIMIT_MAX, after, encoded
+from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.reading import (
+    SMALL_BODY_BYTES_MAX,
+    decode,
+    idempotent_call,
+    read_json_body,
+)
+from orchestrator.handlers.http.replying import json_answer
+from orchestrator.jobs.verification import Verification
+from orchestrator.models.upkeep.verify import PageReport, Position, Problem, Scope
+from orchestrator.service.idempotency import IdempotencyService
+
+
+class Verify(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be checked, and from where on."""
+
+    read_data: bool = False
+    repair: bool = False
+    limit: int = LIMIT_MAX
+    cursor: str | None = None
+
+
+class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One page; `next` is null on the last."""
+
+    checked_blobs: int
+    checked_bytes: int
+    checked_objects: int
+    total_blobs: int | None
+    problems: list[Problem]
+    next: str | None
+
+
+class VerifyHandler:
+    """Verification, page by page. Each page opens the connections that it needs itself."""
+
+    def __init__(
+        self, database: Database, verification: Verification, idempotency: IdempotencyService
+    ) -> None:
+        self._database = database
+        self._verification = verification
+        self._idempotency = idempotency
+
+    async def verify(self, request: AnyRequest) -> Response[bytes]:
+        """Check a bounded number of blobs, objects or uploads against each other. Without
+        `repair` nothing is changed. Give `next` back as `cursor` until it is null.
+        """
+        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
+        wanted = decode(body, Verify)
+        if not 1 <= wanted.limit <= LIMIT_MAX:
+            message = f"A page has 1 to {LIMIT_MAX} items."
+            raise InvalidInput.at("/limit", "limit", message)
+        position = _position(wanted.cursor)
+        scope = Scope(read_data=wanted.read_data, repair=wanted.repair)
+        call = idempotent_call(request, body)
+        async with self._database.connection() as conn:
+            if (kept := await self._idempotency.find(conn, call)) is not None:
+                return respond(kept)
+        report = await self._verification.page(position, scope, limit=wanted.limit)
+        answer = json_answer(_body(report))
+        # A crash before this commit loses the report, not what was repaired: it can be asked again.
+        async with self._database.transaction() as conn:
+            if (kept := await self._idempotency.claim(conn, call)) is not None:
+                return respond(kept)
+            await self._idempotency.keep(conn, call, answer)
+        return respond(answer)
+
+
+def _position(cursor: str | None) -> Position | None:
+    position: Position | None = after(cursor, Position, None)
+    if position is not None and not position.is_readable:
+        message = "A cursor is what `next` said on the page before."
+        raise InvalidInput.at("/cursor", "cursor", message)
+    return position
+
+
+def _body(report: PageReport) -> VerifyBody:
+    return VerifyBody(
+        checked_blobs=report.checked_blobs,
+        checked_bytes=report.checked_bytes,
+        checked_objects=report.checked_objects,
+        total_blobs=report.total_blobs,
+        problems=report.problems,
+        next=encoded(report.next) if report.next is not None else None,
+    )

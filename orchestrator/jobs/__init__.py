@@ -1,0 +1,1 @@
+"""Work that opens transactions without HTTP."""

@@ -1,0 +1,135 @@
+"""Makes a blob of an upload whose bytes are all there; a failure leaves it to be tried again.
+
+A session is complete in the very transaction that stores its blob. Until then whoever asks for it
+tries to finish it: a client that lost the connection with its last byte asks only where it was.
+"""
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from orchestrator.core.database import Database
+from orchestrator.errors import DigestMismatch, NotFound, StorageUnavailable, UploadConflict
+from orchestrator.handlers.transfer.delivery import BlobDelivery
+from orchestrator.models.transfer.upload import Upload
+from orchestrator.service.cas import CASService, InlineNeeded
+from orchestrator.service.transfer.intake import Kept
+from orchestrator.service.transfer.upload import UploadService
+from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
+
+log = structlog.get_logger()
+
+#: Between the attempts to commit: once a stage has become an object, its bytes would have to be
+#: sent again.
+RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0)
+#: How long another server may be between a stage that it made an object of and its commit.
+_ELSEWHERE_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+class Finisher:
+    """One task for each upload that is being finished; all who ask for it wait for the same."""
+
+    def __init__(
+        self,
+        database: Database,
+        uploads: UploadService,
+        stages: UploadStages,
+        cas: CASService,
+        delivery: BlobDelivery,
+    ) -> None:
+        self._database = database
+        self._uploads = uploads
+        self._stages = stages
+        self._cas = cas
+        self._delivery = delivery
+        self._running: dict[UUID, asyncio.Task[Upload]] = {}
+
+    async def finish(self, upload: Upload) -> Upload:
+        """The completed upload. It goes on if we are cancelled."""
+        task = self._running.get(upload.upload_id)
+        if task is None:
+            task = asyncio.create_task(self._finish(upload))
+            self._running[upload.upload_id] = task
+            task.add_done_callback(partial(self._finished, upload.upload_id))
+        return await asyncio.shield(task)
+
+    def _finished(self, upload_id: UUID, task: asyncio.Task[Upload]) -> None:
+        del self._running[upload_id]
+        if not task.cancelled():
+            task.exception()  # Whoever waits for it has it; perhaps nobody does any more.
+
+    async def _finish(self, upload: Upload) -> Upload:
+        try:
+            done = await self._make_blob(upload)
+        except UploadConflict:
+            return await self._get(upload)  # Another server has completed it.
+        except BytesLost:
+            return await self._await_other(upload)
+        except DigestMismatch:
+            # It can never become what was promised.
+            async with self._database.transaction() as conn:
+                await self._uploads.delete(conn, upload.namespace, upload.upload_id)
+            await self._stages.drop(part.stage for part in upload.parts)
+            raise
+        try:
+            await self._stages.drop(part.stage for part in upload.parts)
+        except StorageUnavailable:
+            log.warning("stages left behind", upload_id=str(upload.upload_id))
+        return done
+
+    async def _make_blob(self, upload: Upload) -> Upload:
+        refusal: UploadConflict | NotFound
+        async with self._stages.received(upload, partial(self._last_chance, upload)) as kept:
+            try:
+                return await self._keep(upload, kept)
+            except InlineNeeded:
+                kept.received = await self._delivery.inlined(kept.received)
+                return await self._keep(upload, kept)
+            except (UploadConflict, NotFound) as error:
+                refusal = error  # The block ends as it should, and leaves no object behind.
+        raise refusal
+
+    async def _last_chance(self, upload: Upload) -> None:
+        """Ask the database, before the stage is gone, whether it answers and wants the blob."""
+        async with self._database.connection() as conn:
+            await self._uploads.prolong(conn, upload)
+
+    async def _keep(self, upload: Upload, kept: Kept) -> Upload:
+        """Session and blob in one transaction. After a commit whose outcome is not known, nothing
+        is thrown away any more: a row may point at it.
+        """
+        is_in_doubt = False
+        for seconds in (*RETRY_SECONDS, None):
+            try:
+                async with self._database.transaction() as conn:
+                    done = await self._uploads.complete(conn, upload, kept.received.cas_id)
+                    stored = await self._cas.upload(conn, upload.namespace, kept.received)
+            except StorageUnavailable:
+                is_in_doubt = True
+                if seconds is None:
+                    raise
+                await asyncio.sleep(seconds)
+            except (UploadConflict, NotFound):
+                kept.keep = kept.keep or is_in_doubt
+                raise
+            else:
+                kept.keep = stored.used and kept.received.placement is not None
+                return done
+        raise AssertionError
+
+    async def _await_other(self, upload: Upload) -> Upload:
+        """The stage is gone: another server is about to commit, or ended between the two."""
+        for seconds in _ELSEWHERE_SECONDS:
+            current = await self._get(upload)
+            if current.cas_id is not None:
+                return current
+            await asyncio.sleep(seconds)
+        log.error("lost upload", upload_id=str(upload.upload_id))
+        # To clients this means: begin anew.
+        raise NotFound("upload", str(upload.upload_id))
+
+    async def _get(self, upload: Upload) -> Upload:
+        async with self._database.connection() as conn:
+            return await self._uploads.get(conn, upload.namespace, upload.upload_id)

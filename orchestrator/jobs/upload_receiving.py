@@ -1,0 +1,119 @@
+"""Takes the body of one request into the stage of an upload; it knows no protocol.
+
+At any moment the session says at most what is durable. What came is kept whatever ends the body: a
+client that vanishes, a deadline, an error. If this server is killed, at most `ADVANCE_BYTES` and
+the piece under way have to be sent again.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+import structlog
+
+from orchestrator.core.database import Database
+from orchestrator.core.threads import in_thread
+from orchestrator.errors import DomainError, NotFound, UploadConflict
+from orchestrator.handlers.transfer.upload_body import Checksum
+from orchestrator.models.transfer.upload import Upload
+from orchestrator.service.transfer.upload import Taken, UploadService
+from orchestrator.service.transfer.upload_stage import Appender, UploadStages
+
+log = structlog.get_logger()
+
+PIECE_BYTES = 4 * 1024 * 1024
+ADVANCE_BYTES = 32 * 1024 * 1024
+
+
+class Receiver:
+    """Appends for a request that has taken the upload (`UploadService.take`)."""
+
+    def __init__(self, database: Database, uploads: UploadService, stages: UploadStages) -> None:
+        self._database = database
+        self._uploads = uploads
+        self._stages = stages
+
+    async def receive(
+        self, taken: Taken, chunks: AsyncGenerator[bytes, None], checksum: Checksum | None
+    ) -> Upload:
+        """The upload with all that came. With a checksum the body counts whole or not at all."""
+        upload = taken.upload
+        appender = self._stages.appender(upload.parts[-1], upload.offset_bytes)
+        try:
+            async with aclosing(_pieces(chunks)) as pieces:
+                async for piece in pieces:
+                    await self._append(taken, appender, piece, checksum)
+            await appender.settle()
+            if checksum is not None:
+                checksum.check()
+        except BaseException:
+            # Also when we are cancelled.
+            kept = asyncio.create_task(self._keep(taken, appender, counts=checksum is None))
+            await asyncio.shield(kept)
+            raise
+        return await self._end(taken, appender, appender.durable_bytes)
+
+    async def _append(
+        self, taken: Taken, appender: Appender, piece: bytes, checksum: Checksum | None
+    ) -> None:
+        await appender.append(piece)
+        if checksum is not None:
+            await in_thread(checksum.update, piece)
+        elif appender.durable_bytes - appender.told_bytes >= ADVANCE_BYTES:
+            # More becomes durable while this is written down.
+            durable_bytes = appender.durable_bytes
+            async with self._database.connection() as conn:
+                await self._uploads.advance(conn, taken, durable_bytes, release=False)
+            appender.told_bytes = durable_bytes
+
+    async def _keep(self, taken: Taken, appender: Appender, *, counts: bool) -> None:
+        """The request failed and will say so; what it brought stays, if the database lets it."""
+        with suppress(Exception):
+            await appender.settle()
+        offset_bytes = appender.durable_bytes if counts else taken.upload.offset_bytes
+        try:
+            await self._end(taken, appender, offset_bytes)
+        except DomainError as error:
+            log.warning(
+                "upload not advanced",
+                upload_id=str(taken.upload.upload_id),
+                offset_bytes=offset_bytes,
+                error=type(error).__name__,
+            )
+
+    async def _end(self, taken: Taken, appender: Appender, offset_bytes: int) -> Upload:
+        """A crash before this statement leaves bytes in the stage that nobody counts."""
+        try:
+            async with self._database.connection() as conn:
+                release = not appender.is_in_doubt
+                return await self._uploads.advance(conn, taken, offset_bytes, release=release)
+        except UploadConflict:
+            await self._leave(taken)
+            raise
+
+    async def _leave(self, taken: Taken) -> None:
+        """The upload is somebody else's now, or gone: drop our stage unless some of it counts."""
+        upload, stage = taken.upload, taken.upload.parts[-1].stage
+        with suppress(NotFound):
+            async with self._database.connection() as conn:
+                current = await self._uploads.get(conn, upload.namespace, upload.upload_id)
+            if any(part.stage == stage for part in current.parts):
+                return
+        await self._stages.drop([stage])
+
+
+async def _pieces(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The body in pieces worth a write of their own, also that of one that broke off."""
+    filling, broken = bytearray(), None
+    try:
+        async for chunk in chunks:
+            filling += chunk
+            if len(filling) >= PIECE_BYTES:
+                yield bytes(filling)
+                filling.clear()
+    except Exception as error:  # noqa: BLE001 - raised below, after what came before it.
+        broken = error
+    if filling:
+        yield bytes(filling)
+    if broken is not None:
+        raise broken

@@ -1,0 +1,223 @@
+"""Goes through database and blob storage page by page and opens the connections for it.
+
+It stands beside the handlers because a restore verifies without HTTP; what is right and what is
+wrong the services say.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.core.database import Database
+from orchestrator.models.upkeep.verify import (
+    START,
+    PageReport,
+    Phase,
+    Position,
+    Problem,
+    ProblemKind,
+    Scope,
+)
+from orchestrator.service.upkeep.storage_identity import StorageIdentity
+from orchestrator.service.upkeep.verify import VerifyService
+from orchestrator.service.upkeep.verify_leftover import (
+    VerifyLeftoverService,
+    leftover,
+    stale_upload,
+)
+from orchestrator.storage.base import StoredObject
+from orchestrator.telemetry import metrics
+from orchestrator.wiring.services import Container
+
+#: A page ends after so many bytes or so long, whichever is first; one blob may be larger.
+PAGE_BYTES_MAX = 256 * 1024 * 1024
+PAGE_SECONDS_MAX = 5.0
+PAGE_ITEMS_MAX = 1_000
+
+_ORDER = tuple(Phase)
+_NIL = UUID(int=0)
+
+
+class Verification:
+    """Pages of a verification. Each is bounded, keeps nothing in this process, and can be made
+    again: whoever lost the answer asks for the same page.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: StorageIdentity,
+        blobs: VerifyService,
+        leftovers: VerifyLeftoverService,
+        *,
+        bytes_max: int = PAGE_BYTES_MAX,
+        seconds_max: float = PAGE_SECONDS_MAX,
+    ) -> None:
+        self._database = database
+        self._identity = identity
+        self._blobs = blobs
+        self._leftovers = leftovers
+        self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
+
+    @classmethod
+    def of(cls, container: Container) -> "Verification":
+        """Of what a process shares."""
+        c = container
+        return cls(c.database, c.identity, c.verify, c.verify_leftovers)
+
+    async def page(
+        self, position: Position | None, scope: Scope, *, limit: int = PAGE_ITEMS_MAX
+    ) -> PageReport:
+        """The page that begins here; None is the beginning.
+
+        Raises StorageUnavailable if database or storage cannot say, or do not belong together.
+        What was repaired before that stays repaired; the page can be asked for again.
+        """
+        await self._confirm()
+        total = await self._count() if position is None else None
+        report = await self._step(position or START, scope, limit)
+        # A phase that has nothing (more) to look at is no page of its own.
+        while report.next is not None and report.is_empty:
+            report = await self._step(report.next, scope, limit)
+        for each in report.problems:
+            metrics.VERIFY_PROBLEMS.labels(each.problem).inc()
+        return msgspec.structs.replace(report, total_blobs=total)
+
+    async def pages(self, scope: Scope) -> AsyncIterator[PageReport]:
+        """All of them, in order."""
+        report = await self.page(None, scope)
+        yield report
+        while report.next is not None:
+            report = await self.page(report.next, scope)
+            yield report
+
+    async def _confirm(self) -> None:
+        """A storage that is not the one of this database is missing everything."""
+        if not self._identity.is_confirmed:
+            async with self._database.connection() as conn:
+                await self._identity.confirm(conn)
+        await self._identity.check_storage()
+
+    async def _listed(
+        self,
+        listing: Callable[[str, int], Awaitable[list[StoredObject]]],
+        after: str,
+        limit: int,
+    ) -> list[StoredObject]:
+        """What the storage of this database has: nothing of another one is to be deleted."""
+        found = await listing(after, limit)
+        await self._identity.check_storage()
+        return found
+
+    async def _count(self) -> int:
+        async with self._database.connection() as conn:
+            return await self._blobs.count(conn)
+
+    async def _step(self, at: Position, scope: Scope, limit: int) -> PageReport:
+        match at.phase:
+            case Phase.BLOBS:
+                return await self._step_of_blobs(at, scope, limit)
+            case Phase.OBJECTS:
+                return await self._step_of_objects(at, scope, limit)
+            case Phase.UPLOADS:
+                return await self._step_of_uploads(at, scope, limit)
+            case Phase.STAGES:
+                return await self._step_of_stages(at, scope, limit)
+            case Phase.REMAINS:
+                return await self._step_of_remains(scope)
+
+    async def _step_of_blobs(self, at: Position, scope: Scope, limit: int) -> PageReport:
+        async with self._database.connection() as conn:
+            records = await self._blobs.list_blobs(
+                conn, bytes.fromhex(at.after), limit, scope, read_bytes_max=self._bytes_max
+            )
+        # No connection is held while bytes are read: that may take minutes.
+        verdicts = await self._blobs.check(records, scope, seconds_max=self._seconds_max)
+        problems: list[Problem] = []
+        for verdict in verdicts:
+            if verdict.problem is None and not verdict.record.quarantined:
+                continue
+            async with self._database.transaction() as conn:
+                problem = await self._blobs.settle(conn, verdict, scope)
+            if problem is not None:
+                problems.append(problem)
+        return PageReport(
+            checked_blobs=len(verdicts),
+            checked_bytes=sum(verdict.bytes_read for verdict in verdicts),
+            problems=problems,
+            next=_next(at, verdicts[-1].record.cas_id.raw.hex() if verdicts else None),
+        )
+
+    async def _step_of_objects(self, at: Position, scope: Scope, limit: int) -> PageReport:
+        found = await self._listed(self._leftovers.list_objects, at.after, limit)
+        async with self._database.transaction() as conn:
+            if scope.repair:
+                await self._leftovers.hold(conn)
+            unnamed = await self._leftovers.unnamed(conn, found)
+        if scope.repair:
+            await self._leftovers.delete_objects(unnamed)
+        what = "An object that no blob is at"
+        return PageReport(
+            checked_objects=len(found),
+            problems=[leftover(each, what, repaired=scope.repair) for each in unnamed],
+            next=_next(at, found[-1].key if found else None),
+        )
+
+    async def _step_of_uploads(self, at: Position, scope: Scope, limit: int) -> PageReport:
+        after = UUID(at.after) if at.after else _NIL
+        async with self._database.transaction() as conn:
+            if scope.repair:
+                await self._leftovers.hold(conn)
+            stale = await self._leftovers.stale_uploads(conn, after, limit)
+            # One that was prolonged between the two statements is no problem any more.
+            told = await self._leftovers.delete_uploads(conn, stale) if scope.repair else stale
+        return PageReport(
+            # A row that outlived what it had to tell goes without a word.
+            problems=[
+                stale_upload(each, repaired=scope.repair) for each in told if not each.complete
+            ],
+            next=_next(at, str(stale[-1].upload_id) if stale else None),
+        )
+
+    async def _step_of_stages(self, at: Position, scope: Scope, limit: int) -> PageReport:
+        found = await self._listed(self._leftovers.list_stages, at.after, limit)
+        async with self._database.transaction() as conn:
+            if scope.repair:
+                await self._leftovers.hold(conn)
+            abandoned = await self._leftovers.abandoned(conn, found)
+        if scope.repair:
+            await self._leftovers.delete_stages(abandoned)
+        what = "Bytes of an upload that there is no more"
+        return PageReport(
+            checked_objects=len(found),
+            problems=[leftover(each, what, repaired=scope.repair) for each in abandoned],
+            next=_next(at, found[-1].key if found else None),
+        )
+
+    async def _step_of_remains(self, scope: Scope) -> PageReport:
+        """Half-written objects have no names, so they are counted where they are removed."""
+        if not scope.repair:
+            return PageReport()
+        async with self._database.transaction() as conn:
+            await self._leftovers.hold(conn)
+        swept = await self._leftovers.sweep()
+        if not swept:
+            return PageReport()
+        detail = f"Objects that were never finished: {swept:,} bytes."
+        return PageReport(
+            problems=[Problem(problem=ProblemKind.LEFTOVER, detail=detail, repaired=True)]
+        )
+
+
+def _next(at: Position, last: str | None) -> Position:
+    """After the last one, or the phase that follows when there was none."""
+    if last is not None:
+        return Position(at.phase, last)
+    return Position(_ORDER[_ORDER.index(at.phase) + 1])
+
+
+def verify_all(container: Container, scope: Scope) -> AsyncIterator[PageReport]:
+    """A whole verification in this process, page by page; the caller has opened the database."""
+    return Verification.of(container).pages(scope)

@@ -1,0 +1,1 @@
+"""Words of the transfer of large bytes."""

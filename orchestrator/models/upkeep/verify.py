@@ -1,0 +1,161 @@
+"""Vocabulary of verification: where it stands, what it looks at, what it found; no I/O."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.core.digest import CasId, Sha256
+from orchestrator.models.cas import Placement
+
+
+class Phase(StrEnum):
+    """What is gone through, one after the other."""
+
+    #: Every reference has bytes.
+    BLOBS = "blobs"
+    #: Every object has a reference.
+    OBJECTS = "objects"
+    #: Uploads that nobody went on with.
+    UPLOADS = "uploads"
+    #: Every stage has an upload.
+    STAGES = "stages"
+    #: What writers left half-written in storage.
+    REMAINS = "remains"
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where the next page begins: after this name, within this phase."""
+
+    phase: Phase
+    #: A blob's name in hex, an upload's id, the key of an object or a stage.
+    after: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the name is one of its phase."""
+        try:
+            if self.phase is Phase.BLOBS:
+                bytes.fromhex(self.after)
+            elif self.phase is Phase.UPLOADS and self.after:
+                UUID(self.after)
+        except ValueError:
+            return False
+        return "\0" not in self.after
+
+
+START = Position(Phase.BLOBS)
+
+
+class ProblemKind(StrEnum):
+    """What can be wrong."""
+
+    #: Storage has nothing where the blob should be.
+    MISSING = "missing"
+    #: Storage has another number of bytes than the blob.
+    SIZE = "size"
+    #: Other bytes than those that were stored.
+    DAMAGED = "damaged"
+    #: Found damaged before; not looked into, or whole by now.
+    QUARANTINED = "quarantined"
+    #: Was in quarantine, is whole, and is served again.
+    RELEASED = "released"
+    #: The SHA-256 that is remembered of the blob is not its own.
+    SECOND_NAME = "second-name"
+    #: Bytes in storage that nothing refers to.
+    LEFTOVER = "leftover"
+    #: An upload that expired before it was whole.
+    STALE_UPLOAD = "stale-upload"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong, or was."""
+
+    problem: ProblemKind
+    detail: str
+    #: Nothing is left to be done. What was damaged is not repaired by its quarantine: its bytes
+    #: have to be uploaded again.
+    repaired: bool
+    cas_id: str | None = None
+    storage_key: str | None = None
+    #: Whether the blob is served no more until its bytes come again.
+    quarantined: bool = False
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """How a verification is made."""
+
+    #: Read and hash every byte, else look only whether something of the right size is there.
+    read_data: bool = False
+    #: Put away what is damaged, release what is whole, delete what nobody refers to.
+    repair: bool = False
+
+
+class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of cas_blob as it was when its check began."""
+
+    cas_id: CasId
+    size_bytes: int
+    sha256: Sha256 | None
+    quarantined: bool
+    placement: Placement | None
+    #: Of a blob inline: how many bytes there are, and which if they are to be read.
+    content_bytes: int | None
+    content: bytes | None
+
+    @property
+    def storage_key(self) -> str | None:
+        """None for a blob inline."""
+        return self.placement.storage_key if self.placement else None
+
+
+class BlobState(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of cas_blob as it is now, which may not be what was checked."""
+
+    storage_key: str | None
+    quarantined: bool
+    #: Of a blob inline, the SHA-256 of the bytes that are there.
+    content_sha256: bytes | None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check says of one blob. Without a problem it is whole as far as it was looked at."""
+
+    record: BlobRecord
+    problem: ProblemKind | None = None
+    detail: str = ""
+    #: Some of the bytes cannot be had.
+    unusable: bool = False
+    bytes_read: int = 0
+    #: Of a damaged blob inline, the SHA-256 of the bytes that were seen.
+    content_sha256: bytes | None = None
+
+
+class StaleUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload that expired."""
+
+    upload_id: UUID
+    offset_bytes: int
+    #: It has become a blob; the row only told its client so.
+    complete: bool
+    expires_at: datetime
+
+
+class PageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bounded piece of a verification found, and where the next one begins."""
+
+    checked_blobs: int = 0
+    #: That were read and hashed.
+    checked_bytes: int = 0
+    #: Objects and stages whose reference was looked for.
+    checked_objects: int = 0
+    #: On the first page only.
+    total_blobs: int | None = None
+    problems: list[Problem] = []
+    next: Position | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to look at."""
+        return not (self.checked_blobs or self.checked_objects or self.problems)

@@ -1,0 +1,153 @@
+"""SQL for resumable uploads: one statement per method, no decisions."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import BlobName, CasId, Sha256
+from orchestrator.models.transfer.upload import NewUpload, Part, Upload
+
+_SHA256_BYTES = 32
+
+COLUMNS = """upload_id, namespace, media_type, expected, wants_sha256, metadata, size_bytes,
+offset_bytes, parts, writer, cas_id, created_by, created_at, expires_at"""
+
+# Those that create at the same moment do not see each other: the limit is kept roughly.
+INSERT = f"""
+INSERT INTO cas_upload (upload_id, namespace, media_type, expected, wants_sha256, metadata,
+                        size_bytes, created_by, expires_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9)
+ WHERE (SELECT count(*) FROM cas_upload
+         WHERE namespace = $2 AND cas_id IS NULL AND expires_at > now()) < $10::int
+RETURNING {COLUMNS}
+"""
+
+GET = f"""
+SELECT {COLUMNS} FROM cas_upload
+ WHERE upload_id = $1 AND namespace = $2 AND expires_at > now()
+"""
+
+# What is found is still so when the transaction writes.
+GET_LOCKED = f"{GET} FOR UPDATE"
+
+TAKE = f"""
+UPDATE cas_upload
+   SET writer = $2, parts = $3, size_bytes = $4, expires_at = now() + make_interval(secs => $5)
+ WHERE upload_id = $1
+RETURNING {COLUMNS}
+"""
+
+# Nobody but the writer advances; an end of the work leaves the place free.
+ADVANCE = f"""
+UPDATE cas_upload
+   SET offset_bytes = $3, writer = CASE WHEN $4 THEN NULL ELSE writer END,
+       expires_at = now() + make_interval(secs => $5)
+ WHERE upload_id = $1 AND writer = $2
+RETURNING {COLUMNS}
+"""
+
+EXTEND = f"""
+UPDATE cas_upload SET expires_at = now() + make_interval(secs => $2)
+ WHERE upload_id = $1
+RETURNING {COLUMNS}
+"""
+
+COMPLETE = f"""
+UPDATE cas_upload
+   SET cas_id = $2, writer = NULL, parts = '[]', expires_at = now() + make_interval(secs => $3)
+ WHERE upload_id = $1 AND cas_id IS NULL
+RETURNING {COLUMNS}
+"""
+
+DELETE = f"DELETE FROM cas_upload WHERE upload_id = $1 AND namespace = $2 RETURNING {COLUMNS}"
+
+
+class UploadRepository:
+    """Rows of cas_upload. The caller owns the transaction."""
+
+    async def insert(
+        self, conn: Connection, new: NewUpload, seconds: float, open_max: int
+    ) -> Upload | None:
+        """None when the namespace has so many already that are not complete."""
+        expected = new.expected.raw if new.expected else None
+        row = await conn.fetchrow(
+            INSERT,
+            new.upload_id,
+            new.namespace,
+            new.media_type,
+            expected,
+            new.wants_sha256,
+            new.metadata,
+            new.size_bytes,
+            new.created_by,
+            seconds,
+            open_max,
+        )
+        return _upload(row)
+
+    async def get(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
+        return _upload(await conn.fetchrow(GET, upload_id, namespace))
+
+    async def get_locked(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
+        """Nobody can change it before we commit."""
+        return _upload(await conn.fetchrow(GET_LOCKED, upload_id, namespace))
+
+    async def take(
+        self,
+        conn: Connection,
+        upload_id: UUID,
+        writer: UUID,
+        parts: Sequence[Part],
+        size_bytes: int | None,
+        seconds: float,
+    ) -> Upload | None:
+        """Let this request be the writer, whoever was it."""
+        columns = msgspec.to_builtins(parts)
+        return _upload(await conn.fetchrow(TAKE, upload_id, writer, columns, size_bytes, seconds))
+
+    async def advance(
+        self,
+        conn: Connection,
+        upload_id: UUID,
+        writer: UUID,
+        offset_bytes: int,
+        seconds: float,
+        *,
+        release: bool,
+    ) -> Upload | None:
+        """None if this request is not the writer any more."""
+        values = (upload_id, writer, offset_bytes, release, seconds)
+        return _upload(await conn.fetchrow(ADVANCE, *values))
+
+    async def extend(self, conn: Connection, upload_id: UUID, seconds: float) -> Upload | None:
+        return _upload(await conn.fetchrow(EXTEND, upload_id, seconds))
+
+    async def complete(
+        self, conn: Connection, upload_id: UUID, cas_id: CasId, seconds: float
+    ) -> Upload | None:
+        """None if it is complete already, or gone."""
+        return _upload(await conn.fetchrow(COMPLETE, upload_id, cas_id.raw, seconds))
+
+    async def delete(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
+        """What was deleted, expired or not."""
+        return _upload(await conn.fetchrow(DELETE, upload_id, namespace))
+
+
+def _upload(row: asyncpg.Record | None) -> Upload | None:
+    if row is None:
+        return None
+    columns = dict(row)
+    columns["expected"] = _name(row["expected"])
+    columns["parts"] = msgspec.convert(row["parts"], tuple[Part, ...])
+    columns["cas_id"] = CasId(row["cas_id"]) if row["cas_id"] else None
+    return Upload(**columns)
+
+
+def _name(raw: bytes | None) -> BlobName | None:
+    """A cas id begins with the byte of its algorithm."""
+    if raw is None:
+        return None
+    return Sha256(raw) if len(raw) == _SHA256_BYTES else CasId(raw)

@@ -1,0 +1,1 @@
+"""SQL for the upkeep of the store."""

@@ -1,0 +1,243 @@
+"""SQL for garbage collection: one statement per method, no decisions.
+
+What stays by itself is told by indexed questions about one row; only what does not is asked what
+stands on it. A page is judged from one snapshot and deleted by later statements, which ask again.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from orchestrator.core.database import Connection
+from orchestrator.models.upkeep.gc import (
+    ArtifactCandidate,
+    BlobCandidate,
+    DeletedBlob,
+    Grace,
+    Reason,
+    Root,
+    WalkStep,
+)
+
+# Why the artifact `a` stays by itself. A tag's past is asked only if no tag names it now.
+_ROOT = """
+  LEFT JOIN LATERAL (
+       SELECT t.name FROM tag t
+        WHERE t.namespace = a.namespace AND t.target_id = a.artifact_id LIMIT 1) t ON true
+  LEFT JOIN LATERAL (
+       SELECT m.name, m.seq FROM tag_move m
+        WHERE t.name IS NULL AND m.namespace = a.namespace AND m.to_id = a.artifact_id
+        LIMIT 1) m ON true
+ CROSS JOIN LATERAL (SELECT
+       CASE WHEN t.name IS NOT NULL THEN 'named'
+            WHEN m.name IS NOT NULL THEN 'was-named'
+            WHEN a.created_at > now() - make_interval(secs => {grace}) THEN 'young'
+            WHEN a.kind IN ('run_manifest', 'run_snapshot')
+             AND a.created_at > now() - make_interval(secs => {run_grace}) THEN 'young-run'
+        END AS reason) r
+"""
+_COLUMNS = "artifact_id, namespace, kind, created_at"
+
+LIST_ARTIFACTS = f"""
+SELECT a.artifact_id, a.namespace, a.artifact_id AS root_id, a.namespace AS root_namespace,
+       r.reason, coalesce(t.name, m.name) AS tag, m.seq
+  FROM (SELECT {_COLUMNS} FROM artifact WHERE artifact_id < $1
+         ORDER BY artifact_id DESC LIMIT $2) a
+  {_ROOT.format(grace="$3", run_grace="$4")}
+ ORDER BY a.artifact_id DESC
+"""
+
+# What stands on an artifact directly.
+_CHILDREN = """
+       SELECT {columns} FROM artifact
+        WHERE namespace = {of}.namespace AND base_id = {of}.artifact_id
+        UNION ALL
+       SELECT {columns} FROM artifact
+        WHERE namespace = {of}.namespace AND previous_id = {of}.artifact_id
+        UNION ALL
+       SELECT {columns} FROM lineage JOIN artifact ON artifact_id = child_id
+        WHERE parent_id = {of}.artifact_id
+"""
+_ROOT_ABOVE = f"""
+  LEFT JOIN LATERAL (
+       SELECT a.artifact_id AS root_id, a.namespace AS root_namespace, r.reason,
+              coalesce(t.name, m.name) AS tag, m.seq
+         FROM ({_CHILDREN.format(columns=_COLUMNS, of="n")}) a
+         {_ROOT.format(grace="$2", run_grace="$3")}
+        WHERE r.reason IS NOT NULL LIMIT 1) root ON true
+"""
+
+# Nearest first, and never beyond an artifact on which something stands that stays by itself: of a
+# base with many patches one is enough. Each edge once, so that a chain costs its length.
+WALK = f"""
+WITH RECURSIVE walk AS (
+    SELECT n.artifact_id, n.namespace, NULL::uuid AS parent_id, root.*
+      FROM artifact n {_ROOT_ABOVE}
+     WHERE n.artifact_id = ANY($1::uuid[])
+     UNION
+    SELECT n.artifact_id, n.namespace, w.artifact_id, root.*
+      FROM walk w
+     CROSS JOIN LATERAL (
+           {_CHILDREN.format(columns="artifact_id, namespace", of="w")}) n
+      {_ROOT_ABOVE}
+     WHERE w.root_id IS NULL
+)
+SELECT artifact_id, parent_id, root_id, root_namespace, reason, tag, seq FROM walk
+"""
+
+LOCK_ARTIFACTS = """
+SELECT artifact_id FROM artifact WHERE artifact_id = ANY($1::uuid[])
+ ORDER BY artifact_id DESC FOR UPDATE SKIP LOCKED
+"""
+
+# Nobody can refer to a locked artifact, so what does not refer to it now never will. It is old.
+DELETE_ARTIFACT = """
+DELETE FROM artifact a
+ WHERE a.artifact_id = $1
+   AND NOT EXISTS (SELECT FROM tag_move m
+                    WHERE m.namespace = a.namespace AND m.to_id = a.artifact_id)
+   AND NOT EXISTS (SELECT FROM artifact c
+                    WHERE c.namespace = a.namespace AND c.base_id = a.artifact_id)
+   AND NOT EXISTS (SELECT FROM artifact c
+                    WHERE c.namespace = a.namespace AND c.previous_id = a.artifact_id)
+   AND NOT EXISTS (SELECT FROM lineage l WHERE l.parent_id = a.artifact_id)
+RETURNING a.artifact_id
+"""
+
+# The artifacts of any namespace whose bytes, or a part of them, are the blob.
+_HOLDERS = """
+       SELECT {columns} FROM artifact WHERE cas_id = b.cas_id
+        UNION ALL
+       SELECT {columns} FROM artifact WHERE version_hash = b.cas_id
+        UNION ALL
+       SELECT {columns} FROM artifact_blob x JOIN artifact USING (artifact_id)
+        WHERE x.cas_id = b.cas_id
+"""
+_STORED_BYTES = "coalesce(b.stored_bytes, octet_length(b.content)) AS stored_bytes"
+# Few, and without an index by blob: read once for all blobs of a page.
+_UPLOADED = "SELECT cas_id FROM cas_upload WHERE cas_id IS NOT NULL AND expires_at > now()"
+
+LIST_BLOBS = f"""
+SELECT b.cas_id, b.size_bytes, b.stored_bytes, h.artifact_id, l.namespace, l.expires_at AS until,
+       u.upload_id,
+       CASE WHEN h.artifact_id IS NOT NULL THEN 'content'
+            WHEN l.namespace IS NOT NULL THEN 'leased'
+            WHEN u.upload_id IS NOT NULL THEN 'uploaded'
+            WHEN b.created_at > now() - make_interval(secs => $3) THEN 'young'
+        END AS reason
+  FROM (SELECT b.cas_id, b.size_bytes, b.created_at, {_STORED_BYTES} FROM cas_blob b
+         WHERE b.cas_id > $1 ORDER BY b.cas_id LIMIT $2) b
+  LEFT JOIN LATERAL (
+       SELECT a.artifact_id FROM ({_HOLDERS.format(columns=_COLUMNS)}) a
+         {_ROOT.format(grace="$3", run_grace="$4")}
+        WHERE r.reason IS NOT NULL LIMIT 1) h ON true
+  LEFT JOIN LATERAL (
+       SELECT l.namespace, l.expires_at FROM cas_lease l
+        WHERE h.artifact_id IS NULL AND l.cas_id = b.cas_id AND l.expires_at > now()
+        ORDER BY l.expires_at DESC LIMIT 1) l ON true
+  LEFT JOIN (SELECT DISTINCT ON (cas_id) cas_id, upload_id FROM cas_upload
+              WHERE cas_id IN ({_UPLOADED}) ORDER BY cas_id, upload_id) u USING (cas_id)
+ ORDER BY b.cas_id
+"""
+
+LIST_HOLDERS = f"""
+SELECT b.cas_id, a.artifact_id
+  FROM unnest($1::bytea[]) AS b (cas_id)
+ CROSS JOIN LATERAL ({_HOLDERS.format(columns="artifact_id")}) a
+ ORDER BY b.cas_id, a.artifact_id DESC
+"""
+
+LOCK_BLOBS = """
+SELECT cas_id FROM cas_blob WHERE cas_id = ANY($1::bytea[])
+ ORDER BY cas_id FOR UPDATE SKIP LOCKED
+"""
+
+# Nobody can refer to a locked blob. Without the question for leases a new one would be deleted
+# with its blob, in silence.
+DELETE_BLOBS = f"""
+DELETE FROM cas_blob b
+ WHERE b.cas_id = ANY($1::bytea[])
+   AND b.created_at <= now() - make_interval(secs => $2)
+   AND NOT EXISTS (SELECT FROM artifact a WHERE a.cas_id = b.cas_id)
+   AND NOT EXISTS (SELECT FROM artifact a WHERE a.version_hash = b.cas_id)
+   AND NOT EXISTS (SELECT FROM artifact_blob x WHERE x.cas_id = b.cas_id)
+   AND NOT EXISTS (SELECT FROM cas_lease l WHERE l.cas_id = b.cas_id AND l.expires_at > now())
+   AND b.cas_id NOT IN ({_UPLOADED})
+RETURNING b.cas_id, b.storage_key, b.size_bytes, {_STORED_BYTES}
+"""
+
+
+class GCRepository:
+    """Rows of artifact and cas_blob on their way out. The caller owns the transaction."""
+
+    async def list_artifacts(
+        self, conn: Connection, before: UUID, limit: int, grace: Grace
+    ) -> list[ArtifactCandidate]:
+        """Newest first, older than `before`."""
+        rows = await conn.fetch(LIST_ARTIFACTS, before, limit, grace.seconds, grace.run_seconds)
+        return [
+            ArtifactCandidate(
+                artifact_id=row["artifact_id"], namespace=row["namespace"], root=_root(row)
+            )
+            for row in rows
+        ]
+
+    async def walk(
+        self, conn: Connection, artifact_ids: Sequence[UUID], grace: Grace
+    ) -> list[WalkStep]:
+        """From these to what stands on them, as far as nothing that stays by itself does."""
+        rows = await conn.fetch(WALK, artifact_ids, grace.seconds, grace.run_seconds)
+        return [
+            WalkStep(artifact_id=row["artifact_id"], parent_id=row["parent_id"], root=_root(row))
+            for row in rows
+        ]
+
+    async def lock_artifacts(self, conn: Connection, artifact_ids: Sequence[UUID]) -> list[UUID]:
+        """Newest first, without those that somebody is referring to or deleting now."""
+        rows = await conn.fetch(LOCK_ARTIFACTS, artifact_ids)
+        return [row["artifact_id"] for row in rows]
+
+    async def delete_artifact(self, conn: Connection, artifact_id: UUID) -> bool:
+        """False if something refers to it."""
+        return await conn.fetchval(DELETE_ARTIFACT, artifact_id) is not None
+
+    async def list_blobs(
+        self, conn: Connection, after: bytes, limit: int, grace: Grace
+    ) -> list[BlobCandidate]:
+        """In the order of their names, those after this one."""
+        rows = await conn.fetch(LIST_BLOBS, after, limit, grace.seconds, grace.run_seconds)
+        return [
+            BlobCandidate(**{**row, "reason": Reason(row["reason"]) if row["reason"] else None})
+            for row in rows
+        ]
+
+    async def list_holders(
+        self, conn: Connection, cas_ids: Sequence[bytes]
+    ) -> list[tuple[bytes, UUID]]:
+        """Each blob with each artifact that has it."""
+        rows = await conn.fetch(LIST_HOLDERS, cas_ids)
+        return [(row["cas_id"], row["artifact_id"]) for row in rows]
+
+    async def lock_blobs(self, conn: Connection, cas_ids: Sequence[bytes]) -> list[bytes]:
+        """Without those that somebody is referring to or deleting now."""
+        return [row["cas_id"] for row in await conn.fetch(LOCK_BLOBS, cas_ids)]
+
+    async def delete_blobs(
+        self, conn: Connection, cas_ids: Sequence[bytes], grace: Grace
+    ) -> list[DeletedBlob]:
+        """Those to which nothing refers; an expired lease goes with its blob."""
+        rows = await conn.fetch(DELETE_BLOBS, cas_ids, grace.seconds)
+        return [DeletedBlob(**row) for row in rows]
+
+
+def _root(row: asyncpg.Record) -> Root | None:
+    if row["reason"] is None:
+        return None
+    return Root(
+        artifact_id=row["root_id"],
+        namespace=row["root_namespace"],
+        reason=Reason(row["reason"]),
+        tag=row["tag"],
+        tag_version=row["seq"],
+    )

@@ -1,0 +1,1 @@
+"""Routes of the transfer of large bytes."""

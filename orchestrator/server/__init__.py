@@ -1,0 +1,1 @@
+"""The process `serve`: the parent and what it starts."""

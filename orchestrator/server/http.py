@@ -1,0 +1,180 @@
+"""The HTTP server: which address, which workers, when it is ready; nothing of what it answers."""
+
+import gc
+import http.client
+import importlib
+import ipaddress
+import multiprocessing
+import resource
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.server.error import ServeError
+
+OPEN_FILES_MAX = 65_536
+#: Workers get so long to finish their requests; a client that stalls does not hold us up.
+WORKERS_END_SECONDS_MAX = 2
+POLL_SECONDS = 0.02
+SLOW_SECONDS = 15.0
+LOG_TO_STDERR: dict[str, Any] = {
+    "handlers": {
+        name: {
+            "formatter": "generic",
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+        }
+        for name in ("console", "access")
+    }
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HTTPOptions:
+    """Where and how to serve; already checked."""
+
+    target: str
+    address: str
+    port: int
+    workers: int
+    tls_certificate: Path | None
+    tls_key: Path | None
+
+
+def resolve(host: str) -> str:
+    """The numeric address of a host name."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise ServeError(f"The host {host!r} is not known: {error.strerror}.") from error
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach the address."""
+    return ipaddress.ip_address(address).is_loopback
+
+
+def reserve(address: str, port: int) -> socket.socket:
+    """Take the port for as long as the socket is open, without listening: the workers do.
+
+    Each worker binds the port again with SO_REUSEPORT, which would let a second server join in
+    unnoticed. So ours is bound without it first, and only then opened to others like it.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    reserved = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((address, port))
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        reserved.close()
+        place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        raise ServeError(f"{place} cannot be used: {error.strerror}.") from error
+    return reserved
+
+
+def load(target: str) -> None:
+    """Import the application here, once, so that forked workers start at once and share it."""
+    importlib.import_module("granian")
+    importlib.import_module(target.partition(":")[0])
+
+
+def run(options: HTTPOptions) -> None:
+    """Serve until a signal comes. Returns when every worker has ended."""
+    from granian import Granian
+
+    _raise_file_limit()
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork", force=True)
+        gc.collect()
+        gc.freeze()  # The collector would touch, and so copy, the pages that the workers share.
+    try:
+        server = Granian(
+            options.target,
+            address=options.address,
+            port=options.port,
+            interface="asgi",  # type: ignore[arg-type]
+            http="1",  # type: ignore[arg-type]
+            loop="uvloop",  # type: ignore[arg-type]
+            factory=True,
+            workers=options.workers,
+            backlog=2048,
+            backpressure=8192,
+            websockets=False,
+            log_level="warning",  # type: ignore[arg-type]
+            log_dictconfig=LOG_TO_STDERR,
+            ssl_cert=options.tls_certificate,
+            ssl_key=options.tls_key,
+            respawn_failed_workers=True,
+            workers_kill_timeout=WORKERS_END_SECONDS_MAX,
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ServeError(f"The TLS files cannot be used: {error}") from error
+
+    def on_startup() -> None:
+        # Granian would restart its workers; for us the terminal has closed.
+        signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+
+    server.on_startup(on_startup)
+    try:
+        server.serve()
+    except SystemExit as error:
+        if error.code:
+            raise ServeError("The workers end again and again; see above.") from error
+
+
+def call_when_ready(options: HTTPOptions, host: str, ready: Callable[[], None]) -> None:
+    """In a thread: ask /health/ready until it says yes, then call."""
+
+    def poll() -> None:
+        waited = 0.0
+        pause = threading.Event()
+        while not _answers_ready(options, host):
+            pause.wait(POLL_SECONDS)
+            waited += POLL_SECONDS
+            if SLOW_SECONDS <= waited < SLOW_SECONDS + POLL_SECONDS:
+                print("orchestrator: still not ready; waiting.", file=sys.stderr, flush=True)
+        ready()
+
+    threading.Thread(target=poll, name="ready", daemon=True).start()
+
+
+def _answers_ready(options: HTTPOptions, host: str) -> bool:
+    everywhere = ipaddress.ip_address(options.address).is_unspecified
+    family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
+    loopback = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    address = loopback if everywhere else options.address
+    connection = http.client.HTTPConnection(address, options.port)
+    try:
+        # By number: looking up a name takes locks that a worker forked meanwhile would find held.
+        connection.sock = socket.socket(family, socket.SOCK_STREAM)
+        connection.sock.settimeout(5)
+        connection.sock.connect((address, options.port))
+        if options.tls_certificate:
+            unchecked = ssl.create_default_context()
+            unchecked.check_hostname = False
+            unchecked.verify_mode = ssl.CERT_NONE  # It is us, and no secret is sent.
+            connection.sock = unchecked.wrap_socket(connection.sock)
+        connection.request("GET", "/health/ready", headers={"Host": host})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _raise_file_limit() -> None:
+    """Each connection is an open file; the usual soft limit of 1,024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,217 @@
+"""`orchestrator serve`: the parent of the workers and of the embedded PostgreSQL.
+
+It holds the data folder and the port, prepares the database, and ends everything when it ends. It
+answers no request itself.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.embedded.binaries import EmbeddedPostgresError
+from orchestrator.server import http as serve_http
+from orchestrator.server.error import ServeError, Stopped, UsageError
+from orchestrator.server.files import (
+    admin_token_sha256,
+    fresh_folder,
+    lock_folder,
+    publish,
+    unpublish,
+)
+from orchestrator.server.http import HTTPOptions
+from orchestrator.server.postgres import PostgresSupervisor
+from orchestrator.settings import PREFIX, Settings
+
+LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+READY = """\
+orchestrator is ready: {url}
+  data folder  {folder}
+  admin token  {token}
+  API schema   {url}/schema
+
+Try:
+  echo '{{"nodes": [{{"id": "hello", "type": "task"}}], "edges": []}}' > hello.json
+  {command} workflow create hello hello.json
+  {command} workflow get hello
+  curl -H "Authorization: Bearer $(cat {token})" {url}/api/v1/workflows/hello
+
+Ctrl-C ends the server; the data stays.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """What the command line decides; everything else comes from ORCHESTRATOR_… variables."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = Path(".orchestrator")
+    workers: int = 1
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+    target: str = "orchestrator.app:create_app"
+
+
+def serve(options: ServeOptions, environ: MutableMapping[str, str] = os.environ) -> int:
+    """Run until a signal ends us. Returns 0 then, 1 if we could not run, 2 for a wrong option."""
+    try:
+        with _signals_stop():
+            _serve(options, environ)
+    except Stopped:
+        return 0
+    except UsageError as error:
+        print(f"orchestrator: {error}", file=sys.stderr)
+        return 2
+    except (ServeError, EmbeddedPostgresError) as error:
+        print(f"orchestrator: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
+    address = _checked(options)
+    os.umask(0o077)  # Whatever we and the workers write is private.
+    folder = options.data_dir
+    with ExitStack() as stack:
+        stack.enter_context(lock_folder(folder))
+        reserved = stack.enter_context(serve_http.reserve(address, options.port))
+        http = HTTPOptions(
+            target=options.target,
+            address=address,
+            port=reserved.getsockname()[1],
+            workers=options.workers,
+            tls_certificate=options.tls_certificate,
+            tls_key=options.tls_key,
+        )
+        supervisor: PostgresSupervisor | None = None
+        if not environ.get("ORCHESTRATOR_DATABASE_URL"):
+            supervisor = PostgresSupervisor(folder.absolute() / "postgres")
+            stack.callback(supervisor.stop)
+            supervisor.start()
+        _prepare_environment(options, address, environ)
+        _check_settings(environ)
+        serve_http.load(options.target)  # While PostgreSQL starts.
+        if supervisor:
+            environ["ORCHESTRATOR_DATABASE_URL"] = supervisor.url()
+        from orchestrator.server.migrate import migrate
+
+        migrate(environ["ORCHESTRATOR_DATABASE_URL"], environ)
+        stack.callback(unpublish, folder)
+        _announce_when_ready(options, http, environ)
+        serve_http.run(http)
+
+
+def _checked(options: ServeOptions) -> str:
+    """The address to bind; refuses what would send tokens over the network in the clear."""
+    has_tls = options.tls_certificate is not None and options.tls_key is not None
+    if not has_tls and (options.tls_certificate or options.tls_key):
+        raise UsageError("TLS needs both a certificate and a key.")
+    if options.workers < 1:
+        raise UsageError("There must be at least one worker.")
+    for path in (options.tls_certificate, options.tls_key):
+        if path and not os.access(path, os.R_OK):
+            raise ServeError(f"The file {path} cannot be read.")
+    address = serve_http.resolve(options.host)
+    if not (serve_http.is_loopback(address) or has_tls or options.behind_proxy):
+        raise UsageError(
+            f"{options.host} is open to the network: give a TLS certificate and key, "
+            "or --behind-proxy if a proxy in front of this server speaks TLS."
+        )
+    return address
+
+
+def _prepare_environment(
+    options: ServeOptions, address: str, environ: MutableMapping[str, str]
+) -> None:
+    """What the workers need to know. They are forked, so no other user can see it."""
+    folder = options.data_dir.absolute()
+    direct = serve_http.is_loopback(address) and not (
+        options.behind_proxy or options.tls_certificate
+    )
+    environ["ORCHESTRATOR_ADMIN_TOKEN_SHA256"] = admin_token_sha256(folder)
+    environ.setdefault("ORCHESTRATOR_BLOB_STORE", (folder / "blobs").as_uri())
+    if not environ.get("ORCHESTRATOR_DATABASE_URL"):
+        environ["ORCHESTRATOR_DATABASE_FOLDER"] = str(folder / "postgres")
+    environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
+    environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_folder(folder / "metrics"))
+
+
+def _check_settings(environ: MutableMapping[str, str]) -> None:
+    """The workers read them too; here a wrong one is one line, there it would be a traceback."""
+    try:
+        Settings.from_environ({"ORCHESTRATOR_DATABASE_URL": "", **environ})
+    except ValueError as error:
+        raise UsageError(f"A setting in an {PREFIX}… variable is wrong: {error}.") from None
+
+
+def _announce_when_ready(
+    options: ServeOptions, http: HTTPOptions, environ: MutableMapping[str, str]
+) -> None:
+    url = _url(options, http)
+    allowed = environ["ORCHESTRATOR_ALLOWED_HOSTS"].split(",")[0].strip()
+    folder = _shown(options.data_dir)
+    token = _shown(options.data_dir / "admin.token")
+    command = _command()
+    if options.data_dir.absolute() != ServeOptions.data_dir.absolute():
+        command = f"ORCHESTRATOR_DATA_DIR={folder} {command}"
+
+    def announce() -> None:
+        publish(options.data_dir, url)
+        print(READY.format(url=url, folder=folder, token=token, command=command), flush=True)
+
+    serve_http.call_when_ready(http, allowed or "localhost", announce)
+
+
+def _url(options: ServeOptions, http: HTTPOptions) -> str:
+    """Where a client on this machine finds us."""
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the key says "everywhere".
+    host = loopback.get(http.address, options.host)
+    scheme = "https" if http.tls_certificate else "http"
+    return f"{scheme}://[{host}]:{http.port}" if ":" in host else f"{scheme}://{host}:{http.port}"
+
+
+def _command() -> str:
+    """How to call us again: by name when the shell finds it, else by path."""
+    name = "orchestrator"
+    if shutil.which(name):
+        return name
+    return _shown(Path(sys.executable).with_name(name))
+
+
+def _shown(path: Path) -> str:
+    """For the shell, and short if it is below the working folder."""
+    absolute = path.absolute()
+    below = absolute.is_relative_to(Path.cwd())
+    return shlex.quote(str(absolute.relative_to(Path.cwd()) if below else absolute))
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """The first signal ends the start; later ones change nothing, up to the end of the process.
+
+    While the workers run, Granian has its own handlers, which do the same.
+    """
+    ending = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise Stopped
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,256 @@
+"""Rules of garbage collection: no HTTP, no SQL, no transaction opened.
+
+What a tag names or ever named stays, and so does what is young, and everything that something
+that stays stands on. The rest goes: artifacts first, then the blobs that only they had.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
+from orchestrator.errors import MaintenanceHeld
+from orchestrator.models.upkeep.gc import (
+    ARTIFACT,
+    BLOB,
+    ArtifactCandidate,
+    BlobCandidate,
+    Collected,
+    CollectedPage,
+    DeletedBlob,
+    Grace,
+    Keep,
+    Phase,
+    Position,
+    Root,
+    WalkStep,
+    keep_in_use,
+    keep_of_blob,
+    keep_of_needed,
+    keep_of_root,
+)
+from orchestrator.repository.upkeep.gc import GCRepository
+from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
+from orchestrator.storage.base import Storage
+from orchestrator.telemetry import metrics
+from orchestrator.telemetry.after_commit import tell
+
+log = structlog.get_logger()
+
+#: An artifact goes after what stands on it. Nearly always that is newer and comes first; what has
+#: to wait for something older gets another turn, but not for ever.
+SWEEPS_MAX = 10
+DELETED_AT_ONCE = 16
+
+
+class GCService:
+    """One page at a time, each in a transaction of its own: what was judged garbage is locked, and
+    judged again by the statement that deletes it. It waits for nobody, so any number of
+    collections and all other writers go on beside it.
+    """
+
+    def __init__(
+        self,
+        rows: GCRepository,
+        maintenance: MaintenanceRepository,
+        storage: Storage,
+        *,
+        grace: Grace,
+    ) -> None:
+        self._rows = rows
+        self._maintenance = maintenance
+        self._storage = storage
+        self._grace = grace
+
+    async def collect(
+        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+    ) -> CollectedPage:
+        """Judge the next so many artifacts or blobs, and delete what is garbage unless dry.
+
+        MaintenanceHeld while a backup is made: a blob must not go that it is about to copy.
+        """
+        if not await self._maintenance.try_shared(conn):
+            raise MaintenanceHeld
+        if at.phase is Phase.ARTIFACTS:
+            return await self._collect_artifacts(conn, at, limit=limit, dry_run=dry_run)
+        return await self._collect_blobs(conn, at, limit=limit, dry_run=dry_run)
+
+    async def delete_objects(self, storage_keys: Sequence[str]) -> None:
+        """After the commit. What cannot be deleted, or is not because of a crash here, is an
+        object that no row names: verification finds it.
+        """
+        for start in range(0, len(storage_keys), DELETED_AT_ONCE):
+            group = storage_keys[start : start + DELETED_AT_ONCE]
+            deletions = (self._storage.delete(key) for key in group)
+            outcomes = await asyncio.gather(*deletions, return_exceptions=True)
+            failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            for key, outcome in zip(group, outcomes, strict=True):
+                if outcome is not None:
+                    log.warning("object not deleted", storage_key=key, cause=repr(outcome))
+            if len(failed) == len(group):
+                left = len(storage_keys) - start - len(group)
+                log.warning("objects not deleted: the storage fails", count=left)
+                return
+
+    async def begin_schedule(self, conn: Connection) -> bool:
+        """Whether this is the one scheduled collection of all servers, until `end_schedule` on the
+        same connection.
+        """
+        return await self._maintenance.try_schedule(conn)
+
+    async def end_schedule(self, conn: Connection) -> None:
+        """Let others begin."""
+        await self._maintenance.end_schedule(conn)
+
+    # ------------------------------------------------------------------------------ artifacts
+
+    async def _collect_artifacts(
+        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+    ) -> CollectedPage:
+        found = await self._rows.list_artifacts(conn, at.artifact_id, limit, self._grace)
+        kept = [keep_of_root(each.root, self._grace) for each in found if each.root]
+        unsure = [each for each in found if each.root is None]
+        needed = await self._needed(conn, [each.artifact_id for each in unsure])
+        kept += [
+            keep_of_needed(each, needed[each.artifact_id], self._grace)
+            for each in unsure
+            if each.artifact_id in needed
+        ]
+        doomed = {each.artifact_id: each for each in unsure if each.artifact_id not in needed}
+        gone, waiting = list(doomed), False
+        if not dry_run:
+            gone, waiting = await self._delete_artifacts(conn, doomed)
+        kept += [_artifact_in_use(each) for id_, each in doomed.items() if id_ not in set(gone)]
+        return CollectedPage(
+            deleted=[_artifact(doomed[artifact_id]) for artifact_id in gone],
+            kept=kept,
+            following=_after_artifacts(at, found, limit, waiting=waiting),
+        )
+
+    async def _needed(self, conn: Connection, artifact_ids: Sequence[UUID]) -> dict[UUID, Root]:
+        """Those of the artifacts on which one stands that stays by itself, and which that is."""
+        if not artifact_ids:
+            return {}
+        return _handed_down(await self._rows.walk(conn, artifact_ids, self._grace))
+
+    async def _delete_artifacts(
+        self, conn: Connection, doomed: dict[UUID, ArtifactCandidate]
+    ) -> tuple[list[UUID], bool]:
+        """Those that are gone, and whether one has to wait for what stands on it.
+
+        One by one, the newest first: what stands on an artifact must be gone before it is.
+        """
+        gone: list[UUID] = []
+        locked = await self._rows.lock_artifacts(conn, list(doomed)) if doomed else []
+        for artifact_id in locked:
+            if await self._rows.delete_artifact(conn, artifact_id):
+                gone.append(artifact_id)
+                tell(
+                    "deleted artifact",
+                    metrics.GC_ARTIFACTS_DELETED.inc,
+                    artifact_id=str(artifact_id),
+                    namespace=doomed[artifact_id].namespace,
+                )
+        return gone, len(gone) < len(locked)
+
+    # ---------------------------------------------------------------------------------- blobs
+
+    async def _collect_blobs(
+        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+    ) -> CollectedPage:
+        found = await self._rows.list_blobs(conn, at.cas_id, limit, self._grace)
+        holders = await self._holders(conn, [each.cas_id for each in found if not each.reason])
+        doomed = {
+            each.cas_id: each
+            for each in found
+            if each.reason is None and each.cas_id not in holders
+        }
+        kept = [
+            keep_of_blob(each, holders.get(each.cas_id), self._grace)
+            for each in found
+            if each.cas_id not in doomed
+        ]
+        keys: list[str] = []
+        gone = [_blob(each) for each in doomed.values()]
+        if not dry_run:
+            blobs = await self._delete_blobs(conn, list(doomed))
+            gone = [_blob(each) for each in blobs]
+            keys = [each.storage_key for each in blobs if each.storage_key is not None]
+            still_there = doomed.keys() - {each.cas_id for each in blobs}
+            kept += [keep_in_use(BLOB, str(CasId(cas_id))) for cas_id in sorted(still_there)]
+        more = len(found) == limit
+        following = Position(phase=Phase.BLOBS, cas_id=found[-1].cas_id) if more else None
+        return CollectedPage(deleted=gone, kept=kept, storage_keys=keys, following=following)
+
+    async def _holders(self, conn: Connection, cas_ids: Sequence[bytes]) -> dict[bytes, UUID]:
+        """Those of the blobs that an artifact has which something needs, and which that is."""
+        held = await self._rows.list_holders(conn, cas_ids) if cas_ids else []
+        needed = await self._needed(conn, sorted({artifact_id for _, artifact_id in held}))
+        return {cas_id: artifact_id for cas_id, artifact_id in held if artifact_id in needed}
+
+    async def _delete_blobs(self, conn: Connection, cas_ids: Sequence[bytes]) -> list[DeletedBlob]:
+        """Those that are gone."""
+        locked = await self._rows.lock_blobs(conn, cas_ids) if cas_ids else []
+        gone = await self._rows.delete_blobs(conn, locked, self._grace) if locked else []
+        gone.sort(key=lambda blob: blob.cas_id)
+        for blob in gone:
+            tell(
+                "deleted blob",
+                metrics.GC_BLOBS_DELETED.inc,
+                partial(metrics.GC_BYTES_FREED.inc, blob.stored_bytes),
+                cas_id=str(CasId(blob.cas_id)),
+                size_bytes=blob.size_bytes,
+            )
+        return gone
+
+
+def _handed_down(steps: Sequence[WalkStep]) -> dict[UUID, Root]:
+    """What is needed, and by what: from each step that met a root back to where it came from."""
+    parents: dict[UUID, list[UUID]] = {}
+    needed: dict[UUID, Root] = {}
+    for step in steps:
+        if step.root is not None:
+            needed[step.artifact_id] = step.root
+        if step.parent_id is not None:
+            parents.setdefault(step.artifact_id, []).append(step.parent_id)
+    reached = list(needed)
+    while reached:
+        artifact_id = reached.pop()
+        for parent_id in parents.get(artifact_id, ()):
+            if parent_id not in needed:
+                needed[parent_id] = needed[artifact_id]
+                reached.append(parent_id)
+    return needed
+
+
+def _after_artifacts(
+    at: Position, found: Sequence[ArtifactCandidate], limit: int, *, waiting: bool
+) -> Position:
+    is_incomplete = at.is_incomplete or waiting
+    if len(found) == limit:
+        last = found[-1].artifact_id
+        return Position(artifact_id=last, sweep=at.sweep, is_incomplete=is_incomplete)
+    if is_incomplete and at.sweep < SWEEPS_MAX:
+        return Position(sweep=at.sweep + 1)
+    return Position(phase=Phase.BLOBS)
+
+
+def _artifact(candidate: ArtifactCandidate) -> Collected:
+    return Collected(kind=ARTIFACT, id=str(candidate.artifact_id), namespace=candidate.namespace)
+
+
+def _artifact_in_use(candidate: ArtifactCandidate) -> Keep:
+    return keep_in_use(ARTIFACT, str(candidate.artifact_id), candidate.namespace)
+
+
+def _blob(blob: BlobCandidate | DeletedBlob) -> Collected:
+    return Collected(
+        kind=BLOB,
+        id=str(CasId(blob.cas_id)),
+        size_bytes=blob.size_bytes,
+        stored_bytes=blob.stored_bytes,
+    )

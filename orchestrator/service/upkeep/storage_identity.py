@@ -1,0 +1,61 @@
+"""Makes sure that the blob storage is the one that the rows of the database speak of.
+
+A disk that was not mounted, or a bucket mistyped, looks like a storage that lost everything; a
+storage shared by two databases would be cleaned of what the other one has.
+"""
+
+from uuid import uuid4
+
+from orchestrator.core.database import Connection
+from orchestrator.errors import StorageUnavailable
+from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
+from orchestrator.storage.base import Storage
+
+
+class StorageIdentity:
+    """Asks both sides once; after that only when something is missing."""
+
+    def __init__(self, identities: StorageIdentityRepository, storage: Storage) -> None:
+        self._identities = identities
+        self._storage = storage
+        self._confirmed: str | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether both sides agreed."""
+        return self._confirmed is not None
+
+    async def confirm(self, conn: Connection) -> None:
+        """Raise StorageUnavailable unless database and storage belong together; a new database
+        and a new storage are joined. Safe for servers that start together.
+        """
+        known, found = await self._identities.get(conn), await self._storage.identity()
+        if known is None and found is not None:
+            raise StorageUnavailable(
+                "The blob storage belongs to another database. If that one is gone for good, "
+                "remove the object 'identity' from the storage."
+            )
+        if known is None:
+            await self._identities.insert(conn, str(uuid4()))
+            known = await self._identities.get(conn)  # Another server may have been first.
+        if found is None and known is not None:
+            if not await self._identities.is_used(conn):
+                await self._storage.set_identity(known)
+            # Another request may have joined them, and used them, since it was asked.
+            found = await self._storage.identity()
+        if found is None or found != known:
+            raise _wrong_storage()
+        self._confirmed = found
+
+    async def check_storage(self) -> None:
+        """Raise StorageUnavailable unless the storage is still the one that was confirmed."""
+        found = await self._storage.identity()
+        if found is None or found != self._confirmed:
+            raise _wrong_storage()
+
+
+def _wrong_storage() -> StorageUnavailable:
+    return StorageUnavailable(
+        "The blob storage is not the one that the database speaks of: is it mounted, and is "
+        "ORCHESTRATOR_BLOB_STORE right?"
+    )

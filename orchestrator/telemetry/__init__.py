@@ -1,0 +1,1 @@
+"""Logs and metrics, and when they may be written."""

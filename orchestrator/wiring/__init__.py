@@ -1,0 +1,1 @@
+"""The object graph, built bottom-up; nothing is decided here."""

@@ -1,0 +1,135 @@
+"""The handlers, constructed once from the container; no routes, no I/O."""
+
+from dataclasses import dataclass
+
+from orchestrator.documents.workflow_change import ChangeRules
+from orchestrator.handlers.artifact import ArtifactHandler
+from orchestrator.handlers.cas import CASHandler
+from orchestrator.handlers.health import HealthHandler
+from orchestrator.handlers.merge import MergeHandler
+from orchestrator.handlers.tag import TagHandler
+from orchestrator.handlers.transaction import TransactionHandler
+from orchestrator.handlers.transfer.delivery import BlobDelivery
+from orchestrator.handlers.transfer.upload import UploadHandler
+from orchestrator.handlers.upkeep.gc import Collector, GCHandler
+from orchestrator.handlers.upkeep.verify import VerifyHandler
+from orchestrator.handlers.version import VersionHandler
+from orchestrator.handlers.workflow import WorkflowHandler
+from orchestrator.handlers.workflow_schema import SchemaHandler
+from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.jobs.upload_completion import Finisher
+from orchestrator.jobs.verification import Verification
+from orchestrator.settings import Settings
+from orchestrator.wiring.services import Container
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handlers:
+    """One of each kind for a process."""
+
+    workflows: WorkflowHandler
+    tags: TagHandler
+    transactions: TransactionHandler
+    artifacts: ArtifactHandler
+    versions: VersionHandler
+    merges: MergeHandler
+    blobs: CASHandler
+    uploads: UploadHandler
+    verify: VerifyHandler
+    collector: Collector
+    gc: GCHandler
+    health: HealthHandler
+    schemas: SchemaHandler
+
+
+def build_handlers(c: Container, settings: Settings) -> Handlers:
+    """The graph between the services and the routes."""
+    storage = StorageGate(c.database, c.identity, c.disk)
+    collector = Collector(c.database, c.gc, storage)
+    delivery = _delivery(c, settings)
+    rules = ChangeRules(
+        workflow_bytes_max=settings.workflow_bytes_max,
+        agent_nodes_added_max=settings.patch_agent_nodes_added_max,
+    )
+    return Handlers(
+        workflows=WorkflowHandler(
+            c.database,
+            c.workflows,
+            c.publications,
+            c.tags,
+            c.idempotency,
+            body_bytes_max=settings.json_body_bytes_max,
+            workflow_bytes_max=settings.workflow_bytes_max,
+        ),
+        tags=TagHandler(
+            c.database,
+            c.tags,
+            c.publications,
+            c.artifacts,
+            c.versions,
+            c.idempotency,
+            body_bytes_max=settings.json_body_bytes_max,
+        ),
+        transactions=TransactionHandler(
+            c.database,
+            c.cas,
+            c.artifacts,
+            c.tags,
+            c.workflows,
+            c.idempotency,
+            body_bytes_max=settings.json_body_bytes_max,
+            workflow_bytes_max=settings.workflow_bytes_max,
+            operations_max=settings.transaction_operations_max,
+        ),
+        artifacts=ArtifactHandler(c.database, c.artifacts, c.tags),
+        versions=VersionHandler(
+            c.database,
+            c.versions,
+            c.idempotency,
+            rules=rules,
+            body_bytes_max=settings.json_body_bytes_max,
+            operations_max=settings.patch_operations_max,
+        ),
+        merges=MergeHandler(
+            c.database,
+            c.versions,
+            c.idempotency,
+            rules=rules,
+            body_bytes_max=settings.json_body_bytes_max,
+        ),
+        blobs=CASHandler(
+            c.database,
+            c.cas,
+            c.intake,
+            delivery,
+            storage,
+            c.idempotency,
+            missing_ids_max=settings.missing_ids_max,
+        ),
+        uploads=UploadHandler(
+            c.database,
+            c.uploads,
+            c.stages,
+            c.cas,
+            storage,
+            Finisher(c.database, c.uploads, c.stages, c.cas, delivery),
+            c.idempotency,
+        ),
+        verify=VerifyHandler(c.database, Verification.of(c), c.idempotency),
+        collector=collector,
+        gc=GCHandler(collector, page_items=settings.gc_page_items),
+        health=HealthHandler(c.database, c.schema, storage),
+        schemas=SchemaHandler(),
+    )
+
+
+def _delivery(c: Container, settings: Settings) -> BlobDelivery:
+    return BlobDelivery(
+        c.database,
+        c.cas,
+        c.delivery,
+        redirect_bytes_min=settings.blob_redirect_bytes_min,
+        redirect_seconds=settings.blob_redirect_seconds,
+        cache_bytes_max=settings.blob_cache_bytes_max,
+        cache_seconds=settings.blob_cache_seconds,
+    )

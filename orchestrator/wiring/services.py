@@ -1,0 +1,144 @@
+"""Database, storage and services, constructed once, bottom-up; no handlers, no routes, no I/O."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.core.database import Database
+from orchestrator.core.disk import Disk
+from orchestrator.models.upkeep.gc import Grace
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.repository.publication import PublicationRepository
+from orchestrator.repository.rate import RateRepository
+from orchestrator.repository.resolution import ResolutionRepository
+from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.transfer.upload import UploadRepository
+from orchestrator.repository.upkeep.gc import GCRepository
+from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
+from orchestrator.repository.upkeep.schema import SchemaRepository
+from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
+from orchestrator.repository.upkeep.verify import VerifyRepository
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.cas import CASService
+from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.publication import PublicationService
+from orchestrator.service.rate import RateService
+from orchestrator.service.resolution import ResolutionService
+from orchestrator.service.tag import TagService
+from orchestrator.service.transfer.delivery import Delivery
+from orchestrator.service.transfer.intake import Intake
+from orchestrator.service.transfer.upload import UploadService
+from orchestrator.service.transfer.upload_stage import UploadStages
+from orchestrator.service.upkeep.gc import GCService
+from orchestrator.service.upkeep.schema import SchemaService
+from orchestrator.service.upkeep.storage_identity import StorageIdentity
+from orchestrator.service.upkeep.verify import VerifyService
+from orchestrator.service.upkeep.verify_leftover import VerifyLeftoverService
+from orchestrator.service.version import VersionService
+from orchestrator.service.workflow import WorkflowService
+from orchestrator.settings import Settings
+from orchestrator.storage.base import Storage
+from orchestrator.storage.open import open_storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What all handlers of a process share, and the commands that work without handlers."""
+
+    database: Database
+    storage: Storage
+    disk: Disk
+    identity: StorageIdentity
+    cas: CASService
+    intake: Intake
+    delivery: Delivery
+    artifacts: ArtifactService
+    tags: TagService
+    publications: PublicationService
+    workflows: WorkflowService
+    versions: VersionService
+    uploads: UploadService
+    stages: UploadStages
+    idempotency: IdempotencyService
+    rates: RateService
+    schema: SchemaService
+    gc: GCService
+    verify: VerifyService
+    verify_leftovers: VerifyLeftoverService
+
+
+def build(settings: Settings) -> Container:
+    """The graph below the handlers."""
+    database = Database(
+        settings.database_url,
+        connections_max=settings.database_connections_max,
+        acquire_seconds_max=settings.database_acquire_seconds_max,
+        connect_seconds_max=settings.database_connect_seconds_max,
+        statement_seconds_max=settings.database_statement_seconds_max,
+    )
+    storage = open_storage(settings.blob_store)
+    database_folder = Path(settings.database_folder) if settings.database_folder else None
+    disk = Disk(storage.folder, database_folder, free_bytes_min=settings.disk_free_bytes_min)
+    identity = StorageIdentity(StorageIdentityRepository(), storage)
+    cas = CASService(
+        CASRepository(),
+        document_bytes_max=settings.workflow_bytes_max,
+        lease_seconds=settings.lease_seconds,
+    )
+    delivery = Delivery(storage, identity)
+    artifacts = ArtifactService(ArtifactRepository())
+    tags = TagService(TagRepository())
+    publications = PublicationService(PublicationRepository())
+    resolutions = ResolutionService(
+        ResolutionRepository(), cache_bytes_max=settings.document_cache_bytes_max
+    )
+    intake = Intake(
+        storage,
+        disk,
+        inline_bytes_max=settings.blob_inline_bytes_max,
+        blob_bytes_max=settings.blob_bytes_max,
+        compressed_media_types=settings.blob_compressed_media_types,
+        compression_level=settings.blob_compression_level,
+    )
+    return Container(
+        database=database,
+        storage=storage,
+        disk=disk,
+        identity=identity,
+        cas=cas,
+        intake=intake,
+        delivery=delivery,
+        artifacts=artifacts,
+        tags=tags,
+        publications=publications,
+        workflows=WorkflowService(cas, artifacts, tags, resolutions),
+        versions=VersionService(cas, artifacts, tags),
+        uploads=UploadService(
+            UploadRepository(),
+            seconds=settings.upload_seconds,
+            open_max=settings.uploads_open_max,
+            bytes_max=settings.blob_bytes_max,
+        ),
+        stages=UploadStages(storage, disk, identity, intake),
+        idempotency=IdempotencyService(
+            IdempotencyRepository(), seconds=settings.idempotency_seconds
+        ),
+        rates=RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max),
+        schema=SchemaService(SchemaRepository()),
+        gc=GCService(
+            GCRepository(),
+            MaintenanceRepository(),
+            storage,
+            grace=Grace(
+                seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds
+            ),
+        ),
+        verify=VerifyService(VerifyRepository(), CASRepository(), storage, identity, delivery),
+        verify_leftovers=VerifyLeftoverService(
+            VerifyRepository(),
+            MaintenanceRepository(),
+            storage,
+            leftover_seconds=settings.leftover_seconds,
+        ),
+    )

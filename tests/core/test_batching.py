@@ -1,0 +1,421 @@
+"""Requests that share a piece of work: who goes with whom, and what becomes of each of them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from itertools import chain
+
+import pytest
+
+from orchestrator.core.batching import Gathering
+from orchestrator.errors import OutcomeUnknown
+from orchestrator.telemetry import after_commit as facts
+from orchestrator.telemetry import logs
+from tests.conftest import logged
+
+
+class Work:
+    """Answers each question by itself, twice; a batch waits until it is let go."""
+
+    def __init__(self, *, held: bool = False) -> None:
+        self.batches: list[list[int]] = []
+        self.at_work: list[list[int]] = []
+        self._free = asyncio.Event()
+        if not held:
+            self._free.set()
+
+    async def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
+        batch = list(questions)
+        self.batches.append(batch)
+        self.at_work.append(batch)
+        try:
+            await self._free.wait()
+        finally:
+            self.at_work.remove(batch)
+        return await self.answers(batch)
+
+    async def answers(self, batch: list[int]) -> list[int | Exception]:
+        return [question * 2 for question in batch]
+
+    def let_go(self) -> None:
+        self._free.set()
+
+
+class Asking:
+    """Questions that are asked and not yet answered."""
+
+    def __init__(self, gathering: Gathering[int, int]) -> None:
+        self.gathering = gathering
+        self.asked: list[asyncio.Task[int]] = []
+
+    async def ask(self, *questions: int) -> list[asyncio.Task[int]]:
+        """They wait, or are at work, when this returns."""
+        new = [asyncio.create_task(self.gathering(question)) for question in questions]
+        self.asked += new
+        await turns()
+        return new
+
+    async def answers(self) -> list[int | BaseException]:
+        return await asyncio.gather(*self.asked, return_exceptions=True)
+
+
+async def turns() -> None:
+    """Let everything happen that waits for nothing."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def settled(gathering: Gathering[int, int]) -> None:
+    """Nothing is left behind."""
+    await turns()
+    assert not gathering._waiting
+    assert not gathering._keys_at_work
+    assert not gathering._batches
+    assert not gathering._slow
+    assert gathering._timer is None
+
+
+@asynccontextmanager
+async def asking(
+    work: Work,
+    *,
+    together_max: int = 64,
+    batches_max: int = 2,
+    slow_seconds: float = 1_000,
+    key: Callable[[int], Hashable] | None = None,
+) -> AsyncIterator[Asking]:
+    gathering = Gathering(
+        work,
+        together_max=together_max,
+        batches_max=batches_max,
+        slow_seconds=slow_seconds,
+        key=key,
+    )
+    yield Asking(gathering)
+    await settled(gathering)
+
+
+async def test_who_comes_alone_is_served_at_once() -> None:
+    work = Work()
+    async with asking(work) as each:
+        for question in range(5):
+            (asked,) = await each.ask(question)
+            assert asked.done(), "nobody has to wait for company that never came"
+            assert await asked == question * 2
+    assert work.batches == [[0], [1], [2], [3], [4]]
+
+
+async def test_who_comes_in_the_same_moment_goes_together() -> None:
+    work = Work()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3)
+        assert await each.answers() == [2, 4, 6]
+    assert work.batches == [[1, 2, 3]]
+
+
+async def test_who_comes_while_others_are_served_goes_together_afterwards() -> None:
+    work = Work(held=True)
+    async with asking(work) as each:
+        await each.ask(1)
+        await each.ask(2)
+        await each.ask(3)
+        await each.ask(4)
+        assert work.batches == [[1]]
+        work.let_go()
+        assert await each.answers() == [2, 4, 6, 8]
+    assert work.batches == [[1], [2, 3, 4]]
+
+
+async def test_no_batch_is_larger_than_the_most_that_may_go_together() -> None:
+    work = Work(held=True)
+    async with asking(work, together_max=3, batches_max=1) as each:
+        await each.ask(0)
+        await each.ask(*range(1, 9))
+        work.let_go()
+        assert await each.answers() == [number * 2 for number in range(9)]
+    assert work.batches == [[0], [1, 2, 3], [4, 5, 6], [7, 8]]
+
+
+async def test_a_further_batch_begins_only_when_those_at_work_are_slow() -> None:
+    work = Work(held=True)
+    async with asking(work, batches_max=2, slow_seconds=0.02) as each:
+        await each.ask(0)
+        await each.ask(1)
+        await each.ask(2)
+        assert work.at_work == [[0]]
+        await asyncio.sleep(0.03)
+        assert work.at_work == [[0], [1, 2]], "who waited already does not wait for others to come"
+        await each.ask(*range(3, 9))
+        await asyncio.sleep(0.03)
+        assert len(work.at_work) == 2, "never more than two"
+        work.let_go()
+        await each.answers()
+    assert work.batches == [[0], [1, 2], list(range(3, 9))]
+
+
+async def test_after_a_batch_the_first_to_come_waits_for_half_as_many() -> None:
+    work = Work()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3, 4, 5, 6)
+        await each.ask(7)
+        await each.ask(8)
+        assert work.batches == [[1, 2, 3, 4, 5, 6]]
+        await each.ask(9)
+        assert work.batches[1:] == [[7, 8, 9]]
+        assert await each.answers() == [number * 2 for number in range(1, 10)]
+
+
+async def test_who_waits_for_company_that_does_not_come_is_served_alone() -> None:
+    work = Work()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3, 4, 5, 6)
+        await each.ask(7)
+        assert work.batches == [[1, 2, 3, 4, 5, 6]]
+        assert (await each.answers())[-1] == 14
+        (next_one,) = await each.ask(8)
+        assert next_one.done(), "who comes next does not wait again"
+    assert work.batches[1:] == [[7], [8]]
+
+
+async def test_each_gets_his_own_answer_whatever_batch_he_was_in() -> None:
+    class Slow(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            for _ in range(batch[0] % 7):
+                await asyncio.sleep(0)
+            return await super().answers(batch)
+
+    work = Slow()
+    async with asking(work, together_max=5, slow_seconds=0) as each:
+        for start in range(0, 60, 6):
+            await each.ask(*range(start, start + 6))
+        assert await each.answers() == [number * 2 for number in range(60)]
+    assert sorted(chain(*work.batches)) == list(range(60)), "nobody is served twice"
+
+
+async def test_an_answer_that_is_an_exception_is_raised_to_its_asker_only() -> None:
+    class Refusing(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            return [KeyError(each) if each == 2 else each * 2 for each in batch]
+
+    work = Refusing()
+    async with asking(work) as each:
+        one, two, three = await each.ask(1, 2, 3)
+        assert (await one, await three) == (2, 6)
+        with pytest.raises(KeyError, match="2"):
+            await two
+    assert work.batches == [[1, 2, 3]], "a refusal is an answer: nobody is served again"
+
+
+async def test_a_batch_that_raises_is_done_again_one_by_one_and_only_the_guilty_suffer() -> None:
+    class Failing(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            if 2 in batch:
+                raise ZeroDivisionError(batch)
+            return await super().answers(batch)
+
+    work = Failing()
+    async with asking(work) as each:
+        one, two, three = await each.ask(1, 2, 3)
+        assert (await one, await three) == (2, 6)
+        with pytest.raises(ZeroDivisionError) as failure:
+            await two
+        assert failure.value.args == ([2],), "what he gets is what he alone caused"
+    assert work.batches == [[1, 2, 3], [1], [2], [3]]
+
+
+async def test_work_that_always_raises_fails_all_and_serves_who_comes_later() -> None:
+    class Broken(Work):
+        broken = True
+
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            if self.broken:
+                raise ZeroDivisionError
+            return await super().answers(batch)
+
+    work = Broken()
+    async with asking(work, key=lambda number: number) as each:
+        await each.ask(1, 2)
+        assert all(isinstance(answer, ZeroDivisionError) for answer in await each.answers())
+        work.broken = False
+        assert [await asked for asked in await each.ask(1, 2)] == [2, 4]
+
+
+async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() -> None:
+    class Watching(Work):
+        async def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
+            keys = [question // 10 for question in questions]
+            for batch in self.at_work:
+                keys += [question // 10 for question in batch]
+            assert len(keys) == len(set(keys)), "a key is at work twice"
+            await asyncio.sleep(0)
+            return await super().__call__(questions)
+
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            for _ in range(sum(batch) % 5):
+                await asyncio.sleep(0)
+            return await super().answers(batch)
+
+    work = Watching()
+    questions = [key * 10 + turn for turn in range(8) for key in range(6)]
+    async with asking(
+        work, together_max=4, batches_max=3, slow_seconds=0, key=lambda number: number // 10
+    ) as each:
+        for start in range(0, len(questions), 5):
+            await each.ask(*questions[start : start + 5])
+        assert await each.answers() == [number * 2 for number in questions]
+    served = list(chain(*work.batches))
+    for key in range(6):
+        assert [number for number in served if number // 10 == key] == [
+            key * 10 + turn for turn in range(8)
+        ]
+    assert len(work.batches) < len(questions), "other keys go together"
+
+
+async def test_who_waits_for_a_key_does_not_hold_up_who_waits_for_another() -> None:
+    work = Work(held=True)
+    async with asking(work, slow_seconds=0, key=lambda number: number // 10) as each:
+        await each.ask(10)
+        await each.ask(11)
+        await each.ask(20)
+        assert work.at_work == [[10], [20]]
+        work.let_go()
+        assert await each.answers() == [20, 22, 40]
+    assert work.batches == [[10], [20], [11]]
+
+
+async def test_while_keys_block_nothing_runs_in_circles(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    original = Gathering._start
+
+    def counting(self: Gathering[int, int]) -> None:
+        started.append(len(self._waiting))
+        original(self)
+
+    monkeypatch.setattr(Gathering, "_start", counting)
+    work = Work(held=True)
+    async with asking(work, slow_seconds=0, key=lambda _: "one") as each:
+        await each.ask(0)
+        for number in range(1, 8):
+            await each.ask(number)
+        before = len(started)
+        assert before <= 8, "one try for each who came"
+        for _ in range(20):
+            await turns()
+        assert len(started) == before, "nobody tries again while nothing changed"
+        assert work.batches == [[0]]
+        work.let_go()
+        assert await each.answers() == [number * 2 for number in range(8)]
+    assert work.batches == [[number] for number in range(8)]
+    assert len(started) <= before + 8
+
+
+async def test_a_caller_that_goes_away_harms_nobody() -> None:
+    work = Work(held=True)
+    async with asking(work, key=lambda number: number) as each:
+        at_work, also_at_work = await each.ask(1, 2)
+        waiting, also_waiting = await each.ask(3, 4)
+        at_work.cancel()
+        waiting.cancel()
+        await turns()
+        assert work.at_work == [[1, 2]], "the work goes on"
+        work.let_go()
+        assert (await also_at_work, await also_waiting) == (4, 8)
+        assert at_work.cancelled()
+        assert waiting.cancelled()
+        assert [await asked for asked in await each.ask(1, 3)] == [2, 6]
+
+
+async def test_a_caller_that_goes_away_from_a_batch_that_fails_harms_nobody() -> None:
+    class Failing(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            if len(batch) > 1:
+                raise ZeroDivisionError
+            return await super().answers(batch)
+
+    work = Failing(held=True)
+    async with asking(work) as each:
+        gone, stays = await each.ask(1, 2)
+        gone.cancel()
+        await turns()
+        work.let_go()
+        assert await stays == 4
+        assert gone.cancelled()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["together", "one-by-one"])
+async def test_what_the_work_tells_carries_the_id_of_its_own_request(
+    capfdbinary: pytest.CaptureFixture[bytes], *, fails: bool
+) -> None:
+    async def work(questions: Sequence[int]) -> list[int | Exception]:
+        with facts.held_until_commit():
+            for turn, question in enumerate(questions):
+                facts.turn_to(turn)
+                await asyncio.sleep(0)
+                facts.tell("worked", question=question)
+            if fails and len(questions) > 1:
+                raise ZeroDivisionError
+        return list(questions)
+
+    logs.configure("info")
+    gathering: Gathering[int, int] = Gathering(work)
+
+    async def ask(question: int) -> int:
+        logs.correlation_id.set(f"request-{question}")
+        return await gathering(question)
+
+    await asyncio.gather(*(ask(question) for question in range(10, 16)))
+    lines = [json.loads(line) for line in logged(capfdbinary).splitlines()]
+    assert [(line["question"], line["correlation_id"]) for line in lines] == [
+        (question, f"request-{question}") for question in range(10, 16)
+    ]
+    facts.tell("alone")
+    (line,) = [json.loads(line) for line in logged(capfdbinary).splitlines()]
+    assert "correlation_id" not in line
+    await settled(gathering)
+
+
+async def test_who_is_left_out_of_a_batch_is_answered_alone() -> None:
+    class Leaving(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception | None]:  # type: ignore[override]
+            return [question * 2 if question % 2 else None for question in batch]
+
+    alone: list[int] = []
+
+    async def answer_alone(question: int) -> int:
+        alone.append(question)
+        if question == 4:
+            raise ValueError(question)
+        return question * 3
+
+    gathering = Gathering[int, int](Leaving(), alone=answer_alone)
+    each = Asking(gathering)
+    await each.ask(1, 2, 3, 4, 6)
+    found = await each.answers()
+    assert found[:3] == [2, 6, 6]
+    assert isinstance(found[3], ValueError)
+    assert found[4] == 18
+    assert alone == [2, 4, 6]
+    await settled(gathering)
+
+
+async def test_what_may_have_taken_place_is_not_done_again() -> None:
+    class Lost(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            raise OutcomeUnknown
+
+    work = Lost()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3)
+        assert [type(found) for found in await each.answers()] == [OutcomeUnknown] * 3
+    assert work.batches == [[1, 2, 3]]
+
+
+async def test_work_that_gives_too_few_answers_is_found_out() -> None:
+    class Short(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            return []
+
+    async with asking(Short()) as each:
+        await each.ask(1, 2)
+        assert [type(found) for found in await each.answers()] == [ValueError] * 2

@@ -1,0 +1,249 @@
+"""The pool: lending, waiting, losing and refusing connections, on a real server."""
+
+import asyncio
+import contextlib
+import time
+
+import asyncpg
+import pytest
+
+from orchestrator.core.database import Connection, Database
+from orchestrator.errors import NotFound, StorageFull, StorageUnavailable
+
+
+async def test_a_database_that_was_not_opened_lends_nothing(shared_database: str) -> None:
+    with pytest.raises(StorageUnavailable):
+        async with Database(shared_database).connection():
+            pass
+
+
+async def test_a_block_that_ends_commits_and_one_that_raises_rolls_back(
+    fresh_database: str,
+) -> None:
+    database = Database(fresh_database)
+    async with database.opened():
+        async with database.transaction() as conn:
+            await conn.execute("CREATE TABLE t (n int)")
+        with pytest.raises(NotFound):
+            async with database.transaction() as conn:
+                await conn.execute("INSERT INTO t VALUES (1)")
+                raise NotFound("thing", "x")
+        async with database.connection() as conn:
+            assert await conn.fetchval("SELECT count(*) FROM t") == 0
+        assert database.in_use == 0
+
+
+async def test_a_connection_is_used_again_after_a_refusal(shared_database: str) -> None:
+    database = Database(shared_database, connections_max=1)
+    pids: set[int] = set()
+    async with database.opened():
+        for _ in range(3):
+            with contextlib.suppress(NotFound):
+                async with database.transaction() as conn:
+                    pids.add(conn.get_server_pid())
+                    raise NotFound("thing", "x")
+    assert len(pids) == 1
+
+
+async def test_who_waits_longest_is_served_first_and_who_waits_too_long_is_refused(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1, acquire_seconds_max=0.2)
+    order: list[int] = []
+
+    async def use(number: int) -> None:
+        async with database.connection() as conn:
+            order.append(number)
+            await conn.execute("SELECT pg_sleep(0.01)")
+
+    async with database.opened():
+        await asyncio.gather(*(use(number) for number in range(8)))
+        assert order == list(range(8))
+        async with database.connection():
+            started = time.monotonic()
+            with pytest.raises(StorageUnavailable, match="busy"):
+                await use(9)
+            assert 0.15 < time.monotonic() - started < 2
+
+
+async def test_no_more_connections_are_made_than_allowed(shared_database: str) -> None:
+    database = Database(shared_database, connections_max=3)
+    pids: set[int] = set()
+
+    async def use() -> None:
+        async with database.connection() as conn:
+            pids.add(conn.get_server_pid())
+            await asyncio.sleep(0.005)
+
+    async with database.opened():
+        await asyncio.gather(*(use() for _ in range(30)))
+    assert len(pids) == 3
+
+
+async def test_a_waiter_that_is_cancelled_does_not_take_a_connection_with_it(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1, acquire_seconds_max=1)
+
+    async def use() -> None:
+        async with database.connection():
+            pass
+
+    async with database.opened():
+        for lent_first in (False, True):
+            async with database.connection():
+                waiting = asyncio.create_task(use())
+                await asyncio.sleep(0.01)
+                if not lent_first:
+                    waiting.cancel()
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
+            await use()
+        assert database.in_use == 0
+
+
+async def test_a_cancelled_block_gives_its_connection_up(shared_database: str) -> None:
+    database = Database(shared_database, connections_max=1)
+
+    async def sleep() -> None:
+        async with database.transaction() as conn:
+            await conn.execute("SELECT pg_sleep(10)")
+
+    async with database.opened():
+        task = asyncio.create_task(sleep())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with database.connection() as conn:
+            assert await conn.fetchval("SELECT 1") == 1
+
+
+async def test_a_waiter_makes_the_connection_that_another_lost(shared_database: str) -> None:
+    database = Database(shared_database, connections_max=1, acquire_seconds_max=5)
+
+    async def lose() -> None:
+        async with database.connection() as conn:
+            await asyncio.sleep(0.05)
+            conn.terminate()
+            raise ZeroDivisionError
+
+    async def use() -> int:
+        async with database.connection() as conn:
+            return int(await conn.fetchval("SELECT 1"))
+
+    async with database.opened():
+        lost, *found = await asyncio.gather(lose(), use(), use(), return_exceptions=True)
+    assert isinstance(lost, ZeroDivisionError)
+    assert found == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (asyncpg.DeadlockDetectedError("x"), StorageUnavailable),
+        (asyncpg.SerializationError("x"), StorageUnavailable),
+        (asyncpg.TooManyConnectionsError("x"), StorageUnavailable),
+        (asyncpg.AdminShutdownError("x"), StorageUnavailable),
+        (asyncpg.QueryCanceledError("x"), StorageUnavailable),
+        (asyncpg.LockNotAvailableError("x"), StorageUnavailable),
+        (asyncpg.ReadOnlySQLTransactionError("x"), StorageUnavailable),
+        (ConnectionResetError(), StorageUnavailable),
+        (TimeoutError(), StorageUnavailable),
+        (asyncpg.DiskFullError("x"), StorageFull),
+        (asyncpg.UniqueViolationError("x"), asyncpg.UniqueViolationError),
+        (asyncpg.InterfaceError("misuse"), asyncpg.InterfaceError),
+    ],
+)
+async def test_what_the_driver_says_becomes_what_the_domain_knows(
+    shared_database: str, raised: Exception, expected: type[Exception]
+) -> None:
+    database = Database(shared_database)
+    async with database.opened():
+        with pytest.raises(expected):
+            async with database.connection():
+                raise raised
+
+
+async def test_a_statement_that_takes_too_long_is_ended(shared_database: str) -> None:
+    database = Database(shared_database, statement_seconds_max=0.1)
+    async with database.opened():
+        with pytest.raises(StorageUnavailable):
+            async with database.connection() as conn:
+                await conn.execute("SELECT pg_sleep(5)")
+
+
+async def test_a_commit_is_durable_whatever_the_default_of_the_server(
+    fresh_database: str,
+) -> None:
+    admin = await asyncpg.connect(fresh_database)
+    name = await admin.fetchval("SELECT current_database()")
+    await admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    await admin.close()
+    database = Database(fresh_database)
+    async with database.opened(), database.connection() as conn:
+        assert await conn.fetchval("SHOW synchronous_commit") == "on"
+
+
+async def test_connections_end_with_the_lifespan(fresh_database: str) -> None:
+    database = Database(fresh_database)
+    kept: list[Connection] = []
+    async with database.opened(), database.connection() as conn:
+        kept.append(conn)
+    assert kept[0].is_closed()
+
+
+async def test_a_wrong_password_is_a_database_that_cannot_answer(shared_database: str) -> None:
+    user, _, rest = shared_database.partition("@")
+    database = Database(f"{user}x@{rest}")
+    async with database.opened():
+        with pytest.raises(StorageUnavailable):
+            async with database.connection():
+                pass
+
+
+async def test_the_room_of_a_lost_connection_belongs_to_who_waits_for_it(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1)
+    lent: list[int] = []
+
+    async def use() -> None:
+        async with database.connection() as conn:
+            lent.append(database.in_use)
+            await conn.fetchval("SELECT 1")
+
+    async with database.opened():
+        with pytest.raises(ZeroDivisionError):
+            async with database.connection():
+                waiting = asyncio.create_task(use())
+                await asyncio.sleep(0.01)
+                raise ZeroDivisionError
+        newcomers = [asyncio.create_task(use()) for _ in range(3)]
+        await asyncio.gather(waiting, *newcomers)
+        assert max(lent) == 1
+
+
+async def test_a_waiter_that_gives_up_as_it_is_lent_a_connection_gives_it_back(
+    shared_database: str,
+) -> None:
+    database = Database(shared_database, connections_max=1)
+
+    async def use() -> None:
+        async with database.connection():
+            pass
+
+    async with database.opened():
+        for is_lost in (False, True):
+            with contextlib.suppress(ZeroDivisionError):
+                async with database.connection():
+                    waiting = asyncio.create_task(use())
+                    await asyncio.sleep(0.01)
+                    if is_lost:
+                        raise ZeroDivisionError
+            waiting.cancel()  # It was lent the connection, or the room for one, and has not run.
+            with contextlib.suppress(asyncio.CancelledError):  # Or it was served all the same.
+                await waiting
+            assert database.in_use == 0
+            await use()

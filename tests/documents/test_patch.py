@@ -1,0 +1,487 @@
+"""JSON Patch and Merge Patch: the public cases, the bounds, and the laws that hold for all."""
+
+import copy
+import json
+import time
+import tracemalloc
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from orchestrator.documents.canonical import parse
+from orchestrator.documents.merge_patch import merge_patch_operations
+from orchestrator.documents.patch import (
+    Operation,
+    PatchFailed,
+    apply,
+    equal,
+    invert,
+    parse_operations,
+)
+from orchestrator.documents.patch_difference import patch_between
+from orchestrator.documents.patch_draft import Limits
+from orchestrator.errors import InvalidInput
+from tests.documents.patch_cases import FAILING_CASES, MERGE_PATCH_CASES, PASSING_CASES
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from([0.5, -2.25])
+    | st.sampled_from(["", "a", "~1", "/", "é", "-", "0"]),
+    lambda children: (
+        st.lists(children, max_size=6)
+        | st.dictionaries(
+            st.sampled_from(["a", "b", "id", "~", "a/b", "", "0"]), children, max_size=4
+        )
+    ),
+    max_leaves=25,
+)
+BOMB_SECONDS_MAX = 0.05
+BOMB_MEMORY_BYTES_MAX = 10_000_000
+
+
+def patched(document: Any, *operations: dict[str, Any], limits: Limits | None = None) -> Any:
+    patch: Any = list(operations)
+    return apply(document, parse_operations(patch), limits=limits or Limits())
+
+
+def size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize(("document", "operations", "expected"), PASSING_CASES)
+def test_a_patch_of_the_public_cases_gives_what_it_should(
+    document: Any, operations: list[Any], expected: Any
+) -> None:
+    untouched = copy.deepcopy(document)
+    result = patched(document, *operations)
+    assert equal(result, expected)
+    assert equal(document, untouched)
+    back = invert(document, parse_operations(operations))
+    assert equal(apply(result, back), document)
+
+
+@pytest.mark.parametrize(("document", "operations", "rule"), FAILING_CASES)
+def test_a_bad_patch_of_the_public_cases_is_refused(
+    document: Any, operations: list[Any], rule: str
+) -> None:
+    untouched = copy.deepcopy(document)
+    with pytest.raises((InvalidInput, PatchFailed)) as caught:
+        patched(document, *operations)
+    error: Any = caught.value
+    assert [violation.rule for violation in error.errors] == [rule]
+    assert equal(document, untouched)
+
+
+def test_an_operation_with_two_op_members_is_refused_when_it_is_parsed() -> None:
+    body = b'[{"op": "add", "path": "/baz", "value": "qux", "op": "remove"}]'
+    with pytest.raises(InvalidInput) as caught:
+        parse(body, bytes_max=1_000)
+    assert [violation.rule for violation in caught.value.errors] == ["duplicate-key"]
+
+
+@pytest.mark.parametrize(("document", "patch", "expected"), MERGE_PATCH_CASES)
+def test_a_merge_patch_of_rfc_7396_gives_what_it_should(
+    document: Any, patch: Any, expected: Any
+) -> None:
+    assert equal(apply(document, merge_patch_operations(document, patch)), expected)
+
+
+def merged_as_in_the_rfc(target: Any, patch: Any) -> Any:
+    """The pseudo-code of RFC 7396, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    target = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        else:
+            target[name] = merged_as_in_the_rfc(target.get(name), value)
+    return target
+
+
+@given(JSON, JSON)
+def test_a_merge_patch_amounts_to_what_the_rfc_says(document: Any, patch: Any) -> None:
+    operations = merge_patch_operations(document, patch)
+    assert equal(apply(document, operations), merged_as_in_the_rfc(document, patch))
+
+
+def test_a_merge_patch_that_changes_nothing_is_no_operation() -> None:
+    assert merge_patch_operations({"a": {"b": 1}}, {"a": {"b": 1, "c": None}}) == ()
+
+
+def test_all_violations_of_shape_are_reported_at_once() -> None:
+    patch: list[Any] = [
+        {"op": "add", "path": "/a", "value": 1},
+        7,
+        {"op": "spam", "path": "a"},
+        {"path": "/a~2"},
+        {"op": "copy", "path": "/a", "from": 1},
+        {"op": "test"},
+        {"op": "move", "from": "/a", "path": "/a/b"},
+        {"op": ["add"], "path": "/"},
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        parse_operations(patch)
+    assert [(each.pointer, each.rule) for each in caught.value.errors] == [
+        ("/1", "type"),
+        ("/2/op", "op"),
+        ("/2/path", "pointer"),
+        ("/3/op", "required"),
+        ("/3/path", "pointer"),
+        ("/4/from", "pointer"),
+        ("/5/path", "required"),
+        ("/5/value", "required"),
+        ("/6/path", "move-into-itself"),
+        ("/7/op", "op"),
+    ]
+
+
+def test_a_patch_is_a_list() -> None:
+    with pytest.raises(InvalidInput, match="list of operations"):
+        parse_operations({"op": "remove", "path": "/a"})
+
+
+def test_too_many_operations_are_refused_before_they_are_read() -> None:
+    with pytest.raises(InvalidInput, match="at most 1000 operations"):
+        parse_operations([7] * 1_001)
+
+
+def test_operations_are_written_as_they_are_read() -> None:
+    patch: Any = [
+        {"op": "add", "path": "/a", "value": None},
+        {"op": "move", "path": "/b", "from": "/a"},
+        {"op": "remove", "path": "/b"},
+    ]
+    assert msgspec.to_builtins(list(parse_operations(patch))) == patch
+
+
+def test_a_failing_operation_is_named() -> None:
+    with pytest.raises(PatchFailed) as caught:
+        patched(
+            {"a": []}, {"op": "add", "path": "/a/0", "value": 1}, {"op": "remove", "path": "/b"}
+        )
+    failed = caught.value
+    assert (failed.index, failed.op, failed.path, failed.rule) == (1, "remove", "/b", "not-found")
+    assert str(failed) == 'Operation 1 (remove "/b") failed: there is no member "b".'
+    assert failed.errors[0].pointer == "/1"
+
+
+@pytest.mark.parametrize("index", ["00", "01", "+1", "1.0", "1e0", "-1", " 1", "\u0661", ""])
+def test_only_plain_digits_are_an_index(index: str) -> None:
+    with pytest.raises(PatchFailed) as caught:
+        patched([1, 2], {"op": "test", "path": f"/{index}", "value": 2})
+    assert caught.value.rule == "index"
+
+
+@pytest.mark.parametrize("path", ["/-", "/2", "/999999999999", f"/1{'0' * 5_000}", "/0/a", "/0/-"])
+def test_what_is_not_there_cannot_be_removed_or_tested(path: str) -> None:
+    for op in ("remove", "test"):
+        with pytest.raises(PatchFailed) as caught:
+            patched([1, 2], {"op": op, "path": path, "value": 1})
+        assert caught.value.rule == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_equal"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        ([0], [False], False),
+        ({"a": 1}, {"a": True}, False),
+        (None, False, False),
+        ("1", 1, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ([1, 2], [1], False),
+        ([], {}, False),
+        ({}, None, False),
+    ],
+)
+def test_equality_is_that_of_json(a: Any, b: Any, *, is_equal: bool) -> None:
+    assert equal(a, b) is is_equal
+    assert equal(b, a) is is_equal
+
+
+def test_what_did_not_change_is_shared_with_the_document() -> None:
+    document = {"nodes": [{"id": "a"}, {"id": "b"}], "metadata": {"x": 1}}
+    result = patched(document, {"op": "add", "path": "/nodes/0/type", "value": "http"})
+    assert result["nodes"][1] is document["nodes"][1]  # type: ignore[index]
+    assert result["metadata"] is document["metadata"]
+
+
+def test_a_value_put_in_is_never_changed_by_later_operations() -> None:
+    value: dict[str, Any] = {"list": []}
+    operations = parse_operations(
+        [
+            {"op": "add", "path": "/a", "value": value},
+            {"op": "add", "path": "/b", "value": value},
+            {"op": "add", "path": "/a/list/-", "value": 1},
+        ]
+    )
+    assert apply({}, operations) == {"a": {"list": [1]}, "b": {"list": []}}
+    assert apply({}, operations) == {"a": {"list": [1]}, "b": {"list": []}}
+    assert value == {"list": []}
+
+
+def test_the_operations_that_take_back_a_move_over_something_put_it_back() -> None:
+    document: Any = {"b": {"x": 1, "y": 2}, "list": [1, {}, {"x": 3}]}
+    operations = parse_operations(
+        [
+            {"op": "move", "from": "/b/x", "path": "/b"},
+            {"op": "move", "from": "/list/0", "path": "/list/1/x"},
+            {"op": "move", "from": "/b", "path": "/list/-"},
+        ]
+    )
+    result = apply(document, operations)
+    assert result == {"list": [{}, {"x": 1}, 1]}
+    assert apply(result, invert(document, operations)) == document
+
+
+def copies(document: Any, *steps: tuple[str, str]) -> tuple[Any, list[Any]]:
+    return document, [{"op": "copy", "from": source, "path": path} for source, path in steps]
+
+
+BOMBS = {
+    "doubling list": copies({"a": ["x" * 10]}, *[("/a", "/a/-")] * 40),
+    "doubling object": copies({"a": {"x": 1}}, *[("/a", f"/a/{n}") for n in range(40)]),
+    "doubling root": copies({"x": "text"}, *[("", f"/{n}") for n in range(60)]),
+    "two lists in turns": copies({"a": ["x"], "b": ["y"]}, *[("/a", "/b/-"), ("/b", "/a/-")] * 30),
+    "nested": copies({"a": {"a": {}}}, *[("/a", "/a/a/a" + "/a" * n) for n in range(62)]),
+    "deeper by copies": copies({"a": {}}, *[("", "/a" * n) for n in range(1, 62)]),
+    "doubled depth": copies({"a": {}}, *[("", "/a" * (2**n)) for n in range(7)]),
+    "a batch of copies": copies(
+        {"a": ["x" * 1_000]}, *[("/a", "/a/0")] * 22, *[("/a", "/b")] * 900
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_of_copies_is_refused_fast_and_in_little_memory(name: str) -> None:
+    document, patch = BOMBS[name]
+    operations = parse_operations(patch)
+
+    def refuse() -> None:
+        with pytest.raises(PatchFailed) as caught:
+            apply(document, operations)
+        assert caught.value.rule in {"result-size", "depth"}
+
+    fastest = min(_seconds(refuse) for _ in range(3))
+    tracemalloc.start()
+    refuse()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fastest < BOMB_SECONDS_MAX
+    assert peak < BOMB_MEMORY_BYTES_MAX
+
+
+def _seconds(work: Any) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def test_many_writes_and_copies_of_a_huge_list_are_too_much_work() -> None:
+    document = {"a": [0] * 100_000}
+    step: list[dict[str, Any]] = [
+        {"op": "add", "path": "/a/0", "value": 1},
+        {"op": "copy", "from": "/a", "path": "/b"},
+        {"op": "remove", "path": "/b"},
+    ]
+    with pytest.raises(PatchFailed) as caught:
+        patched(document, *step * 300, limits=Limits(work_max=100_000_000))
+    assert caught.value.rule == "work"
+
+
+def test_the_result_may_have_exactly_as_many_bytes_as_allowed() -> None:
+    document = {"a": "é"}
+    limit = size({"a": "é", "b": [1, 2]})
+    add = {"op": "add", "path": "/b", "value": [1, 2]}
+    assert patched(document, add, limits=Limits(bytes_max=limit)) == {"a": "é", "b": [1, 2]}
+    with pytest.raises(PatchFailed, match=f"more than {limit - 1} bytes"):
+        patched(document, add, limits=Limits(bytes_max=limit - 1))
+
+
+def test_the_result_may_nest_exactly_as_deep_as_allowed() -> None:
+    deep: Any = []
+    for _ in range(62):
+        deep = [deep]
+    assert patched({}, {"op": "add", "path": "/a", "value": deep}) == {"a": deep}
+    for value in ([deep], deep):
+        with pytest.raises(PatchFailed) as caught:
+            patched({"b": {}}, {"op": "add", "path": "/b/a", "value": value})
+        assert caught.value.rule == "depth"
+    for _ in range(2_000):
+        deep = [deep]
+    with pytest.raises(PatchFailed) as caught:
+        patched({}, {"op": "replace", "path": "", "value": deep[0]})
+    assert caught.value.rule == "depth"
+
+
+@st.composite
+def documents_and_operations(draw: st.DrawFn) -> tuple[Any, list[Operation]]:
+    """A document and operations of which most, being drawn from its pointers, can be applied."""
+    document = draw(JSON)
+    result, operations = document, []
+    for _ in range(draw(st.integers(1, 8))):
+        places = list(_pointers(result, ""))
+        path = draw(st.sampled_from(places)) + draw(st.sampled_from(["", "/a", "/-", "/0"]))
+        operation = Operation(
+            op=draw(st.sampled_from(["add", "remove", "replace", "move", "copy"])),
+            path=path,
+            source=draw(st.sampled_from(places)),
+            value=draw(JSON),
+        )
+        try:
+            operation = parse_operations([msgspec.to_builtins(operation)])[0]
+            result = apply(result, [operation])
+        except (InvalidInput, PatchFailed):
+            continue
+        operations.append(operation)
+    return document, operations
+
+
+def _pointers(value: Any, path: str) -> Any:
+    yield path
+    if isinstance(value, dict | list):
+        children: Any = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, child in children:
+            yield from _pointers(child, f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}")
+
+
+def applied_naively(document: Any, operations: list[Operation]) -> Any:
+    """A reference without bounds, sharing or care: it copies everything before each operation."""
+    holder = [copy.deepcopy(document)]
+    for each in operations:
+        holder = copy.deepcopy(holder)
+        value = copy.deepcopy(each.value)
+        if each.op in {"move", "copy"}:
+            parent, key = _place(holder, str(each.source))
+            value = copy.deepcopy(parent[key])
+        if each.op in {"remove", "move"} and each.path != each.source:
+            parent, key = _place(holder, each.path if each.op == "remove" else str(each.source))
+            if parent is holder:
+                holder[0] = None
+            else:
+                del parent[key]
+        if each.op != "remove" and not (each.op == "move" and each.path == each.source):
+            parent, key = _place(holder, each.path)
+            if isinstance(parent, list) and parent is not holder and each.op != "replace":
+                parent.insert(key, value)
+            else:
+                parent[key] = value
+    return holder[0]
+
+
+def _place(holder: list[Any], path: str) -> tuple[Any, Any]:
+    parent: Any = holder
+    key: Any = 0
+    for token in path.split("/")[1:]:
+        parent, key = parent[key], token.replace("~1", "/").replace("~0", "~")
+        if isinstance(parent, list):
+            key = len(parent) if key == "-" else int(key)
+    return parent, key
+
+
+@given(documents_and_operations())
+def test_operations_do_what_a_naive_reference_does(case: tuple[Any, list[Operation]]) -> None:
+    document, operations = case
+    untouched = copy.deepcopy(document)
+    assert equal(apply(document, operations), applied_naively(document, operations))
+    assert equal(document, untouched)
+
+
+@given(documents_and_operations())
+def test_inverse_operations_lead_back(case: tuple[Any, list[Operation]]) -> None:
+    document, operations = case
+    assert equal(apply(apply(document, operations), invert(document, operations)), document)
+
+
+@given(documents_and_operations())
+def test_the_known_size_is_always_that_of_the_document(case: tuple[Any, list[Operation]]) -> None:
+    document, operations = case
+    result = apply(document, operations)
+    assume(isinstance(result, dict | list))
+    # This makes the result larger than it ever was, so its size is what the limit is about.
+    path = "/a new member" if isinstance(result, dict) else "/-"
+    operations.append(Operation(op="add", path=path, value="x" * 5_000))
+    limit = size(apply(document, operations))
+    apply(document, operations, limits=Limits(bytes_max=limit))
+    with pytest.raises(PatchFailed, match=f"more than {limit - 1} bytes"):
+        apply(document, operations, limits=Limits(bytes_max=limit - 1))
+
+
+@given(JSON, JSON)
+def test_the_patch_between_two_values_leads_from_one_to_the_other(a: Any, b: Any) -> None:
+    assert equal(apply(a, patch_between(a, b)), b)
+    assert patch_between(a, a) == ()
+
+
+ITEMS = st.lists(st.integers(0, 8), max_size=14)
+
+
+@given(ITEMS, ITEMS)
+def test_the_patch_between_two_lists_leads_from_one_to_the_other(a: Any, b: Any) -> None:
+    assert equal(apply(a, patch_between(a, b)), b)
+    nested_a: Any = [[item, "x"] for item in a]
+    nested_b: Any = [[item, "x"] for item in b]
+    assert equal(apply(nested_a, patch_between(nested_a, nested_b)), nested_b)
+
+
+@given(st.permutations(range(9)), st.permutations(range(9)), st.integers(0, 9), st.integers(0, 9))
+def test_the_patch_between_lists_of_identified_items_moves_them(
+    a: list[int], b: list[int], taken_from_a: int, taken_from_b: int
+) -> None:
+    before: Any = [{"id": str(n), "x": [n]} for n in a[taken_from_a:]]
+    after: Any = [{"id": str(n), "x": [n, taken_from_a]} for n in b[taken_from_b:]]
+    patch = patch_between(before, after)
+    assert equal(apply(before, patch), after)
+    common = {item["id"] for item in before} & {item["id"] for item in after}
+    moves = [each for each in patch if each.op == "move"]
+    assert len(moves) < max(1, len(common))
+
+
+def summary(before: Any, after: Any) -> list[tuple[str, str]]:
+    return [(each.op, each.path) for each in patch_between(before, after)]
+
+
+def test_the_patch_between_lists_follows_the_ids() -> None:
+    a, b, c = ({"id": name, "x": 1} for name in "abc")
+    assert summary([a, b], [c, a, b]) == [("add", "/0")]
+    assert summary([a, b, c], [b, c]) == [("remove", "/0")]
+    assert summary([a, b, c], [b, c, a]) == [("move", "/2")]
+    assert summary([a, b], [b, {"id": "a", "x": 2}]) == [("move", "/0"), ("replace", "/1/x")]
+
+
+def test_the_patch_between_other_lists_follows_the_content() -> None:
+    rules = [{"when": n, "to": "x", "of": "y"} for n in range(5)]
+    assert summary(rules, [{"when": 9}, *rules]) == [("add", "/0")]
+    assert summary(rules, rules[1:]) == [("remove", "/0")]
+    changed = [*rules[:2], {**rules[2], "to": "z"}, *rules[3:]]
+    assert summary(rules, changed) == [("replace", "/2/to")]
+    assert summary(["x", "y", "x"], ["y", "x"]) == [("remove", "/0")]
+
+
+def test_a_list_of_other_scalars_is_replaced_by_one_operation() -> None:
+    assert summary([1, 2, 3, 4], [5, 6, 7]) == [("replace", "")]
+
+
+def test_true_and_1_are_different_and_1_and_1_0_are_not() -> None:
+    assert summary({"a": 1, "b": [True]}, {"a": True, "b": [1]}) == [
+        ("replace", "/a"),
+        ("replace", "/b/0"),
+    ]
+    assert summary({"a": [1, {"b": 2}]}, {"a": [1.0, {"b": 2.0}]}) == []
+
+
+def test_a_huge_list_is_compared_in_bounded_time() -> None:
+    before = [{"id": str(n)} for n in range(50_000)]
+    start = time.perf_counter()
+    assert summary(before, before[::-1]) == [("replace", "")]
+    assert summary(before, [{"id": "new"}, *before]) == [("add", "/0")]
+    assert summary([0] * 600_000, [1] * 600_000) == [("replace", "")]
+    assert time.perf_counter() - start < 5

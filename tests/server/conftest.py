@@ -1,0 +1,233 @@
+"""Real servers in processes of their own, and the proof that none of their processes is left."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from orchestrator.embedded.cluster import EmbeddedPostgres
+
+TARGET = "orchestrator.app:create_app"
+START_SECONDS_MAX = 30.0
+#: What the product promises; the machine that runs the tests may be busy.
+END_SECONDS_MAX = 5.0
+
+CODE = """
+import sys
+from pathlib import Path
+from orchestrator.server.parent import ServeOptions, serve
+sys.exit(serve(ServeOptions({options})))
+"""
+
+
+def processes_below(pid: int) -> list[int]:
+    """The process and all that it started, also indirectly."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        children.setdefault(int(parent), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found.extend(children.get(each, []))
+    return found
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # Ended meanwhile.
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+def wait_until(condition: Callable[[], object], seconds: float = END_SECONDS_MAX) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@dataclass
+class Server:
+    """A server that was started; `url` is empty when it refused."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    errors: Path
+    url: str = ""
+    said: str = ""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "admin.token").read_text().strip()
+
+    def workers(self) -> list[int]:
+        """Forked children: they have our own command line."""
+        ours = command_line(self.pid)
+        return [pid for pid in processes_below(self.pid)[1:] if command_line(pid) == ours]
+
+    def postmaster(self) -> int:
+        return int((self.folder / "postgres/data/postmaster.pid").read_text().split()[0])
+
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        url = f"{self.url}{path}"
+        return httpx2.request(method, url, headers=headers, verify=False, timeout=5, **options)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.request("GET", "/health/ready").status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """The exit code; whatever it was, no process may be left a moment later."""
+        family = processes_below(self.pid)
+        self.process.send_signal(number)
+        code = self.process.wait(END_SECONDS_MAX)
+        assert wait_until(lambda: not any(map(is_running, family))), "processes are left"
+        return code
+
+    def stderr(self) -> str:
+        return self.errors.read_text()
+
+
+Launch = Callable[..., Server]
+
+
+def _launch(folder: Path, *, environ: dict[str, str], **options: Any) -> Server:
+    options = {"port": 0, "target": TARGET, "data_dir": folder} | options
+    words = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    words = re.sub(r"PosixPath\(", "Path(", words)
+    descriptor, errors = tempfile.mkstemp(dir=folder.parent, prefix="stderr-")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTRATOR_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE.format(options=words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=descriptor,
+        env=inherited | environ,
+        start_new_session=True,
+        text=True,
+    )
+    os.close(descriptor)
+    return Server(process, folder, Path(errors))
+
+
+def _await_ready(server: Server) -> None:
+    """Read up to the ready line, or to the end of a server that refused."""
+    assert server.process.stdout is not None
+    for line in server.process.stdout:
+        server.said += line
+        if ready := re.search(r"ready: (\S+)", line):
+            server.url = ready[1]
+        if line.startswith("Ctrl-C"):
+            return
+    server.process.wait(END_SECONDS_MAX)
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Launch]:
+    """Start a server and wait until it is ready or has refused; all are ended with the module."""
+    started: list[Server] = []
+
+    def start(
+        folder: Path, *, wait: bool = True, environ: dict[str, str] | None = None, **options: Any
+    ) -> Server:
+        server = _launch(folder, environ=environ or {}, **options)
+        started.append(server)
+        if wait:
+            _await_ready(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.end()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One server for the tests that leave it as it was."""
+    started = launch(tmp_path_factory.mktemp("serve") / "data")
+    assert started.url, started.stderr()
+    return started
+
+
+@pytest.fixture(scope="module")
+def migrated(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PostgreSQL of a server that ran and ended, to be copied: migrating takes a second."""
+    made = launch(tmp_path_factory.mktemp("migrated") / "data")
+    assert made.end() == 0
+    return made.folder / "postgres"
+
+
+@pytest.fixture
+def seeded(folder: Path, migrated: Path) -> Path:
+    """A data folder that needs no migration, for tests that start a server."""
+    folder.mkdir(mode=0o700)
+    subprocess.run(["cp", "-a", migrated, folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a server may put its data; below a folder that only we may enter."""
+    tmp_path.chmod(0o700)
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A running one, for the tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("cluster") / "postgres"
+    postgres = EmbeddedPostgres(folder)
+    try:
+        yield folder, postgres.start()
+    finally:
+        postgres.stop()
+
+
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stopped") / "postgres"
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    postgres.stop()
+    return folder
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, initialised: Path) -> Path:
+    """A cluster that was stopped, below a folder that only we may enter."""
+    tmp_path.chmod(0o700)
+    subprocess.run(["cp", "-a", initialised, tmp_path / "postgres"], check=True)
+    return tmp_path / "postgres"

@@ -1,0 +1,85 @@
+"""What the embedded PostgreSQL makes of its host: binaries, accounts, owners."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.embedded import binaries as embedded_binaries
+from orchestrator.embedded.binaries import POSTGRESQL_MAJOR, account_for, binaries
+from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
+from tests.server.clusters import query
+
+
+def test_without_the_wheel_the_two_ways_out_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_binaries, "PACKAGE", "no_such_wheel")
+    with pytest.raises(EmbeddedPostgresError, match=r"orchestrator\[embedded\].*DATABASE_URL"):
+        EmbeddedPostgres(tmp_path / "postgres").start()
+
+
+def test_root_uses_the_owner_of_the_data_or_a_system_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert account_for(None) is None
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    others = os.stat_result((0o700, 0, 0, 1, 1234, 4321, 0, 0, 0, 0))
+    assert account_for(others) == (1234, 4321)
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setattr(embedded_binaries, "ACCOUNTS", ("no such user", "nobody"))
+    assert account_for(None) == (nobody.pw_uid, nobody.pw_gid)
+    monkeypatch.setattr(embedded_binaries, "ACCOUNTS", ())
+    with pytest.raises(EmbeddedPostgresError, match="as an ordinary user"):
+        account_for(None)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root changes who owns files.")
+
+
+@needs_root
+def test_data_that_root_restored_is_given_to_the_account(stopped: Path) -> None:
+    for path in (stopped / "data", *(stopped / "data").rglob("*")):
+        os.chown(path, 0, 0)
+    postgres = EmbeddedPostgres(stopped)
+    try:
+        assert query(postgres.start(), "SELECT 1") == 1
+    finally:
+        postgres.stop()
+
+
+@needs_root
+def test_binaries_below_a_private_folder_are_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, digest = embedded_binaries._package()
+    private = tmp_path / "private"
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, private / name, symlinks=True)
+    private.chmod(0o700)
+    place = tmp_path / "cache"
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(embedded_binaries, "CACHES", (place,))
+    monkeypatch.setattr(
+        embedded_binaries, "is_traversable", lambda path: private not in path.parents
+    )
+    monkeypatch.setattr(
+        embedded_binaries, "_package", lambda: (private / package.name, f"{digest}-test")
+    )
+    account = account_for(None)
+    copied = binaries(account)
+    made = copied.stat().st_ino
+    assert copied.is_relative_to(place)
+    assert binaries(account).stat().st_ino == made
+    said = subprocess.run(
+        [copied / "initdb", "--version"], capture_output=True, check=True, text=True
+    )
+    assert f" {POSTGRESQL_MAJOR}." in said.stdout
+    place.chmod(0o777)
+    (place / f"postgresql-{digest}-test").chmod(0o777)
+    with pytest.raises(EmbeddedPostgresError, match="cannot be read by the user"):
+        binaries(account)

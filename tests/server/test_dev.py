@@ -1,0 +1,222 @@
+"""`./dev` where there is Python and nothing else, and no network: the wheels are fakes."""
+
+import base64
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.server.conftest import processes_below, wait_until
+
+DEV = Path(__file__).parents[2] / "dev"
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+
+#: Stands for uv: writes down what it was asked, and makes the command that the last step makes.
+FAKE_UV = """
+import os, pathlib, sys, time
+
+def main():
+    folder = pathlib.Path(sys.executable).parent
+    root = folder.parent.parent
+    with open(root / "asked.txt", "a") as file:
+        file.write(" ".join(sys.argv[1:]) + "\\n")
+    if (root / "hang").exists():
+        time.sleep(60)
+    if (root / "broken").exists():
+        sys.exit("no such host")
+    if "-e" in sys.argv:
+        (folder / "orchestrator").write_text(
+            "import os, sys; print(sys.argv[1:], os.environ['ORCHESTRATOR_DATA_DIR'])"
+        )
+"""
+
+
+def fake_uv(folder: Path) -> str:
+    """Make the wheel; its line for the lock file."""
+    files = {
+        "fake_uv.py": FAKE_UV,
+        "uv-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n",
+        "uv-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "uv-1.0.dist-info/entry_points.txt": "[console_scripts]\nuv = fake_uv:main\n",
+    }
+    record = ""
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
+        record += f"{name},sha256={digest.decode().rstrip('=')},{len(content)}\n"
+    wheel = folder / "uv-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr("uv-1.0.dist-info/RECORD", record + "uv-1.0.dist-info/RECORD,,\n")
+    digest_hex = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"uv==1.0 \\\n    --hash=sha256:{digest_hex}\n"
+
+
+class Checkout:
+    """A copy of the repository as far as `dev` looks at it, and a PATH with Python alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "a check out"
+        self.root.mkdir()
+        shutil.copy(DEV, self.root)
+        self.path = folder / "bin"
+        self.path.mkdir()
+        (self.path / "python3").symlink_to(BASE_PYTHON)
+        self.wheels = folder / "wheels"
+        self.wheels.mkdir()
+        self.lock("# nothing\n" + fake_uv(self.wheels) + "zipp==1.0\n")
+        (self.root / "pyproject.toml").write_text('[project]\nname = "orchestrator"\n')
+
+    def lock(self, text: str) -> None:
+        (self.root / "requirements.lock").write_text(text)
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": str(self.path),
+            "HOME": str(self.path),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+        }
+
+    def start(self, *words: str, program: Path | None = None) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [program or self.root / "dev", *words],
+            cwd=self.path,
+            env=self.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, program: Path | None = None) -> tuple[int, str, str]:
+        process = self.start(*words, program=program)
+        out, errors = process.communicate(timeout=60)
+        return process.returncode, out, errors
+
+    def asked(self) -> list[str]:
+        file = self.root / "asked.txt"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def fake_python(checkout: Checkout, script: str, name: str = "python3") -> None:
+    path = checkout.path / name
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_it_is_valid_for_a_plain_shell() -> None:
+    subprocess.run(["/bin/sh", "-n", DEV], check=True)
+
+
+@pytest.mark.parametrize("words", [(), ("help",), ("--help",)])
+def test_help_needs_nothing(checkout: Checkout, words: tuple[str, ...]) -> None:
+    (checkout.path / "python3").unlink()
+    code, out, errors = checkout.run(*words)
+    assert (code, errors) == (0, "")
+    for command in ("serve", "cli", "migrate", "test", "lint", "lock"):
+        assert f"\n  {command} " in out
+
+
+def test_an_unknown_command_is_a_usage_error(checkout: Checkout) -> None:
+    code, out, errors = checkout.run("sevre")
+    assert (code, out) == (2, "")
+    assert errors.startswith("usage: ./dev")
+
+
+def test_a_missing_python_is_two_lines(checkout: Checkout) -> None:
+    (checkout.path / "python3").unlink()
+    code, _, errors = checkout.run("serve")
+    assert code == 1
+    assert errors.startswith("dev: Python 3.11 or newer is needed")
+    assert errors.count("\n") == 2
+
+
+def test_a_python_that_is_too_old_is_passed_over(checkout: Checkout) -> None:
+    fake_python(checkout, "exit 1")
+    assert "Python 3.11 or newer is needed" in checkout.run("serve")[2]
+    (checkout.path / "python3.11").symlink_to(BASE_PYTHON)
+    assert checkout.run("serve")[0] == 0
+
+
+def test_a_python_without_venv_is_named(checkout: Checkout) -> None:
+    fake_python(checkout, f'case "$*" in *ensurepip*) exit 1;; esac\nexec {BASE_PYTHON} "$@"')
+    code, _, errors = checkout.run("serve")
+    assert code == 1
+    assert "apt install python3-venv" in errors
+
+
+def test_it_installs_once_and_again_when_something_changed(checkout: Checkout) -> None:
+    root = checkout.root
+    code, out, errors = checkout.run("serve", "--port", "1")
+    assert (code, out) == (0, f"['serve', '--port', '1'] {root}/.orchestrator\n")
+    assert errors.splitlines() == [
+        "dev: Making .venv with Python {}.{} (once) ...".format(*sys.version_info),
+        "dev: Installing 2 packages into .venv ...",
+        "dev: Installed.",
+    ]
+    asked = checkout.asked()
+    assert "--require-hashes -r requirements.lock" in asked[0]
+    assert "--no-deps --no-build-isolation -e ." in asked[1]
+
+    # The second time, also through a link and without a network, nothing is installed.
+    checkout.wheels.rename(checkout.wheels.with_name("gone"))
+    link = checkout.path / "link"
+    link.symlink_to(root / "dev")
+    assert checkout.run("cli", "tag", "a b", program=link)[1].startswith("['tag', 'a b'] ")
+    assert checkout.run("migrate")[::2] == (0, "")
+    assert checkout.asked() == asked
+    checkout.wheels.with_name("gone").rename(checkout.wheels)
+
+    # A changed lock is installed into the environment that is there.
+    checkout.lock((root / "requirements.lock").read_text() + "more==1.0\n")
+    assert checkout.run("serve")[2].startswith("dev: Installing 3 packages")
+    assert len(checkout.asked()) == 4
+
+    # A folder that was moved is made again.
+    checkout.root = root.rename(root.with_name("moved"))
+    code, out, errors = checkout.run("serve")
+    assert (code, out) == (0, f"['serve'] {checkout.root}/.orchestrator\n")
+    assert errors.startswith("dev: Making .venv")
+
+
+def test_a_failed_installation_says_what_to_do_and_is_made_again(checkout: Checkout) -> None:
+    (checkout.root / "broken").touch()
+    code, _, errors = checkout.run("serve")
+    assert code == 1
+    assert "no such host" in errors
+    assert errors.endswith("dev: then run the same command again.\n")
+    (checkout.root / "broken").unlink()
+    assert checkout.run("serve")[0] == 0
+
+
+def test_a_killed_installation_is_made_again(checkout: Checkout) -> None:
+    (checkout.root / "hang").touch()
+    process = checkout.start("serve")
+    assert wait_until(checkout.asked, 30)
+    for pid in processes_below(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    (checkout.root / "hang").unlink()
+    code, _, errors = checkout.run("serve")
+    assert code == 0
+    assert errors.startswith("dev: Making .venv")
+
+
+def test_two_at_the_same_time_install_once(checkout: Checkout) -> None:
+    both = [checkout.start("serve"), checkout.start("serve")]
+    said = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("Installed" in errors for _, errors in said) == [False, True]
+    assert len(checkout.asked()) == 2
