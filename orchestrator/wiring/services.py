@@ -39,6 +39,7 @@ from orchestrator.service.version import VersionService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.settings import Settings
 from orchestrator.storage.base import Storage
+from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.open import open_storage
 
 
@@ -86,7 +87,7 @@ def build(settings: Settings) -> Container:
         document_bytes_max=settings.workflow_bytes_max,
         lease_seconds=settings.lease_seconds,
     )
-    delivery = Delivery(storage, identity)
+    reader = CheckedReader(storage)
     artifacts = ArtifactService(ArtifactRepository())
     tags = TagService(TagRepository())
     publications = PublicationService(PublicationRepository())
@@ -108,7 +109,7 @@ def build(settings: Settings) -> Container:
         identity=identity,
         cas=cas,
         intake=intake,
-        delivery=delivery,
+        delivery=Delivery(storage, reader, identity),
         artifacts=artifacts,
         tags=tags,
         publications=publications,
@@ -134,7 +135,7 @@ def build(settings: Settings) -> Container:
                 seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds
             ),
         ),
-        verify=VerifyService(VerifyRepository(), CASRepository(), storage, identity, delivery),
+        verify=VerifyService(VerifyRepository(), CASRepository(), storage, identity, reader),
         verify_leftovers=VerifyLeftoverService(
             VerifyRepository(),
             MaintenanceRepository(),

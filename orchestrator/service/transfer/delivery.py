@@ -1,62 +1,41 @@
-"""Gives the bytes of blobs out of storage: no byte leaves before its segment was checked.
+"""Gives the bytes of blobs out of storage, checked, and finds out what a missing object means.
 
-It knows no names, namespaces or rows: whether a blob may be seen was decided before.
+Whether a blob may be seen was decided before.
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
-import zstandard
 
 from orchestrator.core.digest import CasId
-from orchestrator.core.threads import in_thread
 from orchestrator.errors import CorruptBlob
 from orchestrator.models.cas import Placement
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.storage.base import MissingObject, Storage
-from orchestrator.storage.segments import SEGMENT_BYTES, Segment, SegmentTable
+from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.telemetry import metrics
 
 log = structlog.get_logger()
-
-#: A piece of an answer is so many segments: one costs a tenth more CPU for its turns, four hold up
-#: other requests for longer and gain nothing.
-_PIECE_SEGMENTS = 2
 
 
 class Delivery:
     """Streams of verified bytes, with one piece of each in memory."""
 
-    def __init__(self, storage: Storage, identity: StorageIdentity) -> None:
+    def __init__(self, storage: Storage, reader: CheckedReader, identity: StorageIdentity) -> None:
         self._storage = storage
+        self._reader = reader
         self._identity = identity
 
-    async def plain(
+    def plain(
         self, cas_id: CasId, placement: Placement, part: range
     ) -> AsyncGenerator[bytes, None]:
         """These of the blob's own bytes; CorruptBlob in the place of the first damaged piece."""
-        table = _table(cas_id, placement)
-        numbers = table.covering(part)
-        at = numbers.start * table.segment_bytes
-        each = 1 if placement.encoding else _PIECE_SEGMENTS
-        async with aclosing(self._stored(cas_id, placement, table, numbers, each)) as pieces:
-            async for piece in pieces:
-                whole = await _unpacked(piece, table, cas_id) if placement.encoding else piece
-                start, stop = max(part.start - at, 0), min(part.stop - at, len(whole))
-                at += len(whole)
-                metrics.BLOB_BYTES_SENT.inc(stop - start)
-                yield whole if stop - start == len(whole) else whole[start:stop]
+        return self._sent(self._reader.plain(cas_id, placement, part), cas_id)
 
-    async def packed(self, cas_id: CasId, placement: Placement) -> AsyncGenerator[bytes, None]:
+    def packed(self, cas_id: CasId, placement: Placement) -> AsyncGenerator[bytes, None]:
         """All bytes as they are stored, for a caller that reads the encoding itself."""
-        table = _table(cas_id, placement)
-        everything = range(len(table))
-        stored = self._stored(cas_id, placement, table, everything, _PIECE_SEGMENTS)
-        async with aclosing(stored) as pieces:
-            async for piece in pieces:
-                metrics.BLOB_BYTES_SENT.inc(len(piece))
-                yield piece
+        return self._sent(self._reader.packed(cas_id, placement), cas_id)
 
     async def whole(self, cas_id: CasId, placement: Placement, size_bytes: int) -> bytes:
         """All of a blob that is known to be small."""
@@ -66,65 +45,16 @@ class Delivery:
         """Where the bytes can be had from the storage itself, unchecked by us."""
         return await self._storage.presigned_url(placement.storage_key, seconds)
 
-    async def _stored(
-        self, cas_id: CasId, placement: Placement, table: SegmentTable, numbers: range, each: int
+    async def _sent(
+        self, pieces: AsyncGenerator[bytes, None], cas_id: CasId
     ) -> AsyncGenerator[bytes, None]:
-        """Checked pieces as they are stored, of so many segments each.
-
-        None is read ahead here: the disk and the network go on while a piece is sent, and what is
-        in memory already is not worth a task.
-        """
-        if numbers.stop > len(table):
-            raise CorruptBlob(str(cas_id))
-        stored = table.lengths(numbers)
-        starts = range(0, len(numbers), each)
-        lengths = [sum(stored[start : start + each]) for start in starts]
-        source = self._storage.read(placement.storage_key, table.offset(numbers.start), lengths)
         try:
-            for start in starts:
-                records = [table[number] for number in numbers[start : start + each]]
-                yield await _checked(source, records, cas_id)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    metrics.BLOB_BYTES_SENT.inc(len(piece))
+                    yield piece
         except MissingObject:
             # What a wrong folder or bucket does not have is not lost.
             await self._identity.check_storage()
             log.exception("missing blob", cas_id=str(cas_id))
             raise CorruptBlob(str(cas_id)) from None
-        finally:
-            await source.aclose()
-
-
-async def _checked(
-    source: AsyncGenerator[bytes, None], records: list[Segment], cas_id: CasId
-) -> bytes:
-    piece = await anext(source)
-    # In line: to check a piece of the usual size takes 0.1 ms, and the way to a thread and back
-    # costs as much again.
-    is_long = len(piece) > _PIECE_SEGMENTS * SEGMENT_BYTES
-    if not (await in_thread(_match, records, piece) if is_long else _match(records, piece)):
-        log.error("corrupt blob", cas_id=str(cas_id))
-        raise CorruptBlob(str(cas_id))
-    return piece
-
-
-def _match(records: list[Segment], piece: bytes) -> bool:
-    view = memoryview(piece)
-    for record in records:
-        if not record.matches(view[: record.stored_bytes]):
-            return False
-        view = view[record.stored_bytes :]
-    return not view
-
-
-async def _unpacked(piece: bytes, table: SegmentTable, cas_id: CasId) -> bytes:
-    """A frame says how long its content is; it was made by us, and is checked by now."""
-    try:
-        return await in_thread(zstandard.ZstdDecompressor().decompress, piece, table.segment_bytes)
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(str(cas_id)) from error
-
-
-def _table(cas_id: CasId, placement: Placement) -> SegmentTable:
-    try:
-        return SegmentTable.decode(placement.segments)
-    except ValueError as error:
-        raise CorruptBlob(str(cas_id)) from error

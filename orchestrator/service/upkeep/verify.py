@@ -26,7 +26,6 @@ from orchestrator.models.upkeep.verify import (
 )
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
-from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.service.upkeep.verify_check import (
     check_inline,
@@ -35,6 +34,7 @@ from orchestrator.service.upkeep.verify_check import (
     unusable,
 )
 from orchestrator.storage.base import MissingObject, Storage
+from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
@@ -56,13 +56,13 @@ class VerifyService:
         blobs: CASRepository,
         storage: Storage,
         identity: StorageIdentity,
-        delivery: Delivery,
+        reader: CheckedReader,
     ) -> None:
         self._rows = rows
         self._blobs = blobs
         self._storage = storage
         self._identity = identity
-        self._delivery = delivery
+        self._reader = reader
 
     async def count(self, conn: Connection) -> int:
         """About how many blobs there are."""
@@ -120,10 +120,7 @@ class VerifyService:
         try:
             found = await self._storage.size(placement.storage_key)
         except MissingObject:
-            # What a wrong folder or bucket does not have is not lost.
-            await self._identity.check_storage()
-            detail = "Storage has nothing under its key."
-            return unusable(record, ProblemKind.MISSING, detail)
+            return await self._missing(record)
         if found < placement.stored_bytes:
             detail = f"Storage has {found:,} of its {placement.stored_bytes:,} bytes."
             return unusable(record, ProblemKind.SIZE, detail)
@@ -141,6 +138,11 @@ class VerifyService:
             )
         return verdict
 
+    async def _missing(self, record: BlobRecord) -> Verdict:
+        # What a wrong folder or bucket does not have is not lost.
+        await self._identity.check_storage()
+        return unusable(record, ProblemKind.MISSING, "Storage has nothing under its key.")
+
     async def _read(self, record: BlobRecord, placement: Placement) -> Verdict:
         first, second, size = blake3(), sha256() if record.sha256 else None, 0
 
@@ -151,11 +153,13 @@ class VerifyService:
 
         part = range(record.size_bytes)
         try:
-            pieces = self._delivery.plain(record.cas_id, placement, part)
+            pieces = self._reader.plain(record.cas_id, placement, part)
             async with aclosing(pieces):
                 async for piece in pieces:
                     await in_thread(digest, piece)
                     size += len(piece)
+        except MissingObject:
+            return await self._missing(record)
         except CorruptBlob:
             detail = f"What follows its first {size:,} bytes is not what was stored."
             return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
