@@ -1,6 +1,5 @@
 """`./dev` where there is Python and nothing else, and no network: the wheels are fakes."""
 
-import base64
 import hashlib
 import os
 import shutil
@@ -14,48 +13,44 @@ import pytest
 
 from tests.server.conftest import processes_below, wait_until
 
-DEV = Path(__file__).parents[2] / "dev"
+ROOT = Path(__file__).parents[2]
+DEV = ROOT / "dev"
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 
-#: Stands for uv: writes down what it was asked, and makes the command that the last step makes.
-FAKE_UV = """
-import os, pathlib, sys, time
+#: Stands for uv: writes down what it was asked. `hang` and `broken` beside it say what befalls it.
+FAKE_UV = f"""#!{BASE_PYTHON}
+import pathlib, signal, sys, time
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+root = pathlib.Path(sys.argv[0]).parents[2]
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("uv 1.0 (fake)"))
+with open(root / "asked.txt", "a") as file:
+    file.write(" ".join(sys.argv[1:]) + "\\n")
+if (root / "hang").exists():
+    time.sleep(60)
+if (root / "broken").exists():
+    sys.exit("no such host")
+"""
+
+#: Stands for the command line: says what it was given.
+FAKE_MAIN = """
+import os, sys
 
 def main():
-    folder = pathlib.Path(sys.executable).parent
-    root = folder.parent.parent
-    with open(root / "asked.txt", "a") as file:
-        file.write(" ".join(sys.argv[1:]) + "\\n")
-    if (root / "hang").exists():
-        time.sleep(60)
-    if (root / "broken").exists():
-        sys.exit("no such host")
-    if "-e" in sys.argv:
-        (folder / "orchestrator").write_text(
-            "import os, sys; print(sys.argv[1:], os.environ['ORCHESTRATOR_DATA_DIR'])"
-        )
+    print(sys.argv[1:], os.environ["ORCHESTRATOR_DATA_DIR"])
 """
 
 
 def fake_uv(folder: Path) -> str:
     """Make the wheel; its line for the lock file."""
-    files = {
-        "fake_uv.py": FAKE_UV,
-        "uv-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n",
-        "uv-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "uv-1.0.dist-info/entry_points.txt": "[console_scripts]\nuv = fake_uv:main\n",
-    }
-    record = ""
-    for name, content in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
-        record += f"{name},sha256={digest.decode().rstrip('=')},{len(content)}\n"
     wheel = folder / "uv-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-        archive.writestr("uv-1.0.dist-info/RECORD", record + "uv-1.0.dist-info/RECORD,,\n")
-    digest_hex = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return f"uv==1.0 \\\n    --hash=sha256:{digest_hex}\n"
+        archive.writestr("uv-1.0.data/scripts/uv", FAKE_UV)
+        archive.writestr("uv-1.0.dist-info/METADATA", "Name: uv\nVersion: 1.0\n")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"uv==1.0 \\\n    --hash=sha256:{digest}\n"
 
 
 class Checkout:
@@ -65,26 +60,32 @@ class Checkout:
         self.root = folder / "a check out"
         self.root.mkdir()
         shutil.copy(DEV, self.root)
+        shutil.copytree(ROOT / "tools", self.root / "tools")
+        (self.root / "orchestrator" / "cli").mkdir(parents=True)
+        (self.root / "orchestrator" / "cli" / "main.py").write_text(FAKE_MAIN)
         self.path = folder / "bin"
         self.path.mkdir()
         (self.path / "python3").symlink_to(BASE_PYTHON)
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
-        self.lock("# nothing\n" + fake_uv(self.wheels) + "zipp==1.0\n")
-        (self.root / "pyproject.toml").write_text('[project]\nname = "orchestrator"\n')
+        self.lock("zipp==1.0\nattrs==1.0\n")
+        self.lock("# nothing\nattrs==1.0\n" + fake_uv(self.wheels), "requirements-dev.lock")
 
-    def lock(self, text: str) -> None:
-        (self.root / "requirements.lock").write_text(text)
+    def lock(self, text: str, name: str = "requirements.lock") -> None:
+        (self.root / name).write_text(text)
 
     def environ(self) -> dict[str, str]:
         return {
             "PATH": str(self.path),
             "HOME": str(self.path),
+            "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.wheels),
         }
 
-    def start(self, *words: str, program: Path | None = None) -> "subprocess.Popen[str]":
+    def start(
+        self, *words: str, program: Path | None = None, new_group: bool = False
+    ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [program or self.root / "dev", *words],
             cwd=self.path,
@@ -92,6 +93,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0 if new_group else None,
         )
 
     def run(self, *words: str, program: Path | None = None) -> tuple[int, str, str]:
@@ -150,25 +152,25 @@ def test_a_python_that_is_too_old_is_passed_over(checkout: Checkout) -> None:
     assert checkout.run("serve")[0] == 0
 
 
-def test_a_python_without_venv_is_named(checkout: Checkout) -> None:
+def test_a_python_without_pip_is_enough(checkout: Checkout) -> None:
     fake_python(checkout, f'case "$*" in *ensurepip*) exit 1;; esac\nexec {BASE_PYTHON} "$@"')
-    code, _, errors = checkout.run("serve")
-    assert code == 1
-    assert "apt install python3-venv" in errors
+    assert checkout.run("serve")[0] == 0
+    assert not list(checkout.root.glob(".venv/lib/*/site-packages/pip"))
 
 
 def test_it_installs_once_and_again_when_something_changed(checkout: Checkout) -> None:
     root = checkout.root
     code, out, errors = checkout.run("serve", "--port", "1")
     assert (code, out) == (0, f"['serve', '--port', '1'] {root}/.orchestrator\n")
-    assert errors.splitlines() == [
+    *lines, last = errors.splitlines()
+    assert lines == [
         "dev: Making .venv with Python {}.{} (once) ...".format(*sys.version_info),
-        "dev: Installing 2 packages into .venv ...",
-        "dev: Installed.",
+        "dev: Fetching uv 1.0, the installer ...",
+        f"dev: Installing 2 packages from {checkout.wheels} ...",
     ]
-    asked = checkout.asked()
-    assert "--require-hashes -r requirements.lock" in asked[0]
-    assert "--no-deps --no-build-isolation -e ." in asked[1]
+    assert last.startswith("dev: Installed in ")
+    (asked,) = checkout.asked()
+    assert asked.endswith(" --require-hashes --compile-bytecode -r requirements.lock")
 
     # The second time, also through a link and without a network, nothing is installed.
     checkout.wheels.rename(checkout.wheels.with_name("gone"))
@@ -176,13 +178,13 @@ def test_it_installs_once_and_again_when_something_changed(checkout: Checkout) -
     link.symlink_to(root / "dev")
     assert checkout.run("cli", "tag", "a b", program=link)[1].startswith("['tag', 'a b'] ")
     assert checkout.run("migrate")[::2] == (0, "")
-    assert checkout.asked() == asked
+    assert checkout.asked() == [asked]
     checkout.wheels.with_name("gone").rename(checkout.wheels)
 
     # A changed lock is installed into the environment that is there.
     checkout.lock((root / "requirements.lock").read_text() + "more==1.0\n")
     assert checkout.run("serve")[2].startswith("dev: Installing 3 packages")
-    assert len(checkout.asked()) == 4
+    assert len(checkout.asked()) == 2
 
     # A folder that was moved is made again.
     checkout.root = root.rename(root.with_name("moved"))
@@ -196,7 +198,12 @@ def test_a_failed_installation_says_what_to_do_and_is_made_again(checkout: Check
     code, _, errors = checkout.run("serve")
     assert code == 1
     assert "no such host" in errors
-    assert errors.endswith("dev: then run the same command again.\n")
+    used = f"{checkout.wheels} (pip's no-index and find-links)"
+    assert errors.splitlines()[-3:] == [
+        "dev: The installation failed: see above.",
+        f"dev: It used {used} and the certificates that the system trusts.",
+        "dev: Mend what is wrong there, or make room, then run the same command again.",
+    ]
     (checkout.root / "broken").unlink()
     assert checkout.run("serve")[0] == 0
 
@@ -219,4 +226,25 @@ def test_two_at_the_same_time_install_once(checkout: Checkout) -> None:
     said = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("Installed" in errors for _, errors in said) == [False, True]
-    assert len(checkout.asked()) == 2
+    assert len(checkout.asked()) == 1
+
+
+def test_tests_need_more_than_serving_does(checkout: Checkout) -> None:
+    assert "Installing 2 packages" in checkout.run("serve")[2]
+    assert "Installing 3 packages" in checkout.run("test", "--version")[2]
+    assert checkout.asked()[1].endswith("-r requirements.lock -r requirements-dev.lock")
+    # Serving does not wait for what only tests need, and tests notice what serving replaced.
+    checkout.lock((checkout.root / "requirements-dev.lock").read_text() + "more==1.0\n")
+    checkout.lock("zipp==1.0\nattrs==1.0\nmore==1.0\n")
+    assert "Installing 3 packages" in checkout.run("serve")[2]
+    assert checkout.run("serve")[2] == ""
+
+
+def test_an_interrupted_installation_is_one_line(checkout: Checkout) -> None:
+    (checkout.root / "hang").touch()
+    process = checkout.start("serve", new_group=True)
+    assert wait_until(checkout.asked, 30)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.splitlines()[3:] == ["dev: Interrupted."]

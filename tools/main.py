@@ -1,0 +1,125 @@
+"""The commands of `./dev`: which environment each needs, and what it runs in it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tools.environment import DEVELOP, SERVE, Environment
+from tools.say import Failed, say
+
+INTERRUPTED = 130
+#: The options of `./dev test` that are ours; all others are for pytest.
+OTHER_VERSIONS = ("--lowest", "--newest")
+
+
+def main(folder: str, command: str, *arguments: str) -> int:
+    """Run a command of `./dev`, which knows these names; return its exit code."""
+    root = Path(folder)
+    try:
+        environment = Environment(root, ".venv", SERVE if command in COMMAND_LINE else DEVELOP)
+        if not environment.is_ready():
+            environment.make()
+        if command in COMMAND_LINE:
+            # The same data from wherever it is called.
+            os.environ.setdefault("ORCHESTRATOR_DATA_DIR", f"{root}/.orchestrator")
+            words = arguments if command == "cli" else (command, *arguments)
+            _become(environment, environment.program("orchestrator"), *words)
+        os.chdir(root)
+        return COMMANDS[command](environment, arguments)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
+    except Failed as error:
+        for line in str(error).splitlines():
+            say(line)
+        return 1
+
+
+def _become(environment: Environment, *words: str) -> NoReturn:
+    """Go on as Python with these words; by way of its path, as `#!` cannot hold every path."""
+    os.execv(environment.python, [environment.python, *words])  # noqa: S606 - no shell is meant.
+
+
+class Checks:
+    """Runs checks, and goes on after a failure, so that one run shows them all."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._failed: list[str] = []
+
+    def run(self, *words: str) -> None:
+        """Run one check: a program of the environment and its arguments."""
+        say(" ".join(words))
+        module = ("-m", words[0]) if words[0] in {"mypy", "pytest"} else None
+        begin = module or (self._environment.program(words[0]),)
+        python = () if words[0] == "ruff" else (self._environment.python,)
+        with subprocess.Popen([*python, *begin, *words[1:]]) as process:
+            before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+            try:
+                code = process.wait()
+            finally:
+                signal.signal(signal.SIGTERM, before)
+        if code == -signal.SIGTERM:
+            sys.exit(128 + signal.SIGTERM)
+        if code:
+            self._failed.append(" ".join(words[:2]))
+
+    def result(self) -> int:
+        """Name what failed; the exit code."""
+        if self._failed:
+            raise Failed(f"Failed: {', '.join(self._failed)}")
+        return 0
+
+
+def _run_lint(checks: Checks) -> None:
+    checks.run("ruff", "format", "--check", ".")
+    checks.run("ruff", "check", ".")
+    checks.run("mypy")
+    checks.run("lint-imports")
+
+
+def _lint(environment: Environment, _: Sequence[str]) -> int:
+    checks = Checks(environment)
+    _run_lint(checks)
+    return checks.result()
+
+
+def _test(environment: Environment, arguments: Sequence[str]) -> int:
+    if arguments == ("--fast",):
+        _become(environment, "-m", "pytest", *FAST)
+    if arguments:
+        _become(environment, "-m", "pytest", *arguments)
+    checks = Checks(environment)
+    _run_lint(checks)
+    checks.run("pytest", *WHOLE)
+    return checks.result()
+
+
+def _bench(environment: Environment, arguments: Sequence[str]) -> int:
+    _become(environment, "-m", "bench", *arguments)
+
+
+def _lock(environment: Environment, arguments: Sequence[str]) -> int:
+    """Write the lock files: the second agrees with the first, the third is by itself."""
+    uv = (environment.program("uv"), "pip", "compile", "--quiet", "--no-header")
+    serve, develop = DEVELOP
+    for words in (
+        ("pyproject.toml", "--extra", "embedded", "-o", serve),
+        ("--group", "dev", "-c", serve, "-o", develop),
+    ):
+        subprocess.run([*uv, "--universal", "--generate-hashes", *words, *arguments], check=True)
+    return 0
+
+
+#: Those that run the product: they need what serving needs.
+COMMAND_LINE = {"serve", "cli", "migrate"}
+COMMANDS = {"test": _test, "lint": _lint, "bench": _bench, "lock": _lock}
+FAST = ("-q", "-n", "2", "-m", "not slow")
+WHOLE = (
+    *("-n", "2", "--cov=orchestrator", "--cov-branch"),
+    *("--cov-report=term-missing:skip-covered", "--cov-fail-under=95"),
+)
