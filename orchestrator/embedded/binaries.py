@@ -79,7 +79,8 @@ def _package() -> tuple[Path, str]:
             "There is no embedded PostgreSQL: install 'orchestrator[embedded]', "
             "or set ORCHESTRATOR_DATABASE_URL."
         ) from None
-    package = Path(str(wheel.locate_file(PACKAGE)))
+    # By its real path: that is the one whose folders are checked, and links may pass private ones.
+    package = Path(str(wheel.locate_file(PACKAGE))).resolve()
     digest = hashlib.sha256((wheel.read_text("RECORD") or wheel.version).encode()).hexdigest()
     return package, f"{wheel.version}-{digest[:12]}"
 
