@@ -10,8 +10,12 @@ import httpx2
 from litestar import Litestar
 
 from orchestrator.handlers.http.edge import Edge
+from orchestrator.models.principal import Actor
 
 API = "/api/v1"
+
+#: Who does things in tests of services.
+ANN, BOB = Actor("ann", None), Actor("bob", None)
 
 
 class Api:

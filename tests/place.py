@@ -90,7 +90,7 @@ def aged(path: Path, seconds: float) -> Path:
 @asynccontextmanager
 async def place_on(url: str, **changed: object) -> AsyncIterator[Place]:
     settings = settings_for(url, blob_inline_bytes_max=1_024, **changed)
-    database = await asyncpg.connect(url)
+    database = await asyncpg.connect(url, connection_class=Connection)
     try:
         async with Api.on(create_app(settings), TOKEN) as api:
             await api.http.get("/health/ready")  # Makes the folder.

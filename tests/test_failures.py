@@ -41,7 +41,7 @@ PATTERNS = [pytest.param(create, id="orchestrator"), pytest.param(transact, id="
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database)
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
     yield connection
     await connection.close()
 

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -83,7 +84,7 @@ async def test_a_fault_in_any_step_of_a_change_leaves_nothing_behind(
 ) -> None:
     change, steps_expected = CHANGES[name]
     await prepare(fresh_api)
-    database = await asyncpg.connect(fresh_database)
+    database = await asyncpg.connect(fresh_database, connection_class=Connection)
     before = await counts(database)
     state = (await fresh_api.get("/workflows/main")).content
     # A last step that fails after all others: what was taken is the table, and nothing remains.

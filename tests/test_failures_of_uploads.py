@@ -54,7 +54,7 @@ async def api(
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database)
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
     yield connection
     await connection.close()
 

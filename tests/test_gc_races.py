@@ -24,7 +24,7 @@ from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.settings import Settings
 from orchestrator.wiring.services import Container, build
-from tests.api import Api, chain
+from tests.api import ANN, Api, chain
 from tests.conftest import TOKEN, settings_for
 
 LARGE = 5_000
@@ -46,7 +46,7 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database)
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
     yield connection
     await connection.close()
 
@@ -94,13 +94,13 @@ async def untagged(c: Container, document: dict[str, Any]) -> Artifact:
     """A version that no tag names: what a compaction leaves that moves no tag."""
     workflow, cas_id = prepare(document, 10_000, "")
     async with c.database.transaction() as conn:
-        await c.cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id)
+        await c.cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id, by=ANN)
         artifact, _ = await c.artifacts.find_or_create_dag_version(
             conn,
             "default",
             cas_id,
             name=None,
-            created_by="ann",
+            by=ANN,
             nodes_count=workflow.nodes_count,
             edges_count=workflow.edges_count,
         )
@@ -233,7 +233,9 @@ Beaten = Callable[..., Awaitable[Any]]
 @pytest.fixture
 async def beaten(fresh_database: str) -> AsyncIterator[Beaten]:
     """The answer to a request that saw what it refers to, and then it is deleted."""
-    deleter, watcher = [await asyncpg.connect(fresh_database) for _ in range(2)]
+    deleter, watcher = [
+        await asyncpg.connect(fresh_database, connection_class=Connection) for _ in range(2)
+    ]
 
     async def beat(request: Callable[[], Awaitable[Any]], *statements: tuple[str, Any]) -> Any:
         async with deleter.transaction():

@@ -14,7 +14,7 @@ from orchestrator.repository.tag import TagRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
-from tests.api import Api, chain
+from tests.api import ANN, Api, chain
 
 CALLERS = 64
 
@@ -76,23 +76,23 @@ async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_databa
         async with database.transaction() as conn:
             ids = []
             for number in range(8):
-                blob = (await cas.store_content(conn, b"%d" % number, "text/plain")).blob
+                blob = (await cas.store_content(conn, b"%d" % number, "text/plain", by=ANN)).blob
                 artifact, _ = await artifacts.find_or_create_dag_version(
                     conn,
                     "races",
                     blob.cas_id,
                     name=None,
-                    created_by="ann",
+                    by=ANN,
                     nodes_count=0,
                     edges_count=0,
                 )
                 ids.append(artifact.artifact_id)
-            await tags.create(conn, "races", "main", ids[0], by="ann")
+            await tags.create(conn, "races", "main", ids[0], by=ANN)
 
         async def swap(number: int) -> bool:
             async with database.transaction() as conn:
                 target = ids[1 + number % 7]
-                return await tags.compare_and_swap(conn, "races", "main", 1, target, by="ann")
+                return await tags.compare_and_swap(conn, "races", "main", 1, target, by=ANN)
 
         won = await asyncio.gather(*(swap(number) for number in range(CALLERS)))
         assert Counter(won) == {True: 1, False: CALLERS - 1}
@@ -157,24 +157,24 @@ async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) ->
             ids = []
             for number in range(8):
                 content = b"acknowledged %d" % number
-                blob = (await cas.store_content(conn, content, "text/plain")).blob
+                blob = (await cas.store_content(conn, content, "text/plain", by=ANN)).blob
                 artifact, _ = await artifacts.find_or_create_dag_version(
                     conn,
                     "races-2",
                     blob.cas_id,
                     name=None,
-                    created_by="ann",
+                    by=ANN,
                     nodes_count=0,
                     edges_count=0,
                 )
                 ids.append(artifact.artifact_id)
-            version = (await tags.create(conn, "races-2", "main", ids[0], by="ann")).tag.version
+            version = (await tags.create(conn, "races-2", "main", ids[0], by=ANN)).tag.version
 
         async def move(number: int, expected: int) -> bool | None:
             try:
                 async with database.transaction() as conn:
                     change = await tags.move(
-                        conn, "races-2", "main", ids[number], by="ann", expected=(expected,)
+                        conn, "races-2", "main", ids[number], by=ANN, expected=(expected,)
                     )
             except VersionConflict:
                 return None

@@ -31,7 +31,7 @@ async def two(fresh_database: str) -> AsyncIterator[list[Api]]:
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database)
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
     yield connection
     await connection.close()
 

@@ -75,7 +75,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database)
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
     yield connection
     await connection.close()
 

@@ -9,8 +9,6 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from orchestrator.errors import OutcomeUnknown
-from orchestrator.telemetry import after_commit as facts
-from orchestrator.telemetry import logs
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -25,7 +23,6 @@ SLOW_SECONDS = 0.05
 class _Waiting(NamedTuple):
     question: object
     answer: asyncio.Future[object]
-    correlation_id: str | None
 
 
 class Gathering(Generic[Q, A]):
@@ -70,7 +67,7 @@ class Gathering(Generic[Q, A]):
     async def __call__(self, question: Q) -> A:
         """The answer to one question; raises what answering it alone would raise."""
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(question, answer, logs.correlation_id.get(None)))
+        self._waiting.append(_Waiting(question, answer))
         self._start_if_due()
         # A caller that goes away takes nobody with it: the work is a task of its own.
         found: A = await answer
@@ -154,8 +151,7 @@ class Gathering(Generic[Q, A]):
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         try:
-            with facts.shared_by([each.correlation_id for each in batch]):
-                answers = await self._work([each.question for each in batch])  # type: ignore[misc]
+            answers = await self._work([each.question for each in batch])  # type: ignore[misc]
             answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
             if len(batch) == 1 or isinstance(error, OutcomeUnknown):
@@ -174,8 +170,7 @@ class Gathering(Generic[Q, A]):
 
     async def _answer_alone(self, waiting: _Waiting) -> None:
         try:
-            with facts.shared_by([waiting.correlation_id]):
-                answer = await self._alone(waiting.question)  # type: ignore[misc,arg-type]
+            answer = await self._alone(waiting.question)  # type: ignore[misc,arg-type]
         except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
             _give(waiting, error)
         else:

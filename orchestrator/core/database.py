@@ -2,22 +2,53 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
 from orchestrator.errors import DomainError, OutcomeUnknown, StorageFull, StorageUnavailable
-from orchestrator.telemetry import after_commit as facts
 
 # asyncpg's connections are generic to the type checker only.
 if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
+    _Connection = asyncpg.Connection[asyncpg.Record]
 else:
-    Connection = asyncpg.Connection
+    _Connection = asyncpg.Connection
+
+
+class Connection(_Connection):
+    """A connection that knows what is to be done once its transaction is committed."""
+
+    __slots__ = ("_after_commit",)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._after_commit: list[Callable[[], None]] | None = None
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this after the commit of the transaction that `Database.transaction` opened, never
+        if it is rolled back; outside of one, now.
+        """
+        if self._after_commit is None:
+            call()
+        else:
+            self._after_commit.append(call)
+
+    @asynccontextmanager
+    async def committing(self) -> AsyncIterator[None]:
+        """A transaction, and after its commit the calls that waited for it."""
+        calls = self._after_commit = []
+        try:
+            async with self.transaction():
+                yield
+        finally:
+            self._after_commit = None
+        for call in calls:
+            call()
+
 
 #: What PostgreSQL or the way to it can say when nothing is wrong with the request.
 UNAVAILABLE = (
@@ -46,6 +77,7 @@ async def connect(
     milliseconds = str(int(statement_seconds_max * 1000))
     conn: Connection = await asyncpg.connect(
         url,
+        connection_class=Connection,
         timeout=connect_seconds_max,
         command_timeout=statement_seconds_max + 1,
         server_settings={
@@ -139,10 +171,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commit when the block ends, roll back when it raises."""
-        async with self.connection() as conn:
-            with facts.held_until_commit():
-                async with conn.transaction():
-                    yield conn
+        async with self.connection() as conn, conn.committing():
+            yield conn
 
     @property
     def in_use(self) -> int:

@@ -17,6 +17,7 @@ from orchestrator.handlers.http.direct import Asked, RawAnswer
 from orchestrator.handlers.http.problem import AnyRequest, respond
 from orchestrator.handlers.http.reading import (
     Namespace,
+    actor_of,
     body_chunks,
     declared_length,
     decode,
@@ -30,8 +31,9 @@ from orchestrator.handlers.http.reading import (
 from orchestrator.handlers.http.replying import etag, json_answer, location
 from orchestrator.handlers.transfer.delivery import BlobDelivery, has_already
 from orchestrator.jobs.storage_gate import StorageGate
-from orchestrator.models.cas import Received, StoredBlob
+from orchestrator.models.cas import BlobUpload, StoredBlob
 from orchestrator.models.idempotency import Answer, IdempotentCall
+from orchestrator.models.principal import Actor
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.transfer.intake import Intake, Kept
@@ -89,7 +91,7 @@ class CASHandler:
         self._idempotency = idempotency
         self._missing_ids_max = missing_ids_max
         self._uploads = Gathering(
-            self._upload_new, alone=self._upload_alone, key=lambda upload: upload[1].cas_id
+            self._upload_new, alone=self._upload_alone, key=lambda upload: upload.received.cas_id
         )
 
     async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
@@ -136,34 +138,38 @@ class CASHandler:
             wants_sha256=digest is not None or wants_sha256(request),
         ) as kept:
             check_sha256(digest, kept.received)
+            by = actor_of(request)
             call = idempotent_call(request, kept.received.cas_id.raw) if not expected else None
             try:
-                answer = await self._keep(kept, namespace, call)
+                answer = await self._keep(kept, namespace, call, by)
             except InlineNeeded:
                 kept.received = await self._delivery.inlined(kept.received)
-                answer = await self._keep(kept, namespace, call)
+                answer = await self._keep(kept, namespace, call, by)
         return answer
 
-    async def _keep(self, kept: Kept, namespace: str, call: IdempotentCall | None) -> Answer:
+    async def _keep(
+        self, kept: Kept, namespace: str, call: IdempotentCall | None, by: Actor
+    ) -> Answer:
         received = kept.received
         if call is None and received.placement is None and received.sha256 is None:
-            return _stored_answer(await self._uploads((namespace, received)), namespace)
+            upload = BlobUpload(namespace=namespace, received=received, by=by)
+            return _stored_answer(await self._uploads(upload), namespace)
         async with self._database.transaction() as conn:
             if before := await self._idempotency.claim(conn, call):
                 return before
-            stored = await self._cas.upload(conn, namespace, kept.received)
+            stored = await self._cas.upload(conn, namespace, received, by=by)
             answer = _stored_answer(stored, namespace)
             await self._idempotency.keep(conn, call, answer)
         kept.keep = stored.used and kept.received.placement is not None
         return answer
 
-    async def _upload_new(self, uploads: Sequence[tuple[str, Received]]) -> list[StoredBlob | None]:
+    async def _upload_new(self, uploads: Sequence[BlobUpload]) -> list[StoredBlob | None]:
         async with self._database.write() as conn:
             return await self._cas.upload_new(conn, uploads)
 
-    async def _upload_alone(self, upload: tuple[str, Received]) -> StoredBlob:
+    async def _upload_alone(self, upload: BlobUpload) -> StoredBlob:
         async with self._database.transaction() as conn:
-            return await self._cas.upload(conn, *upload)
+            return await self._cas.upload(conn, upload.namespace, upload.received, by=upload.by)
 
     async def get(
         self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None

@@ -27,12 +27,12 @@ from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
+    actor_of,
     checked_message,
     decode,
     idempotent_call,
     namespace_of,
     offloaded,
-    principal_of,
     read_json_body,
     tag_in_path,
 )
@@ -42,6 +42,7 @@ from orchestrator.handlers.version_body import (
     changed_body,
 )
 from orchestrator.models.artifact import Kind, Relation
+from orchestrator.models.principal import Actor
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Changed, MergeSides, Origin, Outcome, Version
 from orchestrator.service.idempotency import IdempotencyService
@@ -165,7 +166,7 @@ class MergeHandler:
                         return respond(kept)
                     changed = None
                     if not data.dry_run:
-                        by = principal_of(request).name
+                        by = actor_of(request)
                         changed = await self._store(conn, sides, revision, by, data.message)
                     answer = json_answer(_merged_body(sides, revision, changed, diff))
                     await self._idempotency.keep(conn, call, answer)
@@ -210,7 +211,7 @@ class MergeHandler:
         conn: Connection,
         sides: MergeSides,
         revision: Revision | None,
-        by: str,
+        by: Actor,
         message: str | None,
     ) -> Changed:
         head, theirs = sides.ours, sides.theirs.artifact

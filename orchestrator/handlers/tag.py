@@ -18,13 +18,13 @@ from orchestrator.handlers.http.reading import (
     TagPath,
     TagTime,
     TagVersion,
+    actor_of,
     checked_message,
     decode,
     idempotent_call,
     namespace_of,
     parse_id,
     parse_time,
-    principal_of,
     read_json_body,
     tag_in_path,
 )
@@ -118,7 +118,7 @@ class TagHandler:
                     namespace,
                     tag,
                     artifact.artifact_id,
-                    by=principal_of(request).name,
+                    by=actor_of(request),
                     message=message,
                     condition=precondition.condition,
                 )
@@ -136,7 +136,7 @@ class TagHandler:
                     conn,
                     namespace,
                     tag,
-                    by=principal_of(request).name,
+                    by=actor_of(request),
                     expected=precondition.versions,
                 )
         return respond(json_answer(deleted_body(change.tag)))
@@ -162,7 +162,7 @@ class TagHandler:
                 name=tag,
                 target_id=target_id,
                 message=message,
-                moved_by=principal_of(request).name,
+                by=actor_of(request),
                 expected=data.expected_version,
             )
             moved = await self._moves(order)
@@ -177,7 +177,7 @@ class TagHandler:
                     namespace,
                     tag,
                     artifact.artifact_id,
-                    by=principal_of(request).name,
+                    by=actor_of(request),
                     message=message,
                     expected=precondition.versions,
                 )
@@ -199,7 +199,7 @@ class TagHandler:
                 order.namespace,
                 order.name,
                 order.target_id,
-                by=order.moved_by,
+                by=order.by,
                 message=order.message,
                 expected=None if order.expected is None else (order.expected,),
             )
@@ -245,7 +245,7 @@ class TagHandler:
                     conn,
                     namespace,
                     tag,
-                    by=principal_of(request).name,
+                    by=actor_of(request),
                     message=message,
                     expected=precondition.versions,
                 )

@@ -15,13 +15,13 @@ from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
 from orchestrator.handlers.http.problem import AnyRequest, respond
 from orchestrator.handlers.http.reading import (
     Namespace,
+    actor_of,
     checked_message,
     decode,
     idempotent_call,
     namespace_of,
     offloaded,
     parse_id,
-    principal_of,
     read_json_body,
 )
 from orchestrator.handlers.http.replying import json_answer
@@ -40,6 +40,7 @@ from orchestrator.handlers.workflow_body import (
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.name import parse_tag
+from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Condition
 from orchestrator.models.workflow import CreatedWorkflow
 from orchestrator.service.artifact import ArtifactService
@@ -116,7 +117,7 @@ class Caller(msgspec.Struct, frozen=True):
     """In whose name, where and why the transaction runs."""
 
     namespace: str
-    by: str
+    by: Actor
     message: str | None
 
 
@@ -155,7 +156,7 @@ class TransactionHandler:
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
         data, steps = await offloaded(lambda: self._read(body), len(body))
-        caller = Caller(namespace, principal_of(request).name, checked_message(data.message))
+        caller = Caller(namespace, actor_of(request), checked_message(data.message))
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
@@ -202,14 +203,14 @@ class TransactionHandler:
         workflows = {step.cas_id: step.workflow for step in steps if step.cas_id and step.workflow}
         for cas_id in sorted(workflows):
             content = workflows[cas_id].content
-            await self._cas.store_content(conn, content, WORKFLOW, cas_id=cas_id)
+            await self._cas.store_content(conn, content, WORKFLOW, cas_id=cas_id, by=caller.by)
         return {
             cas_id: await self._artifacts.find_or_create_dag_version(
                 conn,
                 caller.namespace,
                 cas_id,
                 name=workflows[cas_id].name,
-                created_by=caller.by,
+                by=caller.by,
                 nodes_count=workflows[cas_id].nodes_count,
                 edges_count=workflows[cas_id].edges_count,
             )

@@ -37,12 +37,12 @@ from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     Namespace,
     TagPath,
+    actor_of,
     checked_message,
     decode,
     idempotent_call,
     namespace_of,
     offloaded,
-    principal_of,
     read_body,
     read_json_body,
     segment,
@@ -218,7 +218,7 @@ class VersionHandler:
                         conn,
                         head,
                         revision,
-                        by=principal_of(request).name,
+                        by=actor_of(request),
                         message=message,
                         origins=origins,
                     )
@@ -288,7 +288,7 @@ class VersionHandler:
         space, name = namespace_of(request, namespace), tag_in_path(tag)
         body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
         data = decode(body, CompactWorkflow)
-        message, by = checked_message(data.message), principal_of(request).name
+        message, by = checked_message(data.message), actor_of(request)
         precondition = workflow_precondition(request)
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:

@@ -30,12 +30,12 @@ from orchestrator.handlers.http.reading import (
     TagPath,
     TagTime,
     TagVersion,
+    actor_of,
     checked_message,
     decode,
     idempotent_call,
     namespace_of,
     offloaded,
-    principal_of,
     read_json_body,
     tag_in_path,
 )
@@ -108,7 +108,7 @@ class WorkflowHandler:
             name=workflow.name,
             nodes_count=workflow.nodes_count,
             edges_count=workflow.edges_count,
-            by=principal_of(request).name,
+            by=actor_of(request),
             message=checked_message(data.message),
         )
         by_hash = workflow_precondition(request)
@@ -219,7 +219,7 @@ class WorkflowHandler:
                         conn,
                         namespace,
                         name,
-                        by=principal_of(request).name,
+                        by=actor_of(request),
                         expected=condition.versions,
                     )
                 except NotFound:

@@ -105,7 +105,7 @@ class Finisher:
             try:
                 async with self._database.transaction() as conn:
                     done = await self._uploads.complete(conn, upload, kept.received.cas_id)
-                    stored = await self._cas.upload(conn, upload.namespace, kept.received)
+                    stored = await self._cas.upload(conn, upload.namespace, kept.received, by=None)
             except StorageUnavailable:
                 is_in_doubt = True
                 if seconds is None:

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from orchestrator.core.digest import CasId, Sha256
+from orchestrator.models.principal import Actor
 
 #: What the server itself stores; the parameter tells workflows from operations (one list).
 WORKFLOW = "application/json;type=dag"
@@ -67,3 +68,11 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Sha256 | None = None
     content: bytes | None = None
     placement: Placement | None = None
+
+
+class BlobUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that a namespace is to have, and who sent them."""
+
+    namespace: str
+    received: Received
+    by: Actor

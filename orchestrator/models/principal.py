@@ -8,3 +8,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     namespace: str
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who does something, and in which request; a job acts in none."""
+
+    name: str
+    correlation_id: str | None

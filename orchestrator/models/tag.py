@@ -8,6 +8,7 @@ import msgspec
 
 from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Kind
+from orchestrator.models.principal import Actor
 
 
 class Action(StrEnum):
@@ -49,7 +50,7 @@ class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     target_id: UUID
     message: str | None
-    moved_by: str
+    by: Actor
     expected: int | None = None
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind
+from orchestrator.models.principal import Actor
 from orchestrator.models.tag import TagChange
 
 
@@ -20,7 +21,7 @@ class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     nodes_count: int
     edges_count: int
-    by: str
+    by: Actor
     message: str | None
 
 

@@ -15,6 +15,7 @@ from orchestrator.models.cas import (
     WORKFLOW,
     Blob,
     BlobContent,
+    BlobUpload,
     Placement,
     Received,
 )
@@ -165,14 +166,14 @@ class CASRepository:
         return _blob(row) if row else None
 
     async def insert_leased(
-        self, conn: Connection, contents: Sequence[tuple[str, Received]], seconds: float
+        self, conn: Connection, uploads: Sequence[BlobUpload], seconds: float
     ) -> dict[CasId, datetime]:
-        """Of (namespace, content), those that are new, each with a lease and its beginning.
+        """Those that are new, each with a lease and its beginning.
 
         Sorted by name; each name once.
         """
-        columns = _columns([received for _, received in contents])
-        namespaces = [namespace for namespace, _ in contents]
+        columns = _columns([each.received for each in uploads])
+        namespaces = [each.namespace for each in uploads]
         rows = await conn.fetch(INSERT_LEASED, *columns, namespaces, seconds)
         return {CasId(row["cas_id"]): row["created_at"] for row in rows}
 

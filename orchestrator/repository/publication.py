@@ -107,7 +107,7 @@ class PublicationRepository:
             [each.name for each in new],
             [each.nodes_count for each in new],
             [each.edges_count for each in new],
-            [each.by for each in new],
+            [each.by.name for each in new],
             [each.tag for each in new],
             [each.message for each in new],
         )
@@ -124,7 +124,7 @@ class PublicationRepository:
                 version_hash=each.cas_id,
                 nodes_count=each.nodes_count,
                 edges_count=each.edges_count,
-                created_by=each.by,
+                created_by=each.by.name,
                 created_at=created_at,
             )
             # The table sees to it that a create, and nothing else, comes from nowhere.
@@ -140,7 +140,7 @@ class PublicationRepository:
                 from_id=from_id,
                 parent_seq=parent_seq,
                 message=each.message,
-                moved_by=each.by,
+                moved_by=each.by.name,
                 moved_at=moved_at,
             )
             change = TagChange(tag=tag, action=action)
@@ -159,7 +159,7 @@ class PublicationRepository:
             [each.name for each in orders],
             [each.target_id for each in orders],
             [each.message for each in orders],
-            [each.moved_by for each in orders],
+            [each.by.name for each in orders],
             [each.expected for each in orders],
         )
         asked = {(each.namespace, each.name): each for each in orders}
@@ -177,7 +177,7 @@ class PublicationRepository:
                 from_id=from_id,
                 parent_seq=parent_seq,
                 message=order.message,
-                moved_by=order.moved_by,
+                moved_by=order.by.name,
                 moved_at=moved_at,
             )
             made[namespace, name] = MovedTag(

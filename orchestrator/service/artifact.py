@@ -16,6 +16,7 @@ from orchestrator.models.artifact import (
     Relation,
 )
 from orchestrator.models.lineage import LineagePage, LineagePosition
+from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
 from orchestrator.telemetry.after_commit import tell
@@ -37,7 +38,7 @@ class ArtifactService:
         cas_id: CasId,
         *,
         name: str | None,
-        created_by: str,
+        by: Actor,
         nodes_count: int,
         edges_count: int,
         meta: dict[str, Any] | None = None,
@@ -56,12 +57,12 @@ class ArtifactService:
             nodes_count=nodes_count,
             edges_count=edges_count,
             meta=meta or {},
-            created_by=created_by,
+            created_by=by.name,
         )
         for _ in range(ATTEMPTS):
             created = await self._artifacts.insert(conn, new)
             if created is not None:
-                tell_created(new)
+                tell_created(conn, new, by=by)
                 return created, True
             found = await self._artifacts.get_dag_version(
                 conn, new.namespace, new.cas_id, locked=True
@@ -80,7 +81,7 @@ class ArtifactService:
         op_count: int,
         nodes_count: int,
         edges_count: int,
-        created_by: str,
+        by: Actor,
         meta: dict[str, Any] | None = None,
     ) -> Artifact:
         """One patch above a dag_version or another patch.
@@ -102,12 +103,14 @@ class ArtifactService:
             nodes_count=nodes_count,
             edges_count=edges_count,
             meta=meta or {},
-            created_by=created_by,
+            created_by=by.name,
         )
         created = _found(await self._artifacts.insert(conn, new), str(new.artifact_id))
         await self.link(conn, created.artifact_id, below.artifact_id, Relation.PATCH_OF)
         tell(
+            conn,
             "created patch set artifact",
+            by=by,
             artifact_id=str(created.artifact_id),
             depth=created.depth,
             op_count=op_count,
@@ -124,7 +127,7 @@ class ArtifactService:
         version_hash: CasId,
         nodes_count: int,
         edges_count: int,
-        created_by: str,
+        by: Actor,
     ) -> tuple[Artifact, bool]:
         """The one snapshot of an equal plan, and whether it is new: equal plans share it."""
         new = NewArtifact(
@@ -136,12 +139,17 @@ class ArtifactService:
             plan_hash=plan_hash,
             nodes_count=nodes_count,
             edges_count=edges_count,
-            created_by=created_by,
+            created_by=by.name,
         )
         for _ in range(ATTEMPTS):
             created = await self._artifacts.insert(conn, new)
             if created is not None:
-                tell("created run snapshot artifact", artifact_id=str(created.artifact_id))
+                tell(
+                    conn,
+                    "created run snapshot artifact",
+                    by=by,
+                    artifact_id=str(created.artifact_id),
+                )
                 return created, True
             found = await self._artifacts.get_run_snapshot(conn, namespace, plan_hash, locked=True)
             if found is not None:
@@ -255,10 +263,12 @@ class ArtifactService:
         )
 
 
-def tell_created(artifact: NewArtifact) -> None:
+def tell_created(conn: Connection, artifact: NewArtifact, *, by: Actor) -> None:
     """That there is a new version."""
     tell(
+        conn,
         "created DAG version artifact",
+        by=by,
         artifact_id=str(artifact.artifact_id),
         version_hash=str(artifact.cas_id),
         nodes_count=artifact.nodes_count,

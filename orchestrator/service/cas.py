@@ -10,10 +10,11 @@ import structlog
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
-from orchestrator.models.cas import Blob, BlobContent, Received, StoredBlob
+from orchestrator.models.cas import Blob, BlobContent, BlobUpload, Received, StoredBlob
+from orchestrator.models.principal import Actor
 from orchestrator.repository.cas import CASRepository
 from orchestrator.telemetry import metrics
-from orchestrator.telemetry.after_commit import tell, turn_to
+from orchestrator.telemetry.after_commit import tell
 
 log = structlog.get_logger()
 
@@ -40,7 +41,13 @@ class CASService:
         return CasId.of(content)
 
     async def store_content(
-        self, conn: Connection, content: bytes, media_type: str, *, cas_id: CasId | None = None
+        self,
+        conn: Connection,
+        content: bytes,
+        media_type: str,
+        *,
+        by: Actor,
+        cas_id: CasId | None = None,
     ) -> StoredBlob:
         """Store a document once. `cas_id`, if given, is what `compute_hash` said of it.
 
@@ -54,35 +61,37 @@ class CASService:
             media_type=media_type,
             content=content,
         )
-        return await self._store(conn, received, inline=True)
+        return await self._store(conn, received, by, inline=True)
 
     async def upload_new(
-        self, conn: Connection, uploads: Sequence[tuple[str, Received]]
+        self, conn: Connection, uploads: Sequence[BlobUpload]
     ) -> list[StoredBlob | None]:
-        """`upload` of small blobs of several requests, (namespace, content), in one statement;
-        None for those that somebody has already. No name may be there twice.
+        """`upload` of small blobs of several requests in one statement; None for those that are
+        there already, whoever has them. No name may be there twice.
         """
-        in_order = sorted(uploads, key=lambda upload: upload[1].cas_id)
+        in_order = sorted(uploads, key=lambda upload: upload.received.cas_id)
         new = await self._blobs.insert_leased(conn, in_order, self._lease_seconds)
         stored: list[StoredBlob | None] = []
-        for turn, (_, received) in enumerate(uploads):
-            turn_to(turn)
+        for upload in uploads:
+            received = upload.received
             since = new.get(received.cas_id)
             if since is None:
                 stored.append(None)
                 continue
-            tell_stored(received.cas_id, received.size_bytes)
+            tell_stored(conn, received.cas_id, received.size_bytes, by=upload.by)
             stored.append(StoredBlob(blob=_leased(received, since), created=True, used=True))
         return stored
 
-    async def upload(self, conn: Connection, namespace: str, received: Received) -> StoredBlob:
+    async def upload(
+        self, conn: Connection, namespace: str, received: Received, *, by: Actor | None
+    ) -> StoredBlob:
         """Let a namespace have the bytes that came in: it sees them from now on, leased.
 
         `created` tells whether they are new to the namespace: what others have does not show.
         Raises InlineNeeded before anything is written.
         """
         known = await self._blobs.get_held(conn, namespace, received.cas_id)
-        stored = await self._store(conn, received)
+        stored = await self._store(conn, received, by)
         await self.lease(conn, namespace, received.cas_id, received.media_type)
         blob = known or await self.get_blob(conn, namespace, received.cas_id)
         if received.sha256 and blob.sha256 is None:
@@ -100,21 +109,21 @@ class CASService:
             raise NotFound("blob", str(cas_id))
 
     async def _store(
-        self, conn: Connection, received: Received, *, inline: bool = False
+        self, conn: Connection, received: Received, by: Actor | None, *, inline: bool = False
     ) -> StoredBlob:
         # The second time is for a blob that was deleted between the insert and the look.
         for _ in range(2):
             blob = await self._blobs.insert(conn, received)
             if blob is not None:
-                tell_stored(received.cas_id, received.size_bytes)
+                tell_stored(conn, received.cas_id, received.size_bytes, by=by)
                 return StoredBlob(blob=blob, created=True, used=True)
             blob = await self._blobs.get_locked(conn, received)
             if blob is not None:
-                return await self._store_again(conn, received, blob, inline=inline)
+                return await self._store_again(conn, received, blob, by, inline=inline)
         raise StorageUnavailable("The blob was deleted while it was stored; send it again.")
 
     async def _store_again(
-        self, conn: Connection, received: Received, blob: Blob, *, inline: bool
+        self, conn: Connection, received: Received, blob: Blob, by: Actor | None, *, inline: bool
     ) -> StoredBlob:
         """The row is there. Its bytes are replaced if they are damaged, or not where they must
         be; those replaced are in nobody's way, and verification removes them.
@@ -126,12 +135,14 @@ class CASService:
             used = await self._blobs.replace(conn, received)
             if used:
                 event = "healed content" if blob.quarantined else "moved content inline"
-                tell(event, cas_id=str(blob.cas_id))
+                tell(conn, event, by=by, cas_id=str(blob.cas_id))
         else:
             tell(
+                conn,
                 "found content",
                 metrics.BLOBS_KNOWN.inc,
                 partial(metrics.BLOB_BYTES_KNOWN.inc, received.size_bytes),
+                by=by,
                 cas_id=str(blob.cas_id),
             )
         return StoredBlob(blob=blob, created=False, used=used)
@@ -193,7 +204,13 @@ class CASService:
     async def quarantine(self, conn: Connection, cas_id: CasId, key: str | None) -> None:
         """Serve this blob no more until its bytes come again; `key` is where it was damaged."""
         if await self._blobs.quarantine(conn, cas_id, key, "read"):
-            tell("quarantined blob", metrics.BLOBS_QUARANTINED.inc, cas_id=str(cas_id))
+            tell(
+                conn,
+                "quarantined blob",
+                metrics.BLOBS_QUARANTINED.inc,
+                by=None,
+                cas_id=str(cas_id),
+            )
 
     async def remember_sha256(self, conn: Connection, cas_id: CasId, sha256: Sha256) -> None:
         """The second name of a blob, computed from its verified bytes."""
@@ -218,12 +235,14 @@ def _leased(received: Received, since: datetime) -> Blob:
     )
 
 
-def tell_stored(cas_id: CasId, size_bytes: int) -> None:
+def tell_stored(conn: Connection, cas_id: CasId, size_bytes: int, *, by: Actor | None) -> None:
     """That the store has bytes which it did not have."""
     tell(
+        conn,
         "stored content",
         metrics.BLOBS_STORED.inc,
         partial(metrics.BLOB_BYTES_STORED.inc, size_bytes),
+        by=by,
         cas_id=str(cas_id),
         size_bytes=size_bytes,
     )

@@ -22,7 +22,7 @@ class IdempotencyService:
         For work that is done before the transaction and might not be possible a second time.
         """
         found = await self._keys.get(conn, call) if call is not None else None
-        return self._checked(call, found) if call is not None and found is not None else None
+        return self._checked(conn, call, found) if call is not None and found is not None else None
 
     async def claim(self, conn: Connection, call: IdempotentCall | None) -> Answer | None:
         """The response to give again, or None: then do the work and `keep` its response."""
@@ -34,14 +34,14 @@ class IdempotencyService:
             return None
         found = await self._keys.get(conn, call)
         # It is None if it expired between the two statements.
-        return self._checked(call, found) if found is not None else None
+        return self._checked(conn, call, found) if found is not None else None
 
     @staticmethod
-    def _checked(call: IdempotentCall, found: tuple[bytes, Answer]) -> Answer:
+    def _checked(conn: Connection, call: IdempotentCall, found: tuple[bytes, Answer]) -> Answer:
         fingerprint, kept = found
         if fingerprint != call.fingerprint:
             raise IdempotencyKeyReused(call.key)
-        tell("repeated request", idempotency_key=call.key)
+        tell(conn, "repeated request", by=None, idempotency_key=call.key)
         return kept
 
     async def keep(self, conn: Connection, call: IdempotentCall | None, response: Answer) -> None:

@@ -10,7 +10,6 @@ from orchestrator.repository.publication import PublicationRepository
 from orchestrator.service.artifact import tell_created
 from orchestrator.service.cas import tell_stored
 from orchestrator.service.tag import tell_changed
-from orchestrator.telemetry.after_commit import turn_to
 
 
 class PublicationService:
@@ -27,13 +26,12 @@ class PublicationService:
         """Versions whose content is new to the store, each put under another tag."""
         artifact_ids = [new_id() for _ in new]
         made = await self._publications.create_many(conn, new, artifact_ids)
-        for turn, artifact_id in enumerate(artifact_ids):
+        for artifact_id, each in zip(artifact_ids, new, strict=True):
             if artifact_id in made:
-                turn_to(turn)
                 created = made[artifact_id]
-                tell_stored(created.artifact.cas_id, len(new[turn].content))
-                tell_created(created.artifact)
-                tell_changed(created.change.tag)
+                tell_stored(conn, created.artifact.cas_id, len(each.content), by=each.by)
+                tell_created(conn, created.artifact, by=each.by)
+                tell_changed(conn, created.change.tag, by=each.by)
         return [made.get(artifact_id) for artifact_id in artifact_ids]
 
     async def move_ready(
@@ -42,8 +40,7 @@ class PublicationService:
         """Tags, another one each, that are as expected and are to name something else."""
         made = await self._publications.move_many(conn, orders)
         moved = [made.get((order.namespace, order.name)) for order in orders]
-        for turn, each in enumerate(moved):
+        for order, each in zip(orders, moved, strict=True):
             if each is not None:
-                turn_to(turn)
-                tell_changed(each.change.tag)
+                tell_changed(conn, each.change.tag, by=order.by)
         return moved

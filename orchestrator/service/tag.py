@@ -13,6 +13,7 @@ from orchestrator.errors import (
     StorageUnavailable,
     VersionConflict,
 )
+from orchestrator.models.principal import Actor
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
@@ -48,17 +49,17 @@ class TagService:
         name: str,
         target_id: UUID,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
     ) -> TagChange:
         """AlreadyExists when there is such a tag, whatever it names."""
         tag = await self._tags.put(
-            conn, namespace, name, target_id, moved_by=by, message=message, only_create=True
+            conn, namespace, name, target_id, moved_by=by.name, message=message, only_create=True
         )
         if tag is None:
             current = await self.get(conn, namespace, name)
             raise AlreadyExists("tag", name, **_current(current))
-        return _changed(tag)
+        return _changed(conn, tag, by)
 
     async def create_or_move(
         self,
@@ -67,14 +68,16 @@ class TagService:
         name: str,
         target_id: UUID,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
     ) -> TagChange:
         """One upsert: of concurrent first creates one creates and the others move."""
-        tag = await self._tags.put(conn, namespace, name, target_id, moved_by=by, message=message)
+        tag = await self._tags.put(
+            conn, namespace, name, target_id, moved_by=by.name, message=message
+        )
         if tag is None:
             return TagChange(tag=await self.get(conn, namespace, name), action=None)
-        return _changed(tag)
+        return _changed(conn, tag, by)
 
     async def move(
         self,
@@ -83,7 +86,7 @@ class TagService:
         name: str,
         target_id: UUID,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
         expected: Collection[int] | None = None,
     ) -> TagChange:
@@ -91,7 +94,13 @@ class TagService:
 
         async def attempt() -> Tag | None:
             return await self._tags.compare_and_swap(
-                conn, namespace, name, target_id, moved_by=by, message=message, expected=expected
+                conn,
+                namespace,
+                name,
+                target_id,
+                moved_by=by.name,
+                message=message,
+                expected=expected,
             )
 
         tag = await attempt()
@@ -100,7 +109,7 @@ class TagService:
             if current.target_id == target_id:
                 return TagChange(tag=current, action=None)
             tag = await attempt()
-        return _changed(_moved(tag, name))
+        return _changed(conn, _moved(tag, name), by)
 
     async def put(
         self,
@@ -109,7 +118,7 @@ class TagService:
         name: str,
         target_id: UUID,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
         condition: Condition = ALWAYS,
     ) -> TagChange:
@@ -131,7 +140,7 @@ class TagService:
         expected_version: int,
         target_id: UUID,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
     ) -> bool:
         """False and nothing changed when stale; anything else that is wrong raises."""
@@ -155,7 +164,7 @@ class TagService:
         namespace: str,
         name: str,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
         expected: Collection[int] | None = None,
     ) -> TagChange:
@@ -172,7 +181,7 @@ class TagService:
         namespace: str,
         name: str,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
         expected: Collection[int] | None = None,
     ) -> TagChange:
@@ -189,7 +198,7 @@ class TagService:
         namespace: str,
         name: str,
         *,
-        by: str,
+        by: Actor,
         message: str | None = None,
         expected: Collection[int] | None = None,
     ) -> TagChange:
@@ -197,14 +206,14 @@ class TagService:
 
         async def attempt() -> Tag | None:
             return await self._tags.delete(
-                conn, namespace, name, moved_by=by, message=message, expected=expected
+                conn, namespace, name, moved_by=by.name, message=message, expected=expected
             )
 
         tag = await attempt()
         if tag is None:
             await self._refused(conn, namespace, name, expected)
             tag = await attempt()
-        return _changed(_moved(tag, name))
+        return _changed(conn, _moved(tag, name), by)
 
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag:
         """NotFound when there is none."""
@@ -279,11 +288,11 @@ class TagService:
         tag: Tag,
         landing: Landing,
         action: Action,
-        by: str,
+        by: Actor,
         message: str | None,
     ) -> TagChange:
-        moved = await self._tags.step(conn, tag, landing, action, moved_by=by, message=message)
-        return _changed(_moved(moved, tag.name))
+        moved = await self._tags.step(conn, tag, landing, action, moved_by=by.name, message=message)
+        return _changed(conn, _moved(moved, tag.name), by)
 
 
 _EVENTS = {
@@ -302,16 +311,18 @@ def _moved(tag: Tag | None, name: str) -> Tag:
     return tag
 
 
-def _changed(tag: Tag) -> TagChange:
-    tell_changed(tag)
+def _changed(conn: Connection, tag: Tag, by: Actor) -> TagChange:
+    tell_changed(conn, tag, by=by)
     return TagChange(tag=tag, action=tag.action)
 
 
-def tell_changed(tag: Tag) -> None:
+def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
     """What its last move did to a tag."""
     tell(
+        conn,
         _EVENTS[tag.action],
         metrics.TAG_CHANGES.labels(tag.action).inc,
+        by=by,
         namespace=tag.namespace,
         tag=tag.name,
         version=tag.version,

@@ -14,6 +14,7 @@ from orchestrator.documents.workflow_change import Revision
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW
+from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
 from orchestrator.models.tag import TagChange
 from orchestrator.models.version import Changed, Head, MergeSides, Origin, Outcome, Version
@@ -154,7 +155,7 @@ class VersionService:
         head: Head,
         revision: Revision,
         *,
-        by: str,
+        by: Actor,
         message: str | None,
         origins: Sequence[Origin] = (),
     ) -> Changed:
@@ -169,7 +170,7 @@ class VersionService:
             # Also a change that changes nothing must be one on the current head.
             change = await self.move(conn, head, below, by=by, message=message)
             return Changed(artifact=below, change=change)
-        await self._store_blobs(conn, revision)
+        await self._store_blobs(conn, revision, by)
         artifact = await self._artifacts.create_patch_set(
             conn,
             below,
@@ -178,7 +179,7 @@ class VersionService:
             op_count=len(revision.operations),
             nodes_count=revision.workflow.nodes_count,
             edges_count=revision.workflow.edges_count,
-            created_by=by,
+            by=by,
             meta={} if message is None else {"message": message},
         )
         for origin in origins:
@@ -190,7 +191,7 @@ class VersionService:
         return Changed(artifact=artifact, change=change)
 
     async def fast_forward(
-        self, conn: Connection, head: Head, artifact: Artifact, *, by: str, message: str | None
+        self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
     ) -> TagChange:
         """Move the head's tag to a version that was read before this transaction: NotFound if it
         has been deleted since.
@@ -200,7 +201,7 @@ class VersionService:
         return await self.move(conn, head, artifact, by=by, message=message)
 
     async def move(
-        self, conn: Connection, head: Head, artifact: Artifact, *, by: str, message: str | None
+        self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
     ) -> TagChange:
         """Move the head's tag to a version, if it is still where the head was read."""
         return await self._tags.move(
@@ -213,7 +214,7 @@ class VersionService:
             expected=(head.tag_version,),
         )
 
-    async def compact(self, conn: Connection, head: Head, *, by: str) -> tuple[Artifact, bool]:
+    async def compact(self, conn: Connection, head: Head, *, by: Actor) -> tuple[Artifact, bool]:
         """One dag_version equal to a chain's head, and whether it is new; no tag is moved."""
         top = head.version.artifact
         if top.kind is not Kind.PATCH_SET or top.version_hash is None:
@@ -223,7 +224,7 @@ class VersionService:
             top.namespace,
             top.version_hash,
             name=top.name,
-            created_by=by,
+            by=by,
             nodes_count=top.nodes_count or 0,
             edges_count=top.edges_count or 0,
             meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
@@ -240,7 +241,7 @@ class VersionService:
         """Whether neither of the two has anything of the other in its history."""
         return await self._artifacts.get_common_ancestor(conn, version, top) is None
 
-    async def _store_blobs(self, conn: Connection, revision: Revision) -> None:
+    async def _store_blobs(self, conn: Connection, revision: Revision, by: Actor) -> None:
         """In the order of their names, as every writer does, so that no two can deadlock."""
         blobs: dict[CasId, tuple[bytes, str]] = {
             revision.operations_id: (revision.operations_content, PATCH_OPERATIONS),
@@ -248,4 +249,4 @@ class VersionService:
         }
         for cas_id in sorted(blobs):
             content, media_type = blobs[cas_id]
-            await self._cas.store_content(conn, content, media_type, cas_id=cas_id)
+            await self._cas.store_content(conn, content, media_type, cas_id=cas_id, by=by)

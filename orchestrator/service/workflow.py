@@ -41,13 +41,13 @@ class WorkflowService:
         self, conn: Connection, new: NewWorkflow, *, condition: Condition = ALWAYS
     ) -> CreatedWorkflow:
         """Store the version and let the tag name it."""
-        await self._cas.store_content(conn, new.content, WORKFLOW, cas_id=new.cas_id)
+        await self._cas.store_content(conn, new.content, WORKFLOW, cas_id=new.cas_id, by=new.by)
         artifact, is_new = await self._artifacts.find_or_create_dag_version(
             conn,
             new.namespace,
             new.cas_id,
             name=new.name,
-            created_by=new.by,
+            by=new.by,
             nodes_count=new.nodes_count,
             edges_count=new.edges_count,
         )

@@ -71,9 +71,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for many writes between two tables."""
     original = BackupRepository.copy_out
 
-    async def slowly(
-        self: BackupRepository, conn: asyncpg.Connection, export: Export, sink: Sink
-    ) -> int:
+    async def slowly(self: BackupRepository, conn: Connection, export: Export, sink: Sink) -> int:
         found = await original(self, conn, export, sink)
         await asyncio.sleep(0.15)
         return found
@@ -97,7 +95,7 @@ async def test_a_backup_while_everything_changes_is_of_one_moment(
     restored = await put_back(folder, target, snapshot=report.snapshot, read_data=True)
     assert restored.problems == []
     assert restored.rows == report.rows
-    conn = await asyncpg.connect(target.database_url)
+    conn = await asyncpg.connect(target.database_url, connection_class=Connection)
     assert await conn.fetch(DANGLING) == []
     await conn.close()
     histories, original = await moves(target), await moves(source)
@@ -123,7 +121,7 @@ async def test_garbage_of_that_moment_is_collected_after_it_is_copied(
     async with serving(source) as api:
         for number in range(3):
             await upload(api, noise(5_000, number))
-        conn = await asyncpg.connect(source.database_url)
+        conn = await asyncpg.connect(source.database_url, connection_class=Connection)
         await conn.execute("UPDATE cas_lease SET expires_at = now() - interval '1 day'")
         report = await take(folder, source)
         assert (statuses, report.damaged, report.blobs_copied) == ([409], [], 3)
@@ -138,7 +136,7 @@ async def test_garbage_of_that_moment_is_collected_after_it_is_copied(
 
 async def moves(settings: Settings) -> dict[str, list[object]]:
     """Of each tag, in order."""
-    conn = await asyncpg.connect(settings.database_url)
+    conn = await asyncpg.connect(settings.database_url, connection_class=Connection)
     rows = await conn.fetch("SELECT * FROM tag_move ORDER BY seq")
     await conn.close()
     found: dict[str, list[object]] = {}
@@ -153,7 +151,7 @@ async def test_blobs_that_are_healed_meanwhile_are_not_missed(
     async with serving(source) as api:
         content = noise(6_000)
         await upload(api, content)
-        conn = await asyncpg.connect(source.database_url)
+        conn = await asyncpg.connect(source.database_url, connection_class=Connection)
         await conn.execute("UPDATE cas_blob SET quarantined_at = now(), quarantine_reason = 'test'")
         assert len((await take(folder, source)).damaged) == 1
         await upload(api, content)

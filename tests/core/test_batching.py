@@ -1,7 +1,6 @@
 """Requests that share a piece of work: who goes with whom, and what becomes of each of them."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -10,9 +9,6 @@ import pytest
 
 from orchestrator.core.batching import Gathering
 from orchestrator.errors import OutcomeUnknown
-from orchestrator.telemetry import after_commit as facts
-from orchestrator.telemetry import logs
-from tests.conftest import logged
 
 
 class Work:
@@ -341,38 +337,6 @@ async def test_a_caller_that_goes_away_from_a_batch_that_fails_harms_nobody() ->
         work.let_go()
         assert await stays == 4
         assert gone.cancelled()
-
-
-@pytest.mark.parametrize("fails", [False, True], ids=["together", "one-by-one"])
-async def test_what_the_work_tells_carries_the_id_of_its_own_request(
-    capfdbinary: pytest.CaptureFixture[bytes], *, fails: bool
-) -> None:
-    async def work(questions: Sequence[int]) -> list[int | Exception]:
-        with facts.held_until_commit():
-            for turn, question in enumerate(questions):
-                facts.turn_to(turn)
-                await asyncio.sleep(0)
-                facts.tell("worked", question=question)
-            if fails and len(questions) > 1:
-                raise ZeroDivisionError
-        return list(questions)
-
-    logs.configure("info")
-    gathering: Gathering[int, int] = Gathering(work)
-
-    async def ask(question: int) -> int:
-        logs.correlation_id.set(f"request-{question}")
-        return await gathering(question)
-
-    await asyncio.gather(*(ask(question) for question in range(10, 16)))
-    lines = [json.loads(line) for line in logged(capfdbinary).splitlines()]
-    assert [(line["question"], line["correlation_id"]) for line in lines] == [
-        (question, f"request-{question}") for question in range(10, 16)
-    ]
-    facts.tell("alone")
-    (line,) = [json.loads(line) for line in logged(capfdbinary).splitlines()]
-    assert "correlation_id" not in line
-    await settled(gathering)
 
 
 async def test_who_is_left_out_of_a_batch_is_answered_alone() -> None:

@@ -1,12 +1,10 @@
-"""The three focused services, on PostgreSQL and on memory: one contract for both."""
+"""The three focused services on PostgreSQL, and shortcuts for what tests need to be there."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, cast
 
 import pytest
 
-from orchestrator.core.database import Connection, connect
+from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact
 from orchestrator.repository.artifact import ArtifactRepository
@@ -15,7 +13,7 @@ from orchestrator.repository.tag import TagRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
-from tests.fakes import MemoryArtifactRepository, MemoryCASRepository, MemoryTagRepository
+from tests.api import ANN
 
 NS = "team"
 
@@ -28,17 +26,16 @@ class Store:
     cas: CASService
     artifacts: ArtifactService
     tags: TagService
-    real: bool
 
     async def version(self, text: str, namespace: str = NS) -> Artifact:
         """A dag_version whose content is this text."""
-        stored = await self.cas.store_content(self.conn, text.encode(), "text/plain")
+        stored = await self.cas.store_content(self.conn, text.encode(), "text/plain", by=ANN)
         artifact, _ = await self.artifacts.find_or_create_dag_version(
             self.conn,
             namespace,
             stored.blob.cas_id,
             name=text,
-            created_by="ann",
+            by=ANN,
             nodes_count=1,
             edges_count=0,
         )
@@ -48,7 +45,7 @@ class Store:
         """A patch_set above this one, whose operations and result are made from the text."""
         names: list[CasId] = []
         for content in (f"operations {text}", f"result {text}"):
-            stored = await self.cas.store_content(self.conn, content.encode(), "text/plain")
+            stored = await self.cas.store_content(self.conn, content.encode(), "text/plain", by=ANN)
             names.append(stored.blob.cas_id)
         return await self.artifacts.create_patch_set(
             self.conn,
@@ -58,38 +55,20 @@ class Store:
             op_count=1,
             nodes_count=1,
             edges_count=0,
-            created_by="ann",
+            by=ANN,
         )
 
 
-def services(
-    conn: Connection,
-    blobs: CASRepository,
-    artifacts: ArtifactRepository,
-    tags: TagRepository,
-    *,
-    real: bool,
-) -> Store:
+def services(conn: Connection) -> Store:
     return Store(
         conn=conn,
-        cas=CASService(blobs, document_bytes_max=1_000, lease_seconds=60),
-        artifacts=ArtifactService(artifacts),
-        tags=TagService(tags),
-        real=real,
+        cas=CASService(CASRepository(), document_bytes_max=1_000, lease_seconds=60),
+        artifacts=ArtifactService(ArtifactRepository()),
+        tags=TagService(TagRepository()),
     )
 
 
-@pytest.fixture(params=["postgresql", "memory"])
-async def store(request: pytest.FixtureRequest, worker_database: str) -> AsyncIterator[Store]:
-    if request.param == "memory":
-        artifacts = MemoryArtifactRepository()
-        nowhere = cast("Any", None)
-        blobs = MemoryCASRepository(artifacts)
-        yield services(nowhere, blobs, artifacts, MemoryTagRepository(), real=False)
-        return
-    conn = await connect(worker_database)
-    transaction = conn.transaction()
-    await transaction.start()
-    yield services(conn, CASRepository(), ArtifactRepository(), TagRepository(), real=True)
-    await transaction.rollback()
-    await conn.close()
+@pytest.fixture
+def store(conn: Connection) -> Store:
+    """In a transaction that is rolled back."""
+    return services(conn)

@@ -1,4 +1,4 @@
-"""The rules of the catalogue, on PostgreSQL and on memory."""
+"""The rules of the catalogue."""
 
 import random
 from itertools import pairwise
@@ -11,13 +11,14 @@ from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.service import artifact_lineage
+from tests.api import ANN, BOB
 from tests.service.conftest import NS, Store
 
 
 async def test_the_same_version_twice_is_one_artifact(store: Store) -> None:
     first = await store.version("A")
     again, is_new = await store.artifacts.find_or_create_dag_version(
-        store.conn, NS, first.cas_id, name="A", created_by="bob", nodes_count=1, edges_count=0
+        store.conn, NS, first.cas_id, name="A", by=BOB, nodes_count=1, edges_count=0
     )
     assert not is_new
     assert again == first
@@ -79,7 +80,7 @@ async def test_equal_plans_share_one_snapshot(store: Store) -> None:
             version_hash=version.cas_id,
             nodes_count=1,
             edges_count=0,
-            created_by="ann",
+            by=ANN,
         )
 
     first, is_new = await snapshot()

@@ -1,12 +1,11 @@
-"""The rules of content-addressed storage, on PostgreSQL and on memory."""
+"""The rules of content-addressed storage, on PostgreSQL."""
 
-import msgspec
 import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, NotFound, TooLarge
-from orchestrator.models.cas import MEDIA_TYPES, WORKFLOW, Received
-from tests.fakes import MemoryCASRepository
+from orchestrator.models.cas import MEDIA_TYPES, WORKFLOW, BlobUpload, Received
+from tests.api import ANN
 from tests.service.conftest import NS, Store
 
 EMPTY = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
@@ -24,34 +23,34 @@ def received(content: bytes, media_type: str = "text/plain") -> Received:
 async def test_computing_a_hash_stores_nothing_and_names_what_storing_would(store: Store) -> None:
     name = store.cas.compute_hash(b"bytes")
     assert not await store.cas.exists(store.conn, NS, name)
-    stored = await store.cas.store_content(store.conn, b"bytes", "text/plain")
+    stored = await store.cas.store_content(store.conn, b"bytes", "text/plain", by=ANN)
     assert stored.blob.cas_id == name
 
 
 async def test_the_same_bytes_are_stored_once(store: Store) -> None:
-    first = await store.cas.store_content(store.conn, b"bytes", "text/plain")
-    second = await store.cas.store_content(store.conn, b"bytes", "application/json")
+    first = await store.cas.store_content(store.conn, b"bytes", "text/plain", by=ANN)
+    second = await store.cas.store_content(store.conn, b"bytes", "application/json", by=ANN)
     assert (first.created, second.created) == (True, False)
     assert second.blob == first.blob, "the first media type stays"
 
 
 async def test_empty_content_has_a_fixed_known_name(store: Store) -> None:
-    stored = await store.cas.store_content(store.conn, b"", "text/plain")
+    stored = await store.cas.store_content(store.conn, b"", "text/plain", by=ANN)
     assert (str(stored.blob.cas_id), stored.blob.size_bytes) == (EMPTY, 0)
 
 
 async def test_content_over_the_limit_is_refused(store: Store) -> None:
-    await store.cas.store_content(store.conn, b"x" * 1_000, "text/plain")
+    await store.cas.store_content(store.conn, b"x" * 1_000, "text/plain", by=ANN)
     with pytest.raises(TooLarge) as refusal:
-        await store.cas.store_content(store.conn, b"x" * 1_001, "text/plain")
+        await store.cas.store_content(store.conn, b"x" * 1_001, "text/plain", by=ANN)
     assert refusal.value.limit_bytes == 1_000
 
 
 async def test_a_blob_is_visible_through_a_lease_in_that_namespace_only(store: Store) -> None:
-    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
+    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain", by=ANN)).blob.cas_id
     with pytest.raises(NotFound):
         await store.cas.get_content(store.conn, NS, name)
-    await store.cas.upload(store.conn, NS, received(b"bytes"))
+    await store.cas.upload(store.conn, NS, received(b"bytes"), by=ANN)
     assert (await store.cas.get_content(store.conn, NS, name)).content == b"bytes"
     assert (await store.cas.get_blob(store.conn, NS, name)).media_type == "text/plain"
     for namespace in ("other", "tea", "team-2"):
@@ -70,7 +69,7 @@ async def test_a_blob_is_visible_through_the_artifacts_that_hold_it(store: Store
 
 
 async def test_an_expired_lease_shows_nothing(store: Store) -> None:
-    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain")).blob.cas_id
+    name = (await store.cas.store_content(store.conn, b"bytes", "text/plain", by=ANN)).blob.cas_id
     repository = store.cas._blobs
     await repository.put_lease(store.conn, NS, name, "text/plain", -1)
     assert not await store.cas.exists(store.conn, NS, name)
@@ -80,9 +79,9 @@ async def test_an_expired_lease_shows_nothing(store: Store) -> None:
 
 
 async def test_an_upload_tells_nothing_of_the_uploads_of_others(store: Store) -> None:
-    theirs = await store.cas.upload(store.conn, "other", received(b"bytes", "text/secret"))
-    mine = await store.cas.upload(store.conn, NS, received(b"bytes"))
-    again = await store.cas.upload(store.conn, NS, received(b"bytes", "text/third"))
+    theirs = await store.cas.upload(store.conn, "other", received(b"bytes", "text/secret"), by=ANN)
+    mine = await store.cas.upload(store.conn, NS, received(b"bytes"), by=ANN)
+    again = await store.cas.upload(store.conn, NS, received(b"bytes", "text/third"), by=ANN)
     assert (theirs.created, mine.created, again.created) == (True, True, False)
     assert mine.blob.media_type == "text/plain"
     assert mine.blob.created_at > theirs.blob.created_at
@@ -94,7 +93,7 @@ async def test_an_upload_tells_nothing_of_the_uploads_of_others(store: Store) ->
 
 async def test_many_contents_come_at_once_and_missing_ones_are_named(store: Store) -> None:
     names = [
-        (await store.cas.store_content(store.conn, text, "text/plain")).blob.cas_id
+        (await store.cas.store_content(store.conn, text, "text/plain", by=ANN)).blob.cas_id
         for text in (b"one", b"two")
     ]
     assert await store.cas.get_content_bulk(store.conn, []) == {}
@@ -117,15 +116,9 @@ async def test_missing_lists_what_the_namespace_does_not_have_in_order_and_once(
 
 async def test_bytes_that_do_not_match_their_name_are_never_served(store: Store) -> None:
     version = await store.version("good")
-    if store.real:
-        await store.conn.execute(
-            "UPDATE cas_blob SET content = 'evil' WHERE cas_id = $1", version.cas_id.raw
-        )
-    else:
-        blobs = store.cas._blobs
-        assert isinstance(blobs, MemoryCASRepository)
-        found = blobs.blobs[version.cas_id]
-        blobs.blobs[version.cas_id] = msgspec.structs.replace(found, content=b"evil")
+    await store.conn.execute(
+        "UPDATE cas_blob SET content = 'evil' WHERE cas_id = $1", version.cas_id.raw
+    )
     with pytest.raises(CorruptBlob):
         await store.cas.get_content(store.conn, NS, version.cas_id)
     with pytest.raises(CorruptBlob):
@@ -138,14 +131,18 @@ def test_media_types_of_the_store_carry_their_type() -> None:
 
 
 async def test_of_several_uploads_those_that_somebody_has_are_left_out(store: Store) -> None:
-    await store.cas.upload(store.conn, "other", received(b"theirs", "text/secret"))
-    uploads = [("third", received(b"new")), (NS, received(b"theirs")), (NS, received(b"also new"))]
+    await store.cas.upload(store.conn, "other", received(b"theirs", "text/secret"), by=ANN)
+    uploads = [
+        BlobUpload(namespace=namespace, received=received(content), by=ANN)
+        for namespace, content in (("third", b"new"), (NS, b"theirs"), (NS, b"also new"))
+    ]
     stored = await store.cas.upload_new(store.conn, uploads)
     assert [each and each.created for each in stored] == [True, None, True]
-    for (namespace, asked), each in zip(uploads, stored, strict=True):
+    for upload, each in zip(uploads, stored, strict=True):
         if each is not None:
-            assert each.blob.cas_id == asked.cas_id
-            assert await store.cas.get_blob(store.conn, namespace, asked.cas_id) == each.blob
+            cas_id = upload.received.cas_id
+            assert each.blob.cas_id == cas_id
+            assert await store.cas.get_blob(store.conn, upload.namespace, cas_id) == each.blob
     assert not await store.cas.exists(store.conn, NS, CasId.of(b"theirs")), "nothing was told"
     assert not await store.cas.exists(store.conn, "other", CasId.of(b"new"))
     assert not await store.cas.exists(store.conn, NS, CasId.of(b"new"))

@@ -12,11 +12,9 @@ from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import Action, Tag, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
-from orchestrator.repository.artifact import ArtifactRepository
-from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.publication import PublicationRepository
-from orchestrator.repository.tag import TagRepository
 from orchestrator.service.publication import PublicationService
+from tests.api import ANN, BOB
 from tests.service.conftest import NS, Store, services
 
 
@@ -65,11 +63,11 @@ class Publications:
     async def put(self, text: str, *names: str) -> UUID:
         target = (await self.store.version(text)).artifact_id
         for name in names:
-            await self.store.tags.create_or_move(self.store.conn, NS, name, target, by="bob")
+            await self.store.tags.create_or_move(self.store.conn, NS, name, target, by=BOB)
         return target
 
     async def delete(self, name: str) -> None:
-        await self.store.tags.delete(self.store.conn, NS, name, by="bob")
+        await self.store.tags.delete(self.store.conn, NS, name, by=BOB)
 
     async def protect(self, name: str) -> None:
         await self.store.conn.execute("UPDATE tag SET protected = true WHERE name = $1", name)
@@ -77,7 +75,7 @@ class Publications:
 
 @pytest.fixture
 def publications(conn: Connection) -> Publications:
-    store = services(conn, CASRepository(), ArtifactRepository(), TagRepository(), real=True)
+    store = services(conn)
     return Publications(store, PublicationService(PublicationRepository()))
 
 
@@ -92,7 +90,7 @@ def new(
         name=name,
         nodes_count=3,
         edges_count=2,
-        by="ann",
+        by=ANN,
         message=message,
     )
 
@@ -105,7 +103,7 @@ def order(
         name=name,
         target_id=target_id,
         message=f"for {name}",
-        moved_by="ann",
+        by=ANN,
         expected=expected,
     )
 
@@ -144,7 +142,7 @@ async def test_what_is_told_of_new_versions_is_what_is_there(publications: Publi
     assert await publications.parents(created[0]) == [(old, Relation.REVISION_OF)]
     for each in (created[1], created[3]):
         assert await publications.parents(each) == [], "a name that was free replaces nothing"
-    undone = await publications.store.tags.undo(publications.store.conn, NS, "moved", by="ann")
+    undone = await publications.store.tags.undo(publications.store.conn, NS, "moved", by=ANN)
     assert undone.tag.target_id == old
 
 
@@ -152,7 +150,7 @@ async def test_content_that_is_known_is_left_out_with_all_that_follows(
     publications: Publications,
 ) -> None:
     old = await publications.put("known", "main", "other")
-    await publications.store.cas.store_content(publications.store.conn, b"loose", WORKFLOW)
+    await publications.store.cas.store_content(publications.store.conn, b"loose", WORKFLOW, by=ANN)
     made = await publications.create(
         new("main", "loose"), new("new", "known"), new("other", "twice"), new("third", "twice")
     )
@@ -188,7 +186,7 @@ async def test_each_tag_is_moved_by_itself_if_it_can_be(publications: Publicatio
     assert (await publications.tag("any")).message == "for any"
     moves = await publications.store.tags.history(publications.store.conn, NS, "any", limit=9)
     assert [(each.seq, each.from_id, each.to_id) for each in moves] == [(2, a, b), (1, None, a)]
-    redone = await publications.store.tags.undo(publications.store.conn, NS, "any", by="ann")
+    redone = await publications.store.tags.undo(publications.store.conn, NS, "any", by=ANN)
     assert redone.tag.target_id == a
 
 

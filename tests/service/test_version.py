@@ -1,4 +1,4 @@
-"""Versions made from versions: ancestors, chains and compaction, on PostgreSQL and on memory."""
+"""Versions made from versions: ancestors, chains and compaction."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Head, Outcome
 from orchestrator.service.version import VersionService
-from tests.api import chain
+from tests.api import ANN, chain
 from tests.service.conftest import NS, Store
 
 RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5)
@@ -25,7 +25,7 @@ def versions_of(store: Store) -> VersionService:
 async def workflow(store: Store, tag: str, *ids: str) -> Artifact:
     content = check_workflow(chain(*ids)).content
     artifact = await store.version(content.decode())
-    await store.tags.create_or_move(store.conn, NS, tag, artifact.artifact_id, by="ann")
+    await store.tags.create_or_move(store.conn, NS, tag, artifact.artifact_id, by=ANN)
     return artifact
 
 
@@ -37,7 +37,7 @@ async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact
     at = await head(store, tag)
     operation: Any = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
     revision = patched(at.version.content, parse_operations([operation]), RULES)
-    changed = await versions_of(store).store_patch(store.conn, at, revision, by="ann", message=None)
+    changed = await versions_of(store).store_patch(store.conn, at, revision, by=ANN, message=None)
     return changed.artifact
 
 
@@ -76,15 +76,13 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
     for operations in (same, other):
         revision = patched(stale.version.content, parse_operations(operations), RULES)
         with pytest.raises(VersionConflict):
-            await versions_of(store).store_patch(
-                store.conn, stale, revision, by="ann", message=None
-            )
+            await versions_of(store).store_patch(store.conn, stale, revision, by=ANN, message=None)
 
 
 async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -> None:
     base = await workflow(store, "main", "a")
     fork = await change(store, 1)
-    await store.tags.create(store.conn, NS, "side", fork.artifact_id, by="ann")
+    await store.tags.create(store.conn, NS, "side", fork.artifact_id, by=ANN)
     ours, theirs = await change(store, 2), await change(store, 3, "side")
     find = store.artifacts.get_common_ancestor
     assert await find(store.conn, ours, theirs) == fork
@@ -146,18 +144,18 @@ async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
     await workflow(store, "main", "a")
     versions = versions_of(store)
     with pytest.raises(NothingToCompact):
-        await versions.compact(store.conn, await head(store), by="ann")
+        await versions.compact(store.conn, await head(store), by=ANN)
     top = await change(store, 1)
-    compacted, is_new = await versions.compact(store.conn, await head(store), by="ann")
+    compacted, is_new = await versions.compact(store.conn, await head(store), by=ANN)
     assert is_new
     assert (compacted.kind, compacted.version_hash) == (Kind.DAG_VERSION, top.version_hash)
     assert compacted.meta == {"compacted_from": str(top.artifact_id), "original_depth": 1}
-    assert await versions.compact(store.conn, await head(store), by="ann") == (compacted, False)
+    assert await versions.compact(store.conn, await head(store), by=ANN) == (compacted, False)
 
 
 async def test_tags_that_named_an_artifact_are_found(store: Store) -> None:
     base = await workflow(store, "main", "a")
-    await store.tags.create(store.conn, NS, "release", base.artifact_id, by="ann")
+    await store.tags.create(store.conn, NS, "release", base.artifact_id, by=ANN)
     await change(store, 1)
     found = await store.tags.list_by_target(store.conn, NS, base.artifact_id, limit=9)
     assert [(each.name, each.current, each.last_version) for each in found] == [

@@ -14,13 +14,10 @@ from orchestrator.errors import CorruptBlob, NotFound
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
-from orchestrator.repository.artifact import ArtifactRepository
-from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.resolution import ResolutionRepository
-from orchestrator.repository.tag import TagRepository
 from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.workflow import WorkflowService
-from tests.api import chain
+from tests.api import ANN, chain
 from tests.service.conftest import NS, Store, services
 
 
@@ -41,14 +38,14 @@ class Workflows:
             name=workflow.name,
             nodes_count=workflow.nodes_count,
             edges_count=workflow.edges_count,
-            by="ann",
+            by=ANN,
             message=None,
         )
         return await self.service.create(self.store.conn, new)
 
     async def patched(self, tag: str, below: Artifact, text: str) -> Artifact:
         patch = await self.store.patch(below, text)
-        await self.store.tags.create_or_move(self.store.conn, NS, tag, patch.artifact_id, by="ann")
+        await self.store.tags.create_or_move(self.store.conn, NS, tag, patch.artifact_id, by=ANN)
         return patch
 
     async def parents(self, created: CreatedWorkflow) -> list[UUID]:
@@ -60,7 +57,7 @@ class Workflows:
 
 @pytest.fixture
 def workflows(conn: Connection) -> Workflows:
-    store = services(conn, CASRepository(), ArtifactRepository(), TagRepository(), real=True)
+    store = services(conn)
     resolutions = ResolutionService(ResolutionRepository(), cache_bytes_max=100_000)
     return Workflows(store, WorkflowService(store.cas, store.artifacts, store.tags, resolutions))
 

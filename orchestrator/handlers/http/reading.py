@@ -24,7 +24,8 @@ from orchestrator.handlers.http.direct import Asked, DirectRequest
 from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace, parse_tag
-from orchestrator.models.principal import Principal
+from orchestrator.models.principal import Actor, Principal
+from orchestrator.telemetry import logs
 
 T = TypeVar("T")
 
@@ -188,6 +189,11 @@ def principal_of(request: Asked) -> Principal:
     """Who calls; the edge has made sure that somebody does."""
     principal: Principal = request.scope["user"]
     return principal
+
+
+def actor_of(request: Asked) -> Actor:
+    """Who does what the request says, and which request it is."""
+    return Actor(principal_of(request).name, logs.correlation_id.get(None))
 
 
 def namespace_of(request: Asked, given: str | None) -> str:

@@ -49,7 +49,13 @@ class UploadService:
         upload = await self._uploads.insert(conn, new, self._seconds, self._open_max)
         if upload is None:
             raise TooManyUploads(self._open_max)
-        tell("created upload", upload_id=str(upload.upload_id), namespace=upload.namespace)
+        tell(
+            conn,
+            "created upload",
+            by=None,
+            upload_id=str(upload.upload_id),
+            namespace=upload.namespace,
+        )
         return upload
 
     async def get(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload:
@@ -136,8 +142,10 @@ class UploadService:
             await self.get(conn, upload.namespace, upload.upload_id)
             raise _complete_already(upload)
         tell(
+            conn,
             "completed upload",
             metrics.UPLOADS_COMPLETED.inc,
+            by=None,
             upload_id=str(upload.upload_id),
             cas_id=str(cas_id),
         )
@@ -148,7 +156,7 @@ class UploadService:
         upload = await self._uploads.delete(conn, namespace, upload_id)
         if upload is None:
             raise NotFound("upload", str(upload_id))
-        tell("deleted upload", upload_id=str(upload_id), namespace=namespace)
+        tell(conn, "deleted upload", by=None, upload_id=str(upload_id), namespace=namespace)
         return upload
 
     def bytes_left(self, upload: Upload) -> int:

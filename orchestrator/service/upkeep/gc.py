@@ -150,8 +150,10 @@ class GCService:
             if await self._rows.delete_artifact(conn, artifact_id):
                 gone.append(artifact_id)
                 tell(
+                    conn,
                     "deleted artifact",
                     metrics.GC_ARTIFACTS_DELETED.inc,
+                    by=None,
                     artifact_id=str(artifact_id),
                     namespace=doomed[artifact_id].namespace,
                 )
@@ -199,9 +201,11 @@ class GCService:
         gone.sort(key=lambda blob: blob.cas_id)
         for blob in gone:
             tell(
+                conn,
                 "deleted blob",
                 metrics.GC_BLOBS_DELETED.inc,
                 partial(metrics.GC_BYTES_FREED.inc, blob.stored_bytes),
+                by=None,
                 cas_id=str(CasId(blob.cas_id)),
                 size_bytes=blob.size_bytes,
             )

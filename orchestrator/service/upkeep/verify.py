@@ -211,8 +211,10 @@ class VerifyService:
         done = await self._blobs.quarantine(conn, record.cas_id, record.storage_key, "verify")
         if done:
             tell(
+                conn,
                 "quarantined blob",
                 metrics.BLOBS_QUARANTINED.inc,
+                by=None,
                 cas_id=str(record.cas_id),
                 detail=verdict.detail,
             )
@@ -227,7 +229,7 @@ class VerifyService:
             return False
         done = await self._blobs.release(conn, record.cas_id, record.storage_key)
         if done:
-            tell("released blob", cas_id=str(record.cas_id))
+            tell(conn, "released blob", by=None, cas_id=str(record.cas_id))
         return done
 
 

@@ -89,7 +89,7 @@ class VerifyLeftoverService:
             conn, [each.upload_id for each in uploads], self._seconds
         )
         for upload_id in deleted:
-            tell("deleted stale upload", upload_id=str(upload_id))
+            tell(conn, "deleted stale upload", by=None, upload_id=str(upload_id))
         return [each for each in uploads if each.upload_id in deleted]
 
     async def sweep(self) -> int:
@@ -113,7 +113,7 @@ class VerifyLeftoverService:
             batch = found[start : start + DELETED_AT_ONCE]
             await asyncio.gather(*(delete(each.key) for each in batch))
             for each in batch:
-                tell(event, storage_key=each.key, size_bytes=each.size_bytes)
+                tell(None, event, by=None, storage_key=each.key, size_bytes=each.size_bytes)
 
 
 def leftover(found: StoredObject, what: str, *, repaired: bool) -> Problem:

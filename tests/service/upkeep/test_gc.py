@@ -13,12 +13,10 @@ from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.upkeep.gc import START, Collected, Grace, Keep, Phase, Position, Reason
-from orchestrator.repository.artifact import ArtifactRepository
-from orchestrator.repository.cas import CASRepository
-from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.service.upkeep.gc import GCService
+from tests.api import ANN
 from tests.service.conftest import NS, Store, services
 
 DAY = 86_400
@@ -28,7 +26,7 @@ NOWHERE = cast("Any", None)
 
 @pytest.fixture
 def store(conn: Connection) -> Store:
-    return services(conn, CASRepository(), ArtifactRepository(), TagRepository(), real=True)
+    return services(conn)
 
 
 async def age(conn: Connection, days: float, *artifacts: Artifact) -> None:
@@ -78,7 +76,7 @@ async def collect(
 
 async def name(store: Store, tag: str, *artifacts: Artifact) -> None:
     for each in artifacts:
-        await store.tags.create_or_move(store.conn, each.namespace, tag, each.artifact_id, by="ann")
+        await store.tags.create_or_move(store.conn, each.namespace, tag, each.artifact_id, by=ANN)
 
 
 async def artifact_ids(conn: Connection) -> set[str]:
@@ -115,20 +113,20 @@ async def test_the_chain_and_the_base_of_a_tagged_head_stay_at_any_depth(
 async def test_the_target_of_an_undone_move_stays(store: Store) -> None:
     first, second = await store.version("first"), await store.version("second")
     await name(store, "main", first, second)
-    await store.tags.undo(store.conn, NS, "main", by="ann")
+    await store.tags.undo(store.conn, NS, "main", by=ANN)
     await age(store.conn, 100)
     outcome = await collect(store.conn)
     assert outcome.of(first, second) == [Reason.NAMED, Reason.WAS_NAMED]
     assert outcome.details[str(second.artifact_id)] == f"was named by tag {NS}/main at version 2"
     by = {each.id: each.by for each in outcome.kept}
     assert by[str(second.artifact_id)] == f"{NS}/main@2"
-    await store.tags.redo(store.conn, NS, "main", by="ann")
+    await store.tags.redo(store.conn, NS, "main", by=ANN)
 
 
 async def test_what_a_deleted_tag_named_stays(store: Store) -> None:
     version = await store.version("version")
     await name(store, "main", version)
-    await store.tags.delete(store.conn, NS, "main", by="ann")
+    await store.tags.delete(store.conn, NS, "main", by=ANN)
     await age(store.conn, 100)
     assert (await collect(store.conn)).of(version) == [Reason.WAS_NAMED]
 
@@ -140,7 +138,7 @@ async def compacted(store: Store, top: Artifact) -> Artifact:
         NS,
         top.version_hash,
         name=None,
-        created_by="ann",
+        by=ANN,
         nodes_count=1,
         edges_count=0,
     )
@@ -234,7 +232,7 @@ async def test_what_is_young_stays_and_what_it_stands_on_does_too(store: Store) 
 
 async def test_a_run_stays_for_longer(store: Store) -> None:
     version = await store.version("version")
-    plan = (await store.cas.store_content(store.conn, b"plan", "text/plain")).blob.cas_id
+    plan = (await store.cas.store_content(store.conn, b"plan", "text/plain", by=ANN)).blob.cas_id
     snapshot, _ = await store.artifacts.find_or_create_run_snapshot(
         store.conn,
         NS,
@@ -243,7 +241,7 @@ async def test_a_run_stays_for_longer(store: Store) -> None:
         version_hash=version.cas_id,
         nodes_count=1,
         edges_count=0,
-        created_by="ann",
+        by=ANN,
     )
     ids = snapshot.artifact_id, version.artifact_id
     await store.artifacts.link(store.conn, *ids, Relation.REVISION_OF)
@@ -261,7 +259,7 @@ async def test_a_run_stays_for_longer(store: Store) -> None:
 
 
 async def test_a_leased_blob_stays_and_goes_with_its_expired_lease(store: Store) -> None:
-    blob = (await store.cas.store_content(store.conn, b"upload", "text/plain")).blob
+    blob = (await store.cas.store_content(store.conn, b"upload", "text/plain", by=ANN)).blob
     for namespace in (NS, "theirs"):
         await store.cas.lease(store.conn, namespace, blob.cas_id, "text/plain")
     await age(store.conn, 8)
@@ -279,7 +277,7 @@ async def test_a_leased_blob_stays_and_goes_with_its_expired_lease(store: Store)
 
 
 async def test_a_young_blob_and_the_result_of_an_upload_stay(store: Store) -> None:
-    young = (await store.cas.store_content(store.conn, b"young", "text/plain")).blob.cas_id
+    young = (await store.cas.store_content(store.conn, b"young", "text/plain", by=ANN)).blob.cas_id
     assert (await collect(store.conn)).details == {str(young): "younger than 7 days"}
     await age(store.conn, 8)
     upload_id = new_id()
@@ -297,7 +295,7 @@ async def test_a_young_blob_and_the_result_of_an_upload_stay(store: Store) -> No
 async def test_a_blob_that_an_artifact_has_besides_its_content_stays(store: Store) -> None:
     manifest, garbage = await store.version("manifest"), await store.version("garbage")
     layers = [
-        (await store.cas.store_content(store.conn, text, "text/plain")).blob.cas_id
+        (await store.cas.store_content(store.conn, text, "text/plain", by=ANN)).blob.cas_id
         for text in (b"layer", b"layer of garbage")
     ]
     for artifact, layer in zip((manifest, garbage), layers, strict=True):
@@ -351,7 +349,9 @@ class Model:
         await age(self.store.conn, 8, *old)
         for number in range(count // 3):
             text = b"blob %d" % number
-            blob = (await self.store.cas.store_content(self.store.conn, text, "text/plain")).blob
+            blob = (
+                await self.store.cas.store_content(self.store.conn, text, "text/plain", by=ANN)
+            ).blob
             if self.random.random() < 0.5:
                 await self.store.cas.lease(self.store.conn, NS, blob.cas_id, "text/plain")
                 self.leased.add(blob.cas_id)
@@ -444,7 +444,7 @@ async def test_nothing_of_a_page_is_deleted_that_was_taken_up_after_it_was_judge
     named, followed, linked = [await store.version(text) for text in ("n", "f", "l")]
     texts = (b"leased", b"content", b"part", b"upload", b"again")
     blobs = [
-        (await store.cas.store_content(store.conn, text, "text/plain")).blob.cas_id
+        (await store.cas.store_content(store.conn, text, "text/plain", by=ANN)).blob.cas_id
         for text in texts
     ]
     await age(store.conn, 8)

@@ -22,6 +22,7 @@ from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
 from orchestrator.wiring import services as container
 from orchestrator.wiring.services import Container, build
+from tests.api import ANN
 from tests.conftest import settings_for
 
 INLINE_BYTES_MAX = 1_024
@@ -42,7 +43,7 @@ class Store:
 
         async with self.c.intake.received(chunks(), "image/png") as kept:
             async with self.c.database.transaction() as conn:
-                stored = await self.c.cas.upload(conn, "team", kept.received)
+                stored = await self.c.cas.upload(conn, "team", kept.received, by=ANN)
             kept.keep = stored.used
         return stored.blob.cas_id
 
@@ -70,7 +71,7 @@ class Store:
 @pytest.fixture
 async def store(fresh_database: str) -> AsyncIterator[Store]:
     c = build(settings_for(fresh_database, blob_inline_bytes_max=INLINE_BYTES_MAX))
-    conn = await asyncpg.connect(fresh_database)
+    conn = await asyncpg.connect(fresh_database, connection_class=Connection)
     async with c.database.opened():
         await c.identity.confirm(conn)
         yield Store(c, conn)
@@ -288,7 +289,7 @@ async def test_a_bucket_is_verified_as_a_folder_is(
     settings = settings_for(
         fresh_database, blob_inline_bytes_max=INLINE_BYTES_MAX, leftover_seconds=0
     )
-    conn = await asyncpg.connect(fresh_database)
+    conn = await asyncpg.connect(fresh_database, connection_class=Connection)
     c = build(settings)
     async with c.database.opened():
         await c.identity.confirm(conn)
