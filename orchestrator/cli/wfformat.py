@@ -7,8 +7,9 @@ has no place for stands in `metadata.wfformat` and in the `config` of the nodes.
 from collections import Counter
 from typing import Any, NamedTuple
 
-from orchestrator.documents.canonical import Path, pointer, shortened
-from orchestrator.documents.workflow import edges_of, nodes_of
+from orchestrator.documents.pointer import Place, shown_pointer
+from orchestrator.documents.wording import shortened
+from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.errors import InvalidInput
 
 Document = dict[str, Any]
@@ -22,7 +23,7 @@ class _Task(NamedTuple):
     """A task, where it is, and the id of its node."""
 
     id: str
-    path: Path
+    path: Place
     value: Document
 
     @property
@@ -106,28 +107,29 @@ def _read_tasks(document: Document) -> list[_Task]:
         message = "This is not WfFormat: it has no list of tasks under workflow."
         raise InvalidInput.at("", "not-wfformat", message)
     is_new = "specification" in document["workflow"]
-    path: Path = ("workflow", "specification", "tasks") if is_new else ("workflow", "tasks")
+    path: Place = ("workflow", "specification", "tasks") if is_new else ("workflow", "tasks")
     tasks: dict[str, _Task] = {}
     for position, value in enumerate(values):
         task = _read_task((*path, position), value, is_name_enough=not is_new)
         if task.id in tasks:
             message = f"The task id {shortened(task.id)} is taken twice."
-            raise InvalidInput.at(pointer((*task.path, "id")), "duplicate-task", message)
+            raise InvalidInput.at(shown_pointer((*task.path, "id")), "duplicate-task", message)
         tasks[task.id] = task
     return list(tasks.values())
 
 
-def _read_task(path: Path, value: Any, *, is_name_enough: bool) -> _Task:
+def _read_task(path: Place, value: Any, *, is_name_enough: bool) -> _Task:
     if not isinstance(value, dict):
-        raise InvalidInput.at(pointer(path), "type", "A task must be an object.")
+        raise InvalidInput.at(shown_pointer(path), "type", "A task must be an object.")
     task_id = value.get("id", value.get("name") if is_name_enough else None)
     if not isinstance(task_id, str):
-        raise InvalidInput.at(pointer(path), "task-id", "A task needs an id, which is text.")
+        message = "A task needs an id, which is text."
+        raise InvalidInput.at(shown_pointer(path), "task-id", message)
     for member in LINKS:
         names = value.get(member, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             message = f"The {member} of task {shortened(task_id)} must be a list of ids."
-            raise InvalidInput.at(pointer((*path, member)), "type", message)
+            raise InvalidInput.at(shown_pointer((*path, member)), "type", message)
     return _Task(task_id, path, value)
 
 
@@ -151,7 +153,7 @@ def _edges(tasks: list[_Task], links: dict[str, str]) -> list[tuple[str, str]]:
         for task in tasks:
             for position, name in enumerate(task.value.get(member, [])):
                 if name not in ids:
-                    where = pointer((*task.path, member, position))
+                    where = shown_pointer((*task.path, member, position))
                     message = f"Task {shortened(task.id)} names {shortened(name)}: no such task."
                     raise InvalidInput.at(where, "missing-task", message)
                 ends = (ids[name], task.id)

@@ -5,27 +5,24 @@ input goes through C code and one survey of the values; only when those find som
 slower pass look again, to say where and what.
 """
 
-import codecs
 import json
-import math
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
 import rfc8785
 
-from orchestrator.errors import InvalidInput, TooLarge, Violation
+from orchestrator.documents.canonical_rules import (
+    INTEGER_MAX,
+    is_writable,
+    read_spelled,
+    refuse_violations,
+)
+from orchestrator.errors import TooLarge
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
-Path: TypeAlias = tuple[str | int, ...]
 
 DEPTH_MAX = 64
-INTEGER_MAX = 2**53 - 1
-# From here on JavaScript, and so RFC 8785, writes a number with an exponent.
-EXPONENT_MIN = 1e21
-VIOLATIONS_MAX = 100
-POINTER_CHARACTERS_MAX = 1_000
 
 _SORTING_ENCODER = msgspec.json.Encoder(order="sorted")
 _ENCODER = msgspec.json.Encoder()
@@ -36,16 +33,6 @@ _FIRST_BYTES_OF_ASTRAL = bytes(range(0xF0, 0xF5))
 
 class _Odd(ValueError):
     """Something may not be as it is; the slow pass will say what."""
-
-
-class _Number(str):
-    """A number as it is spelled."""
-
-    __slots__ = ()
-
-
-class _Members(list[tuple[str, Any]]):
-    """The members of an object as they are listed, repeated keys included."""
 
 
 def parse(
@@ -68,30 +55,11 @@ def canonicalise(value: JSONValue, *, depth_max: int = DEPTH_MAX) -> bytes:
         holders = _survey([value], depth_max)
         content = _encoded(_SORTING_ENCODER, value)
     except ValueError:
-        _refuse_violations(value, "value", depth_max)
+        refuse_violations(value, "value", depth_max)
         holders, content = _survey([value], depth_max), _SORTING_ENCODER.encode(value)
     if _has_astral(content) or not all(map(_is_spelled_alike, _floats(holders))):
         return _ENCODER.encode(_spelled(value))
     return content
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """An RFC 6901 pointer; one that would be very long stops at the last ancestor that fits."""
-    text = ""
-    for part in path:
-        # A key may be as long as the document, and may hold what UTF-8 cannot write.
-        name = str(part)[: POINTER_CHARACTERS_MAX + 1].encode("utf-8", "replace").decode("utf-8")
-        longer = f"{text}/{name.replace('~', '~0').replace('/', '~1')}"
-        if len(longer) > POINTER_CHARACTERS_MAX:
-            break
-        text = longer
-    return text
-
-
-def shortened(text: str, *, characters_max: int = 80) -> str:
-    """Text from a document as it may stand in a message."""
-    quoted = json.dumps(text[:characters_max], ensure_ascii=not text.isprintable())
-    return quoted if len(text) <= characters_max else f'{quoted[:-1]}…"'
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -154,20 +122,13 @@ def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
             if kind is dict or kind is list:
                 below.append(child)
             elif kind is int or kind is float:
-                if not _is_writable(child):
+                if not is_writable(child):
                     raise _Odd
                 if kind is float and (not holders or holders[-1] is not container):
                     holders.append(container)
             elif child is not None and kind is not bool:
                 raise TypeError(f"{kind.__name__} is not a JSON value.")
     return below
-
-
-def _is_writable(number: float) -> bool:
-    """Whether the number is finite and its canonical form no integer beyond the limit."""
-    return abs(number) <= INTEGER_MAX or (
-        isinstance(number, float) and EXPONENT_MIN <= abs(number) < math.inf
-    )
 
 
 def _with_integers(root: list[Any], holders: list[Any]) -> JSONValue:
@@ -214,96 +175,6 @@ def _utf16(key: str) -> bytes:
 
 def _parse_slowly(body: bytes, kind: str, depth_max: int) -> JSONValue:
     """Refuse with the reason; without one the alarm was false, and the value is returned."""
-    text = _decoded(body, kind)
-    try:
-        tree = json.loads(
-            text,
-            object_pairs_hook=_Members,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_Number,
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        message = f"The {kind} is not valid JSON: {error.msg.removesuffix(' at')} at {place}."
-        raise InvalidInput.at("", "syntax", message) from error
-    except RecursionError as error:
-        message = f"The {kind} nests deeper than {depth_max} levels."
-        raise InvalidInput.at("", "depth", message) from error
-    _refuse_violations(tree, kind, depth_max)
-    root = [_DECODER.decode(text)]
+    refuse_violations(read_spelled(body, kind, depth_max), kind, depth_max)
+    root = [_DECODER.decode(body.decode("utf-8"))]
     return _with_integers(root, _survey(root, depth_max))
-
-
-def _decoded(body: bytes, kind: str) -> str:
-    if body.startswith(codecs.BOM_UTF8):
-        message = f"The {kind} starts with a byte order mark, which JSON does not allow."
-        raise InvalidInput.at("", "syntax", message)
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"The {kind} is not valid UTF-8: byte {error.start} cannot stand there."
-        raise InvalidInput.at("", "utf-8", message) from error
-
-
-def _refuse_violations(tree: Any, kind: str, depth_max: int) -> None:
-    violations = list(islice(_violations(tree, depth_max), VIOLATIONS_MAX))
-    if violations:
-        first = violations[0]
-        detail = f"The {kind} cannot be stored as canonical JSON: {first.message}"
-        raise InvalidInput(detail, violations)
-
-
-def _violations(tree: Any, depth_max: int) -> Iterator[Violation]:
-    """What is wrong in a value or in a tree of spelled members, in the order of the text."""
-    pending: list[tuple[Path, Any]] = [((), tree)]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, list | dict):
-            if len(path) == depth_max:
-                message = f"This is nested deeper than {depth_max} levels."
-                yield Violation(pointer(path), "depth", message)
-                continue
-            children: list[tuple[str | int, Any]] = list(_children(value))
-            if not isinstance(value, list) or isinstance(value, _Members):
-                yield from _key_violations(path, [str(key) for key, _ in children])
-            pending.extend(((*path, key), child) for key, child in reversed(children))
-        elif isinstance(value, _Number | int | float):
-            yield from _number_violations(path, value)
-        elif isinstance(value, str):
-            yield from _text_violations(path, value)
-
-
-def _children(container: Any) -> Iterable[tuple[str | int, Any]]:
-    if isinstance(container, dict):
-        return container.items()
-    return container if isinstance(container, _Members) else enumerate(container)
-
-
-def _key_violations(path: Path, keys: list[str]) -> Iterator[Violation]:
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            message = f"The key {shortened(key)} stands more than once in the same object."
-            yield Violation(pointer((*path, key)), "duplicate-key", message)
-        seen.add(key)
-        yield from _text_violations((*path, key), key)
-
-
-def _text_violations(path: Path, text: str) -> Iterator[Violation]:
-    if "\0" in text:
-        yield Violation(pointer(path), "nul", "Text may not contain the character NUL (U+0000).")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        message = "Text may not contain half of a surrogate pair (U+D800 to U+DFFF)."
-        yield Violation(pointer(path), "lone-surrogate", message)
-
-
-def _number_violations(path: Path, number: _Number | float) -> Iterator[Violation]:
-    """Numbers are compared as float: that reads a million digits fast, and rounds up the rest."""
-    is_integer = isinstance(number, int) or str(number).lstrip("-").isdecimal()
-    size = abs(number if isinstance(number, int) else float(number))
-    if not is_integer and not math.isfinite(size):
-        yield Violation(pointer(path), "not-finite", "A number must be finite.")
-    elif size > INTEGER_MAX and (is_integer or not _is_writable(size)):
-        message = "An integer beyond ±(2^53-1) is not exact everywhere; write it as a string."
-        yield Violation(pointer(path), "integer-range", message)

@@ -4,31 +4,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.patch import Operation, equal
+from orchestrator.documents.equality import equal
+from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.pointer import escaped
 
 
-def merge_patch_operations(document: JSONValue, patch: JSONValue) -> tuple[Operation, ...]:
+def merge_patch_operations(document: JSONValue, patch: JSONValue) -> tuple[PatchOperation, ...]:
     """The operations that do to this document what the merge patch would: none if nothing."""
     return tuple(_operations("", document, patch))
 
 
-def _operations(path: str, target: JSONValue, patch: JSONValue) -> Iterator[Operation]:
+def _operations(path: str, target: JSONValue, patch: JSONValue) -> Iterator[PatchOperation]:
     if isinstance(target, dict) and isinstance(patch, dict):
         for key, value in patch.items():
             yield from _member_operations(f"{path}/{escaped(key)}", target, key, value)
     elif not equal(target, merged := _without_nulls(patch)):
-        yield Operation(op="replace", path=path, value=merged)
+        yield PatchOperation(op="replace", path=path, value=merged)
 
 
 def _member_operations(
     path: str, target: dict[str, Any], key: str, value: JSONValue
-) -> Iterator[Operation]:
+) -> Iterator[PatchOperation]:
     if key not in target:
         if value is not None:
-            yield Operation(op="add", path=path, value=_without_nulls(value))
+            yield PatchOperation(op="add", path=path, value=_without_nulls(value))
     elif value is None:
-        yield Operation(op="remove", path=path)
+        yield PatchOperation(op="remove", path=path)
     else:
         yield from _operations(path, target[key], value)
 

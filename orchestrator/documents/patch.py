@@ -10,9 +10,11 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.documents.canonical import JSONValue, pointer, shortened
-from orchestrator.documents.patch_draft import LIMITS, Draft, Limits, Refusal
-from orchestrator.documents.pointer import is_pointer, pointer_to, tokens_of
+from orchestrator.documents.canonical import JSONValue
+from orchestrator.documents.equality import equal
+from orchestrator.documents.patch_draft import LIMITS, Draft, EditRefused, PatchLimits
+from orchestrator.documents.pointer import is_pointer, pointer_to, shown_pointer, tokens_of
+from orchestrator.documents.wording import shortened
 from orchestrator.errors import DomainError, InvalidInput, Violation
 
 Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
@@ -35,11 +37,11 @@ class PatchFailed(DomainError):
     def __init__(self, index: int, op: str, path: str, rule: str, reason: str) -> None:
         super().__init__(f"Operation {index} ({op} {shortened(path)}) failed: {reason}.")
         self.index, self.op, self.rule = index, op, rule
-        self.path = pointer(tokens_of(path))
+        self.path = shown_pointer(tokens_of(path))
         self.errors = [Violation(f"/{index}", rule, f"{reason[0].upper()}{reason[1:]}.")]
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class PatchOperation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation of RFC 6902. A `value` of None is null; without one it is UNSET."""
 
     op: Op
@@ -50,7 +52,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_operations(
     value: JSONValue, *, operations_max: int = OPERATIONS_MAX
-) -> tuple[Operation, ...]:
+) -> tuple[PatchOperation, ...]:
     """Read a patch document; InvalidInput lists all that is wrong with its shape.
 
     Members that RFC 6902 does not define are ignored, as it demands.
@@ -68,7 +70,7 @@ def parse_operations(
 
 
 def apply(
-    document: JSONValue, operations: Iterable[Operation], *, limits: Limits = LIMITS
+    document: JSONValue, operations: Iterable[PatchOperation], *, limits: PatchLimits = LIMITS
 ) -> JSONValue:
     """The document after all operations; PatchFailed names the first that fails."""
     draft = Draft(document, limits)
@@ -79,27 +81,12 @@ def apply(
 
 
 def invert(
-    document: JSONValue, operations: Iterable[Operation], *, limits: Limits = LIMITS
-) -> tuple[Operation, ...]:
+    document: JSONValue, operations: Iterable[PatchOperation], *, limits: PatchLimits = LIMITS
+) -> tuple[PatchOperation, ...]:
     """The operations that lead from the result back to the document."""
     draft = Draft(document, limits)
     inverses = [_perform(draft, index, each) for index, each in enumerate(operations)]
     return tuple(operation for inverse in reversed(inverses) for operation in inverse)
-
-
-def equal(a: JSONValue, b: JSONValue) -> bool:
-    """Equality of JSON values: 1 is 1.0 but not true, and the order of members does not count."""
-    if a is b:
-        return True
-    if isinstance(a, dict):
-        return (
-            isinstance(b, dict)
-            and a.keys() == b.keys()
-            and all(equal(child, b[key]) for key, child in a.items())
-        )
-    if isinstance(a, list):
-        return isinstance(b, list) and len(a) == len(b) and all(map(equal, a, b))
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 def _violations(index: int, item: JSONValue) -> Iterator[Violation]:
@@ -132,39 +119,39 @@ def _pointer_violations(index: int, item: dict[str, Any], member: str) -> Iterat
         yield Violation(place, "pointer", message)
 
 
-def _operation(item: Any) -> Operation:
+def _operation(item: Any) -> PatchOperation:
     """Keep the member that the operation needs, and no other."""
     op = item["op"]
     needed = _MEMBER_NEEDED[op]
     if needed == "value":
-        return Operation(op=op, path=item["path"], value=item["value"])
-    return Operation(op=op, path=item["path"], source=item["from"] if needed else UNSET)
+        return PatchOperation(op=op, path=item["path"], value=item["value"])
+    return PatchOperation(op=op, path=item["path"], source=item["from"] if needed else UNSET)
 
 
-def _perform(draft: Draft, index: int, operation: Operation) -> tuple[Operation, ...]:
+def _perform(draft: Draft, index: int, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     """Do one operation and return what takes it back."""
     try:
         return _PERFORM[operation.op](draft, operation)
-    except Refusal as refusal:
+    except EditRefused as refusal:
         op, path = operation.op, operation.path
         raise PatchFailed(index, op, path, refusal.rule, str(refusal)) from None
 
 
-def _add(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _add(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     return _inserted(draft, operation.path, operation.value)
 
 
-def _remove(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _remove(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     removed = draft.remove(tokens_of(operation.path))
-    return (Operation(op="add", path=operation.path, value=removed),)
+    return (PatchOperation(op="add", path=operation.path, value=removed),)
 
 
-def _replace(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _replace(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     replaced = draft.replace(tokens_of(operation.path), operation.value)
-    return (Operation(op="replace", path=operation.path, value=replaced),)
+    return (PatchOperation(op="replace", path=operation.path, value=replaced),)
 
 
-def _move(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _move(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     source = str(operation.source)
     if source == operation.path:
         draft.get(tokens_of(source))
@@ -173,32 +160,32 @@ def _move(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
     tokens, replaced = draft.insert(tokens_of(operation.path), moved)
     path = pointer_to(tokens)
     if replaced is UNSET:
-        return (Operation(op="move", path=source, source=path),)
+        return (PatchOperation(op="move", path=source, source=path),)
     # What was replaced must be back before the source is, which may stand inside of it.
     return (
-        Operation(op="replace", path=path, value=replaced),
-        Operation(op="add", path=source, value=draft.snapshot(moved)),
+        PatchOperation(op="replace", path=path, value=replaced),
+        PatchOperation(op="add", path=source, value=draft.snapshot(moved)),
     )
 
 
-def _copy(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _copy(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     copied = draft.snapshot(draft.get(tokens_of(str(operation.source))))
     return _inserted(draft, operation.path, copied)
 
 
-def _test(draft: Draft, operation: Operation) -> tuple[Operation, ...]:
+def _test(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
     if not equal(draft.get(tokens_of(operation.path)), operation.value):
-        raise Refusal("test", "the value there is another one")
+        raise EditRefused("test", "the value there is another one")
     return ()
 
 
-def _inserted(draft: Draft, path: str, value: Any) -> tuple[Operation, ...]:
+def _inserted(draft: Draft, path: str, value: Any) -> tuple[PatchOperation, ...]:
     tokens, replaced = draft.insert(tokens_of(path), value)
     if not tokens:
-        return (Operation(op="replace", path="", value=replaced),)
+        return (PatchOperation(op="replace", path="", value=replaced),)
     if replaced is UNSET:
-        return (Operation(op="remove", path=pointer_to(tokens)),)
-    return (Operation(op="replace", path=path, value=replaced),)
+        return (PatchOperation(op="remove", path=pointer_to(tokens)),)
+    return (PatchOperation(op="replace", path=path, value=replaced),)
 
 
 _PERFORM: Final = {

@@ -11,10 +11,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import msgspec
-
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.patch import Operation, equal
+from orchestrator.documents.equality import equal, fingerprint
+from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.pointer import escaped
 
 # To align two lists costs a few microseconds for each item; a longer list is replaced as a whole.
@@ -22,8 +21,6 @@ ITEMS_ALIGNED_MAX = 500_000
 # Each operation on a list shifts the items behind it. A patch that would shift more than this many
 # in one list (a tenth of a second) replaces the list.
 ITEMS_SHIFTED_MAX = 250_000_000
-
-_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Alignment(NamedTuple):
@@ -33,48 +30,40 @@ class _Alignment(NamedTuple):
     changed: list[int]
 
 
-def patch_between(before: JSONValue, after: JSONValue, path: str = "") -> tuple[Operation, ...]:
+def patch_between(
+    before: JSONValue, after: JSONValue, path: str = ""
+) -> tuple[PatchOperation, ...]:
     """Operations that turn `before`, which stands at the path, into `after`."""
     return tuple(_operations(path, before, after))
 
 
-def same(a: JSONValue, b: JSONValue) -> bool:
-    """Equality for values that are as `parse` returns them: they are equal if their bytes are."""
-    return a is b or _encode(a) == _encode(b)
-
-
-def fingerprint(value: JSONValue) -> bytes:
-    """Equal for equal values, whatever the order of their members."""
-    return _encode(value)
-
-
-def _operations(path: str, before: JSONValue, after: JSONValue) -> Iterator[Operation]:
+def _operations(path: str, before: JSONValue, after: JSONValue) -> Iterator[PatchOperation]:
     if isinstance(before, dict) and isinstance(after, dict):
-        if not same(before, after):
+        if not equal(before, after):
             yield from _member_operations(path, before, after)
     elif isinstance(before, list) and isinstance(after, list):
-        if not same(before, after):
+        if not equal(before, after):
             yield from _item_operations(path, before, after)
     elif not equal(before, after):
-        yield Operation(op="replace", path=path, value=after)
+        yield PatchOperation(op="replace", path=path, value=after)
 
 
 def _member_operations(
     path: str, before: dict[str, Any], after: dict[str, Any]
-) -> Iterator[Operation]:
+) -> Iterator[PatchOperation]:
     for key in sorted(before.keys() | after.keys()):
         place = f"{path}/{escaped(key)}"
         if key not in after:
-            yield Operation(op="remove", path=place)
+            yield PatchOperation(op="remove", path=place)
         elif key not in before:
-            yield Operation(op="add", path=place, value=after[key])
+            yield PatchOperation(op="add", path=place, value=after[key])
         else:
             yield from _operations(place, before[key], after[key])
 
 
-def _item_operations(path: str, before: list[Any], after: list[Any]) -> Iterator[Operation]:
+def _item_operations(path: str, before: list[Any], after: list[Any]) -> Iterator[PatchOperation]:
     if max(len(before), len(after)) > ITEMS_ALIGNED_MAX:
-        yield Operation(op="replace", path=path, value=after)
+        yield PatchOperation(op="replace", path=path, value=after)
         return
     identified = _ids(before), _ids(after)
     if identified[0] is not None and identified[1] is not None:
@@ -83,14 +72,14 @@ def _item_operations(path: str, before: list[Any], after: list[Any]) -> Iterator
         origins, changed = _aligned_by_content(before, after)
     operations = _rearrangement(path, len(before), origins, after)
     if operations is None:
-        yield Operation(op="replace", path=path, value=after)
+        yield PatchOperation(op="replace", path=path, value=after)
         return
     for index in changed:
         origin = origins[index]
         if origin is not None:
             operations += _operations(f"{path}/{index}", before[origin], after[index])
     if len(operations) > len(after) and not any(isinstance(item, dict | list) for item in after):
-        yield Operation(op="replace", path=path, value=after)
+        yield PatchOperation(op="replace", path=path, value=after)
     else:
         yield from operations
 
@@ -109,7 +98,7 @@ def _aligned_by_id(before: list[str], after: list[str]) -> _Alignment:
 
 def _aligned_by_content(before: list[Any], after: list[Any]) -> _Alignment:
     """Match equal items; what is left over between the same two matches counts as changed."""
-    old, new = [_encode(item) for item in before], [_encode(item) for item in after]
+    old, new = [fingerprint(item) for item in before], [fingerprint(item) for item in after]
     head, shortest = 0, min(len(old), len(new))
     while head < shortest and old[head] == new[head]:
         head += 1
@@ -159,7 +148,7 @@ def _pair_leftovers(origins: list[int | None], before_length: int) -> list[int]:
 
 def _rearrangement(
     path: str, before_length: int, origins: Sequence[int | None], after: list[Any]
-) -> list[Operation] | None:
+) -> list[PatchOperation] | None:
     """Removals, additions and moves, after which each item stands where its origin says.
 
     None stands for more work than replacing the whole list.
@@ -172,7 +161,7 @@ def _rearrangement(
     if edits * max(before_length, len(origins)) > ITEMS_SHIFTED_MAX:
         return None
     operations = [
-        Operation(op="remove", path=f"{path}/{index}")
+        PatchOperation(op="remove", path=f"{path}/{index}")
         for index in range(before_length - 1, -1, -1)
         if index not in used
     ]
@@ -182,7 +171,7 @@ def _rearrangement(
 
 def _placements(
     path: str, origins: Sequence[int | None], after: list[Any], fixed: list[int], moving: list[int]
-) -> Iterator[Operation]:
+) -> Iterator[PatchOperation]:
     """Go through the items as they shall be; those not yet moved wait between the fixed ones.
 
     The gap of a waiting item is the number of fixed items before it. In its gap it stands behind
@@ -194,7 +183,9 @@ def _placements(
     fixed_passed = waiting_passed = 0
     for place, origin in enumerate(origins):
         if origin is None:
-            yield Operation(op="add", path=f"{path}/{place + waiting_passed}", value=after[place])
+            yield PatchOperation(
+                op="add", path=f"{path}/{place + waiting_passed}", value=after[place]
+            )
         elif origin not in gaps:
             waiting_passed += waiting[fixed_passed]
             fixed_passed += 1
@@ -208,7 +199,7 @@ def _placements(
             else:
                 source = place + gap - fixed_passed + rank
             target = f"{path}/{place + waiting_passed}"
-            yield Operation(op="move", path=target, source=f"{path}/{source}")
+            yield PatchOperation(op="move", path=target, source=f"{path}/{source}")
 
 
 def _longest_increasing(numbers: list[int]) -> list[int]:

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, shortened
+from orchestrator.documents.canonical import DEPTH_MAX, JSONValue
 from orchestrator.documents.pointer import is_index
+from orchestrator.documents.wording import shortened
 
 Container: TypeAlias = dict[str, Any] | list[Any]
 
@@ -26,7 +27,7 @@ _BEHIND_THE_LAST = "-"
 _encode = msgspec.json.Encoder().encode
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class PatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What applying a patch may need. `work_max` counts units of about half a nanosecond."""
 
     bytes_max: int = 8 * 1024 * 1024
@@ -34,10 +35,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     work_max: int = 1_000_000_000
 
 
-LIMITS = Limits()
+LIMITS = PatchLimits()
 
 
-class Refusal(Exception):
+class EditRefused(Exception):
     """An edit cannot be made: the rule it breaks, and a sentence for a person."""
 
     def __init__(self, rule: str, reason: str) -> None:
@@ -67,10 +68,10 @@ class _Record:
 class Draft:
     """One document under edit. The document it began with, and all values put in, stay as they are.
 
-    After a Refusal the draft is of no further use.
+    After a EditRefused the draft is of no further use.
     """
 
-    def __init__(self, document: JSONValue, limits: Limits) -> None:
+    def __init__(self, document: JSONValue, limits: PatchLimits) -> None:
         self.root: Any = document
         self._limits = limits
         self._records: dict[int, _Record] = {}
@@ -195,17 +196,17 @@ class Draft:
     def _check(self, size_bytes: int, depth: int) -> None:
         if size_bytes > self._limits.bytes_max:
             reason = f"the document would have more than {self._limits.bytes_max} bytes"
-            raise Refusal("result-size", reason)
+            raise EditRefused("result-size", reason)
         if depth > self._limits.depth_max:
             raise self._too_deep()
 
-    def _too_deep(self) -> Refusal:
-        return Refusal("depth", f"it would nest deeper than {self._limits.depth_max} levels")
+    def _too_deep(self) -> EditRefused:
+        return EditRefused("depth", f"it would nest deeper than {self._limits.depth_max} levels")
 
     def _spend(self, units: int) -> None:
         self._work += units
         if self._work > self._limits.work_max:
-            raise Refusal("work", "the patch needs too much work: send it in parts")
+            raise EditRefused("work", "the patch needs too much work: send it in parts")
 
     def _record(self, container: Container) -> _Record:
         record = self._records.get(id(container))
@@ -254,7 +255,7 @@ class Draft:
 
 
 def _key(container: Any, token: str) -> Any:
-    """The key under which the container holds something; a Refusal when it does not."""
+    """The key under which the container holds something; a EditRefused when it does not."""
     if isinstance(container, dict):
         if token in container:
             return token
@@ -274,14 +275,16 @@ def _insertion_index(items: list[Any], token: str) -> int:
 
 def _index(items: list[Any], token: str, index_max: int) -> int:
     if token == _BEHIND_THE_LAST:
-        raise Refusal("not-found", 'there is nothing at "-", the place after the last item')
+        raise EditRefused("not-found", 'there is nothing at "-", the place after the last item')
     if not is_index(token):
-        raise Refusal("index", f"{shortened(token)} is not an index of a list")
+        raise EditRefused("index", f"{shortened(token)} is not an index of a list")
     # A long index is out of range anyway, and int() refuses very long ones.
     if len(token) > len(str(index_max)) or int(token) > index_max:
-        raise Refusal("not-found", f"the list has {len(items)} items, none at {shortened(token)}")
+        raise EditRefused(
+            "not-found", f"the list has {len(items)} items, none at {shortened(token)}"
+        )
     return int(token)
 
 
-def _no_member(token: str) -> Refusal:
-    return Refusal("not-found", f"there is no member {shortened(token)}")
+def _no_member(token: str) -> EditRefused:
+    return EditRefused("not-found", f"there is no member {shortened(token)}")

@@ -1,10 +1,18 @@
-"""JSON Pointers (RFC 6901) as text and as tokens; it looks nothing up in a document."""
+"""JSON Pointers (RFC 6901): written from places, and read; nothing is looked up in a document."""
 
 import re
 from collections.abc import Iterable
+from typing import TypeAlias
+
+#: Where something stands in a document: the keys and indexes on the way from its root.
+Place: TypeAlias = tuple[str | int, ...]
+
+#: Of a pointer in a message. One in a patch may be as long as it must be.
+SHOWN_CHARACTERS_MAX = 1_000
 
 _POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)*")
 _INDEX = re.compile(r"0|[1-9][0-9]*")
+_FIELD_OR_INDEX = re.compile(r"[^.\[\]]+")
 
 
 def is_pointer(text: str) -> bool:
@@ -30,6 +38,26 @@ def escaped(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1")
 
 
-def pointer_to(tokens: Iterable[str]) -> str:
-    """Put a pointer together."""
-    return "".join(f"/{escaped(token)}" for token in tokens)
+def pointer_to(place: Iterable[str | int]) -> str:
+    """The pointer to a place, whole and exact."""
+    return "".join(f"/{escaped(str(token))}" for token in place)
+
+
+def pointer_to_field(path: str) -> str:
+    """What msgspec writes as `.operations[0].tag`; a key of a map, written `[...]`, is left out."""
+    return pointer_to(_FIELD_OR_INDEX.findall(path))
+
+
+def shown_pointer(place: Iterable[str | int]) -> str:
+    """The pointer as it stands in a message: a very long one stops at the last ancestor that fits.
+
+    A key may be as long as the document, and may hold what UTF-8 cannot write.
+    """
+    text = ""
+    for token in place:
+        start = str(token)[: SHOWN_CHARACTERS_MAX + 1]
+        longer = text + pointer_to([start.encode("utf-8", "replace").decode("utf-8")])
+        if len(longer) > SHOWN_CHARACTERS_MAX:
+            break
+        text = longer
+    return text

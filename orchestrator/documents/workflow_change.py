@@ -9,10 +9,12 @@ import msgspec
 
 from orchestrator.core.digest import CasId
 from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise
-from orchestrator.documents.patch import Operation, apply
+from orchestrator.documents.patch import PatchOperation, apply
 from orchestrator.documents.patch_difference import patch_between
-from orchestrator.documents.patch_draft import Limits
-from orchestrator.documents.workflow import Workflow, check_workflow, edges_of, nodes_of
+from orchestrator.documents.patch_draft import PatchLimits
+from orchestrator.documents.pointer import shown_pointer
+from orchestrator.documents.workflow import Workflow, check_workflow
+from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_value import Conflict, Side
 from orchestrator.errors import InvalidInput, MergeConflict, RuleBroken, TooLarge, Violation
@@ -26,7 +28,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
     workflow: Workflow
     version_hash: CasId
-    operations: tuple[Operation, ...]
+    operations: tuple[PatchOperation, ...]
     operations_content: bytes
     operations_id: CasId
     settled: tuple[Conflict, ...] = ()
@@ -40,7 +42,7 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def patched(
-    head: bytes, operations: Sequence[Operation], rules: ChangeRules, pointer: str = ""
+    head: bytes, operations: Sequence[PatchOperation], rules: ChangeRules, pointer: str = ""
 ) -> Revision:
     """Apply a patch to a stored version.
 
@@ -50,7 +52,7 @@ def patched(
     if not operations:
         raise InvalidInput.at(pointer, "operations-min", "A patch has at least one operation.")
     before = parsed(head)
-    after = apply(before, operations, limits=Limits(bytes_max=rules.workflow_bytes_max))
+    after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
     workflow = check_workflow(after)
     check_change(before, workflow.document, rules)
     return _revision(workflow, tuple(operations), rules)
@@ -72,7 +74,7 @@ def merged(
     operations = patch_between(our, workflow.document)
     if len(_content(operations)) > rules.workflow_bytes_max:
         # More is changed than there is: the whole is the shorter patch.
-        operations = (Operation(op="replace", path="", value=workflow.document),)
+        operations = (PatchOperation(op="replace", path="", value=workflow.document),)
     return msgspec.structs.replace(_revision(workflow, operations, rules), settled=result.settled)
 
 
@@ -92,7 +94,7 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
     linked = {end for edge in edges_of(after) for end in (edge.source, edge.target)}
     found = [
         Violation(
-            "/" + "/".join(str(part) for part in node.path),
+            shown_pointer(node.path),
             "unconnected-node",
             f"The new node {node.id!r} has no edge: nothing would lead to it or from it.",
         )
@@ -110,7 +112,7 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
 
 
 def _revision(
-    workflow: Workflow, operations: tuple[Operation, ...], rules: ChangeRules
+    workflow: Workflow, operations: tuple[PatchOperation, ...], rules: ChangeRules
 ) -> Revision:
     if len(workflow.content) > rules.workflow_bytes_max:
         raise TooLarge("workflow", rules.workflow_bytes_max, len(workflow.content))
@@ -124,5 +126,5 @@ def _revision(
     )
 
 
-def _content(operations: Sequence[Operation]) -> bytes:
+def _content(operations: Sequence[PatchOperation]) -> bytes:
     return canonicalise(msgspec.to_builtins(list(operations)), depth_max=PATCH_DEPTH_MAX)

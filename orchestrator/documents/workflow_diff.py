@@ -11,17 +11,18 @@ from typing import Any
 import msgspec
 
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.patch import Operation, invert
-from orchestrator.documents.patch_difference import patch_between, same
+from orchestrator.documents.equality import equal
+from orchestrator.documents.patch import PatchOperation, invert
+from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_diff_rename import renamed_nodes
 from orchestrator.documents.workflow_parts import EdgeKey, take_apart
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ReversiblePatch(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON Patch and the one that takes it back, which holds the former values."""
 
-    patch: tuple[Operation, ...]
-    inverse: tuple[Operation, ...]
+    patch: tuple[PatchOperation, ...]
+    inverse: tuple[PatchOperation, ...]
 
 
 class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class NodeEntry(msgspec.Struct, frozen=True, kw_only=True):
     node: dict[str, Any]
 
 
-class NodeChange(Change, frozen=True, kw_only=True):
+class NodeChange(ReversiblePatch, frozen=True, kw_only=True):
     """What changed in a node; pointers start at the node."""
 
     id: str
@@ -44,7 +45,7 @@ class NodeRename(msgspec.Struct, frozen=True, kw_only=True):
     after: str
 
 
-class EdgeChange(Change, frozen=True, kw_only=True):
+class EdgeChange(ReversiblePatch, frozen=True, kw_only=True):
     """What else changed in an edge; pointers start at the edge."""
 
     source: str = msgspec.field(name="from")
@@ -65,7 +66,7 @@ class WorkflowDiff(msgspec.Struct, frozen=True, kw_only=True):
     edges_added: tuple[dict[str, Any], ...]
     edges_removed: tuple[dict[str, Any], ...]
     edges_changed: tuple[EdgeChange, ...]
-    members: Change
+    members: ReversiblePatch
     reordered: bool
 
     @property
@@ -124,7 +125,7 @@ def _node_changes(
     old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]
 ) -> Iterator[NodeChange]:
     for id_, node in new.items():
-        if id_ in old and not same(old[id_], node):
+        if id_ in old and not equal(old[id_], node):
             # In a list a node holds its id, in a map it need not: that is shape, not content.
             change = _change({**old[id_], "id": id_}, {**node, "id": id_})
             if change.patch:
@@ -149,9 +150,9 @@ def _edge_changes(
                 )
 
 
-def _change(before: dict[str, Any], after: dict[str, Any]) -> Change:
+def _change(before: dict[str, Any], after: dict[str, Any]) -> ReversiblePatch:
     patch = patch_between(before, after)
-    return Change(patch=patch, inverse=invert(before, patch) if patch else ())
+    return ReversiblePatch(patch=patch, inverse=invert(before, patch) if patch else ())
 
 
 def _are_reordered(before: Iterable[Hashable], after: Iterable[Hashable]) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from orchestrator.documents.patch_difference import fingerprint
+from orchestrator.documents.equality import fingerprint
 from orchestrator.documents.workflow_parts import Parts
 
 # How many edges away a neighbour may be to tell nodes of equal content apart.

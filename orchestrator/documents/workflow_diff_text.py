@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.documents.patch import Operation
-from orchestrator.documents.workflow_diff import Change, WorkflowDiff
+from orchestrator.documents.patch import PatchOperation
+from orchestrator.documents.workflow_diff import ReversiblePatch, WorkflowDiff
 
 VALUE_CHARACTERS_MAX = 80
 
@@ -49,14 +49,14 @@ def _lines(diff: WorkflowDiff) -> Iterator[str]:
         yield "~ order of nodes or edges"
 
 
-def _details(change: Change, *, indent: str) -> Iterator[str]:
+def _details(change: ReversiblePatch, *, indent: str) -> Iterator[str]:
     """Each operation of a patch between two values has exactly one that takes it back."""
     for operation, back in zip(change.patch, reversed(change.inverse), strict=True):
         for line in _operation_lines(operation, back):
             yield f"{indent}{line}"
 
 
-def _operation_lines(operation: Operation, back: Operation) -> Iterator[str]:
+def _operation_lines(operation: PatchOperation, back: PatchOperation) -> Iterator[str]:
     path = _plain(operation.path)
     if operation.op == "move":
         yield f"~ {_plain(str(operation.source))} is now {path}"

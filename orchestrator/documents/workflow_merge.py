@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.patch_difference import same
+from orchestrator.documents.equality import equal
 from orchestrator.documents.workflow_merge_graph import GraphMerge
 from orchestrator.documents.workflow_merge_value import Conflict, Merger, Side
 from orchestrator.documents.workflow_parts import GRAPH_MEMBERS, put_together, take_apart
@@ -33,9 +33,9 @@ def merge_workflows(
 
     If one side changed nothing the result is the other one, the very same document.
     """
-    if same(ours, theirs) or same(base, theirs):
+    if equal(ours, theirs) or equal(base, theirs):
         return MergeResult(document=ours)
-    if same(base, ours):
+    if equal(base, ours):
         return MergeResult(document=theirs)
     merger = Merger(prefer or "ours")
     document = _merged(merger, base, ours, theirs)
@@ -49,9 +49,9 @@ def _merged(merger: Merger, base: JSONValue, ours: JSONValue, theirs: JSONValue)
     old, our, their = take_apart(base), take_apart(ours), take_apart(theirs)
     rest = merger.merged((), old.rest, our.rest, their.rest)
     graphs: list[Any] = [_graph(document) for document in (base, ours, theirs)]
-    if same(graphs[0], graphs[1]):
+    if equal(graphs[0], graphs[1]):
         return {**rest, **graphs[2]}
-    if same(graphs[0], graphs[2]) or same(graphs[1], graphs[2]):
+    if equal(graphs[0], graphs[2]) or equal(graphs[1], graphs[2]):
         return {**rest, **graphs[1]}
     if len({parts.nodes_are_listed for parts in (old, our, their)}) > 1:
         nodes = [graph["nodes"] for graph in graphs]

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
-from orchestrator.documents.patch_difference import same
+from orchestrator.documents.equality import equal
 from orchestrator.documents.workflow_merge_value import Merger
 from orchestrator.documents.workflow_parts import EdgeKey, Parts
 
@@ -73,7 +73,7 @@ class GraphMerge:
         """The other side may have changed the node itself, or an edge of it."""
         sides = (self._base, self._ours, self._theirs)
         base, ours, theirs = (_get(parts.nodes, id_) for parts in sides)
-        if edge is None and same(base, theirs if ours is UNSET else ours):
+        if edge is None and equal(base, theirs if ours is UNSET else ours):
             return UNSET
         detail = f" Its edge {edge_name(edge)} is one of the changes." if edge else ""
         node = self._merger.settled(("nodes", id_), base, ours, theirs, detail=detail)
@@ -84,7 +84,7 @@ class GraphMerge:
     def _node_added_twice(self, id_: str) -> Any:
         """Two different nodes that happen to have one id are not mixed."""
         ours, theirs = self._ours.nodes[id_], self._theirs.nodes[id_]
-        if same(ours, theirs):
+        if equal(ours, theirs):
             return ours
         return self._merger.settled(("nodes", id_), UNSET, ours, theirs)
 
@@ -131,7 +131,7 @@ def _edges_changed(base: Parts, side: Parts) -> dict[str, EdgeKey]:
     """Each end of the edges that the side added or changed, with the first such edge."""
     ends: dict[str, EdgeKey] = {}
     for key, edge in side.edges.items():
-        if key not in base.edges or not same(base.edges[key], edge):
+        if key not in base.edges or not equal(base.edges[key], edge):
             ends.setdefault(key[0], key)
             ends.setdefault(key[1], key)
     return ends

@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.documents.patch_difference import same
+from orchestrator.documents.equality import equal
 from orchestrator.documents.pointer import pointer_to
 
 Side: TypeAlias = Literal["ours", "theirs"]
-Reason: TypeAlias = Literal[
+ConflictReason: TypeAlias = Literal[
     "both-changed", "both-added", "removed-by-ours", "removed-by-theirs", "shape"
 ]
 
-_MESSAGES: dict[Reason, str] = {
+_MESSAGES: dict[ConflictReason, str] = {
     "both-changed": "Both sides changed this, and not in the same way.",
     "both-added": "Both sides added this, and not the same.",
     "removed-by-ours": "Our side removed this, and their side changed it.",
@@ -27,7 +27,7 @@ _MESSAGES: dict[Reason, str] = {
 }
 
 
-class Found(msgspec.Struct, frozen=True):
+class ConflictValue(msgspec.Struct, frozen=True):
     """What one document has at the place of a conflict; `value` is left out if it has nothing."""
 
     present: bool
@@ -42,11 +42,11 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pointer: str
-    reason: Reason
+    reason: ConflictReason
     message: str
-    base: Found
-    ours: Found
-    theirs: Found
+    base: ConflictValue
+    ours: ConflictValue
+    theirs: ConflictValue
 
 
 class Merger:
@@ -61,9 +61,9 @@ class Merger:
 
     def merged(self, place: Sequence[str], base: Any, ours: Any, theirs: Any) -> Any:
         """What only one side changed is as that side has it."""
-        if _same(ours, theirs) or _same(base, theirs):
+        if equal(ours, theirs) or equal(base, theirs):
             return ours
-        if _same(base, ours):
+        if equal(base, ours):
             return theirs
         if (
             isinstance(ours, dict)
@@ -80,7 +80,7 @@ class Merger:
         ours: Any,
         theirs: Any,
         *,
-        reason: Reason | None = None,
+        reason: ConflictReason | None = None,
         detail: str = "",
     ) -> Any:
         """Note a conflict and return what the favoured side has."""
@@ -109,11 +109,7 @@ class Merger:
         return {key: value for key, value in members.items() if value is not UNSET}
 
 
-def _same(a: Any, b: Any) -> bool:
-    return a is b or (a is not UNSET and b is not UNSET and same(a, b))
-
-
-def _reason(base: Any, ours: Any, theirs: Any) -> Reason:
+def _reason(base: Any, ours: Any, theirs: Any) -> ConflictReason:
     if ours is UNSET:
         return "removed-by-ours"
     if theirs is UNSET:
@@ -121,5 +117,5 @@ def _reason(base: Any, ours: Any, theirs: Any) -> Reason:
     return "both-added" if base is UNSET else "both-changed"
 
 
-def _found(value: Any) -> Found:
-    return Found(present=value is not UNSET, value=value)
+def _found(value: Any) -> ConflictValue:
+    return ConflictValue(present=value is not UNSET, value=value)

@@ -7,7 +7,7 @@ in a map, edges in a list of their own or as dependencies inside the nodes of a 
 from typing import Any, NamedTuple, TypeAlias
 
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.workflow import edges_of, nodes_of
+from orchestrator.documents.workflow_graph import edges_of, nodes_of
 
 EdgeKey: TypeAlias = tuple[str, str, str | None]
 

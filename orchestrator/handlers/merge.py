@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.documents.patch import Operation
+from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
@@ -98,7 +98,7 @@ class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
     before: Endpoint
     after: Endpoint
     diff: WorkflowDiff
-    patch: list[Operation]
+    patch: list[PatchOperation]
 
 
 class MergeHandler:

@@ -12,15 +12,11 @@ from hypothesis import strategies as st
 
 from orchestrator.documents.canonical import (
     DEPTH_MAX,
-    INTEGER_MAX,
-    POINTER_CHARACTERS_MAX,
-    VIOLATIONS_MAX,
     JSONValue,
     canonicalise,
     parse,
-    pointer,
-    shortened,
 )
+from orchestrator.documents.canonical_rules import INTEGER_MAX, VIOLATIONS_MAX
 from orchestrator.errors import InvalidInput, TooLarge, Violation
 
 BYTES_MAX = 100_000_000
@@ -304,15 +300,3 @@ def test_what_is_no_json_value_is_an_error_of_the_program() -> None:
     forbidden: Any = {"a": (1, 2)}
     with pytest.raises(TypeError, match="tuple"):
         canonicalise(forbidden)
-
-
-def test_a_pointer_escapes_and_stays_short() -> None:
-    assert pointer(()) == ""
-    assert pointer(("a/b", "c~d", 3, "")) == "/a~1b/c~0d/3/"
-    assert pointer(("a", "b" * POINTER_CHARACTERS_MAX, "c")) == "/a"
-
-
-def test_text_in_a_message_is_quoted_and_short() -> None:
-    assert shortened("a é") == '"a é"'
-    assert shortened("\ud800\n") == '"\\ud800\\n"'
-    assert shortened("a" * 100, characters_max=3) == '"aaa…"'

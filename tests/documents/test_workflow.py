@@ -12,17 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli.wfformat import workflow_from_wfformat
-from orchestrator.documents import workflow_schema
-from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise
-from orchestrator.documents.workflow import (
-    VIOLATIONS_MAX,
-    Edge,
-    check_workflow,
-    edges_of,
-    nodes_of,
-    read_workflow,
-)
-from orchestrator.documents.workflow_schema import NODE_TYPES, WORKFLOW_SCHEMA, schema_violations
+from orchestrator.documents import workflow_schema_violations
+from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise, parse
+from orchestrator.documents.workflow import VIOLATIONS_MAX, Workflow, check_workflow
+from orchestrator.documents.workflow_graph import WorkflowEdge, edges_of, nodes_of
+from orchestrator.documents.workflow_schema import NODE_TYPES, WORKFLOW_SCHEMA
+from orchestrator.documents.workflow_schema_violations import schema_violations
 from orchestrator.errors import InvalidInput, RuleBroken, TooLarge, Violation
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "wfcommons"
@@ -38,6 +33,10 @@ def workflow(
         + [{"id": node_id} | node for node_id, node in nodes.items()],
         "edges": [{"from": source, "to": target} for source, target in edges or []],
     }
+
+
+def read_body(body: bytes, *, bytes_max: int = BYTES_MAX) -> Workflow:
+    return check_workflow(parse(body, bytes_max=bytes_max, kind="workflow"))
 
 
 def violations(document: Any) -> list[Violation]:
@@ -64,11 +63,11 @@ CONDITION_OF_FIVE = {"from": "a", "to": "a", "condition": 5}
 
 def test_a_workflow_is_read_counted_named_and_made_canonical() -> None:
     body = b'{"nodes": [{"type": "task", "id": "a"}], "metadata": {"x": 1.0, "name": "nightly"}}'
-    read = read_workflow(body, bytes_max=BYTES_MAX)
+    read = read_body(body)
     content = b'{"metadata":{"name":"nightly","x":1},"nodes":[{"id":"a","type":"task"}]}'
     assert read.content == content
     assert (read.nodes_count, read.edges_count, read.name) == (1, 0, "nightly")
-    assert read_workflow(content, bytes_max=BYTES_MAX) == read
+    assert read_body(content) == read
     assert check_workflow(read.document) == read
 
 
@@ -90,9 +89,9 @@ def test_the_name_is_that_of_the_metadata_or_of_the_document(
 
 def test_malformed_json_is_invalid_input_and_too_much_of_it_too_large() -> None:
     with pytest.raises(InvalidInput, match="The workflow is not valid JSON"):
-        read_workflow(b"{", bytes_max=BYTES_MAX)
+        read_body(b"{")
     with pytest.raises(TooLarge):
-        read_workflow(b'{"nodes":[]}', bytes_max=5)
+        read_body(b'{"nodes":[]}', bytes_max=5)
 
 
 def test_a_document_that_a_patch_made_too_deep_is_invalid_input() -> None:
@@ -345,9 +344,11 @@ def test_long_names_do_not_make_long_messages() -> None:
 def test_every_shape_gives_the_same_edges() -> None:
     nodes: Any = {"a": {"type": "task"}, "b": {"type": "task", "dependencies": ["a"]}}
     pairs: Any = [{"from": "a", "to": "b"}]
-    assert edges_of({"nodes": nodes}) == [Edge("a", "b", None, ("nodes", "b", "dependencies", 0))]
-    assert edges_of({"edges": pairs}) == [Edge("a", "b", None, ("edges", 0))]
-    assert edges_of({"dependencies": pairs}) == [Edge("a", "b", None, ("dependencies", 0))]
+    assert edges_of({"nodes": nodes}) == [
+        WorkflowEdge("a", "b", None, ("nodes", "b", "dependencies", 0))
+    ]
+    assert edges_of({"edges": pairs}) == [WorkflowEdge("a", "b", None, ("edges", 0))]
+    assert edges_of({"dependencies": pairs}) == [WorkflowEdge("a", "b", None, ("dependencies", 0))]
     both = check_workflow(
         {"nodes": nodes | {"c": {"type": "x"}}, "edges": [{"from": "b", "to": "c"}]}
     )
@@ -457,13 +458,13 @@ def test_the_schema_that_is_served_is_a_schema_and_its_examples_are_workflows() 
 
 def test_the_schema_never_fetches_another_one() -> None:
     with pytest.raises(ValueError, match="outside of itself"):
-        workflow_schema._refuse("https://example.com/schema")
+        workflow_schema_violations._refuse("https://example.com/schema")
 
 
 def test_a_chain_and_a_cycle_of_fifty_thousand_nodes_need_no_recursion() -> None:
     ids = [f"n{index}" for index in range(50_000)]
     chain = workflow(*ids, edges=list(pairwise(ids)))
-    read = read_workflow(canonicalise(chain), bytes_max=BYTES_MAX)
+    read = read_body(canonicalise(chain))
     assert (read.nodes_count, read.edges_count) == (50_000, 49_999)
     chain["edges"].append({"from": "n49999", "to": "n0"})
     assert places(chain)[-1] == ("/edges/49999", "cycle")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.documents.patch import apply, equal
+from orchestrator.documents.equality import equal
+from orchestrator.documents.patch import apply
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.documents.workflow_diff_text import render_text

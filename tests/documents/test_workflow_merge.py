@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.documents.patch import equal
-from orchestrator.documents.patch_difference import same
-from orchestrator.documents.workflow import edges_of, nodes_of
+from orchestrator.documents.equality import equal
+from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
 from orchestrator.documents.workflow_merge_value import Conflict
 from orchestrator.documents.workflow_parts import take_apart
@@ -336,10 +335,10 @@ def test_a_clean_merge_has_all_changes_of_both_sides(versions: tuple[Any, Any, A
         for key in old.keys() | our.keys() | their.keys():
             if key not in our or key not in their:
                 assert (key in new) == (key not in old)
-            elif key in old and same(our[key], old[key]):
-                assert same(new[key], their[key])
-            elif key in old and same(their[key], old[key]):
-                assert same(new[key], our[key])
+            elif key in old and equal(our[key], old[key]):
+                assert equal(new[key], their[key])
+            elif key in old and equal(their[key], old[key]):
+                assert equal(new[key], our[key])
 
 
 @given(three_versions())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from orchestrator.cli.wfformat import workflow_from_wfformat
-from orchestrator.documents.workflow import edges_of, nodes_of
+from orchestrator.documents.workflow_graph import edges_of, nodes_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "wfcommons"
 

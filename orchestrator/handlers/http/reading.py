@@ -15,6 +15,7 @@ from litestar.exceptions import InternalServerException
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.documents.canonical import DEPTH_MAX, parse
+from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import (
     InvalidInput,
     TooLarge,
@@ -136,7 +137,7 @@ def decode(body: bytes, type_: type[T]) -> T:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        raise InvalidInput.at(_pointer(path.rstrip("`")), "shape", message) from None
+        raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
 
 
 async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
@@ -144,11 +145,6 @@ async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
     if size_bytes < THREADED_BYTES_MIN:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
-
-
-def _pointer(path: str) -> str:
-    """Msgspec's `.operations[0].tag` as the RFC 6901 pointer `/operations/0/tag`."""
-    return re.sub(r"\.|\[", "/", path).replace("]", "").replace("/...", "")
 
 
 # ----------------------------------------------------------------------------- names in the route
