@@ -21,7 +21,7 @@ STEPS: list[tuple[type, str]] = [
     (ArtifactRepository, "insert"),
     (TagRepository, "put"),
     (ArtifactRepository, "insert_lineage"),
-    (IdempotencyRepository, "keep"),
+    (IdempotencyRepository, "remember"),
 ]
 
 
@@ -158,14 +158,14 @@ async def test_a_connection_that_dies_before_the_commit_leaves_nothing_behind(
 ) -> None:
     await fresh_api.create("main", "old")
     before = await counts(database)
-    original = IdempotencyRepository.keep
+    original = IdempotencyRepository.remember
 
     async def killed(self: Any, conn: Connection, *args: Any) -> None:
         await original(self, conn, *args)
         await database.execute("SELECT pg_terminate_backend($1)", conn.get_server_pid())
 
     with monkeypatch.context() as patched:
-        patched.setattr(IdempotencyRepository, "keep", killed)
+        patched.setattr(IdempotencyRepository, "remember", killed)
         response = await pattern(fresh_api)
     assert response.status_code == 503
     assert await counts(database) == before

@@ -18,7 +18,7 @@ from tests.test_failures import counts, dangling, observe
 
 WRITES: list[tuple[type, str]] = [
     (IdempotencyRepository, "claim"),
-    (IdempotencyRepository, "keep"),
+    (IdempotencyRepository, "remember"),
     (CASRepository, "insert"),
     (CASRepository, "put_lease"),
     (ArtifactRepository, "insert"),

@@ -33,7 +33,7 @@ INSIDE = [
     (CASRepository, "get_held"),
     (CASRepository, "insert"),
     (CASRepository, "put_lease"),
-    (IdempotencyRepository, "keep"),
+    (IdempotencyRepository, "remember"),
 ]
 STEPS = [*BEFORE, *INSIDE]
 
@@ -137,7 +137,7 @@ async def test_a_commit_whose_answer_was_lost_keeps_the_file(
     api: Api, database: Connection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row is there although the caller was told otherwise: it must not point at nothing."""
-    original = IdempotencyRepository.keep
+    original = IdempotencyRepository.remember
 
     async def committed_and_lost(self: Any, conn: Connection, *args: Any) -> None:
         await original(self, conn, *args)
@@ -145,7 +145,7 @@ async def test_a_commit_whose_answer_was_lost_keeps_the_file(
         raise StorageUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(IdempotencyRepository, "keep", committed_and_lost)
+        patched.setattr(IdempotencyRepository, "remember", committed_and_lost)
         assert (await upload(api)).status_code == 503
     assert await names(database) == files(folder, "objects") != set()
     assert (await api.get(f"/cas/{NAME}")).content == CONTENT

@@ -159,7 +159,7 @@ class CASHandler:
                 return before
             stored = await self._cas.upload(conn, namespace, received, by=by)
             answer = _stored_answer(stored, namespace)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         kept.keep = stored.used and kept.received.placement is not None
         return answer
 
@@ -201,7 +201,7 @@ class CASHandler:
                 return respond(kept)
             missing = await self._cas.missing(conn, namespace, names)
             answer = json_answer(MissingBody([str(name) for name in missing]))
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
 

@@ -169,7 +169,7 @@ class MergeHandler:
                         by = actor_of(request)
                         changed = await self._store(conn, sides, revision, by, data.message)
                     answer = json_answer(_merged_body(sides, revision, changed, diff))
-                    await self._idempotency.keep(conn, call, answer)
+                    await self._idempotency.remember(conn, call, answer)
         except DomainError:
             kept = await kept_meanwhile(self._database, self._idempotency, call)
             if kept is None:

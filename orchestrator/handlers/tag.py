@@ -182,7 +182,7 @@ class TagHandler:
                     expected=precondition.versions,
                 )
             answer = tag_answer(change, artifact)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return answer
 
     async def _move_ready(self, orders: Sequence[TagOrder]) -> list[MovedTag | None]:
@@ -250,7 +250,7 @@ class TagHandler:
                     expected=precondition.versions,
                 )
             answer = tag_answer(change, await self._artifact_of(conn, change.tag))
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
     async def history(

@@ -162,7 +162,7 @@ class TransactionHandler:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
             answer = json_answer({"results": await self._run(conn, caller, steps)})
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
     def _read(self, body: bytes) -> tuple[RunTransaction, list[Step]]:

@@ -224,7 +224,7 @@ class VersionHandler:
                     )
                     result = changed_body(changed)
                     answer = json_answer(result, headers={"ETag": etag(result.version_hash)})
-                    await self._idempotency.keep(conn, call, answer)
+                    await self._idempotency.remember(conn, call, answer)
         except DomainError:
             kept = await kept_meanwhile(self._database, self._idempotency, call)
             if kept is None:
@@ -311,7 +311,7 @@ class VersionHandler:
                 moved=change is not None,
             )
             answer = json_answer(result)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
 

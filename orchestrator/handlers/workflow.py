@@ -123,7 +123,7 @@ class WorkflowHandler:
                 condition = await self._condition(conn, namespace, new.tag, precondition, by_hash)
                 created = await self._workflows.create(conn, new, condition=condition)
             answer = created_answer(created)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return answer
 
     async def _create_new(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow | None]:

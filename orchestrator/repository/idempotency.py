@@ -19,7 +19,7 @@ SELECT fingerprint, status, headers, body FROM idempotency_key
  WHERE (principal, key) = ($1, $2) AND expires_at > now()
 """
 
-KEEP = """
+REMEMBER = """
 UPDATE idempotency_key SET status = $3, headers = $4, body = $5 WHERE (principal, key) = ($1, $2)
 """
 
@@ -44,12 +44,12 @@ class IdempotencyRepository:
         row = await conn.fetchrow(GET, call.principal, call.key)
         if row is None:
             return None
-        kept = Answer(status=row["status"], headers=row["headers"], body=row["body"])
-        return row["fingerprint"], kept
+        first = Answer(status=row["status"], headers=row["headers"], body=row["body"])
+        return row["fingerprint"], first
 
-    async def keep(self, conn: Connection, call: IdempotentCall, response: Answer) -> None:
+    async def remember(self, conn: Connection, call: IdempotentCall, response: Answer) -> None:
         await conn.execute(
-            KEEP, call.principal, call.key, response.status, response.headers, response.body
+            REMEMBER, call.principal, call.key, response.status, response.headers, response.body
         )
 
     async def delete_expired(self, conn: Connection) -> None:

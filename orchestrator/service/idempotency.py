@@ -8,8 +8,8 @@ from orchestrator.telemetry.after_commit import tell
 
 
 class IdempotencyService:
-    """The first response to a key is kept in the transaction of its effect: both are there or
-    neither. A refused request keeps nothing, so it may be sent again with the same key.
+    """The first response to a key is stored in the transaction of its effect: both are there or
+    neither. A refused request stores nothing, so it may be sent again with the same key.
     """
 
     def __init__(self, keys: IdempotencyRepository, *, seconds: float) -> None:
@@ -25,11 +25,11 @@ class IdempotencyService:
         return self._checked(conn, call, found) if call is not None and found is not None else None
 
     async def claim(self, conn: Connection, call: IdempotentCall | None) -> Answer | None:
-        """The response to give again, or None: then do the work and `keep` its response."""
+        """The response to give again, or None: then do the work and `remember` its response."""
         if call is None:
             return None
         if await self._keys.claim(conn, call, self._seconds):
-            # After the claim, and passing over what others hold: two claims cannot deadlock.
+            # After the claim, and without rows that others have locked: two claims cannot deadlock.
             await self._keys.delete_expired(conn)
             return None
         found = await self._keys.get(conn, call)
@@ -38,13 +38,15 @@ class IdempotencyService:
 
     @staticmethod
     def _checked(conn: Connection, call: IdempotentCall, found: tuple[bytes, Answer]) -> Answer:
-        fingerprint, kept = found
+        fingerprint, first = found
         if fingerprint != call.fingerprint:
             raise IdempotencyKeyReused(call.key)
         tell(conn, "repeated request", by=None, idempotency_key=call.key)
-        return kept
+        return first
 
-    async def keep(self, conn: Connection, call: IdempotentCall | None, response: Answer) -> None:
-        """Keep what the first request is answered."""
+    async def remember(
+        self, conn: Connection, call: IdempotentCall | None, response: Answer
+    ) -> None:
+        """Store the response to the first request, for those that repeat it."""
         if call is not None:
-            await self._keys.keep(conn, call, response)
+            await self._keys.remember(conn, call, response)

@@ -147,7 +147,7 @@ class UploadHandler:
             if before := await self._idempotency.claim(conn, call):
                 return before
             answer = _created(await self._uploads.create(conn, new), has_bytes=False)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return answer
 
     async def head(

@@ -70,7 +70,7 @@ class VerifyHandler:
         async with self._database.transaction() as conn:
             if (kept := await self._idempotency.claim(conn, call)) is not None:
                 return respond(kept)
-            await self._idempotency.keep(conn, call, answer)
+            await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
 
