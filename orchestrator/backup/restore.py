@@ -176,11 +176,11 @@ class _Restore:
                     aclosing(self._folder.blobs.chunks(blob.cas_id)) as chunks,
                     container.intake.received(
                         chunks, blob.media_type, expected=blob.cas_id
-                    ) as kept,
+                    ) as taken,
                 ):
                     # A crash before the commit leaves an object that no row names.
-                    kept.keep = True
-                    self._places.put(kept.received)
+                    taken.is_used = True
+                    self._places.put(taken.received)
             except DigestMismatch:
                 self._miss(blob.cas_id, "they are damaged there")
             self._blobs_seen += 1

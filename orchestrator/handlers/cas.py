@@ -36,7 +36,7 @@ from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.models.principal import Actor
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.idempotency import IdempotencyService
-from orchestrator.service.transfer.intake import Intake, Kept
+from orchestrator.service.transfer.intake import Intake, TakenBlob
 
 CasPath = Annotated[
     str,
@@ -148,7 +148,7 @@ class CASHandler:
         return answer
 
     async def _keep(
-        self, kept: Kept, namespace: str, call: IdempotentCall | None, by: Actor
+        self, kept: TakenBlob, namespace: str, call: IdempotentCall | None, by: Actor
     ) -> Answer:
         received = kept.received
         if call is None and received.placement is None and received.sha256 is None:
@@ -160,7 +160,7 @@ class CASHandler:
             stored = await self._cas.upload(conn, namespace, received, by=by)
             answer = _stored_answer(stored, namespace)
             await self._idempotency.remember(conn, call, answer)
-        kept.keep = stored.used and kept.received.placement is not None
+        kept.is_used = stored.used and kept.received.placement is not None
         return answer
 
     async def _upload_new(self, uploads: Sequence[BlobUpload]) -> list[StoredBlob | None]:

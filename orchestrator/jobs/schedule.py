@@ -13,7 +13,7 @@ import structlog
 from orchestrator.core.database import Database
 from orchestrator.errors import DomainError, MaintenanceHeld
 from orchestrator.handlers.upkeep.gc import Collector
-from orchestrator.models.upkeep.gc import START, Position
+from orchestrator.models.upkeep.gc import GC_START, GCPosition
 from orchestrator.service.upkeep.gc import GCService
 from orchestrator.telemetry import metrics
 
@@ -85,7 +85,7 @@ class Schedule:
         return True
 
     async def _collect_pages(self) -> None:
-        at: Position | None = START
+        at: GCPosition | None = GC_START
         deleted = bytes_freed = 0
         while at is not None:
             page = await self._collector.collect(at, limit=self._page_items)

@@ -15,7 +15,7 @@ from orchestrator.errors import DigestMismatch, NotFound, StorageUnavailable, Up
 from orchestrator.handlers.transfer.delivery import BlobDelivery
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.cas import CASService, InlineNeeded
-from orchestrator.service.transfer.intake import Kept
+from orchestrator.service.transfer.intake import TakenBlob
 from orchestrator.service.transfer.upload import UploadService
 from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
 
@@ -96,7 +96,7 @@ class Finisher:
         async with self._database.connection() as conn:
             await self._uploads.prolong(conn, upload)
 
-    async def _keep(self, upload: Upload, kept: Kept) -> Upload:
+    async def _keep(self, upload: Upload, kept: TakenBlob) -> Upload:
         """Session and blob in one transaction. After a commit whose outcome is not known, nothing
         is thrown away any more: a row may point at it.
         """
@@ -112,10 +112,10 @@ class Finisher:
                     raise
                 await asyncio.sleep(seconds)
             except (UploadConflict, NotFound):
-                kept.keep = kept.keep or is_in_doubt
+                kept.is_used = kept.is_used or is_in_doubt
                 raise
             else:
-                kept.keep = stored.used and kept.received.placement is not None
+                kept.is_used = stored.used and kept.received.placement is not None
                 return done
         raise AssertionError
 

@@ -16,7 +16,7 @@ from orchestrator.core.threads import in_thread
 from orchestrator.errors import DomainError, NotFound, UploadConflict
 from orchestrator.handlers.transfer.upload_body import Checksum
 from orchestrator.models.transfer.upload import Upload
-from orchestrator.service.transfer.upload import Taken, UploadService
+from orchestrator.service.transfer.upload import TakenUpload, UploadService
 from orchestrator.service.transfer.upload_stage import Appender, UploadStages
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Receiver:
         self._stages = stages
 
     async def receive(
-        self, taken: Taken, chunks: AsyncGenerator[bytes, None], checksum: Checksum | None
+        self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: Checksum | None
     ) -> Upload:
         """The upload with all that came. With a checksum the body counts whole or not at all."""
         upload = taken.upload
@@ -54,19 +54,19 @@ class Receiver:
         return await self._end(taken, appender, appender.durable_bytes)
 
     async def _append(
-        self, taken: Taken, appender: Appender, piece: bytes, checksum: Checksum | None
+        self, taken: TakenUpload, appender: Appender, piece: bytes, checksum: Checksum | None
     ) -> None:
         await appender.append(piece)
         if checksum is not None:
             await in_thread(checksum.update, piece)
-        elif appender.durable_bytes - appender.told_bytes >= ADVANCE_BYTES:
+        elif appender.durable_bytes - appender.recorded_bytes >= ADVANCE_BYTES:
             # More becomes durable while this is written down.
             durable_bytes = appender.durable_bytes
             async with self._database.connection() as conn:
                 await self._uploads.advance(conn, taken, durable_bytes, release=False)
-            appender.told_bytes = durable_bytes
+            appender.recorded_bytes = durable_bytes
 
-    async def _keep(self, taken: Taken, appender: Appender, *, counts: bool) -> None:
+    async def _keep(self, taken: TakenUpload, appender: Appender, *, counts: bool) -> None:
         """The request failed and will say so; what it brought stays, if the database lets it."""
         with suppress(Exception):
             await appender.settle()
@@ -81,7 +81,7 @@ class Receiver:
                 error=type(error).__name__,
             )
 
-    async def _end(self, taken: Taken, appender: Appender, offset_bytes: int) -> Upload:
+    async def _end(self, taken: TakenUpload, appender: Appender, offset_bytes: int) -> Upload:
         """A crash before this statement leaves bytes in the stage that nobody counts."""
         try:
             async with self._database.connection() as conn:
@@ -91,7 +91,7 @@ class Receiver:
             await self._leave(taken)
             raise
 
-    async def _leave(self, taken: Taken) -> None:
+    async def _leave(self, taken: TakenUpload) -> None:
         """The upload is somebody else's now, or gone: drop our stage unless some of it counts."""
         upload, stage = taken.upload, taken.upload.parts[-1].stage
         with suppress(NotFound):

@@ -11,13 +11,13 @@ import msgspec
 
 from orchestrator.core.database import Database
 from orchestrator.models.upkeep.verify import (
-    START,
+    VERIFY_START,
     PageReport,
-    Phase,
-    Position,
-    Problem,
     ProblemKind,
     Scope,
+    VerifyPhase,
+    VerifyPosition,
+    VerifyProblem,
 )
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.service.upkeep.verify import VerifyService
@@ -35,7 +35,7 @@ PAGE_BYTES_MAX = 256 * 1024 * 1024
 PAGE_SECONDS_MAX = 5.0
 PAGE_ITEMS_MAX = 1_000
 
-_ORDER = tuple(Phase)
+_ORDER = tuple(VerifyPhase)
 _NIL = UUID(int=0)
 
 
@@ -68,7 +68,7 @@ class Verification:
         return cls(c.database, c.identity, c.verify, c.verify_leftovers)
 
     async def page(
-        self, position: Position | None, scope: Scope, *, limit: int = PAGE_ITEMS_MAX
+        self, position: VerifyPosition | None, scope: Scope, *, limit: int = PAGE_ITEMS_MAX
     ) -> PageReport:
         """The page that begins here; None is the beginning.
 
@@ -77,7 +77,7 @@ class Verification:
         """
         await self._confirm()
         total = await self._count() if position is None else None
-        report = await self._step(position or START, scope, limit)
+        report = await self._step(position or VERIFY_START, scope, limit)
         # A phase that has nothing (more) to look at is no page of its own.
         while report.next is not None and report.is_empty:
             report = await self._step(report.next, scope, limit)
@@ -115,27 +115,27 @@ class Verification:
         async with self._database.connection() as conn:
             return await self._blobs.count(conn)
 
-    async def _step(self, at: Position, scope: Scope, limit: int) -> PageReport:
+    async def _step(self, at: VerifyPosition, scope: Scope, limit: int) -> PageReport:
         match at.phase:
-            case Phase.BLOBS:
+            case VerifyPhase.BLOBS:
                 return await self._step_of_blobs(at, scope, limit)
-            case Phase.OBJECTS:
+            case VerifyPhase.OBJECTS:
                 return await self._step_of_objects(at, scope, limit)
-            case Phase.UPLOADS:
+            case VerifyPhase.UPLOADS:
                 return await self._step_of_uploads(at, scope, limit)
-            case Phase.STAGES:
+            case VerifyPhase.STAGES:
                 return await self._step_of_stages(at, scope, limit)
-            case Phase.REMAINS:
+            case VerifyPhase.REMAINS:
                 return await self._step_of_remains(scope)
 
-    async def _step_of_blobs(self, at: Position, scope: Scope, limit: int) -> PageReport:
+    async def _step_of_blobs(self, at: VerifyPosition, scope: Scope, limit: int) -> PageReport:
         async with self._database.connection() as conn:
             records = await self._blobs.list_blobs(
                 conn, bytes.fromhex(at.after), limit, scope, read_bytes_max=self._bytes_max
             )
         # No connection is held while bytes are read: that may take minutes.
         verdicts = await self._blobs.check(records, scope, seconds_max=self._seconds_max)
-        problems: list[Problem] = []
+        problems: list[VerifyProblem] = []
         for verdict in verdicts:
             if verdict.problem is None and not verdict.record.quarantined:
                 continue
@@ -150,7 +150,7 @@ class Verification:
             next=_next(at, verdicts[-1].record.cas_id.raw.hex() if verdicts else None),
         )
 
-    async def _step_of_objects(self, at: Position, scope: Scope, limit: int) -> PageReport:
+    async def _step_of_objects(self, at: VerifyPosition, scope: Scope, limit: int) -> PageReport:
         found = await self._listed(self._leftovers.list_objects, at.after, limit)
         async with self._database.transaction() as conn:
             if scope.repair:
@@ -165,7 +165,7 @@ class Verification:
             next=_next(at, found[-1].key if found else None),
         )
 
-    async def _step_of_uploads(self, at: Position, scope: Scope, limit: int) -> PageReport:
+    async def _step_of_uploads(self, at: VerifyPosition, scope: Scope, limit: int) -> PageReport:
         after = UUID(at.after) if at.after else _NIL
         async with self._database.transaction() as conn:
             if scope.repair:
@@ -181,7 +181,7 @@ class Verification:
             next=_next(at, str(stale[-1].upload_id) if stale else None),
         )
 
-    async def _step_of_stages(self, at: Position, scope: Scope, limit: int) -> PageReport:
+    async def _step_of_stages(self, at: VerifyPosition, scope: Scope, limit: int) -> PageReport:
         found = await self._listed(self._leftovers.list_stages, at.after, limit)
         async with self._database.transaction() as conn:
             if scope.repair:
@@ -207,15 +207,15 @@ class Verification:
             return PageReport()
         detail = f"Objects that were never finished: {swept:,} bytes."
         return PageReport(
-            problems=[Problem(problem=ProblemKind.LEFTOVER, detail=detail, repaired=True)]
+            problems=[VerifyProblem(problem=ProblemKind.LEFTOVER, detail=detail, repaired=True)]
         )
 
 
-def _next(at: Position, last: str | None) -> Position:
+def _next(at: VerifyPosition, last: str | None) -> VerifyPosition:
     """After the last one, or the phase that follows when there was none."""
     if last is not None:
-        return Position(at.phase, last)
-    return Position(_ORDER[_ORDER.index(at.phase) + 1])
+        return VerifyPosition(at.phase, last)
+    return VerifyPosition(_ORDER[_ORDER.index(at.phase) + 1])
 
 
 def verify_all(container: Container, scope: Scope) -> AsyncIterator[PageReport]:

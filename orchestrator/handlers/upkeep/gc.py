@@ -15,11 +15,11 @@ from orchestrator.jobs.storage_gate import StorageGate
 from orchestrator.models.upkeep.gc import (
     ARTIFACT,
     BLOB,
-    START,
+    GC_START,
     Collected,
     CollectedPage,
-    Keep,
-    Position,
+    GCPosition,
+    Retained,
 )
 from orchestrator.service.upkeep.gc import GCService
 from orchestrator.settings import GC_PAGE_ITEMS_MAX
@@ -43,7 +43,7 @@ class CollectedBody(msgspec.Struct, frozen=True, kw_only=True):
     """What was deleted, or would be in a dry run. The bytes are those of blobs, as stored."""
 
     deleted: list[Collected]
-    kept: list[Keep] | msgspec.UnsetType = msgspec.UNSET
+    kept: list[Retained] | msgspec.UnsetType = msgspec.UNSET
     artifacts_deleted: int
     blobs_deleted: int
     bytes_freed: int
@@ -59,7 +59,7 @@ class Collector:
         self._storage = storage
 
     async def collect(
-        self, at: Position = START, *, limit: int, dry_run: bool = False
+        self, at: GCPosition = GC_START, *, limit: int, dry_run: bool = False
     ) -> CollectedPage:
         """One transaction, then the objects of what it deleted."""
         try:
@@ -92,7 +92,7 @@ class GCHandler:
         """
         data = decode(await read_json_body(request, SMALL_BODY_BYTES_MAX), CollectGarbage)
         page = await self._collector.collect(
-            after(data.cursor, Position, START),
+            after(data.cursor, GCPosition, GC_START),
             limit=data.limit or self._page_items,
             dry_run=data.dry_run,
         )
@@ -103,7 +103,7 @@ def _body(page: CollectedPage, *, explain: bool) -> CollectedBody:
     kinds = [each.kind for each in page.deleted]
     return CollectedBody(
         deleted=list(page.deleted),
-        kept=list(page.kept) if explain else msgspec.UNSET,
+        kept=list(page.retained) if explain else msgspec.UNSET,
         artifacts_deleted=kinds.count(ARTIFACT),
         blobs_deleted=kinds.count(BLOB),
         bytes_freed=page.bytes_freed,

@@ -15,7 +15,7 @@ from orchestrator.handlers.http.reading import (
 )
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.jobs.verification import Verification
-from orchestrator.models.upkeep.verify import PageReport, Position, Problem, Scope
+from orchestrator.models.upkeep.verify import PageReport, Scope, VerifyPosition, VerifyProblem
 from orchestrator.service.idempotency import IdempotencyService
 
 
@@ -35,7 +35,7 @@ class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
     checked_bytes: int
     checked_objects: int
     total_blobs: int | None
-    problems: list[Problem]
+    problems: list[VerifyProblem]
     next: str | None
 
 
@@ -74,8 +74,8 @@ class VerifyHandler:
         return respond(answer)
 
 
-def _position(cursor: str | None) -> Position | None:
-    position: Position | None = after(cursor, Position, None)
+def _position(cursor: str | None) -> VerifyPosition | None:
+    position: VerifyPosition | None = after(cursor, VerifyPosition, None)
     if position is not None and not position.is_readable:
         message = "A cursor is what `next` said on the page before."
         raise InvalidInput.at("/cursor", "cursor", message)

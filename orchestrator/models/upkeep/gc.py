@@ -1,4 +1,7 @@
-"""Vocabulary of garbage collection: what goes, what stays and why, how far it is; no I/O."""
+"""Vocabulary of garbage collection: what goes, what stays and why, how far it is; no I/O.
+
+What stays for which reason is said in sentences by `service/upkeep/gc_reason.py`.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,26 +10,24 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.core.digest import CasId
-
 ARTIFACT, BLOB = "artifact", "blob"
 #: Of artifacts, which are looked at from the newest to the oldest.
 ID_AFTER_ALL = UUID(int=2**128 - 1)
 
 
-class Phase(StrEnum):
+class GCPhase(StrEnum):
     """Artifacts go first: what only they stood on is garbage then."""
 
     ARTIFACTS = "artifacts"
     BLOBS = "blobs"
 
 
-class Reason(StrEnum):
+class RetainedReason(StrEnum):
     """Why something stays."""
 
     #: A tag names it.
     NAMED = "named"
-    #: A tag named it once: whoever takes that move back must find it.
+    #: A tag named it once: an undo of that move must find it.
     WAS_NAMED = "was-named"
     YOUNG = "young"
     #: It is of a run, and those stay longer.
@@ -42,10 +43,10 @@ class Reason(StrEnum):
     IN_USE = "in-use"
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class GCPosition(msgspec.Struct, frozen=True, array_like=True):
     """How far a collection is: after this artifact, or after this blob."""
 
-    phase: Phase = Phase.ARTIFACTS
+    phase: GCPhase = GCPhase.ARTIFACTS
     artifact_id: UUID = ID_AFTER_ALL
     cas_id: bytes = b""
     #: How often the artifacts have been gone through, and whether some have to wait for others.
@@ -53,7 +54,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     is_incomplete: bool = False
 
 
-START = Position()
+GC_START = GCPosition()
 
 
 class Grace(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,18 +65,18 @@ class Grace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact that stays by itself: no other one is asked."""
+    """An artifact that stays by itself, whatever becomes of the others."""
 
     artifact_id: UUID
     namespace: str
-    reason: Reason
+    reason: RetainedReason
     #: The tag that names it, and the version of the tag that did.
     tag: str | None = None
     tag_version: int | None = None
 
 
 class ArtifactCandidate(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact that is looked at; `root` tells if it stays by itself."""
+    """An artifact of a page that is judged; `root` is set if it stays by itself."""
 
     artifact_id: UUID
     namespace: str
@@ -94,12 +95,12 @@ class WalkStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobCandidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob that is looked at. Its reason is None if it does not stay by itself."""
+    """A blob of a page that is judged. Its reason is None if it does not stay by itself."""
 
     cas_id: bytes
     size_bytes: int
     stored_bytes: int
-    reason: Reason | None = None
+    reason: RetainedReason | None = None
     artifact_id: UUID | None = None
     namespace: str | None = None
     until: datetime | None = None
@@ -116,7 +117,7 @@ class DeletedBlob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was deleted, or would be."""
+    """What was deleted, or would be deleted in a dry run."""
 
     kind: str
     id: str
@@ -126,103 +127,27 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stored_bytes: int | None = None
 
 
-class Keep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stays: why, through what, and both in a sentence without its subject."""
+class Retained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stays: why, because of what, and both in a sentence without its subject."""
 
     kind: str
     id: str
     namespace: str | None = None
-    reason: Reason
+    reason: RetainedReason
     by: str | None = None
     detail: str
 
 
 class CollectedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one page. The objects of blobs in storage are still to be deleted."""
+    """The outcome of one page. The objects under `storage_keys` are still to be deleted."""
 
     deleted: Sequence[Collected] = ()
-    kept: Sequence[Keep] = ()
+    retained: Sequence[Retained] = ()
     storage_keys: Sequence[str] = ()
     #: None after the last page.
-    following: Position | None = None
+    following: GCPosition | None = None
 
     @property
     def bytes_freed(self) -> int:
-        """As they were stored."""
+        """The stored bytes of the blobs that were deleted, which compression may have shortened."""
         return sum(each.stored_bytes or 0 for each in self.deleted)
-
-
-# ------------------------------------------------------------------------------ in words
-
-
-def keep_of_root(root: Root, grace: Grace) -> Keep:
-    """An artifact that stays by itself."""
-    tag = f"{root.namespace}/{root.tag}"
-    match root.reason:
-        case Reason.NAMED:
-            by, detail = tag, f"named by tag {tag}"
-        case Reason.WAS_NAMED:
-            by = f"{tag}@{root.tag_version}"
-            detail = f"was named by tag {tag} at version {root.tag_version}"
-        case Reason.YOUNG_RUN:
-            by = _duration(grace.run_seconds)
-            detail = f"run younger than {by}"
-        case _:
-            by = _duration(grace.seconds)
-            detail = f"younger than {by}"
-    return _artifact(root.artifact_id, root.namespace, root.reason, by, detail)
-
-
-def keep_of_needed(candidate: ArtifactCandidate, root: Root, grace: Grace) -> Keep:
-    """An artifact on which one that stays by itself stands, directly or through others."""
-    why, by = keep_of_root(root, grace).detail, str(root.artifact_id)
-    which = {Reason.WAS_NAMED: why, Reason.YOUNG_RUN: f"is a {why}"}.get(root.reason, f"is {why}")
-    detail = f"needed by {by}, which {which}"
-    return _artifact(candidate.artifact_id, candidate.namespace, Reason.NEEDED, by, detail)
-
-
-def keep_in_use(kind: str, id_: str, namespace: str | None = None) -> Keep:
-    """Garbage that somebody took up before it was gone."""
-    detail = "in use since a moment ago"
-    return Keep(kind=kind, id=id_, namespace=namespace, reason=Reason.IN_USE, detail=detail)
-
-
-def keep_of_blob(blob: BlobCandidate, holder_id: UUID | None, grace: Grace) -> Keep:
-    """A blob that stays by itself, or because of an artifact that something needs."""
-    holder_id = blob.artifact_id or holder_id
-    reason = Reason.CONTENT if holder_id else blob.reason
-    match reason:
-        case Reason.CONTENT:
-            by = str(holder_id)
-            detail = f"content of artifact {by}"
-        case Reason.LEASED:
-            by = str(blob.namespace)
-            detail = f"leased to {by} until {blob.until:%Y-%m-%dT%H:%M:%SZ}"
-        case Reason.UPLOADED:
-            by = str(blob.upload_id)
-            detail = f"result of upload {by}"
-        case _:
-            by = _duration(grace.seconds)
-            detail = f"younger than {by}"
-    reason = reason or Reason.YOUNG
-    return Keep(kind=BLOB, id=str(CasId(blob.cas_id)), reason=reason, by=by, detail=detail)
-
-
-def _artifact(artifact_id: UUID, namespace: str, reason: Reason, by: str, detail: str) -> Keep:
-    return Keep(
-        kind=ARTIFACT,
-        id=str(artifact_id),
-        namespace=namespace,
-        reason=reason,
-        by=by,
-        detail=detail,
-    )
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit that says it exactly."""
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds and seconds % length == 0:
-            count = int(seconds // length)
-            return f"{count} {unit}" + ("s" if count != 1 else "")
-    return f"{seconds:g} seconds"

@@ -10,7 +10,7 @@ from orchestrator.core.digest import CasId, Sha256
 from orchestrator.models.cas import Placement
 
 
-class Phase(StrEnum):
+class VerifyPhase(StrEnum):
     """What is gone through, one after the other."""
 
     #: Every reference has bytes.
@@ -25,10 +25,10 @@ class Phase(StrEnum):
     REMAINS = "remains"
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class VerifyPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where the next page begins: after this name, within this phase."""
 
-    phase: Phase
+    phase: VerifyPhase
     #: A blob's name in hex, an upload's id, the key of an object or a stage.
     after: str = ""
 
@@ -36,16 +36,16 @@ class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     def is_readable(self) -> bool:
         """Whether the name is one of its phase."""
         try:
-            if self.phase is Phase.BLOBS:
+            if self.phase is VerifyPhase.BLOBS:
                 bytes.fromhex(self.after)
-            elif self.phase is Phase.UPLOADS and self.after:
+            elif self.phase is VerifyPhase.UPLOADS and self.after:
                 UUID(self.after)
         except ValueError:
             return False
         return "\0" not in self.after
 
 
-START = Position(Phase.BLOBS)
+VERIFY_START = VerifyPosition(VerifyPhase.BLOBS)
 
 
 class ProblemKind(StrEnum):
@@ -69,7 +69,7 @@ class ProblemKind(StrEnum):
     STALE_UPLOAD = "stale-upload"
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
+class VerifyProblem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong, or was."""
 
     problem: ProblemKind
@@ -152,8 +152,8 @@ class PageReport(msgspec.Struct, frozen=True, kw_only=True):
     checked_objects: int = 0
     #: On the first page only.
     total_blobs: int | None = None
-    problems: list[Problem] = []
-    next: Position | None = None
+    problems: list[VerifyProblem] = []
+    next: VerifyPosition | None = None
 
     @property
     def is_empty(self) -> bool:

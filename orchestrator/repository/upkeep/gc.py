@@ -15,7 +15,7 @@ from orchestrator.models.upkeep.gc import (
     BlobCandidate,
     DeletedBlob,
     Grace,
-    Reason,
+    RetainedReason,
     Root,
     WalkStep,
 )
@@ -208,7 +208,9 @@ class GCRepository:
         """In the order of their names, those after this one."""
         rows = await conn.fetch(LIST_BLOBS, after, limit, grace.seconds, grace.run_seconds)
         return [
-            BlobCandidate(**{**row, "reason": Reason(row["reason"]) if row["reason"] else None})
+            BlobCandidate(
+                **{**row, "reason": RetainedReason(row["reason"]) if row["reason"] else None}
+            )
             for row in rows
         ]
 
@@ -237,7 +239,7 @@ def _root(row: asyncpg.Record) -> Root | None:
     return Root(
         artifact_id=row["root_id"],
         namespace=row["root_namespace"],
-        reason=Reason(row["reason"]),
+        reason=RetainedReason(row["reason"]),
         tag=row["tag"],
         tag_version=row["seq"],
     )

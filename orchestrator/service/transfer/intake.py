@@ -1,7 +1,7 @@
 """Takes the bytes of a blob in: hashes them as they come, and makes large ones durable in storage.
 
-It writes no row. Until a row points at an object, the object is nobody's: `received` removes it
-unless it was kept, and after a crash verification does.
+It writes no row. An object that no row points at is removed: by `received` unless the caller said
+that it is used, and after a crash by verification.
 """
 
 import asyncio
@@ -25,27 +25,28 @@ from orchestrator.telemetry import metrics
 ZSTD = "zstd"
 #: The first segment must lose at least this part of itself, or the blob is stored as it is.
 _GAIN_MIN = 0.1
-#: So much is hashed and written in one turn of a thread; larger turns cost memory. It must be whole
-#: segments.
+#: So many bytes are hashed and written by one call in a thread; larger calls cost memory. They must
+#: be whole segments.
 _BATCH_BYTES = 4 * SEGMENT_BYTES
 #: Smaller contents are hashed in line: a thread would cost more than the work.
 _THREADED_BYTES_MIN = 64 * 1024
 
 
-class Kept:
-    """What came in, and whether its object is to stay when the caller is done."""
+class TakenBlob:
+    """What came in, and whether its object stays when the caller is done."""
 
     def __init__(self, received: Received) -> None:
         self.received = received
         self.object = received.placement
-        self.keep = False
+        #: Set by the caller once a row points at the object, or may do so.
+        self.is_used = False
 
 
 class Intake:
-    """Bytes up to a limit stay in memory, larger ones go to storage in segments as they come.
+    """Small blobs stay in memory, larger ones go to storage in segments as their bytes come.
 
-    At any time at most three batches of a transfer are in memory: one that fills, one that is
-    hashed and written, and its compressed form.
+    At most three batches of a transfer are in memory at a time: one that fills, one that is hashed
+    and written, and its compressed form.
     """
 
     def __init__(
@@ -73,12 +74,12 @@ class Intake:
         *,
         expected: BlobName | None = None,
         wants_sha256: bool = False,
-    ) -> AsyncIterator[Kept]:
-        """Take all bytes in. At the end of the block an object that was not kept is deleted.
+    ) -> AsyncIterator[TakenBlob]:
+        """Take all bytes in. At the end of the block an object that is not used is deleted.
 
         If the block raises, the object stays: a commit whose answer was lost may point at it.
         """
-        kept = Kept(
+        taken = TakenBlob(
             await self._take(
                 chunks,
                 media_type,
@@ -86,8 +87,8 @@ class Intake:
                 wants_sha256=wants_sha256 or isinstance(expected, Sha256),
             )
         )
-        yield kept
-        await self.release(kept)
+        yield taken
+        await self.release(taken)
 
     async def adopted(
         self,
@@ -109,14 +110,14 @@ class Intake:
             await asyncio.shield(pipeline.abort())
             raise
 
-    def is_kept_as_it_is(self, media_type: str, size_bytes: int) -> bool:
-        """Whether the object of such a blob has the very bytes of the blob."""
+    def is_stored_unchanged(self, media_type: str, size_bytes: int) -> bool:
+        """Whether such a blob becomes an object that has exactly its own bytes."""
         return size_bytes > self.inline_bytes_max and self._compressor(media_type) is None
 
-    async def release(self, kept: Kept) -> None:
-        """Delete what no row points at."""
-        if kept.object is not None and not kept.keep:
-            await self._storage.delete(kept.object.storage_key)
+    async def release(self, taken: TakenBlob) -> None:
+        """Delete the object if no row points at it."""
+        if taken.object is not None and not taken.is_used:
+            await self._storage.delete(taken.object.storage_key)
 
     async def _take(
         self,
@@ -150,7 +151,7 @@ class Intake:
     async def _batches(
         self, head: bytes, rest: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes, None]:
-        """The same bytes in batches of whole segments; only the last segment may be shorter."""
+        """All bytes in batches of whole segments; only the last segment may be shorter."""
         filling: list[bytes | memoryview] = [head]
         filled = size = len(head)
         while True:
@@ -239,8 +240,8 @@ class _Pipeline:
         metrics.BLOB_BYTES_RECEIVED.inc(len(batch))
 
     def _digest(self, batch: bytes) -> bytes:
-        """Hash it, and return what is to be stored. In one turn: with a turn for each step of each
-        segment, the same bytes took a third more CPU.
+        """Hash the batch and return the bytes to store. One call in a thread does all of it: with a
+        call for each step of each segment, the same bytes took a third more CPU.
         """
         self._blake3.update(batch)
         if self._sha256 is not None:
@@ -253,7 +254,7 @@ class _Pipeline:
         return b"".join(packed) if packed else batch
 
     def _packed(self, segments: Sequence[memoryview]) -> list[bytes] | None:
-        """A frame for each; None if they are stored as they are."""
+        """A frame for each segment; None if they are stored as they are."""
         if self._compressor is None:
             return None
         frames = [self._compressor.compress(segments[0])]
@@ -266,7 +267,7 @@ class _Pipeline:
 async def _named(
     content: bytes, media_type: str, expected: BlobName | None, *, wants_sha256: bool
 ) -> Received:
-    """Bytes that stay in memory."""
+    """A blob whose bytes stay in memory."""
 
     def digest() -> tuple[CasId, Sha256 | None]:
         return CasId.of(content), Sha256.of(content) if wants_sha256 else None

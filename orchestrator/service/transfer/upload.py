@@ -1,8 +1,8 @@
 """Rules of resumable uploads: offsets, lengths, and who may append; no HTTP, no SQL, no bytes.
 
 A stage never has two writers at once: a request that takes an upload over from one that has not
-ended opens a stage of its own. Whatever the old one still has under way lands in the old stage,
-behind the bytes that count, so it cannot damage what the new one is told to be durable.
+ended opens a stage of its own. What the old request still writes lands in the old stage, behind the
+bytes that count, so it cannot damage what the new request was told to be durable.
 """
 
 from uuid import UUID, uuid4
@@ -24,8 +24,8 @@ from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """An upload that this request may append to, and the stages that nothing counts in now."""
+class TakenUpload(msgspec.Struct, frozen=True):
+    """An upload that this request may append to, and its stages none of whose bytes count now."""
 
     upload: Upload
     writer: UUID
@@ -67,25 +67,25 @@ class UploadService:
 
     async def take(
         self, conn: Connection, seen: Upload, offset_bytes: int, size_bytes: int | None
-    ) -> Taken:
-        """Make this request the writer, if the upload is where the request thinks. An older
-        request that is still running finds that out when it wants to advance.
+    ) -> TakenUpload:
+        """Make this request the writer, if it begins where the upload ends. An older request that
+        is still running learns of it when it calls `advance`.
         """
         upload = await self._uploads.get_locked(conn, seen.namespace, seen.upload_id)
         if upload is None:
             raise NotFound("upload", str(seen.upload_id))
         self.check_offset(upload, offset_bytes)
         writer = uuid4()
-        kept, abandoned = _stages_for(upload, writer)
+        parts, abandoned = _stages_for(upload, writer)
         size_bytes = self.agreed_size(upload, size_bytes)
         taken = await self._uploads.take(
-            conn, upload.upload_id, writer, kept, size_bytes, self._seconds
+            conn, upload.upload_id, writer, parts, size_bytes, self._seconds
         )
         assert taken is not None  # It is locked.
-        return Taken(taken, writer, abandoned)
+        return TakenUpload(taken, writer, abandoned)
 
     def check_offset(self, upload: Upload, offset_bytes: int) -> None:
-        """Bytes go to the end of those that are there."""
+        """Raise UploadConflict unless the next bytes begin where those that are there end."""
         if offset_bytes != upload.offset_bytes:
             have = upload.offset_bytes
             raise UploadConflict(
@@ -96,7 +96,7 @@ class UploadService:
             )
 
     def agreed_size(self, upload: Upload, given: int | None) -> int | None:
-        """The length of the whole; once said, it cannot be another."""
+        """The length of the whole upload; once the client has said it, it cannot change."""
         if given is None or given == upload.size_bytes:
             return upload.size_bytes
         if upload.size_bytes is not None:
@@ -109,9 +109,9 @@ class UploadService:
         return given
 
     async def advance(
-        self, conn: Connection, taken: Taken, offset_bytes: int, *, release: bool
+        self, conn: Connection, taken: TakenUpload, offset_bytes: int, *, release: bool
     ) -> Upload:
-        """Say that so many bytes are durable. With `release`, whoever comes next may append to the
+        """Record that so many bytes are durable. With `release`, the next writer may append to the
         same stage: only for a request none of whose appends is under way or in doubt.
         """
         upload_id = taken.upload.upload_id
@@ -125,7 +125,9 @@ class UploadService:
         return upload
 
     async def prolong(self, conn: Connection, upload: Upload) -> Upload:
-        """Keep it while a blob is made of it; refused if it was completed or deleted meanwhile."""
+        """Put off its expiry while a blob is made of it; refused if it was completed or deleted
+        meanwhile.
+        """
         found = await self._uploads.extend(conn, upload.upload_id, self._seconds)
         if found is None:
             raise NotFound("upload", str(upload.upload_id))
@@ -134,8 +136,8 @@ class UploadService:
         return found
 
     async def complete(self, conn: Connection, upload: Upload, cas_id: CasId) -> Upload:
-        """The bytes are this blob now. Call it in the transaction that stores the blob; raises
-        UploadConflict if somebody else completed it, NotFound if it was deleted.
+        """Record that the bytes are this blob. Call it in the transaction that stores the blob; it
+        raises UploadConflict if another request completed the upload, NotFound if it was deleted.
         """
         found = await self._uploads.complete(conn, upload.upload_id, cas_id, self._seconds)
         if found is None:
@@ -152,17 +154,12 @@ class UploadService:
         return found
 
     async def delete(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload:
-        """End it. What it had in stages is the caller's to drop, after the commit."""
+        """Delete the session. The caller drops its stages after the commit."""
         upload = await self._uploads.delete(conn, namespace, upload_id)
         if upload is None:
             raise NotFound("upload", str(upload_id))
         tell(conn, "deleted upload", by=None, upload_id=str(upload_id), namespace=namespace)
         return upload
-
-    def bytes_left(self, upload: Upload) -> int:
-        """How many more it may get."""
-        size = self.bytes_max if upload.size_bytes is None else upload.size_bytes
-        return size - upload.offset_bytes
 
     def _check_size(self, size_bytes: int | None) -> None:
         if size_bytes is not None and size_bytes > self.bytes_max:
@@ -178,7 +175,7 @@ def _stages_for(upload: Upload, writer: UUID) -> tuple[tuple[Part, ...], tuple[s
     if upload.writer is None and upload.parts:
         return upload.parts, ()
     counting = {stage for stage, _ in upload.stages()}
-    kept = tuple(part for part in upload.parts if part.stage in counting)
+    used = tuple(part for part in upload.parts if part.stage in counting)
     abandoned = tuple(part.stage for part in upload.parts if part.stage not in counting)
     opened = Part(stage_name(upload.upload_id, writer), upload.offset_bytes)
-    return (*kept, opened), abandoned
+    return (*used, opened), abandoned

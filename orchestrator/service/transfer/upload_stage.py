@@ -11,13 +11,13 @@ from orchestrator.core.digest import CasId
 from orchestrator.core.disk import Disk
 from orchestrator.errors import StorageUnavailable
 from orchestrator.models.transfer.upload import Part, Upload
-from orchestrator.service.transfer.intake import Intake, Kept
+from orchestrator.service.transfer.intake import Intake, TakenBlob
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.storage.base import MissingObject, Storage
 
 
 class BytesLost(Exception):
-    """A stage does not have the bytes that the session says it has: they cannot come back."""
+    """A stage lacks bytes that the session says it has; they cannot be had again."""
 
 
 class UploadStages:
@@ -36,8 +36,8 @@ class UploadStages:
         return Appender(self._storage, self._disk, part, offset_bytes)
 
     async def check(self, upload: Upload) -> None:
-        """Raise BytesLost unless the bytes that count are there. An append to a stage that was
-        removed would leave a hole in the place of them.
+        """Raise BytesLost unless all bytes that count are there. An append to a stage that was
+        removed would leave a hole in their place.
         """
         for stage, size_bytes in upload.stages():
             # All names are of one length: none is between this one and its beginning.
@@ -46,19 +46,19 @@ class UploadStages:
                 await self._lost()
 
     async def drop(self, stages: Iterable[str]) -> None:
-        """After the commit that ends their use; a crash before it leaves them to verification."""
+        """Call it after the commit that ends their use; after a crash verification removes them."""
         for stage in stages:
             await self._storage.drop_stage(stage)
 
     @asynccontextmanager
     async def received(
         self, upload: Upload, last_chance: Callable[[], Awaitable[object]]
-    ) -> AsyncIterator[Kept]:
-        """All bytes, hashed anew, as intake gives them; at the end what was not kept is deleted.
+    ) -> AsyncIterator[TakenBlob]:
+        """Hash all bytes anew and take them in; at the end an object that is not used is deleted.
 
         If the stage itself can become the object, nothing is written again. Then the stage is gone,
-        and a failure afterwards costs the client all it has sent: `last_chance` is called before,
-        to find out whether the rest can be done.
+        and a failure afterwards costs the client all that it has sent. So `last_chance` is called
+        before, to find out whether the rest can be done.
         """
         promoted = await self._promoted(upload, last_chance)
         if promoted is not None:
@@ -72,19 +72,19 @@ class UploadStages:
                 upload.media_type,
                 expected=upload.expected,
                 wants_sha256=upload.wants_sha256,
-            ) as kept,
+            ) as taken,
         ):
-            yield kept
+            yield taken
 
     async def _promoted(
         self, upload: Upload, last_chance: Callable[[], Awaitable[object]]
-    ) -> Kept | None:
-        # Where another writer was taken over from, he may still hold the file open. A bucket
+    ) -> TakenBlob | None:
+        # With several parts, the writer of an earlier one may still have its file open. A bucket
         # cannot rename: the bytes are not read just to find that out.
         if (
             len(upload.parts) != 1
             or self._storage.folder is None
-            or not self._intake.is_kept_as_it_is(upload.media_type, upload.offset_bytes)
+            or not self._intake.is_stored_unchanged(upload.media_type, upload.offset_bytes)
         ):
             return None
         promotion = _Promotion(
@@ -92,7 +92,7 @@ class UploadStages:
         )
         try:
             async with aclosing(self._read(upload)) as chunks:
-                return Kept(
+                return TakenBlob(
                     await self._intake.adopted(
                         chunks,
                         promotion,
@@ -120,13 +120,15 @@ class UploadStages:
                 await self._lost()
 
     async def _lost(self) -> None:
-        """What a wrong folder or bucket does not have is not lost."""
+        """Raise BytesLost, but only if this is the right storage: a wrong folder or bucket lacks
+        everything, and nothing is lost.
+        """
         await self._identity.check_storage()
         raise BytesLost
 
 
 class Appender:
-    """Appends pieces to a stage, one while the next is on its way."""
+    """Appends pieces to a stage; one is written while the next is received."""
 
     def __init__(self, storage: Storage, disk: Disk, part: Part, offset_bytes: int) -> None:
         self._storage = storage
@@ -134,20 +136,20 @@ class Appender:
         self._part = part
         #: So many bytes of the upload are durable.
         self.durable_bytes = offset_bytes
-        #: So many of them the session says that it has.
-        self.told_bytes = offset_bytes
-        #: An append failed or was left: it may still come to effect.
+        #: So many of them the row of the session says that it has.
+        self.recorded_bytes = offset_bytes
+        #: An append failed or was given up: it may still take effect.
         self.is_in_doubt = False
         self._pending: asyncio.Task[None] | None = None
 
     async def append(self, piece: bytes) -> None:
-        """Returns when the one before is durable."""
+        """Begin to append the piece. Returns when the piece before it is durable."""
         await self.settle()
         self._disk.check(len(piece))
         self._pending = asyncio.create_task(self._append(piece))
 
     async def settle(self) -> None:
-        """Returns when all is durable; raises what an append raised."""
+        """Wait until all pieces are durable; raises what an append raised."""
         pending, self._pending = self._pending, None
         if pending is not None:
             try:
@@ -163,7 +165,7 @@ class Appender:
 
 
 class _NotPromotedError(Exception):
-    """The storage has to write the bytes again."""
+    """The storage cannot rename the stage: the bytes have to be written again."""
 
 
 class _Promotion:
@@ -182,11 +184,11 @@ class _Promotion:
         self._last_chance = last_chance
 
     async def write(self, data: bytes) -> None:
-        """They were appended."""
+        """Nothing to do: the bytes were appended to the stage before."""
 
     async def commit(self, cas_id: CasId) -> str:
-        """A crash after the rename leaves an object that no row names, and a session whose bytes
-        are gone: verification removes the one, the client is told to begin anew by the other.
+        """A crash after the rename leaves an object that no row names, which verification removes,
+        and a session whose bytes are gone, which tells its client to begin anew.
         """
         await self._last_chance()
         key = await self._storage.promote(self._stage, self._size_bytes, cas_id)
@@ -195,4 +197,4 @@ class _Promotion:
         return key
 
     async def abort(self) -> None:
-        """The stage stays."""
+        """Nothing to do: the stage stays as it is."""

@@ -1,7 +1,7 @@
 """Rules of garbage collection: no HTTP, no SQL, no transaction opened.
 
-What a tag names or ever named stays, and so does what is young, and everything that something
-that stays stands on. The rest goes: artifacts first, then the blobs that only they had.
+What a tag names or ever named stays. So does what is young, and everything on which something
+stands that stays. The rest goes: artifacts first, then the blobs that only they had.
 """
 
 import asyncio
@@ -22,35 +22,37 @@ from orchestrator.models.upkeep.gc import (
     Collected,
     CollectedPage,
     DeletedBlob,
+    GCPhase,
+    GCPosition,
     Grace,
-    Keep,
-    Phase,
-    Position,
+    Retained,
     Root,
     WalkStep,
-    keep_in_use,
-    keep_of_blob,
-    keep_of_needed,
-    keep_of_root,
 )
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
+from orchestrator.service.upkeep.gc_reason import (
+    retained_blob,
+    retained_by_need,
+    retained_in_use,
+    retained_root,
+)
 from orchestrator.storage.base import Storage
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
 log = structlog.get_logger()
 
-#: An artifact goes after what stands on it. Nearly always that is newer and comes first; what has
-#: to wait for something older gets another turn, but not for ever.
+#: An artifact is deleted after those that stand on it. They are nearly always newer and come first.
+#: One that has to wait for an older artifact is tried again in the next sweep, but not for ever.
 SWEEPS_MAX = 10
 DELETED_AT_ONCE = 16
 
 
 class GCService:
-    """One page at a time, each in a transaction of its own: what was judged garbage is locked, and
-    judged again by the statement that deletes it. It waits for nobody, so any number of
-    collections and all other writers go on beside it.
+    """One page at a time, each in a transaction of its own. Garbage is locked, and judged again by
+    the statement that deletes it. Nothing waits for a lock, so any number of collections and all
+    other writers go on at the same time.
     """
 
     def __init__(
@@ -67,21 +69,21 @@ class GCService:
         self._grace = grace
 
     async def collect(
-        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+        self, conn: Connection, at: GCPosition, *, limit: int, dry_run: bool
     ) -> CollectedPage:
-        """Judge the next so many artifacts or blobs, and delete what is garbage unless dry.
+        """Judge the next artifacts or blobs; delete what is garbage, except in a dry run.
 
-        MaintenanceHeld while a backup is made: a blob must not go that it is about to copy.
+        Raises MaintenanceHeld during a backup, which may be about to copy a blob that would go.
         """
         if not await self._maintenance.try_shared(conn):
             raise MaintenanceHeld
-        if at.phase is Phase.ARTIFACTS:
+        if at.phase is GCPhase.ARTIFACTS:
             return await self._collect_artifacts(conn, at, limit=limit, dry_run=dry_run)
         return await self._collect_blobs(conn, at, limit=limit, dry_run=dry_run)
 
     async def delete_objects(self, storage_keys: Sequence[str]) -> None:
-        """After the commit. What cannot be deleted, or is not because of a crash here, is an
-        object that no row names: verification finds it.
+        """Call it after the commit. An object that cannot be deleted, or is left by a crash here,
+        is one that no row names: verification finds it.
         """
         for start in range(0, len(storage_keys), DELETED_AT_ONCE):
             group = storage_keys[start : start + DELETED_AT_ONCE]
@@ -97,26 +99,26 @@ class GCService:
                 return
 
     async def begin_schedule(self, conn: Connection) -> bool:
-        """Whether this is the one scheduled collection of all servers, until `end_schedule` on the
-        same connection.
+        """True for one server at a time: it is the one that collects by the schedule, until it
+        calls `end_schedule` on the same connection.
         """
         return await self._maintenance.try_schedule(conn)
 
     async def end_schedule(self, conn: Connection) -> None:
-        """Let others begin."""
+        """Let another server begin its scheduled collection."""
         await self._maintenance.end_schedule(conn)
 
     # ------------------------------------------------------------------------------ artifacts
 
     async def _collect_artifacts(
-        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+        self, conn: Connection, at: GCPosition, *, limit: int, dry_run: bool
     ) -> CollectedPage:
         found = await self._rows.list_artifacts(conn, at.artifact_id, limit, self._grace)
-        kept = [keep_of_root(each.root, self._grace) for each in found if each.root]
+        retained = [retained_root(each.root, self._grace) for each in found if each.root]
         unsure = [each for each in found if each.root is None]
         needed = await self._needed(conn, [each.artifact_id for each in unsure])
-        kept += [
-            keep_of_needed(each, needed[each.artifact_id], self._grace)
+        retained += [
+            retained_by_need(each, needed[each.artifact_id], self._grace)
             for each in unsure
             if each.artifact_id in needed
         ]
@@ -124,25 +126,26 @@ class GCService:
         gone, waiting = list(doomed), False
         if not dry_run:
             gone, waiting = await self._delete_artifacts(conn, doomed)
-        kept += [_artifact_in_use(each) for id_, each in doomed.items() if id_ not in set(gone)]
+        still_there = doomed.keys() - set(gone)
+        retained += [_artifact_in_use(each) for id_, each in doomed.items() if id_ in still_there]
         return CollectedPage(
             deleted=[_artifact(doomed[artifact_id]) for artifact_id in gone],
-            kept=kept,
+            retained=retained,
             following=_after_artifacts(at, found, limit, waiting=waiting),
         )
 
     async def _needed(self, conn: Connection, artifact_ids: Sequence[UUID]) -> dict[UUID, Root]:
-        """Those of the artifacts on which one stands that stays by itself, and which that is."""
+        """Which of the artifacts carry another one that stays by itself, and that other one."""
         if not artifact_ids:
             return {}
-        return _handed_down(await self._rows.walk(conn, artifact_ids, self._grace))
+        return _roots_by_artifact(await self._rows.walk(conn, artifact_ids, self._grace))
 
     async def _delete_artifacts(
         self, conn: Connection, doomed: dict[UUID, ArtifactCandidate]
     ) -> tuple[list[UUID], bool]:
-        """Those that are gone, and whether one has to wait for what stands on it.
+        """Returns those that were deleted, and whether one has to wait for what stands on it.
 
-        One by one, the newest first: what stands on an artifact must be gone before it is.
+        One by one, the newest first: what stands on an artifact must be deleted before it.
         """
         gone: list[UUID] = []
         locked = await self._rows.lock_artifacts(conn, list(doomed)) if doomed else []
@@ -162,7 +165,7 @@ class GCService:
     # ---------------------------------------------------------------------------------- blobs
 
     async def _collect_blobs(
-        self, conn: Connection, at: Position, *, limit: int, dry_run: bool
+        self, conn: Connection, at: GCPosition, *, limit: int, dry_run: bool
     ) -> CollectedPage:
         found = await self._rows.list_blobs(conn, at.cas_id, limit, self._grace)
         holders = await self._holders(conn, [each.cas_id for each in found if not each.reason])
@@ -171,8 +174,8 @@ class GCService:
             for each in found
             if each.reason is None and each.cas_id not in holders
         }
-        kept = [
-            keep_of_blob(each, holders.get(each.cas_id), self._grace)
+        retained = [
+            retained_blob(each, holders.get(each.cas_id), self._grace)
             for each in found
             if each.cas_id not in doomed
         ]
@@ -183,19 +186,21 @@ class GCService:
             gone = [_blob(each) for each in blobs]
             keys = [each.storage_key for each in blobs if each.storage_key is not None]
             still_there = doomed.keys() - {each.cas_id for each in blobs}
-            kept += [keep_in_use(BLOB, str(CasId(cas_id))) for cas_id in sorted(still_there)]
+            retained += [retained_in_use(BLOB, str(CasId(raw))) for raw in sorted(still_there)]
         more = len(found) == limit
-        following = Position(phase=Phase.BLOBS, cas_id=found[-1].cas_id) if more else None
-        return CollectedPage(deleted=gone, kept=kept, storage_keys=keys, following=following)
+        following = GCPosition(phase=GCPhase.BLOBS, cas_id=found[-1].cas_id) if more else None
+        return CollectedPage(
+            deleted=gone, retained=retained, storage_keys=keys, following=following
+        )
 
     async def _holders(self, conn: Connection, cas_ids: Sequence[bytes]) -> dict[bytes, UUID]:
-        """Those of the blobs that an artifact has which something needs, and which that is."""
-        held = await self._rows.list_holders(conn, cas_ids) if cas_ids else []
-        needed = await self._needed(conn, sorted({artifact_id for _, artifact_id in held}))
-        return {cas_id: artifact_id for cas_id, artifact_id in held if artifact_id in needed}
+        """Which of the blobs belong to an artifact that something needs, and that artifact."""
+        pairs = await self._rows.list_holders(conn, cas_ids) if cas_ids else []
+        needed = await self._needed(conn, sorted({artifact_id for _, artifact_id in pairs}))
+        return {cas_id: artifact_id for cas_id, artifact_id in pairs if artifact_id in needed}
 
     async def _delete_blobs(self, conn: Connection, cas_ids: Sequence[bytes]) -> list[DeletedBlob]:
-        """Those that are gone."""
+        """Returns those that were deleted."""
         locked = await self._rows.lock_blobs(conn, cas_ids) if cas_ids else []
         gone = await self._rows.delete_blobs(conn, locked, self._grace) if locked else []
         gone.sort(key=lambda blob: blob.cas_id)
@@ -212,8 +217,10 @@ class GCService:
         return gone
 
 
-def _handed_down(steps: Sequence[WalkStep]) -> dict[UUID, Root]:
-    """What is needed, and by what: from each step that met a root back to where it came from."""
+def _roots_by_artifact(steps: Sequence[WalkStep]) -> dict[UUID, Root]:
+    """Which artifacts are needed, each with the root that needs it: a walk from each root that was
+    met, back along the steps that led there.
+    """
     parents: dict[UUID, list[UUID]] = {}
     needed: dict[UUID, Root] = {}
     for step in steps:
@@ -232,23 +239,23 @@ def _handed_down(steps: Sequence[WalkStep]) -> dict[UUID, Root]:
 
 
 def _after_artifacts(
-    at: Position, found: Sequence[ArtifactCandidate], limit: int, *, waiting: bool
-) -> Position:
+    at: GCPosition, found: Sequence[ArtifactCandidate], limit: int, *, waiting: bool
+) -> GCPosition:
     is_incomplete = at.is_incomplete or waiting
     if len(found) == limit:
         last = found[-1].artifact_id
-        return Position(artifact_id=last, sweep=at.sweep, is_incomplete=is_incomplete)
+        return GCPosition(artifact_id=last, sweep=at.sweep, is_incomplete=is_incomplete)
     if is_incomplete and at.sweep < SWEEPS_MAX:
-        return Position(sweep=at.sweep + 1)
-    return Position(phase=Phase.BLOBS)
+        return GCPosition(sweep=at.sweep + 1)
+    return GCPosition(phase=GCPhase.BLOBS)
 
 
 def _artifact(candidate: ArtifactCandidate) -> Collected:
     return Collected(kind=ARTIFACT, id=str(candidate.artifact_id), namespace=candidate.namespace)
 
 
-def _artifact_in_use(candidate: ArtifactCandidate) -> Keep:
-    return keep_in_use(ARTIFACT, str(candidate.artifact_id), candidate.namespace)
+def _artifact_in_use(candidate: ArtifactCandidate) -> Retained:
+    return retained_in_use(ARTIFACT, str(candidate.artifact_id), candidate.namespace)
 
 
 def _blob(blob: BlobCandidate | DeletedBlob) -> Collected:

@@ -19,10 +19,10 @@ from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.verify import (
     BlobRecord,
     BlobState,
-    Problem,
     ProblemKind,
     Scope,
     Verdict,
+    VerifyProblem,
 )
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
@@ -168,7 +168,9 @@ class VerifyService:
             return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
         return check_second_name(record, second.digest() if second else None, size)
 
-    async def settle(self, conn: Connection, verdict: Verdict, scope: Scope) -> Problem | None:
+    async def settle(
+        self, conn: Connection, verdict: Verdict, scope: Scope
+    ) -> VerifyProblem | None:
         """What is to be told of a blob, and done if that is wanted; None if nothing is wrong, or
         if the blob was deleted or healed while it was checked.
         """
@@ -240,8 +242,8 @@ def _told(
     *,
     repaired: bool = False,
     quarantined: bool = False,
-) -> Problem:
-    return Problem(
+) -> VerifyProblem:
+    return VerifyProblem(
         problem=kind,
         detail=detail,
         repaired=repaired,

@@ -12,7 +12,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.errors import MaintenanceHeld
 from orchestrator.models.transfer.upload import upload_of_stage
-from orchestrator.models.upkeep.verify import Problem, ProblemKind, StaleUpload
+from orchestrator.models.upkeep.verify import ProblemKind, StaleUpload, VerifyProblem
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.storage.base import Storage, StoredObject
@@ -116,10 +116,10 @@ class VerifyLeftoverService:
                 tell(None, event, by=None, storage_key=each.key, size_bytes=each.size_bytes)
 
 
-def leftover(found: StoredObject, what: str, *, repaired: bool) -> Problem:
+def leftover(found: StoredObject, what: str, *, repaired: bool) -> VerifyProblem:
     """How an object or a stage that nothing refers to is told."""
     since = found.modified_at.strftime("%Y-%m-%d %H:%M")
-    return Problem(
+    return VerifyProblem(
         problem=ProblemKind.LEFTOVER,
         detail=f"{what}: {found.size_bytes:,} bytes, of {since} UTC.",
         repaired=repaired,
@@ -127,9 +127,9 @@ def leftover(found: StoredObject, what: str, *, repaired: bool) -> Problem:
     )
 
 
-def stale_upload(upload: StaleUpload, *, repaired: bool) -> Problem:
+def stale_upload(upload: StaleUpload, *, repaired: bool) -> VerifyProblem:
     """How an upload that expired is told."""
     since = upload.expires_at.strftime("%Y-%m-%d %H:%M")
     size = upload.offset_bytes
     detail = f"The upload {upload.upload_id} expired on {since} UTC, with {size:,} bytes."
-    return Problem(problem=ProblemKind.STALE_UPLOAD, detail=detail, repaired=repaired)
+    return VerifyProblem(problem=ProblemKind.STALE_UPLOAD, detail=detail, repaired=repaired)

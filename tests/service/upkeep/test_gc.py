@@ -12,7 +12,15 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
 from orchestrator.models.artifact import Artifact, Relation
-from orchestrator.models.upkeep.gc import START, Collected, Grace, Keep, Phase, Position, Reason
+from orchestrator.models.upkeep.gc import (
+    GC_START,
+    Collected,
+    GCPhase,
+    GCPosition,
+    Grace,
+    Retained,
+    RetainedReason,
+)
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.service.upkeep.gc import GCService
@@ -44,13 +52,13 @@ async def age(conn: Connection, days: float, *artifacts: Artifact) -> None:
 class Outcome:
     """All pages of a collection."""
 
-    def __init__(self, deleted: Sequence[Collected], kept: Sequence[Keep]) -> None:
+    def __init__(self, deleted: Sequence[Collected], kept: Sequence[Retained]) -> None:
         self.deleted = [each.id for each in deleted]
         self.reasons = {each.id: each.reason for each in kept}
         self.details = {each.id: each.detail for each in kept}
         self.kept = list(kept)
 
-    def of(self, *artifacts: Artifact) -> list[Reason | None]:
+    def of(self, *artifacts: Artifact) -> list[RetainedReason | None]:
         """Why each stays; None if it is garbage."""
         found = [self.reasons.get(str(each.artifact_id)) for each in artifacts]
         for each, reason in zip(artifacts, found, strict=True):
@@ -63,13 +71,13 @@ async def collect(
 ) -> Outcome:
     gc = GCService(GCRepository(), MaintenanceRepository(), NOWHERE, grace=grace)
     deleted: list[Collected] = []
-    kept: list[Keep] = []
-    at: Position | None = START
+    kept: list[Retained] = []
+    at: GCPosition | None = GC_START
     while at is not None:
         page = await gc.collect(conn, at, limit=limit, dry_run=dry_run)
-        assert len(page.deleted) + len(page.kept) <= limit
+        assert len(page.deleted) + len(page.retained) <= limit
         deleted += page.deleted
-        kept += page.kept
+        kept += page.retained
         at = page.following
     return Outcome(deleted, kept)
 
@@ -102,7 +110,10 @@ async def test_the_chain_and_the_base_of_a_tagged_head_stay_at_any_depth(
         await store.conn.execute("DELETE FROM lineage")
     await age(store.conn, 100)
     outcome = await collect(store.conn)
-    assert outcome.of(*chain, abandoned) == [Reason.NEEDED] * depth + [Reason.NAMED, None]
+    assert outcome.of(*chain, abandoned) == [RetainedReason.NEEDED] * depth + [
+        RetainedReason.NAMED,
+        None,
+    ]
     head = chain[-1].artifact_id
     assert outcome.details[str(base.artifact_id)] == (
         f"needed by {head}, which is named by tag {NS}/main"
@@ -116,7 +127,7 @@ async def test_the_target_of_an_undone_move_stays(store: Store) -> None:
     await store.tags.undo(store.conn, NS, "main", by=ANN)
     await age(store.conn, 100)
     outcome = await collect(store.conn)
-    assert outcome.of(first, second) == [Reason.NAMED, Reason.WAS_NAMED]
+    assert outcome.of(first, second) == [RetainedReason.NAMED, RetainedReason.WAS_NAMED]
     assert outcome.details[str(second.artifact_id)] == f"was named by tag {NS}/main at version 2"
     by = {each.id: each.by for each in outcome.kept}
     assert by[str(second.artifact_id)] == f"{NS}/main@2"
@@ -128,7 +139,7 @@ async def test_what_a_deleted_tag_named_stays(store: Store) -> None:
     await name(store, "main", version)
     await store.tags.delete(store.conn, NS, "main", by=ANN)
     await age(store.conn, 100)
-    assert (await collect(store.conn)).of(version) == [Reason.WAS_NAMED]
+    assert (await collect(store.conn)).of(version) == [RetainedReason.WAS_NAMED]
 
 
 async def compacted(store: Store, top: Artifact) -> Artifact:
@@ -155,10 +166,10 @@ async def test_a_compaction_without_a_tag_goes_and_leaves_the_blob_that_others_n
     await name(store, "main", head)
     before = await blob_ids(store.conn)
     await age(store.conn, 6.9)
-    assert (await collect(store.conn)).of(result) == [Reason.YOUNG]
+    assert (await collect(store.conn)).of(result) == [RetainedReason.YOUNG]
     await age(store.conn, 0.2)
     outcome = await collect(store.conn)
-    assert outcome.of(head, result) == [Reason.NAMED, None]
+    assert outcome.of(head, result) == [RetainedReason.NAMED, None]
     assert await blob_ids(store.conn) == before
     assert outcome.details[str(head.version_hash)] == f"content of artifact {head.artifact_id}"
 
@@ -179,7 +190,7 @@ async def test_a_blob_of_two_namespaces_stays_as_long_as_one_needs_it(store: Sto
     await name(store, "main", theirs)
     await age(store.conn, 8)
     outcome = await collect(store.conn)
-    assert outcome.of(ours, theirs) == [None, Reason.NAMED]
+    assert outcome.of(ours, theirs) == [None, RetainedReason.NAMED]
     assert outcome.details[str(ours.cas_id)] == f"content of artifact {theirs.artifact_id}"
     assert await blob_ids(store.conn) == {str(ours.cas_id)}
 
@@ -195,9 +206,9 @@ async def test_what_something_that_stays_came_from_stays(store: Store, relation:
     await age(store.conn, 8)
     outcome = await collect(store.conn)
     assert outcome.of(first, second, third, unrelated) == [
-        Reason.NEEDED,
-        Reason.NEEDED,
-        Reason.NAMED,
+        RetainedReason.NEEDED,
+        RetainedReason.NEEDED,
+        RetainedReason.NAMED,
         None,
     ]
 
@@ -224,7 +235,11 @@ async def test_what_is_young_stays_and_what_it_stands_on_does_too(store: Store) 
     await age(store.conn, 8)
     young = await store.patch(patch, "young")
     outcome = await collect(store.conn)
-    assert outcome.of(base, patch, young) == [Reason.NEEDED, Reason.NEEDED, Reason.YOUNG]
+    assert outcome.of(base, patch, young) == [
+        RetainedReason.NEEDED,
+        RetainedReason.NEEDED,
+        RetainedReason.YOUNG,
+    ]
     assert outcome.details[str(base.artifact_id)] == (
         f"needed by {young.artifact_id}, which is younger than 7 days"
     )
@@ -247,7 +262,7 @@ async def test_a_run_stays_for_longer(store: Store) -> None:
     await store.artifacts.link(store.conn, *ids, Relation.REVISION_OF)
     await age(store.conn, 29)
     outcome = await collect(store.conn)
-    assert outcome.of(snapshot, version) == [Reason.YOUNG_RUN, Reason.NEEDED]
+    assert outcome.of(snapshot, version) == [RetainedReason.YOUNG_RUN, RetainedReason.NEEDED]
     assert outcome.details[ids[0].__str__()] == "run younger than 30 days"
     assert outcome.details[ids[1].__str__()] == (
         f"needed by {ids[0]}, which is a run younger than 30 days"
@@ -264,12 +279,12 @@ async def test_a_leased_blob_stays_and_goes_with_its_expired_lease(store: Store)
         await store.cas.lease(store.conn, namespace, blob.cas_id, "text/plain")
     await age(store.conn, 8)
     outcome = await collect(store.conn)
-    assert outcome.reasons == {str(blob.cas_id): Reason.LEASED}
+    assert outcome.reasons == {str(blob.cas_id): RetainedReason.LEASED}
     assert outcome.details[str(blob.cas_id)].startswith("leased to t")
     expire = "UPDATE cas_lease SET expires_at = now() WHERE namespace = $1"
     await store.conn.execute(expire, NS)
     outcome = await collect(store.conn)
-    assert outcome.reasons == {str(blob.cas_id): Reason.LEASED}
+    assert outcome.reasons == {str(blob.cas_id): RetainedReason.LEASED}
     assert await store.conn.fetchval("SELECT count(*) FROM cas_lease") == 2
     await store.conn.execute(expire, "theirs")
     assert (await collect(store.conn)).deleted == [str(blob.cas_id)]
@@ -414,7 +429,7 @@ async def test_what_goes_is_what_the_rule_says_and_what_the_dry_run_said(
     assert await artifact_ids(store.conn) | await blob_ids(store.conn) == everything
     assert sorted(predicted.deleted) == sorted(expected)
     assert predicted.details.keys() == everything - expected, "each keep has its reason"
-    assert Reason.IN_USE not in predicted.reasons.values()
+    assert RetainedReason.IN_USE not in predicted.reasons.values()
 
     outcome = await collect(store.conn, limit=limit)
     assert sorted(outcome.deleted) == sorted(expected)
@@ -431,10 +446,14 @@ async def test_a_dry_run_and_a_run_say_the_same_of_each_thing(store: Store) -> N
     await name(store, "main", base)
     await age(store.conn, 8)
     gc = GCService(GCRepository(), MaintenanceRepository(), NOWHERE, grace=GRACE)
-    for at in (START, Position(phase=Phase.BLOBS)):
+    for at in (GC_START, GCPosition(phase=GCPhase.BLOBS)):
         dry = await gc.collect(store.conn, at, limit=10, dry_run=True)
         run = await gc.collect(store.conn, at, limit=10, dry_run=False)
-        assert (dry.deleted, dry.kept, dry.following) == (run.deleted, run.kept, run.following)
+        assert (dry.deleted, dry.retained, dry.following) == (
+            run.deleted,
+            run.retained,
+            run.following,
+        )
 
 
 async def test_nothing_of_a_page_is_deleted_that_was_taken_up_after_it_was_judged(
@@ -477,10 +496,10 @@ async def test_nothing_of_a_page_is_deleted_that_was_taken_up_after_it_was_judge
     monkeypatch.setattr(GCRepository, "lock_artifacts", take_up_artifacts)
     monkeypatch.setattr(GCRepository, "lock_blobs", take_up_blobs)
     gc = GCService(GCRepository(), MaintenanceRepository(), NOWHERE, grace=GRACE)
-    page = await gc.collect(store.conn, START, limit=10, dry_run=False)
+    page = await gc.collect(store.conn, GC_START, limit=10, dry_run=False)
     assert page.deleted == []
-    assert [each.reason for each in page.kept] == [Reason.IN_USE] * 3
-    page = await gc.collect(store.conn, Position(phase=Phase.BLOBS), limit=20, dry_run=False)
+    assert [each.reason for each in page.retained] == [RetainedReason.IN_USE] * 3
+    page = await gc.collect(store.conn, GCPosition(phase=GCPhase.BLOBS), limit=20, dry_run=False)
     assert page.deleted == []
-    in_use = {each.id for each in page.kept if each.reason is Reason.IN_USE}
+    in_use = {each.id for each in page.retained if each.reason is RetainedReason.IN_USE}
     assert in_use == {str(blob) for blob in blobs}

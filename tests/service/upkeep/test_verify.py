@@ -15,7 +15,14 @@ from obstore.store import MemoryStore
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.jobs.verification import Verification, verify_all
-from orchestrator.models.upkeep.verify import PageReport, Phase, Position, Problem, Scope, Verdict
+from orchestrator.models.upkeep.verify import (
+    PageReport,
+    Scope,
+    Verdict,
+    VerifyPhase,
+    VerifyPosition,
+    VerifyProblem,
+)
 from orchestrator.service.upkeep import verify
 from orchestrator.storage.base import StoredObject
 from orchestrator.storage.filesystem import FilesystemStorage
@@ -41,17 +48,17 @@ class Store:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        async with self.c.intake.received(chunks(), "image/png") as kept:
+        async with self.c.intake.received(chunks(), "image/png") as taken:
             async with self.c.database.transaction() as conn:
-                stored = await self.c.cas.upload(conn, "team", kept.received, by=ANN)
-            kept.keep = stored.used
+                stored = await self.c.cas.upload(conn, "team", taken.received, by=ANN)
+            taken.is_used = stored.used
         return stored.blob.cas_id
 
     async def checked(self, scope: Scope = REPAIR) -> list[Verdict]:
         records = await self.c.verify.list_blobs(self.conn, b"", 1_000, scope, read_bytes_max=2**40)
         return await self.c.verify.check(records, scope, seconds_max=60)
 
-    async def settled(self, verdicts: Sequence[Verdict]) -> list[Problem]:
+    async def settled(self, verdicts: Sequence[Verdict]) -> list[VerifyProblem]:
         found = []
         for verdict in verdicts:
             async with self.c.database.transaction() as conn:
@@ -189,7 +196,7 @@ async def test_an_object_that_is_named_after_it_was_listed_is_not_deleted(
 
     monkeypatch.setattr(FilesystemStorage, "list_objects", listed)
     verification = Verification.of(store.c)
-    report = await verification.page(Position(Phase.OBJECTS), Scope(repair=True))
+    report = await verification.page(VerifyPosition(VerifyPhase.OBJECTS), Scope(repair=True))
     assert (report.checked_objects, report.problems) == (1, [])
     assert path.exists()
 
@@ -258,7 +265,7 @@ async def test_a_stage_that_becomes_an_object_is_as_young_as_one(store: Store) -
     [found] = await storage.list_objects("", 10)
     assert found.key == key
     assert abs(found.modified_at.timestamp() - time.time()) < 60
-    report = await Verification.of(store.c).page(Position(Phase.OBJECTS), REPAIR)
+    report = await Verification.of(store.c).page(VerifyPosition(VerifyPhase.OBJECTS), REPAIR)
     assert report.problems == []
 
 
