@@ -15,7 +15,8 @@ from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
-from orchestrator.storage.filesystem import FilesystemStorage, FileWriter
+from orchestrator.storage.file_writing import FileWriter
+from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.segments import SEGMENT_BYTES
 from tests.api import Api
 from tests.conftest import TOKEN

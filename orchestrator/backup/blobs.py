@@ -12,19 +12,19 @@ from orchestrator.core.identifier import new_id
 from orchestrator.core.threads import in_thread
 
 _READ_BYTES = 1024 * 1024
-#: Told now and then: what is done, how much of it, and of how much; 0 is unknown.
+#: Called now and then with the stage, how much of it is done, and of how much; 0: not known.
 Watch = Callable[[str, int, int], None]
 
 
 class BlobFiles:
-    """Files that are whole as soon as they have their name."""
+    """A folder of files, each of which is whole as soon as it has its name."""
 
     def __init__(self, folder: Path, incoming: Path) -> None:
         self._folder = folder
         self._incoming = incoming
 
     def clear(self) -> None:
-        """Make the folders; what an interrupted backup was writing is worth nothing."""
+        """Make the folders, and remove what an interrupted backup was writing."""
         for folder in (self._folder, self._incoming):
             folder.mkdir(mode=0o700, exist_ok=True)
         for unfinished in self._incoming.iterdir():
@@ -36,7 +36,7 @@ class BlobFiles:
         return self._folder / name[:2] / name
 
     def has(self, cas_id: CasId, size_bytes: int) -> bool:
-        """Whether it is there, by its name and its size: the bytes are not read."""
+        """Whether a file of this name and size is there; its bytes are not read."""
         try:
             return self.path(cas_id).stat().st_size == size_bytes
         except FileNotFoundError:
@@ -49,7 +49,7 @@ class BlobFiles:
                 yield chunk
 
     async def remove_damaged(self, watch: Watch) -> int:
-        """Read all of them; returns how many are not those of their name, and are gone."""
+        """Read all files, and remove those whose bytes are not of their name; returns how many."""
         removed = 0
         for number, path in enumerate(self._files()):
             watch("verify", number, 0)
@@ -70,7 +70,10 @@ class BlobFiles:
         sync_folder(self._folder)
 
     def remove_unless(self, named: Callable[[bytes], bool]) -> int:
-        """Returns how many were removed. One that a crash brings back is removed next time."""
+        """Remove all that are not named; returns how many.
+
+        A file that a crash brings back is removed the next time.
+        """
         removed = 0
         for path in self._files():
             if not named(b"\x01" + bytes.fromhex(path.name)):
@@ -84,7 +87,7 @@ class BlobFiles:
 
 
 class BlobFile:
-    """A blob that is being written; it ends with `keep` or with `drop`."""
+    """A blob that is being written; it ends with `commit` or with `drop`."""
 
     def __init__(self, files: BlobFiles, path: Path, descriptor: int) -> None:
         self._files = files
@@ -96,16 +99,16 @@ class BlobFile:
         """Append."""
         await in_thread(self._write, data)
 
-    async def keep(self, cas_id: CasId) -> bool:
-        """Give it its name, or drop it and return False if the bytes are not those of the name."""
+    async def commit(self, cas_id: CasId) -> bool:
+        """Give the file its name. If its bytes are not of that name: False, and nothing is left."""
         if self._hasher.digest() != cas_id.raw[1:]:
             self.drop()
             return False
-        await in_thread(self._keep, self._files.path(cas_id))
+        await in_thread(self._commit, self._files.path(cas_id))
         return True
 
     def drop(self) -> None:
-        """Leave nothing; may be called again."""
+        """Leave nothing behind; may be called again, and after `commit`."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -115,7 +118,7 @@ class BlobFile:
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def _keep(self, path: Path) -> None:
+    def _commit(self, path: Path) -> None:
         os.fsync(self._file.fileno())
         self._file.close()
         path.parent.mkdir(mode=0o700, exist_ok=True)

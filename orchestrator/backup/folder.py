@@ -11,8 +11,8 @@
 
 A blob is written under another name, synced, and renamed, so that a file with its name is whole. A
 snapshot is made in a folder whose name begins with a dot, and renamed when all that it names is
-durable: either it is there with everything, or it is not there. Snapshots share the blobs; a second
-backup brings only those that are new.
+durable: either it is there with everything, or it is not there. Snapshots share the blobs: a second
+backup adds only those that are new.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ from orchestrator.core.durable_file import sync_folder
 from orchestrator.models.upkeep.backup import FolderMark, Manifest
 
 MARK = "orchestrator-backup.json"
-#: What a folder may have that is to become a backup: a file system of its own brings this.
+#: What a folder may contain that is to become a backup; an empty file system has `lost+found`.
 _NOTHING = frozenset({MARK, "lost+found"})
 _WRITING = ".writing"
 _REMOVING = ".removing"
@@ -54,7 +54,7 @@ class BackupFolder:
         return self.inline.known(cas_id) or self.blobs.has(cas_id, size_bytes)
 
     async def remove_damaged(self, watch: Watch) -> int:
-        """Read all bytes; those that are not of their name are here no more. Returns how many."""
+        """Read all bytes, and remove blobs whose bytes are not those of their name; how many."""
         return await self.blobs.remove_damaged(watch) + self.inline.remove_damaged()
 
     def clear(self) -> None:
@@ -88,13 +88,13 @@ class BackupFolder:
         raise BackupRefused(f"There is no snapshot {name!r} in {self.path}; there is {names}.")
 
     def begin(self, name: str) -> Snapshot:
-        """One that does not count yet."""
+        """A snapshot that does not count yet."""
         folder = self._snapshots / f"{_WRITING}-{name}"
         folder.mkdir(mode=0o700)
         return Snapshot(folder)
 
     def publish(self, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
-        """Let it count. All blobs that it names have been written."""
+        """Make the snapshot count. All blobs that it names have been written."""
         self.blobs.sync()
         # The journal of SQLite is gone for good only when the folder says so.
         sync_folder(self.path)
@@ -106,25 +106,25 @@ class BackupFolder:
         sync_folder(self._snapshots)
         return Snapshot(final)
 
-    def prune(self, keep: int) -> tuple[int, int]:
-        """Remove all but the newest snapshots, then the blobs that none of the rest names.
+    def prune(self, snapshots_max: int) -> tuple[int, int]:
+        """Remove all but the newest snapshots, then the blobs that none of these names.
 
-        Returns how many of each. A crash in between leaves blobs that the next time removes.
+        Returns how many of each. Blobs that a crash leaves in between are removed the next time.
         """
-        kept, removed = self.snapshots()[-keep:], self.snapshots()[:-keep]
+        left, removed = self.snapshots()[-snapshots_max:], self.snapshots()[:-snapshots_max]
         for each in removed:
             hidden = each.folder.with_name(f"{_REMOVING}-{each.name}")
             each.folder.rename(hidden)
             sync_folder(self._snapshots)
             shutil.rmtree(hidden)
-        names = (blob.cas_id.raw for each in kept for blob in each.blobs(_columns(each)))
+        names = (blob.cas_id.raw for each in left for blob in each.blobs(_columns(each)))
         with self.inline.naming(names) as named:
             blobs = self.blobs.remove_unless(named) + self.inline.remove_unnamed()
         return len(removed), blobs
 
 
 def _columns(snapshot: Snapshot) -> tuple[str, ...]:
-    """Of the table of blobs, all rows of which are there: what it does not name is removed."""
+    """The columns of the table of blobs, which is checked: what it does not name is removed."""
     manifest = snapshot.manifest()
     snapshot.check_tables(manifest)
     return manifest.tables[BLOBS].columns
@@ -132,7 +132,7 @@ def _columns(snapshot: Snapshot) -> tuple[str, ...]:
 
 @contextmanager
 def opened(path: Path, *, may_write: bool) -> Iterator[BackupFolder]:
-    """The folder for us until the block ends: alone to write, or with others that read."""
+    """The folder, locked until the block ends: for one writer alone, or for any readers."""
     if may_write:
         _check_is_ours_or_empty(path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def _check_mark(mark: BinaryIO, path: Path, *, may_write: bool) -> None:
 
 
 def _check_is_ours_or_empty(path: Path) -> None:
-    """Our files are not put between those of somebody else."""
+    """Refuse a folder that has files of somebody else and none of ours."""
     with suppress(FileNotFoundError):
         if not (path / MARK).exists() and {each.name for each in path.iterdir()} - _NOTHING:
             raise BackupRefused(f"{path} has other files and no {MARK}: choose an empty folder.")

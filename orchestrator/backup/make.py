@@ -20,7 +20,7 @@ from orchestrator.backup.blobs import Watch
 from orchestrator.backup.copy_text import as_bytes, read_rows
 from orchestrator.backup.error import BackupRefused
 from orchestrator.backup.folder import BackupFolder, opened
-from orchestrator.backup.hold import connected, explained, held
+from orchestrator.backup.maintenance_lock import connected, explained, maintenance_locked
 from orchestrator.backup.snapshot import BLOBS, Snapshot, SnapshotBlob, written
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
@@ -52,8 +52,8 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Read again what the folder has already, and replace what is damaged there.
     verify_existing: bool = False
-    #: How many snapshots stay; 0: all.
-    keep: int = 0
+    #: All older snapshots are removed; 0: none is.
+    snapshots_max: int = 0
 
 
 async def back_up(
@@ -62,16 +62,17 @@ async def back_up(
     """One more snapshot in the folder, which is made if there is none."""
     with opened(path, may_write=True) as folder, explained():
         removed = await folder.remove_damaged(watch) if options.verify_existing else 0
-        async with held(settings.database_url) as hold, connected(settings.database_url) as conn:
-            run = _Backup(folder, build(settings), options, watch)
+        url = settings.database_url
+        async with maintenance_locked(url) as lock, connected(url) as conn:
+            run = BackupRun(folder, build(settings), options, watch)
             manifest, snapshot = await run.read_database(conn)
             await run.copy_placed(conn, snapshot)
             # Had the lock been lost, bytes could be gone that were not copied yet.
-            await hold.check()
+            await lock.check()
         return msgspec.structs.replace(run.publish(manifest, snapshot), damaged_here=removed)
 
 
-class _Backup:
+class BackupRun:
     """One run, from the first row to the manifest."""
 
     def __init__(
@@ -97,8 +98,8 @@ class _Backup:
         (snapshot.folder / _PLACES).unlink()
         snapshot = self._folder.publish(snapshot, manifest)
         removed = (0, 0)
-        if self._options.keep and not self._damaged:
-            removed = self._folder.prune(self._options.keep)
+        if self._options.snapshots_max and not self._damaged:
+            removed = self._folder.prune(self._options.snapshots_max)
         return BackupReport(
             folder=str(self._folder.path),
             snapshot=snapshot.name,
@@ -228,7 +229,7 @@ class _Backup:
             async with aclosing(self._container.delivery.plain(cas_id, placement, part)) as pieces:
                 async for piece in pieces:
                     await file.write(piece)
-            is_whole = await file.keep(cas_id)
+            is_whole = await file.commit(cas_id)
         except CorruptBlob:
             is_whole = False
         finally:

@@ -18,8 +18,8 @@ from orchestrator import migration
 from orchestrator.backup.blobs import Watch
 from orchestrator.backup.error import BackupRefused
 from orchestrator.backup.folder import BackupFolder, opened
-from orchestrator.backup.hold import connected, explained, held
 from orchestrator.backup.inline import RestoredPlaces
+from orchestrator.backup.maintenance_lock import connected, explained, maintenance_locked
 from orchestrator.backup.snapshot import BLOBS, Snapshot, SnapshotBlob
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
@@ -49,11 +49,11 @@ _COLUMNS = (
 class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What may be chosen for one restore."""
 
-    #: A moment; None is the newest.
+    #: The name of a snapshot; None: the newest.
     snapshot: str | None = None
-    #: Restore although bytes are missing or damaged: their blobs are put in quarantine.
+    #: Restore although bytes are missing or damaged; their blobs are put in quarantine.
     allow_damaged: bool = False
-    #: Read every byte again when all is done, not only look whether it is there.
+    #: In the verification at the end, read every byte and not only its presence.
     read_data: bool = False
 
 
@@ -63,7 +63,7 @@ def restore(path: Path, settings: Settings, options: RestoreOptions, watch: Watc
     with opened(path, may_write=False) as folder, explained():
         snapshot = folder.snapshot(options.snapshot)
         manifest = _checked(snapshot)
-        run = _Restore(folder, snapshot, manifest, settings, options, watch)
+        run = RestoreRun(folder, snapshot, manifest, settings, options, watch)
         run.check_blobs()
         _bring_to(settings.database_url, manifest.schema)
         report = asyncio.run(run.load())
@@ -88,7 +88,7 @@ def _checked(snapshot: Snapshot) -> Manifest:
 
 
 def _bring_to(url: str, schema: str) -> None:
-    """Let the database have the schema of the snapshot; it is empty, so that a step back is too."""
+    """Migrate the empty database to the schema of the snapshot, up or down."""
     found = migration.current(url)
     if found is not None:
         asyncio.run(_check_empty(url))
@@ -104,7 +104,7 @@ async def _check_empty(url: str) -> None:
             raise _not_empty()
 
 
-class _Restore:
+class RestoreRun:
     """One run, from the first byte to the commit."""
 
     def __init__(
@@ -128,20 +128,20 @@ class _Restore:
         self._blobs_seen = 0
 
     def check_blobs(self) -> None:
-        """Refuse at once what would be refused after hours: bytes that are not there."""
+        """Refuse at once, and not after hours, a backup that lacks bytes."""
         for blob in self._blobs():
             if not self._folder.has(blob.cas_id, blob.size_bytes):
                 self._miss(blob.cas_id, blob.quarantine_reason or "it is not in the backup")
 
     async def load(self) -> RestoreReport:
-        """Bytes, then rows."""
+        """Copy the bytes, then the rows."""
         url, container = self._settings.database_url, build(self._settings)
         with closing(self._places):
-            async with held(url), connected(url) as conn:
+            async with maintenance_locked(url), connected(url) as conn:
                 # Database and storage are joined before anything is written to either.
                 await container.identity.confirm(conn)
                 await self._put_bytes(container)
-                rows = await self._put_rows(conn)
+                rows = await self.put_rows(conn)
                 return RestoreReport(
                     snapshot=self._snapshot.name,
                     schema=self._manifest.schema,
@@ -168,7 +168,7 @@ class _Restore:
     # -------------------------------------------------------------------------- bytes, to storage
 
     async def _put_bytes(self, container: Container) -> None:
-        """What was in storage goes to storage, unless this one keeps so little inline."""
+        """Copy what was in the old storage to the new one; intake leaves small blobs inline."""
 
         async def put(blob: SnapshotBlob) -> None:
             try:
@@ -178,7 +178,7 @@ class _Restore:
                         chunks, blob.media_type, expected=blob.cas_id
                     ) as taken,
                 ):
-                    # A crash before the commit leaves an object that no row names.
+                    # Its row comes later. A crash before that leaves an object that no row names.
                     taken.is_used = True
                     self._places.put(taken.received)
             except DigestMismatch:
@@ -195,7 +195,8 @@ class _Restore:
 
     # ------------------------------------------------------------------------- rows, all or none
 
-    async def _put_rows(self, conn: Connection) -> dict[str, int]:
+    async def put_rows(self, conn: Connection) -> dict[str, int]:
+        """Write all tables in one transaction; returns the number of rows of each."""
         rows: dict[str, int] = {}
         async with conn.transaction():
             await self._rows.lock_rows(conn)
@@ -210,7 +211,7 @@ class _Restore:
                 self._watch("tables", number, len(EXPORTS))
                 table = self._manifest.tables[export.table]
                 if export.table == BLOBS:
-                    count = await self._rows.put_blobs(conn, _COLUMNS, self._records(moment))
+                    count = await self._rows.put_blobs(conn, _COLUMNS, self.records(moment))
                 else:
                     file = self._snapshot.table(export.table)
                     count = await self._rows.copy_in(conn, export.table, table.columns, file)
@@ -221,7 +222,7 @@ class _Restore:
                 rows[export.table] = count
         return rows
 
-    async def _records(self, moment: datetime) -> AsyncIterator[tuple[Any, ...]]:
+    async def records(self, moment: datetime) -> AsyncIterator[tuple[Any, ...]]:
         """The rows of cas_blob with their bytes, or with where these are now."""
         for blob in self._blobs():
             named = (blob.cas_id.raw, blob.size_bytes, blob.media_type, blob.sha256)
@@ -258,8 +259,8 @@ def _columns(place: Placement) -> tuple[str, bytes, int, str | None]:
 
 
 def _placement_of_lost(blob: SnapshotBlob) -> Placement:
-    """A row must say where its bytes are. There is nothing under this key, and nothing that an
-    upload brings there could pass for it.
+    """A place for a blob without bytes, because each row must name one. Nothing is under this key,
+    and no bytes match these segments.
     """
     starts = range(0, blob.size_bytes, SEGMENT_BYTES)
     lengths = [min(SEGMENT_BYTES, blob.size_bytes - start) for start in starts]
@@ -278,7 +279,7 @@ def _not_empty() -> BackupRefused:
 async def _verified(
     settings: Settings, report: RestoreReport, options: RestoreOptions, watch: Watch
 ) -> list[str]:
-    """What is wrong now, in words, besides what is known to be damaged."""
+    """The problems of the restored store, in words, except the damage that is known."""
     known = {each.cas_id for each in report.damaged}
     problems: list[str] = []
     seen = 0

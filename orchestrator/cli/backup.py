@@ -72,7 +72,7 @@ def backup(
     place = Place(
         data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
     )
-    options = BackupOptions(verify_existing=verify_existing, keep=keep)
+    options = BackupOptions(verify_existing=verify_existing, snapshots_max=keep)
     with _explained(), served(place, os.environ) as settings, _progress() as watch:
         report = asyncio.run(back_up(folder, settings, options, watch))
     shown = {

@@ -154,7 +154,7 @@ class Verification:
         found = await self._listed(self._leftovers.list_objects, at.after, limit)
         async with self._database.transaction() as conn:
             if scope.repair:
-                await self._leftovers.hold(conn)
+                await self._leftovers.share_maintenance_lock(conn)
             unnamed = await self._leftovers.unnamed(conn, found)
         if scope.repair:
             await self._leftovers.delete_objects(unnamed)
@@ -169,7 +169,7 @@ class Verification:
         after = UUID(at.after) if at.after else _NIL
         async with self._database.transaction() as conn:
             if scope.repair:
-                await self._leftovers.hold(conn)
+                await self._leftovers.share_maintenance_lock(conn)
             stale = await self._leftovers.stale_uploads(conn, after, limit)
             # One that was prolonged between the two statements is no problem any more.
             told = await self._leftovers.delete_uploads(conn, stale) if scope.repair else stale
@@ -185,7 +185,7 @@ class Verification:
         found = await self._listed(self._leftovers.list_stages, at.after, limit)
         async with self._database.transaction() as conn:
             if scope.repair:
-                await self._leftovers.hold(conn)
+                await self._leftovers.share_maintenance_lock(conn)
             abandoned = await self._leftovers.abandoned(conn, found)
         if scope.repair:
             await self._leftovers.delete_stages(abandoned)
@@ -201,7 +201,7 @@ class Verification:
         if not scope.repair:
             return PageReport()
         async with self._database.transaction() as conn:
-            await self._leftovers.hold(conn)
+            await self._leftovers.share_maintenance_lock(conn)
         swept = await self._leftovers.sweep()
         if not swept:
             return PageReport()

@@ -7,12 +7,11 @@ import msgspec
 from orchestrator.core.digest import CasId, Sha256
 from orchestrator.models.principal import Actor
 
-#: What the server itself stores; the parameter tells workflows from operations (one list).
+#: The media types of what the server itself stores. The parameter tells them apart.
 WORKFLOW = "application/json;type=dag"
 PATCH_OPERATIONS = "application/json;type=patch_ops"
 RUN_MANIFEST = "application/json;type=run_manifest"
 RUN_SNAPSHOT = "application/json;type=run_snapshot"
-MEDIA_TYPES = frozenset({WORKFLOW, PATCH_OPERATIONS, RUN_MANIFEST, RUN_SNAPSHOT})
 
 OCTET_STREAM = "application/octet-stream"
 
@@ -29,30 +28,30 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
-    """Immutable bytes by name: everything but the bytes. Exactly one place holds them."""
+    """What is known of immutable bytes with this name, without the bytes."""
 
     cas_id: CasId
     size_bytes: int
     media_type: str
     created_at: datetime
     inline: bool
-    #: The second name, if anybody has asked for it.
+    #: The second name, if a caller has ever asked for it.
     sha256: Sha256 | None = None
-    #: Known to be damaged or gone: not served, and healed by the next upload.
+    #: Its bytes are damaged or gone: it is not served, and the next upload heals it.
     quarantined: bool = False
 
 
 class StoredBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store of content found: the blob, and whether this call brought it."""
+    """The outcome of storing content: the blob, and whether this call created it."""
 
     blob: Blob
     created: bool
-    #: Whether the blob is now where the bytes came to; else they may be thrown away.
+    #: Whether the row points at the bytes that this call brought; else they may be deleted.
     used: bool = False
 
 
 class BlobContent(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob with its bytes, or with the place where they are: one of the two."""
+    """A blob with either its bytes or the place where they are."""
 
     blob: Blob
     content: bytes | None = None
@@ -60,7 +59,7 @@ class BlobContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that came in, hashed; large ones are durable in storage already, without a row yet."""
+    """Bytes that came in, hashed. Large ones are durable in storage by now, and have no row yet."""
 
     cas_id: CasId
     size_bytes: int

@@ -1,4 +1,4 @@
-"""A file of the blob storage that is open to be read, and errors of the system made ours.
+"""A file of the blob storage that is open for reading, and the system's errors made ours.
 
 It knows no keys and no folders.
 """
@@ -19,8 +19,8 @@ _AHEAD_BYTES = 2 * 1024 * 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Reading:
-    """A file that is open to be read, for one thread at a time."""
+class OpenFile:
+    """A file that is open for reading, by one thread at a time."""
 
     def __init__(self, file: int, key: str) -> None:
         self._file = file
@@ -29,9 +29,10 @@ class Reading:
         self._buffer: memoryview | None = None
 
     def read_cached(self, start: int, length: int) -> bytes | None:
-        """The same as `read`, without waiting for the disk; None if that cannot be done.
+        """What `read` would return, if it is in the page cache; else None.
 
-        Errors too are left to `read`, and so is what is so long that to copy it would be a wait.
+        It raises nothing: errors are left to `read`, and so are reads so long that their copy would
+        hold up other requests.
         """
         if length > CACHED_READ_BYTES_MAX or sys.platform != "linux":
             return None
@@ -45,9 +46,7 @@ class Reading:
         return bytes(buffer) if size == length else None
 
     def read(self, start: int, length: int) -> bytes:
-        """Exactly so many bytes. The disk is told to go on with what follows them, so that it works
-        while they are sent.
-        """
+        """Exactly so many bytes. The disk is asked to read what follows while they are sent."""
         with self._lock, translated():
             if sys.platform == "linux":
                 os.posix_fadvise(self._file, start + length, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
@@ -69,14 +68,14 @@ class Reading:
                 os.close(file)
 
     def __del__(self) -> None:
-        """Whoever asked for the file was cancelled before he had it."""
+        """The caller of `open_to_read` was cancelled before it had the file."""
         self.close()
 
 
-def open_to_read(path: Path, key: str) -> Reading:
-    """MissingObject if there is no such file; `key` is what it is called then."""
+def open_to_read(path: Path, key: str) -> OpenFile:
+    """Open the file. If there is none, MissingObject names the `key`."""
     with translated(key):
-        return Reading(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
+        return OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
 
 
 @contextmanager

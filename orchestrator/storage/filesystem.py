@@ -12,8 +12,6 @@ nobody was told of either, and verification finds both.
 
 import asyncio
 import os
-import sys
-import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,9 +23,16 @@ from orchestrator.core.identifier import new_id
 from orchestrator.core.threads import in_thread, run_later
 from orchestrator.storage.base import StoredObject
 from orchestrator.storage.file_reading import open_to_read, translated
+from orchestrator.storage.file_writing import (
+    FileWriter,
+    name_object,
+    object_path,
+    unlink,
+    write_all,
+)
 
 _STAGE_READ_BYTES = 1024 * 1024
-#: Reads out of the page cache, half a millisecond together, before other requests have a turn.
+#: So many reads out of the page cache, half a millisecond together, before other requests run.
 _CACHED_READS_IN_LINE_MAX = 4
 
 
@@ -45,8 +50,8 @@ class FilesystemStorage:
         self._incoming = folder / "incoming"
         self._stages = folder / "stages"
 
-    async def create(self, expected: CasId | None, media_type: str) -> "FileWriter":  # noqa: ARG002
-        """A file of its own; the name it may have later plays no part in it yet."""
+    async def create(self, expected: CasId | None, media_type: str) -> FileWriter:  # noqa: ARG002
+        """A new file in `incoming`; what it becomes is not known to it yet."""
         return await in_thread(self._create)
 
     async def read(
@@ -60,7 +65,7 @@ class FilesystemStorage:
         try:
             for number, length in enumerate(lengths):
                 if number % _CACHED_READS_IN_LINE_MAX == 0:
-                    await asyncio.sleep(0)  # Not every reader waits for anything in between.
+                    await asyncio.sleep(0)  # Some readers never wait for anything in between.
                 cached = file.read_cached(start, length)
                 yield await in_thread(file.read, start, length) if cached is None else cached
                 start += length
@@ -68,14 +73,14 @@ class FilesystemStorage:
             run_later(file.close)
 
     async def size(self, key: str) -> int:
-        """As the file system says."""
+        """The size of the file; it is not opened."""
         return await in_thread(self._size, key)
 
     async def delete(self, key: str) -> None:
-        """The folder is synced by whoever writes the next object into it: a deleted file that a
-        crash brings back is one that no row names.
+        """Remove the file; the folder is not synced. A file that a crash brings back is one that no
+        row names.
         """
-        await in_thread(_unlink, self._path(key))
+        await in_thread(unlink, self._path(key))
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """Folder by folder, so that a page costs what it shows."""
@@ -86,7 +91,7 @@ class FilesystemStorage:
         return None
 
     async def append(self, stage: str, offset: int, data: bytes) -> None:
-        """One file for each stage."""
+        """Write into the one file of the stage, and sync it."""
         await in_thread(self._append, stage, offset, data)
 
     async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -103,48 +108,32 @@ class FilesystemStorage:
         return await in_thread(self._promote, stage, size_bytes, cas_id)
 
     async def drop_stage(self, stage: str) -> None:
-        """Like `delete`."""
-        await in_thread(_unlink, self._stages / stage)
+        """Remove the file, if it is there."""
+        await in_thread(unlink, self._stages / stage)
 
     async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
         """In the order of their names."""
         return await in_thread(self._list_stages, after, limit)
 
     async def sweep(self, before: datetime) -> int:
-        """Files in `incoming` that nobody has written to since then."""
+        """Remove files in `incoming` that nobody has written to since then."""
         return await in_thread(self._sweep, before)
 
     async def identity(self) -> str | None:
-        """In the file `identity`; a folder that was not mounted has none."""
+        """The content of the file `identity`; a folder that was not mounted has none."""
         return await in_thread(self._identity)
 
     async def set_identity(self, identity: str) -> None:
-        """Writes the file."""
+        """Make the folders and write the file `identity`."""
         await in_thread(self._set_identity, identity)
 
     # ------------------------------------------------------------------ in threads, may block
 
-    def _create(self) -> "FileWriter":
+    def _create(self) -> FileWriter:
         path = self._incoming / new_id().hex
         with translated():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return FileWriter(self, path, file)
-
-    def settle(self, path: Path, file: int, cas_id: CasId) -> str:
-        """Make a written file an object: sync it, name it, sync the name."""
-        name = cas_id.raw[1:].hex()
-        key = f"{name}/{new_id().hex}"
-        target = self._path(key)
-        with translated():
-            os.fsync(file)
-            # A crash here leaves the file in `incoming`, or a stage as it was.
-            if not target.parent.is_dir():
-                target.parent.mkdir(mode=0o700, exist_ok=True)
-                sync_folder(self._objects)
-            path.rename(target)
-            # A crash here may lose the name; the row that would need it is not written yet.
-            sync_folder(target.parent)
-        return key
+        return FileWriter(self._objects, path, file)
 
     def _size(self, key: str) -> int:
         with translated(key):
@@ -156,7 +145,7 @@ class FilesystemStorage:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(file, offset)
-                _write_all(file, data, offset)
+                write_all(file, data, offset)
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -173,7 +162,7 @@ class FilesystemStorage:
                 # A new object, however long ago the last bytes came: no row names it yet, and
                 # verification deletes old ones of that kind.
                 os.utime(file)
-            return self.settle(path, file, cas_id)
+            return name_object(self._objects, path, file, cas_id)
         finally:
             os.close(file)
 
@@ -227,86 +216,7 @@ class FilesystemStorage:
             sync_folder(self._root.parent)
 
     def _path(self, key: str) -> Path:
-        return self._objects / key[:2] / key.replace("/", ".")
-
-
-class FileWriter:
-    """A file in `incoming` until it has its name."""
-
-    def __init__(self, storage: FilesystemStorage, path: Path, file: int) -> None:
-        self._storage = storage
-        self._path = path
-        self._file = file
-        self._size = 0
-        # A thread goes on after its caller was cancelled. Nobody may close the file before it
-        # has ended: the number could be another file's by then, and be written to.
-        self._lock = threading.Lock()
-
-    async def write(self, data: bytes) -> None:
-        """Into the page cache; `commit` makes it durable."""
-        await in_thread(self._write, data)
-
-    async def commit(self, cas_id: CasId) -> str:
-        """Returns when the object would survive a power cut."""
-        return await in_thread(self._commit, cas_id)
-
-    async def abort(self) -> None:
-        """Closes and removes the file."""
-        await in_thread(self._abort)
-
-    def _write(self, data: bytes) -> None:
-        with self._lock, translated():
-            if self._file < 0:
-                raise ValueError("a write after the end")
-            _write_all(self._file, data)
-            _begin_to_sync(self._file, self._size, len(data))
-            self._size += len(data)
-
-    def _commit(self, cas_id: CasId) -> str:
-        with self._lock:
-            key = self._storage.settle(self._path, self._file, cas_id)
-            self._close()
-        return key
-
-    def _abort(self) -> None:
-        with self._lock:
-            self._close()
-        _unlink(self._path)
-
-    def _close(self) -> None:
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
-
-    def __del__(self) -> None:
-        """Whoever asked for the file was cancelled before he had it."""
-        self._close()
-
-
-def _write_all(file: int, data: bytes, offset: int | None = None) -> None:
-    rest = memoryview(data)
-    while rest:
-        if offset is None:
-            written = os.write(file, rest)
-        else:
-            written = os.pwrite(file, rest, offset)
-            offset += written
-        rest = rest[written:]
-
-
-def _begin_to_sync(file: int, start: int, length: int) -> None:
-    """Let the disk work on these bytes while more of them come: the sync at the end of 64 MiB then
-    took 7 ms instead of 30. It promises nothing; the sync does.
-
-    On Linux this advice begins to write what is dirty, and drops what is clean; nothing is, here.
-    """
-    if sys.platform == "linux":
-        os.posix_fadvise(file, start, length, os.POSIX_FADV_DONTNEED)
-
-
-def _unlink(path: Path) -> None:
-    with translated():
-        path.unlink(missing_ok=True)
+        return object_path(self._objects, key)
 
 
 def _entries(folder: Path) -> list[Path]:

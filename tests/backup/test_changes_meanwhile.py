@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from orchestrator.backup.make import _Backup
+from orchestrator.backup.make import BackupRun
 from orchestrator.backup.snapshot import Snapshot
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
@@ -111,13 +111,13 @@ async def test_garbage_of_that_moment_is_collected_after_it_is_copied(
     """Nothing holds the blobs any more; the snapshot names them, so their bytes stay till then."""
     source = msgspec.structs.replace(source, gc_grace_seconds=0)
     statuses: list[int] = []
-    original = _Backup.copy_placed
+    original = BackupRun.copy_placed
 
-    async def collected(self: _Backup, conn: Connection, snapshot: Snapshot) -> None:
+    async def collected(self: BackupRun, conn: Connection, snapshot: Snapshot) -> None:
         statuses.append((await api.post("/gc", {})).status_code)
         await original(self, conn, snapshot)
 
-    monkeypatch.setattr(_Backup, "copy_placed", collected)
+    monkeypatch.setattr(BackupRun, "copy_placed", collected)
     async with serving(source) as api:
         for number in range(3):
             await upload(api, noise(5_000, number))

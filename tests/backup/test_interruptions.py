@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.backup.error import BackupRefused
 from orchestrator.backup.folder import opened
-from orchestrator.backup.restore import _Restore
+from orchestrator.backup.restore import RestoreRun
 from orchestrator.backup.snapshot import BLOBS
 from orchestrator.core.digest import CasId
 from orchestrator.settings import Settings
@@ -27,8 +27,8 @@ BACKUP_STEPS = [
     "orchestrator.backup.snapshot:TableWriter.finished",
     "orchestrator.backup.inline:InlineContents.put",
     "orchestrator.backup.blobs:BlobFile.write",
-    "orchestrator.backup.blobs:BlobFile.keep",
-    "orchestrator.backup.hold:Hold.check",
+    "orchestrator.backup.blobs:BlobFile.commit",
+    "orchestrator.backup.maintenance_lock:MaintenanceLock.check",
     "orchestrator.backup.blobs:BlobFiles.sync",
     "orchestrator.backup.snapshot:write_durable",
     "orchestrator.backup.snapshot:Snapshot.finish",
@@ -40,18 +40,18 @@ RESTORE_STEPS = [
     "orchestrator.migration:upgrade",
     "orchestrator.repository.upkeep.storage_identity:StorageIdentityRepository.insert",
     "orchestrator.storage.filesystem:FilesystemStorage.set_identity",
-    "orchestrator.storage.filesystem:FileWriter.write",
-    "orchestrator.storage.filesystem:FileWriter.commit",
+    "orchestrator.storage.file_writing:FileWriter.write",
+    "orchestrator.storage.file_writing:FileWriter.commit",
     "orchestrator.backup.inline:RestoredPlaces.put",
     "orchestrator.repository.upkeep.backup:BackupRepository.lock_rows",
     "orchestrator.repository.upkeep.backup:BackupRepository.put_blobs",
     "orchestrator.repository.upkeep.backup:BackupRepository.copy_in",
-    "orchestrator.backup.restore:_Restore._put_rows",
+    "orchestrator.backup.restore:RestoreRun.put_rows",
     "orchestrator.repository.upkeep.backup:BackupRepository.analyze",
 ]
 #: By then all rows are committed.
 WHOLE = {
-    ("orchestrator.backup.restore:_Restore._put_rows", "after"),
+    ("orchestrator.backup.restore:RestoreRun.put_rows", "after"),
     ("orchestrator.repository.upkeep.backup:BackupRepository.analyze", "before"),
     ("orchestrator.repository.upkeep.backup:BackupRepository.analyze", "after"),
 }
@@ -147,9 +147,9 @@ async def test_a_connection_that_dies_before_the_commit_leaves_an_empty_database
     stored: tuple[Settings, Path], target: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, folder = stored
-    original = _Restore._records
+    original = RestoreRun.records
 
-    async def killed(self: _Restore, moment: object) -> object:
+    async def killed(self: RestoreRun, moment: object) -> object:
         async for row in original(self, moment):  # type: ignore[arg-type]
             yield row
         conn = await asyncpg.connect(target.database_url)
@@ -160,7 +160,7 @@ async def test_a_connection_that_dies_before_the_commit_leaves_an_empty_database
         await conn.close()
 
     with monkeypatch.context() as patched:
-        patched.setattr(_Restore, "_records", killed)
+        patched.setattr(RestoreRun, "records", killed)
         with pytest.raises(BackupRefused, match="database cannot be used"):
             await put_back(folder, target)
     assert await count_rows(target) == 0

@@ -143,7 +143,7 @@ async def test_nothing_is_collected_while_a_backup_runs(
         await conn.close()
 
     def surround(step: str) -> None:
-        original = getattr(module._Backup, step)
+        original = getattr(module.BackupRun, step)
 
         async def asked(self: object, *given: object) -> object:
             await ask()
@@ -151,7 +151,7 @@ async def test_nothing_is_collected_while_a_backup_runs(
             await ask()
             return done
 
-        monkeypatch.setattr(module._Backup, step, asked)
+        monkeypatch.setattr(module.BackupRun, step, asked)
 
     surround("read_database")
     surround("copy_placed")
@@ -176,9 +176,9 @@ async def test_a_backup_waits_for_those_that_delete(filled: Settings, folder: Pa
 async def test_a_backup_whose_lock_is_lost_does_not_count(
     filled: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = module._Backup.copy_placed
+    original = module.BackupRun.copy_placed
 
-    async def killed(self: module._Backup, *given: object) -> None:
+    async def killed(self: module.BackupRun, *given: object) -> None:
         await original(self, *given)  # type: ignore[arg-type]
         # Other tests take the same lock in databases of theirs.
         query = """
@@ -190,7 +190,7 @@ async def test_a_backup_whose_lock_is_lost_does_not_count(
         await conn.close()
 
     with monkeypatch.context() as patched:
-        patched.setattr(module._Backup, "copy_placed", killed)
+        patched.setattr(module.BackupRun, "copy_placed", killed)
         with pytest.raises(BackupRefused):
             await take(folder, filled)
     assert (await take(folder, filled)).blobs_copied == 0
@@ -204,10 +204,10 @@ async def test_old_snapshots_are_removed_with_what_only_they_name(
     gone = (CasId.of(noise(5_000)), CasId.of(b"short"))
     for each in gone:
         await execute(filled.database_url, "DELETE FROM cas_blob WHERE cas_id = $1", each.raw)
-    second = await take(folder, filled, keep=2)
+    second = await take(folder, filled, snapshots_max=2)
     assert (second.snapshots_removed, second.blobs_removed) == (0, 0)
     assert gone[0].raw[1:].hex() in files_of(folder)
-    third = await take(folder, filled, keep=1)
+    third = await take(folder, filled, snapshots_max=1)
     assert (third.snapshots_removed, third.blobs_removed) == (2, 2)
     assert gone[0].raw[1:].hex() not in files_of(folder)
     assert [each.name for each in (folder / "snapshots").iterdir()] == [third.snapshot]

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from orchestrator import migration
 from orchestrator.backup.error import BackupRefused
-from orchestrator.backup.restore import _Restore
+from orchestrator.backup.restore import RestoreRun
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
@@ -190,9 +190,9 @@ async def test_a_write_that_comes_first_wins(
     filled: Settings, fresh_target: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await take(folder, filled)
-    original = _Restore._put_rows
+    original = RestoreRun.put_rows
 
-    async def late(self: _Restore, conn: Connection) -> dict[str, int]:
+    async def late(self: RestoreRun, conn: Connection) -> dict[str, int]:
         await conn.execute(
             "INSERT INTO cas_blob (cas_id, size_bytes, media_type, content) "
             "VALUES ($1, 1, 'text/plain', 'x')",
@@ -200,7 +200,7 @@ async def test_a_write_that_comes_first_wins(
         )
         return await original(self, conn)
 
-    monkeypatch.setattr(_Restore, "_put_rows", late)
+    monkeypatch.setattr(RestoreRun, "put_rows", late)
     with pytest.raises(BackupRefused, match="not empty"):
         await put_back(folder, fresh_target)
     rows = await rows_of(fresh_target.database_url)

@@ -13,6 +13,7 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.rate import RateCount
 from orchestrator.models.tag import Landing, Tag, TagMove, TagReference
 from orchestrator.models.workflow import WorkflowEntry
+from orchestrator.repository.upkeep.backup import Export
 
 MODULES = [
     importlib.import_module(found.name)
@@ -27,11 +28,18 @@ def statements(module: ModuleType) -> list[tuple[str, str]]:
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_")  # Fragments are no statements.
     ]
+    exports = [each for _, value in constants for each in _exports(value)]
     return [
         (name, value)
         for name, value in constants
         if isinstance(value, str) and value.split(maxsplit=1)[0] in VERBS
-    ]
+    ] + [(f"{each.table}-{len(each.columns)}", each.select) for each in exports]
+
+
+def _exports(value: object) -> list[Export]:
+    """What a backup reads is a statement with the names of its columns."""
+    found = value if isinstance(value, tuple) else (value,)
+    return [each for each in found if isinstance(each, Export)]
 
 
 ALL = [

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, NotFound, TooLarge
-from orchestrator.models.cas import MEDIA_TYPES, WORKFLOW, BlobUpload, Received
+from orchestrator.models.cas import BlobUpload, Received
 from tests.api import ANN
 from tests.service.conftest import NS, Store
 
@@ -123,11 +123,6 @@ async def test_bytes_that_do_not_match_their_name_are_never_served(store: Store)
         await store.cas.get_content(store.conn, NS, version.cas_id)
     with pytest.raises(CorruptBlob):
         await store.cas.get_content_bulk(store.conn, [version.cas_id])
-
-
-def test_media_types_of_the_store_carry_their_type() -> None:
-    assert WORKFLOW in MEDIA_TYPES
-    assert all(each.startswith("application/json;type=") for each in MEDIA_TYPES)
 
 
 async def test_of_several_uploads_those_that_somebody_has_are_left_out(store: Store) -> None:

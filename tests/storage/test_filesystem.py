@@ -15,7 +15,8 @@ from blake3 import blake3
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageFull, StorageUnavailable
 from orchestrator.storage.base import MissingObject
-from orchestrator.storage.file_reading import CACHED_READ_BYTES_MAX, Reading
+from orchestrator.storage.file_reading import CACHED_READ_BYTES_MAX, OpenFile
+from orchestrator.storage.file_writing import object_path
 from orchestrator.storage.filesystem import FilesystemStorage
 
 PIECES = (b"a" * 70_000, b"b" * 10)
@@ -30,6 +31,11 @@ async def storage(tmp_path: Path) -> FilesystemStorage:
     storage = FilesystemStorage(tmp_path / "blobs")
     await storage.set_identity("the one")
     return storage
+
+
+def root(storage: FilesystemStorage) -> Path:
+    assert storage.folder is not None
+    return storage.folder
 
 
 async def put(storage: FilesystemStorage) -> str:
@@ -127,7 +133,7 @@ async def test_whatever_fails_is_told_and_leaves_no_object(
     total = len(system.calls)
     failed = 0
     for position_ in range(total):
-        fresh = FilesystemStorage(storage._root.with_name(f"fresh-{number}-{position_}"))
+        fresh = FilesystemStorage(root(storage).with_name(f"fresh-{number}-{position_}"))
         await fresh.set_identity("the one")
         system.calls.clear()
         system.failing = (position_, number)
@@ -144,7 +150,7 @@ async def test_whatever_fails_is_told_and_leaves_no_object(
         finally:
             system.failing = None
         assert await content(fresh, key) == CONTENT
-        assert list((fresh._root / "incoming").iterdir()) == []
+        assert list((root(fresh) / "incoming").iterdir()) == []
     assert failed >= total - 2
 
 
@@ -213,7 +219,7 @@ async def test_cancelled_writers_never_write_into_the_files_of_others(
 
 async def test_files_and_folders_are_ours_alone(storage: FilesystemStorage) -> None:
     await put(storage)
-    for path in storage._root.rglob("*"):
+    for path in root(storage).rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
@@ -226,7 +232,7 @@ async def test_a_folder_that_nobody_made_is_not_written_to(tmp_path: Path) -> No
     with pytest.raises(MissingObject):
         await content(storage, "ab/cd")
     assert await storage.identity() is None
-    assert not storage._root.exists()
+    assert not root(storage).exists()
 
 
 LONG = blake3(b"long").digest(8 * CACHED_READ_BYTES_MAX + 5)
@@ -244,7 +250,7 @@ async def test_bytes_are_the_same_from_the_disk_and_from_the_page_cache(
     storage: FilesystemStorage, kept_bytes: int
 ) -> None:
     key = await put_long(storage)
-    file = os.open(storage._path(key), os.O_RDONLY)
+    file = os.open(object_path(root(storage) / "objects", key), os.O_RDONLY)
     os.posix_fadvise(file, kept_bytes, 0, os.POSIX_FADV_DONTNEED)
     os.close(file)
     read = [piece async for piece in storage.read(key, 0, LENGTHS)]
@@ -261,7 +267,7 @@ async def test_what_is_in_the_page_cache_is_read_without_a_thread(
     def read(*_: object) -> bytes:
         raise AssertionError("a thread was asked")
 
-    monkeypatch.setattr(Reading, "read", read)
+    monkeypatch.setattr(OpenFile, "read", read)
     # Not every file system that tests run on can say at once.
     monkeypatch.setattr(os, "preadv", lambda file, buffers, at, _: preadv(file, buffers, at))
     lengths = [CACHED_READ_BYTES_MAX] * 8

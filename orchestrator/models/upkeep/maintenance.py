@@ -1,8 +1,8 @@
-"""Vocabulary of maintenance: what keeps those that delete and those that copy apart; no I/O."""
+"""Vocabulary of maintenance: the locks that keep deletions and backups apart; no I/O."""
 
-#: The advisory lock ("orcg"). Whoever deletes bytes shares it for a page; whoever needs all of
-#: them to stay, as a backup does, has it alone.
+#: The advisory lock ("orcg"). A transaction that deletes bytes shares it; a backup, which needs all
+#: bytes to stay, has it alone.
 MAINTENANCE_LOCK = 0x6F72_6367
 
-#: The advisory lock ("orcs") of the one server that collects garbage by its schedule now.
+#: The advisory lock ("orcs") of the server that collects garbage by its schedule now.
 SCHEDULE_LOCK = 0x6F72_6373

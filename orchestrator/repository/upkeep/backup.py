@@ -25,8 +25,8 @@ def _export(table: str, order: str, *columns: str) -> Export:
     return Export(table=table, columns=names, select=select)
 
 
-#: In an order in which every foreign key finds its row. An artifact comes after what it is based
-#: on and follows, which its trigger looks for.
+#: In an order in which every foreign key finds its row. An artifact comes after its base and the
+#: one before it, because a trigger looks for them.
 EXPORTS = (
     _export(
         "cas_blob",
@@ -61,19 +61,14 @@ EXPORTS = (
         *("from_id", "parent_seq", "message", "moved_by", "moved_at"),
     ),
 )
-#: Where the bytes of a blob are is not a part of a snapshot: the restored ones are elsewhere.
+#: The columns that say where the bytes of a blob are. No snapshot has them: a restore puts the
+#: bytes elsewhere.
 BLOB_PLACES = ("content", "storage_key", "segments", "stored_bytes", "encoding")
-#: Answers that may be repeated, counts of a minute, unfinished uploads, the name of the storage,
-#: the schema.
+#: Responses to idempotency keys, counts of a minute, unfinished uploads, the identity of the
+#: storage, the schema. A test compares the lists with the schema: no new table is forgotten.
 TABLES_LEFT_OUT = ("idempotency_key", "rate_count", "cas_upload", "cas_storage", "alembic_version")
 
-# Names for the test that prepares every statement.
-EXPORT_CAS_BLOB, EXPORT_CAS_LEASE, EXPORT_ARTIFACT, EXPORT_ARTIFACT_BLOB = (
-    each.select for each in EXPORTS[:4]
-)
-EXPORT_LINEAGE, EXPORT_TAG_MOVE, EXPORT_TAG = (each.select for each in EXPORTS[4:])
-
-#: Where to read the blobs of the snapshot from; needed until the bytes are copied.
+#: The places of the blobs of the snapshot; needed until their bytes are copied.
 PLACES = Export(
     table="cas_blob",
     columns=("cas_id", "size_bytes", "storage_key", "segments", "stored_bytes", "encoding"),
@@ -82,25 +77,24 @@ PLACES = Export(
      WHERE storage_key IS NOT NULL AND quarantined_at IS NULL ORDER BY cas_id
     """,
 )
-EXPORT_PLACES = PLACES.select
 
-# The text of a value must not depend on who asks.
+# The text of a value must not depend on the settings of the session.
 PLAIN_TEXT = "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'"
 
 _TABLES = ", ".join(each.table for each in EXPORTS)
 # Before the first look, so that no migration changes a table between two of them.
 LOCK_SCHEMA = f"LOCK TABLE {_TABLES} IN ACCESS SHARE MODE"
-# Servers that use the database already may read on; a write waits for our end.
+# Servers that use the database already may go on to read; their writes wait until we are done.
 LOCK_ROWS = f"LOCK TABLE {_TABLES} IN EXCLUSIVE MODE"
 
 IS_USED = f"""
 SELECT {" OR ".join(f"EXISTS (SELECT FROM {each.table})" for each in EXPORTS)}
 """
 
-# Whatever is asked first fixes what the transaction sees; this is when that was.
+# The first statement of a transaction fixes what the transaction sees; this is when that was.
 GET_MOMENT = "SELECT clock_timestamp()"
 
-# The locks of a standby keep nobody away.
+# A lock on a standby does not lock its primary.
 IS_STANDBY = "SELECT pg_is_in_recovery()"
 
 LIST_CONTENTS = """
@@ -120,16 +114,16 @@ class BackupRepository:
         await conn.execute(LOCK_SCHEMA)
 
     async def set_plain_text(self, conn: Connection) -> None:
-        """For this transaction."""
+        """Let COPY write times in one form, until the transaction ends."""
         await conn.execute(PLAIN_TEXT)
 
     async def get_moment(self, conn: Connection) -> datetime:
-        """The database's clock."""
+        """The time by the clock of the database."""
         found: datetime = await conn.fetchval(GET_MOMENT)
         return found
 
     async def is_standby(self, conn: Connection) -> bool:
-        """Whether it only follows another database."""
+        """Whether the database is a replica of another one."""
         return bool(await conn.fetchval(IS_STANDBY))
 
     async def copy_out(self, conn: Connection, export: Export, sink: Sink) -> int:
@@ -138,12 +132,12 @@ class BackupRepository:
         return int(done.removeprefix("COPY "))
 
     async def list_contents(self, conn: Connection, cas_ids: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The bytes of those that are inline, by name."""
+        """The bytes of the blobs that are inline, by name."""
         rows = await conn.fetch(LIST_CONTENTS, cas_ids)
         return {row["cas_id"]: row["content"] for row in rows}
 
     async def lock_rows(self, conn: Connection) -> None:
-        """Nobody else writes before our transaction ends."""
+        """Lock all rows: nobody else writes until the transaction ends."""
         await conn.execute(LOCK_ROWS)
 
     async def is_used(self, conn: Connection) -> bool:
@@ -153,17 +147,17 @@ class BackupRepository:
     async def copy_in(
         self, conn: Connection, table: str, columns: Sequence[str], file: Path
     ) -> int:
-        """What `copy_out` made of the table."""
+        """Insert the rows that `copy_out` wrote; returns how many there were."""
         done = await conn.copy_to_table(table, source=file, columns=columns)
         return int(done.removeprefix("COPY "))
 
     async def put_blobs(
         self, conn: Connection, columns: Sequence[str], rows: AsyncIterable[tuple[Any, ...]]
     ) -> int:
-        """Blobs with the places of their bytes."""
+        """Insert blobs with the places of their bytes; returns how many."""
         done = await conn.copy_records_to_table("cas_blob", records=rows, columns=columns)
         return int(done.removeprefix("COPY "))
 
     async def analyze(self, conn: Connection) -> None:
-        """So that the first queries are planned for what is there."""
+        """Update statistics, so that the first queries are planned for the rows that are there."""
         await conn.execute(ANALYZE)

@@ -10,20 +10,20 @@ from orchestrator.core.digest import CasId, Sha256
 from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.verify import BlobRecord, BlobState, StaleUpload
 
-# A page is bounded three times: by its rows, by what they take in memory here, and by what is
-# read because of them. The first row is always in it. Values outside of their row are not
-# fetched to learn their length.
+# A page has three bounds: the number of its rows, the memory that they take here, and the bytes
+# that are read because of them. The first row is always in it. Values that PostgreSQL stores apart
+# from their row are not fetched to learn their length.
 LIST_BLOBS = """
 SELECT cas_id, size_bytes, sha256, quarantined_at IS NOT NULL AS quarantined,
        storage_key, segments, stored_bytes, encoding,
        octet_length(content) AS content_bytes, CASE WHEN $3 THEN content END AS content
   FROM (SELECT b.*,
                sum(octet_length(CASE WHEN $3 THEN coalesce(content, segments) ELSE segments END))
-                   OVER earlier AS held_before,
+                   OVER earlier AS memory_before,
                sum(CASE WHEN $3 THEN size_bytes END) OVER earlier AS read_before
           FROM (SELECT * FROM cas_blob WHERE cas_id > $1 ORDER BY cas_id LIMIT $2) b
         WINDOW earlier AS (ORDER BY cas_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) page
- WHERE coalesce(held_before, 0) < $4 AND coalesce(read_before, 0) < $5
+ WHERE coalesce(memory_before, 0) < $4 AND coalesce(read_before, 0) < $5
  ORDER BY cas_id
 """
 
@@ -65,7 +65,7 @@ RETURNING upload_id
 
 
 class VerifyRepository:
-    """Rows of cas_blob and cas_upload, whoever holds them. The caller owns the transaction."""
+    """Rows of cas_blob and cas_upload of all namespaces. The caller owns the transaction."""
 
     async def list_blobs(
         self,
@@ -74,36 +74,36 @@ class VerifyRepository:
         limit: int,
         *,
         with_content: bool,
-        held_bytes_max: int,
+        memory_bytes_max: int,
         read_bytes_max: int,
     ) -> list[BlobRecord]:
-        """Those whose names come after this one, in the order of their names."""
+        """Blobs whose names come after this one, in the order of their names."""
         rows = await conn.fetch(
-            LIST_BLOBS, after, limit, with_content, held_bytes_max, read_bytes_max
+            LIST_BLOBS, after, limit, with_content, memory_bytes_max, read_bytes_max
         )
         return [_record(row) for row in rows]
 
     async def count_blobs(self, conn: Connection) -> int:
-        """About how many there are."""
+        """About how many blobs there are."""
         return int(await conn.fetchval(COUNT_BLOBS))
 
     async def get_state(self, conn: Connection, cas_id: CasId) -> BlobState | None:
-        """Nobody can change it before we commit."""
+        """The row as it is now, locked until the transaction ends."""
         row = await conn.fetchrow(GET_STATE, cas_id.raw)
         return BlobState(**row) if row else None
 
     async def clear_sha256(self, conn: Connection, cas_id: CasId, sha256: Sha256) -> bool:
-        """False if it is remembered no more."""
+        """False if the row has another SHA-256 by now, or none."""
         return await conn.fetchval(CLEAR_SHA256, cas_id.raw, sha256.raw) is not None
 
     async def list_keys(self, conn: Connection, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that a blob is at."""
+        """Which of the keys have a blob."""
         return {row["storage_key"] for row in await conn.fetch(LIST_KEYS, keys)}
 
     async def list_stages(
         self, conn: Connection, upload_ids: Sequence[UUID], seconds: float
     ) -> set[str]:
-        """What these uploads have their bytes in, if they did not expire so long ago."""
+        """The stages of these uploads, without uploads that expired at least so long ago."""
         return {row["stage"] for row in await conn.fetch(LIST_STAGES, upload_ids, seconds)}
 
     async def list_stale(
@@ -116,7 +116,7 @@ class VerifyRepository:
     async def delete_stale(
         self, conn: Connection, upload_ids: Sequence[UUID], seconds: float
     ) -> set[UUID]:
-        """Those of the uploads that were deleted; one that was prolonged meanwhile stays."""
+        """Which of the uploads were deleted; one that was prolonged meanwhile stays."""
         return {row["upload_id"] for row in await conn.fetch(DELETE_STALE, upload_ids, seconds)}
 
 

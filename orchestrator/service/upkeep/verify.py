@@ -1,7 +1,7 @@
 """Rules of verification, blob by blob: is every reference true? It deletes nothing, knows no HTTP.
 
-Each blob is listed, checked and settled. Only the first and the last need a connection, because
-reading may take minutes; so a verdict is settled only if the row is still what was checked.
+Each blob is listed, checked and settled. Only listing and settling use a connection, because
+reading may take minutes. So a verdict is settled only if the row is still the one that was checked.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
-#: Blobs that are checked at one moment: questions wait for the storage, reading takes memory.
-ASKED_AT_ONCE = 16
+#: How many blobs are checked at a time: looking waits for the storage, reading takes memory.
+LOOKED_AT_ONCE = 16
 READ_AT_ONCE = 4
 #: What the rows of one page may take in memory.
-HELD_BYTES_MAX = 8 * 1024 * 1024
+PAGE_MEMORY_BYTES_MAX = 8 * 1024 * 1024
 
 
 class VerifyService:
@@ -57,12 +57,15 @@ class VerifyService:
         storage: Storage,
         identity: StorageIdentity,
         reader: CheckedReader,
+        *,
+        page_memory_bytes_max: int = PAGE_MEMORY_BYTES_MAX,
     ) -> None:
         self._rows = rows
         self._blobs = blobs
         self._storage = storage
         self._identity = identity
         self._reader = reader
+        self._page_memory_bytes_max = page_memory_bytes_max
 
     async def count(self, conn: Connection) -> int:
         """About how many blobs there are."""
@@ -71,22 +74,22 @@ class VerifyService:
     async def list_blobs(
         self, conn: Connection, after: bytes, limit: int, scope: Scope, *, read_bytes_max: int
     ) -> list[BlobRecord]:
-        """The next blobs; those before the last one have less than so many bytes to read."""
+        """The next blobs: as many as have so many bytes to read together, and at least one."""
         return await self._rows.list_blobs(
             conn,
             after,
             limit,
             with_content=scope.read_data,
-            held_bytes_max=HELD_BYTES_MAX,
+            memory_bytes_max=self._page_memory_bytes_max,
             read_bytes_max=read_bytes_max,
         )
 
     async def check(
         self, records: Sequence[BlobRecord], scope: Scope, *, seconds_max: float
     ) -> list[Verdict]:
-        """A verdict for each, in order; for the first ones only if the time runs out."""
+        """Verdicts in the order of the records; for the first ones only if the time runs out."""
         deadline = monotonic() + seconds_max
-        at_once = READ_AT_ONCE if scope.read_data else ASKED_AT_ONCE
+        at_once = READ_AT_ONCE if scope.read_data else LOOKED_AT_ONCE
         verdicts: list[Verdict] = []
         for start in range(0, len(records), at_once):
             batch = [
@@ -104,7 +107,7 @@ class VerifyService:
         return verdicts
 
     async def check_one(self, record: BlobRecord, scope: Scope) -> Verdict:
-        """Without a connection; raises StorageUnavailable if the storage cannot say."""
+        """One verdict. It uses no connection; StorageUnavailable if the storage cannot say."""
         if record.placement is None:
             verdict = await in_thread(check_inline, record)
         else:
@@ -128,7 +131,7 @@ class VerifyService:
         if scope.read_data:
             verdict = await self._read(record, placement)
         if verdict.problem is None and found > placement.stored_bytes:
-            # Reads take what they need: the blob is served as it should be.
+            # Reads stop at the end of the blob: it is served as it should be.
             more = found - placement.stored_bytes
             return Verdict(
                 record=record,
@@ -171,8 +174,8 @@ class VerifyService:
     async def settle(
         self, conn: Connection, verdict: Verdict, scope: Scope
     ) -> VerifyProblem | None:
-        """What is to be told of a blob, and done if that is wanted; None if nothing is wrong, or
-        if the blob was deleted or healed while it was checked.
+        """Report what is wrong with a blob, and repair it if the scope says so. None if nothing is
+        wrong, or if the blob was deleted or healed while it was checked.
         """
         record = verdict.record
         if verdict.problem is None and not record.quarantined:
@@ -186,21 +189,21 @@ class VerifyService:
             is_in = await self._quarantine(conn, verdict, scope)
         if verdict.problem is not None:
             repaired = await self._forget_second_name(conn, verdict, scope)
-            return _told(
+            return _problem(
                 record, verdict.problem, verdict.detail, repaired=repaired, quarantined=is_in
             )
         if not state.quarantined:
             return None
         if not is_in:
             right = "All of its bytes are right."
-            return _told(record, ProblemKind.RELEASED, right, repaired=True)
+            return _problem(record, ProblemKind.RELEASED, right, repaired=True)
         seen = "all of its bytes are right now: a repair releases it"
         detail = seen if scope.read_data else "it heals when its bytes are uploaded again"
         before = f"Found damaged before; {detail}."
-        return _told(record, ProblemKind.QUARANTINED, before, quarantined=True)
+        return _problem(record, ProblemKind.QUARANTINED, before, quarantined=True)
 
     async def _forget_second_name(self, conn: Connection, verdict: Verdict, scope: Scope) -> bool:
-        """It is computed again when somebody asks for it."""
+        """Clear a wrong SHA-256; it is computed again when a caller asks for it."""
         wrong = verdict.record.sha256
         if verdict.problem is not ProblemKind.SECOND_NAME or wrong is None or not scope.repair:
             return False
@@ -223,8 +226,8 @@ class VerifyService:
         return done
 
     async def _release(self, conn: Connection, verdict: Verdict, scope: Scope) -> bool:
-        """Only what was in quarantine before it was read: whoever put it there since then knows
-        more.
+        """Only a blob that was in quarantine before it was read: a quarantine since then may have
+        found what this check did not see.
         """
         record = verdict.record
         if verdict.unusable or not (scope.repair and scope.read_data and record.quarantined):
@@ -235,7 +238,7 @@ class VerifyService:
         return done
 
 
-def _told(
+def _problem(
     record: BlobRecord,
     kind: ProblemKind,
     detail: str,

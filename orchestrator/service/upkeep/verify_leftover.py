@@ -1,7 +1,7 @@
 """Rules of verification for what nothing refers to: objects, stages, uploads; no HTTP, no SQL.
 
-What is young is left alone: its row may be written in this moment. A key is used once only, so
-what no row names and is old will never be named again.
+Young objects and stages are left alone: their rows may be about to be written. A key is used only
+once, so an old one that no row names will never be named again.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ DELETED_AT_ONCE = 16
 
 
 class VerifyLeftoverService:
-    """Finds leftovers and deletes them, the ones in storage after the transaction that said so."""
+    """Finds leftovers and deletes them; those in storage after the transaction that judged them."""
 
     def __init__(
         self,
@@ -37,44 +37,45 @@ class VerifyLeftoverService:
         self._storage = storage
         self._seconds = leftover_seconds
 
-    async def hold(self, conn: Connection) -> None:
-        """Before anything is deleted because of what this transaction sees. MaintenanceHeld while a
-        backup is made: it may be about to copy what is no longer needed.
+    async def share_maintenance_lock(self, conn: Connection) -> None:
+        """Call it before anything is deleted because of what this transaction sees.
+
+        Raises MaintenanceHeld during a backup, which may be about to copy what is to go.
         """
         if not await self._maintenance.try_shared(conn):
             raise MaintenanceHeld
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
-        """Without a connection."""
+        """The next objects of the storage; it uses no connection."""
         return await self._storage.list_objects(after, limit)
 
     async def unnamed(
         self, conn: Connection, objects: Sequence[StoredObject]
     ) -> list[StoredObject]:
-        """Those that are old and that no blob is at."""
+        """Which of the objects are old and belong to no blob."""
         old = self._old(objects)
         named = await self._rows.list_keys(conn, [each.key for each in old])
         return [each for each in old if each.key not in named]
 
     async def delete_objects(self, objects: Sequence[StoredObject]) -> None:
-        """After the commit. A crash on the way leaves the rest for the next time."""
+        """Call it after the commit. What a crash leaves is deleted the next time."""
         await self._delete(objects, self._storage.delete, "deleted leftover object")
 
     async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
-        """Without a connection."""
+        """The next stages of the storage; it uses no connection."""
         return await self._storage.list_stages(after, limit)
 
     async def abandoned(
         self, conn: Connection, stages: Sequence[StoredObject]
     ) -> list[StoredObject]:
-        """Those that are old and in which no upload, or one that expired long ago, has bytes."""
+        """Which of the stages are old and belong to no upload, or to one that expired long ago."""
         old = self._old(stages)
         uploads = {upload for each in old if (upload := upload_of_stage(each.key))}
         needed = await self._rows.list_stages(conn, [*uploads], self._seconds)
         return [each for each in old if each.key not in needed]
 
     async def delete_stages(self, stages: Sequence[StoredObject]) -> None:
-        """Like `delete_objects`."""
+        """Call it after the commit. What a crash leaves is deleted the next time."""
         await self._delete(stages, self._storage.drop_stage, "deleted leftover stage")
 
     async def stale_uploads(self, conn: Connection, after: UUID, limit: int) -> list[StaleUpload]:
@@ -84,7 +85,7 @@ class VerifyLeftoverService:
     async def delete_uploads(
         self, conn: Connection, uploads: Sequence[StaleUpload]
     ) -> list[StaleUpload]:
-        """Those that are deleted now; their stages are found after that, as leftovers."""
+        """Returns those that were deleted; their stages are leftovers from then on."""
         deleted = await self._rows.delete_stale(
             conn, [each.upload_id for each in uploads], self._seconds
         )
@@ -117,7 +118,7 @@ class VerifyLeftoverService:
 
 
 def leftover(found: StoredObject, what: str, *, repaired: bool) -> VerifyProblem:
-    """How an object or a stage that nothing refers to is told."""
+    """The problem that an object or a stage is to which nothing refers."""
     since = found.modified_at.strftime("%Y-%m-%d %H:%M")
     return VerifyProblem(
         problem=ProblemKind.LEFTOVER,
@@ -128,7 +129,7 @@ def leftover(found: StoredObject, what: str, *, repaired: bool) -> VerifyProblem
 
 
 def stale_upload(upload: StaleUpload, *, repaired: bool) -> VerifyProblem:
-    """How an upload that expired is told."""
+    """The problem that an expired upload is."""
     since = upload.expires_at.strftime("%Y-%m-%d %H:%M")
     size = upload.offset_bytes
     detail = f"The upload {upload.upload_id} expired on {since} UTC, with {size:,} bytes."

@@ -16,7 +16,7 @@ from orchestrator.errors import MaintenanceHeld, StorageUnavailable
 from orchestrator.handlers.upkeep.gc import Collector
 from orchestrator.jobs.schedule import Schedule
 from orchestrator.jobs.storage_gate import StorageGate
-from orchestrator.models.upkeep.maintenance import SCHEDULE_LOCK
+from orchestrator.models.upkeep.maintenance import MAINTENANCE_LOCK, SCHEDULE_LOCK
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.service.upkeep.gc import GCService
@@ -27,7 +27,8 @@ from orchestrator.wiring.services import build
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 
-#: More than is kept in the database.
+UNLOCK = "SELECT pg_advisory_unlock($1)"
+#: More than is stored in the database.
 LARGE = 5_000
 SHARED: dict[str, object] = {"gc_grace_seconds": 0, "blob_inline_bytes_max": 1_000}
 
@@ -226,15 +227,14 @@ async def test_another_storage_than_that_of_the_database_is_left_alone(
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_a_backup_holds_it_off(api: Api, database: Connection, dry_run: bool) -> None:
     names = await upload(api, database, b"garbage")
-    maintenance = MaintenanceRepository()
-    await maintenance.lock_exclusive(database)
+    await MaintenanceRepository().lock_exclusive(database)
     for cursor in (None, "WyJibG9icyJd"):
         refused = await api.post("/gc", {"dry_run": dry_run, "cursor": cursor})
         assert (refused.status_code, refused.json()["error"]) == (409, "maintenance held")
         assert refused.json()["type"] == "urn:orchestrator:problem:maintenance-held"
         assert "backup is running" in refused.json()["detail"]
     assert await database.fetchval("SELECT count(*) FROM cas_blob") == 1
-    await maintenance.unlock_exclusive(database)
+    await database.execute(UNLOCK, MAINTENANCE_LOCK)
     assert [each["id"] for each in (await collect(api, dry_run=dry_run))["deleted"]] == names
 
 
@@ -333,8 +333,7 @@ async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await upload(api, database, b"garbage")
-    maintenance = MaintenanceRepository()
-    await maintenance.lock_exclusive(database)
+    await MaintenanceRepository().lock_exclusive(database)
     async with serving(settings(gc_interval_seconds=0.05)):
         await until(lambda: outcomes("held") >= 2)
         for fault in (StorageUnavailable, ZeroDivisionError):
@@ -347,7 +346,7 @@ async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
                 patched.setattr(GCService, "collect", failing)
                 await until(lambda failed=failed: outcomes("failed") >= failed + 2)  # type: ignore[misc]
         assert outcomes("done") == 0
-        await maintenance.unlock_exclusive(database)
+        await database.execute(UNLOCK, MAINTENANCE_LOCK)
         await until(lambda: outcomes("done") >= 1)
     assert await counts(database) == (0, 0, 0)
 
@@ -363,7 +362,7 @@ async def test_of_all_servers_one_follows_the_schedule_at_a_time(
         await database.execute("SELECT pg_advisory_lock($1)", SCHEDULE_LOCK)
         assert await schedule.collect() is False
         assert await counts(database) == (0, 1, 1)
-        await database.execute("SELECT pg_advisory_unlock($1)", SCHEDULE_LOCK)
+        await database.execute(UNLOCK, SCHEDULE_LOCK)
         assert await schedule.collect() is True
         assert await counts(database) == (0, 0, 0)
         assert c.database.in_use == 0

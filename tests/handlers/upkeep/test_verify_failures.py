@@ -1,7 +1,7 @@
 """Verification while things fail or happen at the same time: it condemns and deletes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -56,7 +56,7 @@ async def test_nothing_is_deleted_from_the_storage_of_another_database(
     theirs = place.put_object() if part == "objects" else place.put("stages/theirs")
     mark = place.folder / "identity"
     ours = mark.read_text()
-    method = f"_list_{part}"
+    method = f"list_{part}"
     original = getattr(FilesystemStorage, method)
 
     def listed(*args: Any) -> Any:
@@ -81,19 +81,22 @@ async def test_a_storage_that_vanishes_during_the_check_condemns_nothing(
 ) -> None:
     for number in range(20):
         await place.upload(noise(number, 0.1))
-    method = "open_to_read" if read_data else "_size"
     mark = place.folder / "identity"
     content = mark.read_text()
 
-    def vanished(*args: Any) -> Any:
+    async def size(*_: Any) -> int:
         mark.unlink(missing_ok=True)
         raise MissingObject("key")
 
+    async def read(*args: Any) -> AsyncGenerator[bytes, None]:
+        await size(*args)
+        yield b""
+
     with monkeypatch.context() as patched:
         if read_data:
-            patched.setattr(f"orchestrator.storage.filesystem.{method}", vanished)
+            patched.setattr(FilesystemStorage, "read", read)
         else:
-            patched.setattr(FilesystemStorage, method, vanished)
+            patched.setattr(FilesystemStorage, "size", size)
         refused = await place.api.post("/verify", {"repair": True, "read_data": read_data})
     assert (refused.status_code, refused.json()["error"]) == (503, "storage unavailable")
     mark.write_text(content)
@@ -101,7 +104,7 @@ async def test_a_storage_that_vanishes_during_the_check_condemns_nothing(
     assert await place.verify(read_data=True, repair=True) == []
 
 
-@pytest.mark.parametrize("method", ["_size", "identity", "_list_objects", "_list_stages"])
+@pytest.mark.parametrize("method", ["size", "identity", "list_objects", "list_stages"])
 async def test_a_storage_that_fails_is_503_and_condemns_nothing(
     place: Place, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

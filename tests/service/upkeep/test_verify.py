@@ -23,8 +23,11 @@ from orchestrator.models.upkeep.verify import (
     VerifyPosition,
     VerifyProblem,
 )
-from orchestrator.service.upkeep import verify
+from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.upkeep.verify import VerifyRepository
+from orchestrator.service.upkeep.verify import LOOKED_AT_ONCE, READ_AT_ONCE, VerifyService
 from orchestrator.storage.base import StoredObject
+from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
 from orchestrator.wiring import services as container
@@ -184,14 +187,14 @@ async def test_an_object_that_is_named_after_it_was_listed_is_not_deleted(
     await store.put(noise(1))
     [path] = store.files()
     os.utime(path, (0, 0))
-    kept = await store.conn.fetchrow("SELECT * FROM cas_blob")
-    assert kept is not None
+    row = await store.conn.fetchrow("SELECT * FROM cas_blob")
+    assert row is not None
     await store.conn.execute("UPDATE cas_blob SET storage_key = 'elsewhere'")
     original = FilesystemStorage.list_objects
 
     async def listed(*args: Any) -> list[StoredObject]:
         found = await original(*args)
-        await store.conn.execute("UPDATE cas_blob SET storage_key = $1", kept["storage_key"])
+        await store.conn.execute("UPDATE cas_blob SET storage_key = $1", row["storage_key"])
         return found
 
     monkeypatch.setattr(FilesystemStorage, "list_objects", listed)
@@ -228,18 +231,27 @@ async def test_a_page_ends_after_so_long(store: Store) -> None:
     for seed in range(20):
         await store.put(noise(seed, 2_000))
     looked = await pages(bounded(store, seconds_max=0), LOOK)
-    assert [page.checked_blobs for page in looked] == [verify.ASKED_AT_ONCE, 4]
+    assert [page.checked_blobs for page in looked] == [LOOKED_AT_ONCE, 4]
     read = await pages(bounded(store, seconds_max=0), Scope(read_data=True))
-    assert [page.checked_blobs for page in read] == [verify.READ_AT_ONCE] * 5
+    assert [page.checked_blobs for page in read] == [READ_AT_ONCE] * 5
 
 
-async def test_a_page_takes_bounded_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_takes_bounded_memory(store: Store) -> None:
     for seed in range(6):
         await store.put(noise(seed, 1_000))
-    monkeypatch.setattr(verify, "HELD_BYTES_MAX", 2_000)
-    read = await pages(bounded(store), Scope(read_data=True))
+    c = store.c
+    service = VerifyService(
+        VerifyRepository(),
+        CASRepository(),
+        c.storage,
+        c.identity,
+        CheckedReader(c.storage),
+        page_memory_bytes_max=2_000,
+    )
+    verification = Verification(c.database, c.identity, service, c.verify_leftovers)
+    read = await pages(verification, Scope(read_data=True))
     assert [page.checked_blobs for page in read] == [2, 2, 2]
-    assert [page.checked_blobs for page in await pages(bounded(store), LOOK)] == [6]
+    assert [page.checked_blobs for page in await pages(verification, LOOK)] == [6]
 
 
 async def test_a_whole_verification_runs_without_http(store: Store) -> None:

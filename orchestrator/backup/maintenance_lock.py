@@ -1,4 +1,4 @@
-"""Connections for as long as a backup or a restore takes, and a lock that keeps deletions away."""
+"""Connections that last as long as a backup or a restore, and the lock against deletions."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,27 +32,27 @@ async def connected(url: str) -> AsyncIterator[Connection]:
         await conn.close()
 
 
-class Hold:
-    """Nobody deletes bytes of blobs while this is held."""
+class MaintenanceLock:
+    """Nobody deletes bytes of blobs as long as its connection is open."""
 
     def __init__(self, conn: Connection, rows: BackupRepository) -> None:
         self._conn = conn
         self._rows = rows
 
     async def check(self) -> None:
-        """Raise if it was lost: the lock is that of a connection to a primary."""
+        """Raise if the lock was lost with its connection, or the database is only a standby."""
         if await self._rows.is_standby(self._conn):
             raise BackupRefused("The database follows another one: name that one.")
 
 
 @asynccontextmanager
-async def held(url: str) -> AsyncIterator[Hold]:
-    """Wait until nobody deletes, and let nobody begin before the block ends."""
+async def maintenance_locked(url: str) -> AsyncIterator[MaintenanceLock]:
+    """Wait until nobody deletes, and let nobody begin to before the block ends."""
     async with connected(url) as conn:
-        hold = Hold(conn, BackupRepository())
-        await hold.check()
+        lock = MaintenanceLock(conn, BackupRepository())
+        await lock.check()
         await MaintenanceRepository().lock_exclusive(conn)
-        yield hold
+        yield lock
 
 
 @contextmanager
