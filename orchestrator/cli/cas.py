@@ -5,7 +5,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from cyclopts import App, Parameter
@@ -25,10 +25,8 @@ OCTET_STREAM = "application/octet-stream"
 #: A server answers for 10,000 at once.
 BATCH = 1_000
 _MEMBERS = ("cas_id", "sha256", "size_bytes", "media_type", "created_at")
-#: From this size on a lost connection costs more than the few requests of a resumable upload.
-RESUMABLE_BYTES_MIN = 64 * 1024 * 1024
 
-CasId = Annotated[str, Parameter(help="Such as blake3:6c21….")]
+BlobName: TypeAlias = Annotated[str, Parameter(help="Such as blake3:6c21….")]
 
 
 @app.command(
@@ -56,7 +54,7 @@ def put(
 ) -> None:
     """Store a file; the answer names it."""
     if resumable is None:
-        resumable = (size_of(file) or 0) >= RESUMABLE_BYTES_MIN
+        resumable = (size_of(file) or 0) >= session.limits.resumable_bytes_min
     with session.connect() as server, progress(file.name) as show:
         if resumable or resume:
             upload = ResumableUpload(server, file, show)
@@ -76,7 +74,7 @@ def put(
     "  orchestrator cas get blake3:6c21… | b3sum"
 )
 def get(
-    cas_id: CasId,
+    cas_id: BlobName,
     /,
     *,
     file: Annotated[
@@ -105,7 +103,7 @@ def missing(
         str, MAY_BE_STDIN, Parameter(help="The names, or - for lines of standard input.")
     ],
     /,
-    *cas_ids: CasId,
+    *cas_ids: BlobName,
     session: WithSession,
 ) -> None:
     """Print those of the blobs that the namespace does not have, one on each line."""
@@ -124,12 +122,12 @@ def missing(
 
 
 def _download_progress(*, to_terminal: bool) -> AbstractContextManager[Show]:
-    """No bar between the lines of a text."""
+    """A bar, unless the text of the blob itself goes to the terminal."""
     return nullcontext(lambda _done, _total: None) if to_terminal else progress("blob")
 
 
 def _text(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes, as long as they are text that leaves a terminal as it was."""
+    """Pass the bytes on as long as they are text that cannot change the terminal."""
     decoder = getincrementaldecoder("utf-8")()
     for chunk in chunks:
         try:

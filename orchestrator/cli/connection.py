@@ -1,14 +1,9 @@
-"""HTTP to one server: addresses, deadlines, repeats, and refusals as failures; it prints nothing.
-
-A drip-feeding server is held to a deadline for each whole body, not only for each read.
-"""
+"""HTTP to one server: addresses, credentials, and refusals as failures; it prints nothing."""
 
 import ipaddress
 import ssl
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -16,7 +11,9 @@ from uuid import uuid4
 
 import msgspec
 
+from orchestrator.cli.exchange import Reply, exchange
 from orchestrator.cli.failure import CommandFailed, ServerUnusable
+from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.refusal import refusal
 
 if TYPE_CHECKING:
@@ -27,47 +24,38 @@ JSON = "application/json"
 MERGE_CONFLICT = b"urn:orchestrator:problem:merge-conflict"
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 60.0
-BODY_SECONDS_MAX = 300.0
-RETRY_SECONDS_MAX = 5.0
-PAGE_ITEMS_MAX = 1_000
 #: These carry an Idempotency-Key, so they may be sent twice.
 KEYED = frozenset({"POST", "PATCH"})
 REPEATABLE = KEYED | {"GET"}
 
 
 class ConnectionLost(ServerUnusable):
-    """The server was not there, or not to the end of the exchange."""
+    """The server could not be reached, or was lost before its answer ended."""
 
 
-class Page(msgspec.Struct):
+class ListPage(msgspec.Struct):
     """A page of any list; the items stay as the server wrote them."""
 
     items: list[msgspec.Raw]
     next: str | None = None
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A whole answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body, decoded."""
-        return msgspec.json.decode(self.body)
-
-
-class Connection:
+class ServerConnection:
     """Requests to one server with one token; opened by the first of them."""
 
     def __init__(
-        self, url: str, token: str | None, token_from: str, namespace: str | None = None
+        self,
+        url: str,
+        token: str | None,
+        token_from: str,
+        namespace: str | None = None,
+        *,
+        limits: Limits = DEFAULTS,
     ) -> None:
         self.url = url
         self.has_token = token is not None
         self.token_from = token_from
+        self.limits = limits
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._params = {"namespace": namespace} if namespace else {}
         self._client: httpx2.Client | None = None
@@ -106,13 +94,16 @@ class Connection:
         condition = {} if expected_version is None else {"If-Match": f'"{expected_version}"'}
         return self._accepted(self._send("DELETE", address(*path), headers=condition))
 
-    def list_all(self, *path: str, limit: int | None = None, **params: str | int | None) -> Page:
-        """All pages in one, or so many items; `next` leads on from there."""
-        whole = Page([])
+    def list_all(
+        self, *path: str, limit: int | None = None, **params: str | int | None
+    ) -> ListPage:
+        """All pages in one, or the first items up to a limit; `next` leads on from there."""
+        whole = ListPage([])
         while limit is None or len(whole.items) < limit:
-            wanted = PAGE_ITEMS_MAX if limit is None else limit - len(whole.items)
-            reply = self.get(*path, **params, limit=min(wanted, PAGE_ITEMS_MAX), cursor=whole.next)
-            page = msgspec.json.decode(reply.body, type=Page)
+            most = self.limits.page_items_max
+            wanted = most if limit is None else min(most, limit - len(whole.items))
+            reply = self.get(*path, **params, limit=wanted, cursor=whole.next)
+            page = msgspec.json.decode(reply.body, type=ListPage)
             whole.items += page.items
             whole.next = page.next
             if page.next is None:
@@ -130,7 +121,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         is_public: bool = False,
     ) -> Reply:
-        """Send it; who does not answer is a failure."""
+        """Send a request; no answer is a failure."""
         client = self._opened()
         request = client.build_request(
             method,
@@ -145,10 +136,15 @@ class Connection:
             },
         )
         with self._reaching():
-            return _exchange(client, request, may_repeat=method in REPEATABLE and not is_public)
+            return exchange(
+                client,
+                request,
+                body_seconds_max=self.limits.body_seconds_max,
+                may_repeat=method in REPEATABLE and not is_public,
+            )
 
     @contextmanager
-    def exchange(
+    def stream(
         self,
         method: str,
         path: str,
@@ -158,12 +154,12 @@ class Connection:
     ) -> "Iterator[httpx2.Response]":
         """One request whose body is sent as it is made, and an answer that is read as it comes.
 
-        Nothing is repeated: ConnectionLost is for the caller to deal with.
+        Nothing is repeated: the caller deals with ConnectionLost.
         """
         import httpx2
 
         client = self._opened()
-        # Whoever takes nothing of a body is given up; an answer may need a long computation.
+        # A server that takes nothing of a body is given up; its answer may need a long computation.
         patience = httpx2.Timeout(
             READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, read=self.read_seconds_max
         )
@@ -196,24 +192,24 @@ class Connection:
             import httpx2
 
             parts = urlsplit(self.url)
-            # What is on this machine is asked directly, whatever proxy leads to other ones.
+            # A server on this machine is asked directly, whatever proxy leads to others.
             direct: dict[str, None] = {f"all://{parts.netloc}": None}
             self._client = httpx2.Client(
                 timeout=httpx2.Timeout(self.read_seconds_max, connect=CONNECT_SECONDS_MAX),
                 mounts=direct if is_loopback(self.url) else {},
-                # To load the certificates takes as long as all else; without TLS it is for nothing.
+                # To load the certificates takes as long as all else, and only TLS needs them.
                 verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             )
         return self._client
 
     def _accepted(self, reply: Reply) -> Reply:
-        """The answer, or the refusal that it is as a failure."""
+        """The answer if it is one of success; else raise what it refuses as a failure."""
         if 200 <= reply.status < 300:
             return reply
         raise self.refusal(reply)
 
     def refusal(self, reply: Reply) -> CommandFailed:
-        """The failure that an answer is."""
+        """The failure that a refusing answer becomes."""
         looked = "The token is from" if self.has_token else "Looked for a token at"
         return refusal(
             reply.status,
@@ -235,7 +231,7 @@ class Connection:
     def patch(
         self, *path: str, content: tuple[bytes, str], message: str | None, if_match: str | None
     ) -> Reply:
-        """Send a patch and its media type, for what the path names if that is still this hash."""
+        """Send a patch with its media type; `if_match` is the version hash that it is meant for."""
         condition = {} if if_match is None else {"If-Match": f'"{if_match}"'}
         params = {"message": message}
         return self._accepted(
@@ -282,42 +278,3 @@ def _body(members: Mapping[str, Any]) -> tuple[bytes, str]:
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _exchange(client: "httpx2.Client", request: "httpx2.Request", *, may_repeat: bool) -> Reply:
-    """Send it, and once more after a lost connection or if the server asks for that."""
-    import httpx2
-
-    try:
-        reply = _exchange_once(client, request)
-    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        if not may_repeat or isinstance(error, httpx2.ConnectError):
-            raise
-        return _exchange_once(client, request)
-    if may_repeat and reply.status == 503 and "retry-after" in reply.headers:
-        time.sleep(_retry_seconds(reply.headers["retry-after"]))
-        return _exchange_once(client, request)
-    return reply
-
-
-def _exchange_once(client: "httpx2.Client", request: "httpx2.Request") -> Reply:
-    response = client.send(request, stream=True)
-    try:
-        return Reply(response.status_code, response.headers, b"".join(_chunks(response)))
-    finally:
-        response.close()
-
-
-def _chunks(response: "httpx2.Response") -> Iterator[bytes]:
-    import httpx2
-
-    deadline = time.monotonic() + BODY_SECONDS_MAX
-    for chunk in response.iter_bytes():
-        if time.monotonic() > deadline:
-            raise httpx2.ReadTimeout("The body takes too long.")
-        yield chunk
-
-
-def _retry_seconds(retry_after: str) -> float:
-    """The header may also be a date; that is taken for a long time."""
-    return min(float(retry_after), RETRY_SECONDS_MAX) if retry_after.isdecimal() else 1.0

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from orchestrator import __version__
 from orchestrator.cli import backup, cas, gc, server, tag, verify, workflow
 from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.output import write_bytes, write_error
 from orchestrator.cli.session import Session
 from orchestrator.errors import DomainError
@@ -93,9 +95,11 @@ app.meta.suppress_keyboard_interrupt = False  # `main` says what it means.
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     session: Annotated[Session, Parameter(name="*")] = NOTHING_GIVEN,
+    limits: Annotated[Limits, Parameter(parse=False)] = DEFAULTS,
 ) -> Any:
     """Run the command that the tokens name, with what the global options say."""
     command, bound, injected = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    session = replace(session, limits=limits)
     options = {"session": session} if "session" in injected else {}
     try:
         return command(*bound.args, **bound.kwargs, **options)
@@ -105,20 +109,18 @@ def _launch(
         raise
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, limits: Limits = DEFAULTS) -> int:
     """Run the command and return its exit code: 0, 1 failed, 2 wrong usage, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app.meta(
-            sys.argv[1:] if arguments is None else arguments,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        launch, bound, injected = app.meta.parse_args(given, exit_on_error=False, print_error=False)
+        options = {"limits": limits} if "limits" in injected else {}
+        code = launch(*bound.args, **bound.kwargs, **options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has enough. The flush at exit must not complain of that again.
+        # The reader of our output has ended. The flush at exit must not fail because of it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CommandFailed.exit_code
     except Exception as error:  # noqa: BLE001 - a person gets a sentence; --debug shows the rest.

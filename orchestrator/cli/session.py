@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 from cyclopts import Parameter
 
-from orchestrator.cli.connection import Connection, is_loopback
+from orchestrator.cli.connection import ServerConnection, is_loopback
 from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
+from orchestrator.cli.limits import DEFAULTS, Limits
 
 FOLDER = Path(".orchestrator")
 TOKEN_OPTIONS = "--token or ORCHESTRATOR_TOKEN"  # noqa: S105 - where it is, not what it is.
@@ -57,18 +58,21 @@ class Session:
         Parameter(env_var="ORCHESTRATOR_OUTPUT", help="For people, or as the server sent it."),
     ] = "table"
     debug: Annotated[bool, Parameter(negative="", help="Show the traceback of a failure.")] = False
+    limits: Annotated[Limits, Parameter(parse=False)] = DEFAULTS
 
     @property
     def is_json(self) -> bool:
         """Whether a program reads what is printed."""
         return self.output == "json"
 
-    def connect(self) -> Connection:
+    def connect(self) -> ServerConnection:
         """A connection to the server that was named or found; nothing is sent yet."""
         folder = self.data_dir or _folder_above(Path.cwd())
         token, token_from = self._find_token(folder)
         url = self.url or _published_url(folder, is_its_token=not self.token)
-        return Connection(_checked_url(url), token, token_from, self.namespace)
+        return ServerConnection(
+            _checked_url(url), token, token_from, self.namespace, limits=self.limits
+        )
 
     def _find_token(self, folder: Path | None) -> tuple[str | None, str]:
         """The token, and where it is from or was looked for."""

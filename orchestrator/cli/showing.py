@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.cli.connection import Page, Reply
+from orchestrator.cli.connection import ListPage
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.output import write_json, write_record, write_table
 from orchestrator.cli.session import Session
 
@@ -30,7 +31,7 @@ def show_record(session: Session, reply: Reply, names: Sequence[str]) -> None:
     write_record(members, names)
 
 
-def show_list(session: Session, page: Page, columns: Sequence[str]) -> None:
+def show_list(session: Session, page: ListPage, columns: Sequence[str]) -> None:
     """Many things, with these members of each."""
     if session.is_json:
         write_json(msgspec.json.encode(page))

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from cyclopts import App, Group, Parameter, validators
 
-from orchestrator.cli.connection import Connection
+from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.options import At, ExpectedVersion, Limit, Message, Tag, Version, WithSession
 from orchestrator.cli.session import Session
@@ -131,7 +131,7 @@ def _step(
     show_record(session, reply, MEMBERS)
 
 
-def _artifact_id(server: Connection, target: str) -> str:
+def _artifact_id(server: ServerConnection, target: str) -> str:
     """No tag can look like an id or a hash, so there is nothing to guess."""
     if _is_uuid(target):
         return target

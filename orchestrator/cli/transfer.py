@@ -1,4 +1,4 @@
-"""Blobs between files and a server, a piece at a time; what came is checked against its name."""
+"""Blobs between files and a server, piece by piece; what arrives is checked against its name."""
 
 import hashlib
 import os
@@ -10,25 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
-from orchestrator.cli.connection import (
-    BODY_SECONDS_MAX,
-    Connection,
-    ConnectionLost,
-    Reply,
-    address,
-)
+from orchestrator.cli.connection import ConnectionLost, ServerConnection, address
 from orchestrator.cli.documents import STDIN
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import CommandFailed
+from orchestrator.cli.limits import Limits
 from orchestrator.cli.progress import Show
 
 if TYPE_CHECKING:
     import httpx2
 
 PIECE_BYTES = 256 * 1024
-#: What a download must bring in each BODY_SECONDS_MAX that we wait for it.
-WINDOW_BYTES_MIN = 1024 * 1024
-#: Between attempts to go on with a download that has brought something; each success begins anew.
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 WANTS_SHA256 = {"Want-Repr-Digest": "sha-256=1"}
 
 
@@ -36,7 +28,7 @@ WANTS_SHA256 = {"Want-Repr-Digest": "sha-256=1"}
 
 
 def size_of(path: Path) -> int | None:
-    """How many bytes a file has; None for what can only be read once."""
+    """How many bytes a file has; None for standard input and devices."""
     if path == STDIN:
         return None
     with naming(path, "read"):
@@ -45,7 +37,7 @@ def size_of(path: Path) -> int | None:
 
 
 def pieces(path: Path, start: int, show: Show) -> Iterator[bytes]:
-    """The bytes of a file, or of standard input, from there on."""
+    """The bytes of a file from `start` on, or of standard input."""
     total = size_of(path)
     with naming(path, "read"), _opened(path) as file:
         if start:
@@ -67,9 +59,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def put_blob(
-    server: Connection, path: Path, media_type: str, *, wants_sha256: bool, show: Show
+    server: ServerConnection, path: Path, media_type: str, *, wants_sha256: bool, show: Show
 ) -> Reply:
-    """Store a blob in one request. A file that is lost on the way is sent once more."""
+    """Store a blob in one request. A file is sent once more if the connection is lost."""
     size = size_of(path)
     headers = {
         "Content-Type": media_type,
@@ -93,14 +85,14 @@ def put_blob(
 
 
 def ask(
-    server: Connection,
+    server: ServerConnection,
     method: str,
     path: str,
     headers: dict[str, str],
     content: Iterable[bytes] | None = None,
 ) -> Reply:
-    """One request, and all of its answer, whatever it is."""
-    with server.exchange(method, path, content=content, headers=headers) as response:
+    """One request and its whole answer, whatever the status."""
+    with server.stream(method, path, content=content, headers=headers) as response:
         return Reply(response.status_code, response.headers, response.read())
 
 
@@ -108,7 +100,7 @@ def ask(
 
 
 class Verifier:
-    """Whether the bytes that came are those of a name."""
+    """Checks that the bytes which arrive are those of a name."""
 
     def __init__(self, name: str) -> None:
         from blake3 import blake3
@@ -119,7 +111,7 @@ class Verifier:
         self._algorithm = "sha256" if algorithm == "sha256" else "blake3"
 
     def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same bytes; a failure in the place of the end if they are others."""
+        """Pass the bytes on; fail at their end if they are not those of the name."""
         for chunk in chunks:
             self._hash.update(chunk)
             yield chunk
@@ -128,35 +120,36 @@ class Verifier:
             raise CommandFailed(f"What came is not {self._name}, but {actual}.")
 
 
-def blob_pieces(server: Connection, name: str, show: Show) -> Iterator[bytes]:
-    """The bytes of a blob. A download that breaks off is continued where it was."""
+def blob_pieces(server: ServerConnection, name: str, show: Show) -> Iterator[bytes]:
+    """The bytes of a blob. A download that breaks off is continued where it stopped."""
     at, entity_tag, lost = 0, "", 0
+    pauses = server.limits.download_retry_seconds
     while True:
         headers = {"Range": f"bytes={at}-", "If-Range": entity_tag} if at else {}
         before = at
         try:
-            with server.exchange("GET", address("cas", name), headers=headers) as response:
+            with server.stream("GET", address("cas", name), headers=headers) as response:
                 if response.status_code != (206 if at else 200):
                     reply = Reply(response.status_code, response.headers, response.read())
                     raise server.refusal(reply)
                 entity_tag = response.headers.get("etag", "")
                 length = response.headers.get("content-length", "")
                 total = at + int(length) if length.isdecimal() else None
-                for chunk in _paced(response):
+                for chunk in _paced(response, server.limits):
                     yield chunk
                     at += len(chunk)
                     show(at, total)
                 return
         except ConnectionLost:
             lost = 0 if at > before else lost + 1
-            # Nothing came yet: once more, at once. Else the server may be on its way back.
-            if lost >= (len(RETRY_SECONDS) if at else 2) or (at and not entity_tag):
+            # If nothing came yet, once more at once. Else the server may soon be there again.
+            if lost >= (len(pauses) if at else 2) or (at and not entity_tag):
                 raise
-            time.sleep(RETRY_SECONDS[lost] if at else 0)
+            time.sleep(pauses[lost] if at else 0)
 
 
-def _paced(response: "httpx2.Response") -> Iterator[bytes]:
-    """A server that gives a little now and then is not waited for; whoever takes slowly may."""
+def _paced(response: "httpx2.Response", limits: Limits) -> Iterator[bytes]:
+    """The chunks of an answer. A server that is too slow is given up; a slow reader is not."""
     import httpx2
 
     chunks, waited, brought = response.iter_bytes(), 0.0, 0
@@ -167,15 +160,15 @@ def _paced(response: "httpx2.Response") -> Iterator[bytes]:
         if chunk is None:
             return
         brought += len(chunk)
-        if brought >= WINDOW_BYTES_MIN:
+        if brought >= limits.body_window_bytes_min:
             waited, brought = 0.0, 0
-        elif waited > BODY_SECONDS_MAX:
+        elif waited > limits.body_seconds_max:
             raise httpx2.ReadTimeout("The body takes too long.")
         yield chunk
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """All of it under the name, or nothing: a failure leaves what was there before."""
+    """Write the whole file or nothing: a failure leaves what was there before."""
     with naming(path, "written"):
         if path.exists() and not path.is_file():
             with path.open("wb") as device:
@@ -196,7 +189,7 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
 
 @contextmanager
 def naming(path: Path, what: str) -> Iterator[None]:
-    """What the system refuses in this block is refused because of the file."""
+    """Let the failure name the file, if the system refuses something in this block."""
     try:
         yield
     except OSError as error:

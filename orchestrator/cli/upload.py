@@ -1,4 +1,4 @@
-"""A file to the server by tus 1.0.0, over as many connections as it takes; it keeps no state.
+"""Sends a file by tus 1.0.0, over as many connections as it takes; no state outlives the command.
 
 https://tus.io/protocols/resumable-upload
 """
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.cli.connection import API, Connection, ConnectionLost, Reply, address
+from orchestrator.cli.connection import API, ConnectionLost, ServerConnection, address
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.progress import Show
 from orchestrator.cli.transfer import WANTS_SHA256, ask, naming, pieces, size_of
@@ -17,11 +18,9 @@ from orchestrator.cli.transfer import WANTS_SHA256, ask, naming, pieces, size_of
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 UPLOADS = f"{API}/uploads/"
-#: Between attempts; an attempt that brought the upload forward begins anew.
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 #: The answer to the last byte waits until the server has hashed all of them.
 READ_SECONDS_MAX = 1_200.0
-#: What may be otherwise a moment later, or after somebody did something about it.
+#: Statuses of refusals that may pass: by themselves, or because somebody removes the cause.
 _PASSING = frozenset({408, 409, 429, 500, 502, 503, 504, 507})
 
 
@@ -30,7 +29,7 @@ class _State(msgspec.Struct):
 
 
 class _TryAgainError(Exception):
-    """The server could not now."""
+    """The server could not do it now."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class _TryAgainError(Exception):
 class ResumableUpload:
     """One file on its way to one upload of the server."""
 
-    def __init__(self, server: Connection, path: Path, show: Show) -> None:
+    def __init__(self, server: ServerConnection, path: Path, show: Show) -> None:
         server.read_seconds_max = READ_SECONDS_MAX
         self._server = server
         self._path = path
@@ -52,7 +51,7 @@ class ResumableUpload:
         self._where = ""
 
     def create(self, media_type: str, *, wants_sha256: bool) -> None:
-        """Announce the file, with the name that its bytes must turn out to have."""
+        """Create the upload, and announce the name that its bytes must have."""
         metadata = {
             "filename": self._path.name,
             "filetype": media_type,
@@ -75,15 +74,16 @@ class ResumableUpload:
         self._where = self._local(url)
 
     def _local(self, url: str) -> str:
-        """The path of an upload on this very server: nobody else gets the token."""
+        """The path of an upload on this server: no other server may get the token."""
         path = url.removeprefix(self._server.url)
         if not path.startswith(UPLOADS):
             raise WrongUsage(f"{url!r} is not an upload of {self._server.url}.")
         return path
 
     def send(self) -> Reply:
-        """Send what the server does not have; the answer is the blob."""
+        """Send the bytes that the server does not have; the answer is the blob."""
         failures, furthest = 0, -1
+        pauses = self._server.limits.upload_retry_seconds
         while True:
             try:
                 offset = self._offset()
@@ -93,9 +93,9 @@ class ResumableUpload:
                     return self._blob()
                 self._patch(offset)
             except (ConnectionLost, _TryAgainError) as error:
-                if failures == len(RETRY_SECONDS):
+                if failures == len(pauses):
                     raise self._failure(error) from error
-                time.sleep(RETRY_SECONDS[failures])
+                time.sleep(pauses[failures])
                 failures += 1
 
     def _offset(self) -> int:
@@ -141,7 +141,7 @@ class ResumableUpload:
         return Reply(reply.status, reply.headers, blob)
 
     def _failure(self, error: ConnectionLost | _TryAgainError) -> CommandFailed:
-        """With the way to go on."""
+        """The failure, with the command that continues the upload."""
         failure = self._server.refusal(error.reply) if isinstance(error, _TryAgainError) else error
         url = f"{self._server.url}{self._where}"
         line = f"Go on with: orchestrator cas put {self._path} --resume {url}"

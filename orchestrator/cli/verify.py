@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from orchestrator.cli.connection import Connection
+from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import console, printable, write_json
 
@@ -91,7 +91,7 @@ def verify(
     return 1 if report.unrepaired else 0
 
 
-def _pages(server: Connection, *, read_data: bool, repair: bool) -> Iterator[_Page]:
+def _pages(server: ServerConnection, *, read_data: bool, repair: bool) -> Iterator[_Page]:
     cursor: str | None = None
     while True:
         reply = server.post("verify", read_data=read_data, repair=repair, cursor=cursor)

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from cyclopts import App, Parameter
 
-from orchestrator.cli.connection import Reply
 from orchestrator.cli.documents import parse_json, read_bytes
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import File, Message, Tag, WithSession
 from orchestrator.cli.output import printable, write_json, write_record

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
-from orchestrator.cli.connection import Connection
+from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.options import Limit, Tag, WithSession
 from orchestrator.cli.output import write_bytes, write_document, write_json, write_table
@@ -145,7 +145,7 @@ def _log_chain(session: Session, tag: str, limit: int | None, *, is_full: bool) 
     write_table(("version", "seq", "by", "at", "operations", "message"), rows)
 
 
-def _version_before(server: Connection, tag: str) -> str:
+def _version_before(server: ServerConnection, tag: str) -> str:
     version = server.get("tags", tag).json()["version"]
     if version == 1:
         raise CommandFailed(

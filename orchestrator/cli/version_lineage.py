@@ -1,4 +1,4 @@
-"""`orchestrator workflow lineage`, and the log that it tells; the rails are `version_graph`'s."""
+"""`orchestrator workflow lineage` and `log --graph`; `version_graph` draws the rails."""
 
 from collections import defaultdict
 from itertools import islice
@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from cyclopts import App, Parameter, validators
 
-from orchestrator.cli.connection import Connection, Page
+from orchestrator.cli.connection import ListPage, ServerConnection
+from orchestrator.cli.limits import DEFAULTS
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import printable, write_bytes, write_json, write_table
 from orchestrator.cli.session import Session
@@ -17,8 +18,6 @@ from orchestrator.cli.version_text import hash_of, moment
 
 app = App()
 
-#: As far as a server walks.
-DEPTH_MAX = 10_000
 #: What leads from a version to the ones below it; the one it was made on comes first.
 _RAILS = ("patch_of", "revision_of", "compacted_from", "merged_from")
 _NOTES = {"cherry_picked_from": "cherry-pick of", "revert_of": "revert of"}
@@ -38,7 +37,7 @@ class _Lineage(msgspec.Struct):
     """The page of edges as it came, the edges, and every artifact on them."""
 
     start: str
-    page: Page
+    page: ListPage
     edges: list[_Edge]
     artifacts: dict[str, Artifact]
 
@@ -56,7 +55,11 @@ def lineage(
         Literal["up", "down"], Parameter(help="To what it came from, or to what came of it.")
     ] = "up",
     depth: Annotated[
-        int, Parameter(validator=validators.Number(gte=1, lte=DEPTH_MAX), help="So many steps.")
+        int,
+        Parameter(
+            validator=validators.Number(gte=1, lte=DEFAULTS.lineage_depth_max),
+            help="So many steps.",
+        ),
     ] = 100,
     session: WithSession,
 ) -> None:
@@ -82,9 +85,10 @@ def lineage(
 
 
 def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:
-    """Draw what a tag names and all that it came from, so many versions of it."""
+    """Draw what a tag names and all that it came from, up to a number of versions."""
+    depth_max = session.limits.lineage_depth_max
     with session.connect() as server:
-        found = _load(server, tag, direction="up", depth=DEPTH_MAX)
+        found = _load(server, tag, direction="up", depth=depth_max)
     above: defaultdict[str, list[_Edge]] = defaultdict(list)
     for edge in found.edges:
         above[edge.child_id].append(edge)
@@ -97,11 +101,11 @@ def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -
     for rail, node in rails(history):
         text = "" if node is None else f" {_describe(found, node, above[node], is_full=is_full)}"
         write_bytes(f"{rail}{text}\n".encode())
-    if any(edge.distance == DEPTH_MAX for edge in found.edges):
-        print(f"What is more than {DEPTH_MAX:,} steps back is not shown.")
+    if any(edge.distance == depth_max for edge in found.edges):
+        print(f"What is more than {depth_max:,} steps back is not shown.")
 
 
-def _load(server: Connection, name: str, *, direction: str, depth: int) -> _Lineage:
+def _load(server: ServerConnection, name: str, *, direction: str, depth: int) -> _Lineage:
     start = _artifact_id(server, name)
     artifacts = {start: server.get("artifacts", start).json()}
     page = server.list_all("artifacts", start, "lineage", direction=direction, depth=depth)
@@ -110,7 +114,7 @@ def _load(server: Connection, name: str, *, direction: str, depth: int) -> _Line
     return _Lineage(start, page, edges, artifacts)
 
 
-def _artifact_id(server: Connection, name: str) -> str:
+def _artifact_id(server: ServerConnection, name: str) -> str:
     try:
         return str(UUID(name))
     except ValueError:
@@ -119,7 +123,7 @@ def _artifact_id(server: Connection, name: str) -> str:
 
 
 def _parents(edges: list[_Edge]) -> list[str]:
-    """What was picked or taken back is told beside a version, for it does not lead there."""
+    """The versions that this one was made on. Picks and reverts are notes beside it, no rails."""
     leading = [edge for edge in edges if edge.relation in _RAILS]
     return [edge.parent_id for edge in sorted(leading, key=lambda e: _RAILS.index(e.relation))]
 

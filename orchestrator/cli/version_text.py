@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.cli.connection import Reply
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.output import console, write_bytes, write_json
 from orchestrator.cli.session import Session

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.cli.connection import Connection, Reply
+from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.documents import STDIN, naming, parse_json, read_bytes
+from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
 from orchestrator.cli.output import console, printable, write_bytes, write_error, write_json
 from orchestrator.cli.session import Session
@@ -59,7 +60,7 @@ def run(session: Session, planned: Mapping[str, Path], message: str | None) -> N
         raise CommandFailed(f"{len(failed)} of {len(planned)} files were not imported: {names}")
 
 
-def _import(server: Connection, tag: str, file: Path, message: str | None) -> Reply:
+def _import(server: ServerConnection, tag: str, file: Path, message: str | None) -> Reply:
     workflow = msgspec.Raw(_workflow_in(file))
     return server.post("workflows", tag=tag, workflow=workflow, message=message)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.main import main
 from tests.conftest import URL_VARIABLE, settings_for
 
@@ -96,15 +97,24 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def limits() -> Limits:
+    """Those of a command that says no others."""
+    return DEFAULTS
+
+
+@pytest.fixture
 def run(
-    alone: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+    alone: Path,
+    limits: Limits,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
     """The command in this process."""
 
-    def call(*arguments: object, stdin: bytes = b"") -> Result:
+    def call(*arguments: object, stdin: bytes = b"", limits: Limits = limits) -> Result:
         capfdbinary.readouterr()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = main([str(each) for each in arguments])
+        code = main([str(each) for each in arguments], limits=limits)
         sys.stdout.flush()
         captured = capfdbinary.readouterr()
         return Result(code, captured.out, captured.err.decode())

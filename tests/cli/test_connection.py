@@ -8,8 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from orchestrator.cli.connection import Connection, is_loopback
+from orchestrator.cli.connection import ServerConnection, is_loopback
 from orchestrator.cli.failure import CommandFailed, ServerUnusable
+from orchestrator.cli.limits import Limits
 from tests.cli.conftest import Run
 
 LOST = None
@@ -27,8 +28,8 @@ class Scripted(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, dict[str, str]]] = []
 
     @property
-    def connection(self) -> Connection:
-        return Connection(f"http://127.0.0.1:{self.server_port}", "token", "here", "team/a")
+    def connection(self) -> ServerConnection:
+        return ServerConnection(f"http://127.0.0.1:{self.server_port}", "token", "here", "team/a")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -163,10 +164,11 @@ def test_public_routes_get_no_token(scripted: Script) -> None:
     assert "authorization" not in headers
 
 
-def test_a_body_has_a_deadline(scripted: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.cli.connection.BODY_SECONDS_MAX", -1.0)
+def test_a_body_has_a_deadline(scripted: Script) -> None:
+    url = scripted(EMPTY).connection.url
+    hasty = ServerConnection(url, "token", "here", limits=Limits(body_seconds_max=-1.0))
     late = pytest.raises(ServerUnusable, match="did not answer in time")
-    with scripted(EMPTY).connection as connection, late:
+    with hasty as connection, late:
         connection.get("tags")
 
 
@@ -184,7 +186,7 @@ def test_an_unknown_certificate_is_explained(monkeypatch: pytest.MonkeyPatch) ->
         raise httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
 
     monkeypatch.setattr(httpx2.Client, "send", refuse)
-    connection = Connection("https://host.example", None, "nowhere")
+    connection = ServerConnection("https://host.example", None, "nowhere")
     with connection, pytest.raises(ServerUnusable) as failure:
         connection.get("tags")
     assert "SSL_CERT_FILE" in failure.value.lines[0]

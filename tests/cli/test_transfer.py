@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,8 +14,8 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from orchestrator.cli import cas, transfer, upload
-from orchestrator.cli.progress import Show
+from orchestrator.cli import upload
+from orchestrator.cli.limits import Limits
 from tests.cli.conftest import Run, Terminal, serving
 
 CONTENT = random.Random(3).randbytes(3 * 1024 * 1024 + 5)
@@ -73,25 +74,31 @@ class Proxy:
 
 
 @pytest.fixture
+def limits() -> Limits:
+    """Pauses that are too short for a person to wait for."""
+    return Limits(upload_retry_seconds=(0.01,) * 4, download_retry_seconds=(0.01,) * 4)
+
+
+@pytest.fixture
 def proxy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """In front of the running server; the command goes through it."""
     published = msgspec.json.decode((data_dir / "server.json").read_bytes())
     proxy = Proxy(published["url"])
     monkeypatch.setenv("ORCHESTRATOR_URL", proxy.url)
-    monkeypatch.setattr(upload, "RETRY_SECONDS", (0.01,) * 4)
-    monkeypatch.setattr(transfer, "RETRY_SECONDS", (0.01,) * 4)
     yield proxy
     proxy.close()
 
 
 def test_an_upload_goes_on_where_the_connection_was_lost(
-    cli: Run, write: Write, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    cli: Run, write: Write, proxy: Proxy
 ) -> None:
     # Long enough for the server to see that the connection is gone, and to store what came.
-    monkeypatch.setattr(upload, "RETRY_SECONDS", (0.5,) * 4)
+    patient = Limits(upload_retry_seconds=(0.5,) * 4)
     # The first connection has the creation, too; later ones begin with a question.
     proxy.limits = [(1_000_000, 1 << 60), (900_000, 1 << 60), (700_000, 1 << 60)]
-    put = cli("cas", "put", write("blob", CONTENT), "--resumable", "--output", "json").json()
+    file = write("blob", CONTENT)
+    done = cli("cas", "put", file, "--resumable", "--output", "json", limits=patient)
+    put = done.json()
     assert (put["cas_id"], put["size_bytes"]) == (CAS_ID, len(CONTENT))
     assert proxy.limits == []
     assert max(proxy.offsets) > 0, "what had arrived was not sent again"
@@ -123,16 +130,20 @@ def test_an_upload_that_was_given_up_is_resumed_by_its_url(
 
 
 def test_a_file_that_changes_while_it_is_sent_is_refused(
-    cli: Run, write: Write, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    cli: Run, write: Write, proxy: Proxy
 ) -> None:
     file = write("blob", CONTENT)
+    changed: list[bytes] = []
 
-    def changing(path: Path, start: int, show: Show) -> Iterator[bytes]:
-        path.write_bytes(b"x" + CONTENT[1:])
-        return transfer.pieces(path, start, show)
+    def change(answer: bytes) -> bytes:
+        if b" 201 " in answer[:20]:  # The upload is created, its bytes are not sent yet.
+            changed.append(answer)
+            file.write_bytes(b"x" + CONTENT[1:])
+        return answer
 
-    monkeypatch.setattr(upload, "pieces", changing)
+    proxy.altered = change
     failed = cli("cas", "put", file, "--resumable")
+    assert len(changed) == 1
     assert failed.code == 1
     assert CAS_ID in failed.err
     assert "--resume" not in failed.err, "it can never succeed"
@@ -150,7 +161,7 @@ def test_the_token_goes_to_no_other_server(cli: Run, write: Write, proxy: Proxy)
 def test_large_files_are_sent_resumably_by_themselves(
     cli: Run, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cas, "RESUMABLE_BYTES_MIN", 100)
+    large = Limits(resumable_bytes_min=100)
     sent: list[str] = []
 
     def interrupted(*_: object, **__: object) -> None:
@@ -158,10 +169,10 @@ def test_large_files_are_sent_resumably_by_themselves(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(upload.ResumableUpload, "create", interrupted)
-    assert cli("cas", "put", write("small", b"x" * 99)).code == 0
-    assert cli("cas", "put", write("large", b"x" * 100), "--no-resumable").code == 0
-    assert sent == []
-    assert cli("cas", "put", write("large", b"x" * 100)).code == 130
+    assert cli("cas", "put", write("small", b"x" * 99), limits=large).code == 0
+    at_once = cli("cas", "put", write("large", b"x" * 100), "--no-resumable", limits=large)
+    assert (at_once.code, sent) == (0, [])
+    assert cli("cas", "put", write("large", b"x" * 100), limits=large).code == 130
     assert sent == ["resumable"]
     assert cli("cas", "put", "-", "--resumable", stdin=b"x").code == 2
 
@@ -213,14 +224,14 @@ def test_bytes_that_were_altered_on_the_way_are_not_kept(
 
 
 def test_a_server_that_gives_a_little_now_and_then_is_given_up(
-    cli: Run, write: Write, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    cli: Run, write: Write, proxy: Proxy
 ) -> None:
     cli("cas", "put", write("blob", CONTENT))
-    monkeypatch.setattr(transfer, "BODY_SECONDS_MAX", -1.0)
-    assert "did not answer in time" in cli("cas", "get", CAS_ID, "-o", "copy").err
+    get = ("cas", "get", CAS_ID, "-o", "copy")
+    hasty = Limits(body_seconds_max=-1.0, download_retry_seconds=(0.01,))
+    assert "did not answer in time" in cli(*get, limits=hasty).err
     # What brings a window's worth is waited for, however long the whole takes.
-    monkeypatch.setattr(transfer, "WINDOW_BYTES_MIN", 1)
-    assert cli("cas", "get", CAS_ID, "-o", "copy").code == 0
+    assert cli(*get, limits=replace(hasty, body_window_bytes_min=1)).code == 0
 
 
 def test_a_bar_is_shown_at_a_terminal_only(terminal: Terminal, cli: Run, write: Write) -> None:
@@ -241,20 +252,19 @@ def test_a_server_that_comes_back_is_waited_for(
     write: Write,
     fresh_database: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also when it is another process by then."""
     folder = tmp_path / "data"
     file = write("blob", CONTENT)
     store = (tmp_path / "blobs").as_uri()
     variables = {"ORCHESTRATOR_DATABASE_URL": fresh_database, "ORCHESTRATOR_BLOB_STORE": store}
-    monkeypatch.setattr(upload, "RETRY_SECONDS", (0.01,))
+    hasty = Limits(upload_retry_seconds=(0.01,))
     with serving(folder, **variables):
         published = msgspec.json.decode((folder / "server.json").read_bytes())
         proxy = Proxy(published["url"])
         proxy.limits = [(2_000_000, 1 << 60)] + [(10, 1 << 60)] * 5
         named = ("--url", proxy.url, "--data-dir", folder)
-        failed = run("cas", "put", file, "--resumable", *named)
+        failed = run("cas", "put", file, "--resumable", *named, limits=hasty)
         path = urlsplit(failed.err.split()[-1])
         proxy.close()
     with serving(folder, **variables):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.limits import Limits
 from tests.api import chain
 from tests.cli.conftest import Run, Terminal
 from tests.cli.test_version import (
@@ -129,13 +130,11 @@ def test_programs_can_read_the_graph(cli: Run, base: dict[str, Any]) -> None:
     assert items[0]["parents"] == [items[2]["artifact_id"], items[1]["artifact_id"]]
 
 
-def test_a_graph_says_when_it_is_not_all(
-    cli: Run, base: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestrator.cli.version_lineage.DEPTH_MAX", 1)
+def test_a_graph_says_when_it_is_not_all(cli: Run, base: dict[str, Any]) -> None:
     for milliseconds in (5, 6):
         patch(cli, "main", timeout(milliseconds))
-    lines = cli("workflow", "log", "main", "--graph").out.splitlines()
+    one_step = Limits(lineage_depth_max=1)
+    lines = cli("workflow", "log", "main", "--graph", limits=one_step).out.splitlines()
     assert len(lines) == 3
     assert lines[-1] == "What is more than 1 steps back is not shown."
 

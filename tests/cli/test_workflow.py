@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from blake3 import blake3
 
+from orchestrator.cli.limits import Limits
 from tests.api import chain
 from tests.cli.conftest import Result, Run
 
@@ -129,17 +130,15 @@ def test_the_components_are_the_base_and_its_patches(
     assert parts["base"]["workflow"] == chain("a")
 
 
-def test_lists_go_through_all_pages(
-    cli: Run, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestrator.cli.connection.PAGE_ITEMS_MAX", 2)
+def test_lists_go_through_all_pages(cli: Run, write: Write) -> None:
+    pairs = Limits(page_items_max=2)
     file = write("w.json", chain("a"))
     for number in range(5):
         cli("workflow", "create", f"w{number}", file)
-    everything = cli("workflow", "list", "--output", "json").json()
+    everything = cli("workflow", "list", "--output", "json", limits=pairs).json()
     assert [item["tag"] for item in everything["items"]] == ["w0", "w1", "w2", "w3", "w4"]
     assert everything["next"] is None
-    some = cli("workflow", "list", "--output", "json", "--limit", "3").json()
+    some = cli("workflow", "list", "--output", "json", "--limit", "3", limits=pairs).json()
     assert len(some["items"]) == 3
     assert some["next"] is not None
     lines = cli("workflow", "list").out.splitlines()
