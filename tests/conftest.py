@@ -4,35 +4,41 @@ import asyncio
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import asyncpg
-import docker
-import docker.errors
 import pytest
-from testcontainers.community.postgres import PostgresContainer
 
+import orchestrator.app
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection, connect
-from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.migration import upgrade
 from orchestrator.settings import Settings
 from orchestrator.telemetry.logs import LINES
 from orchestrator.wiring.services import build
+from tests import guardian
 from tests.api import Api
+from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
+from tests.route_tables import RouteTables
 
 pytest_plugins = ["tests.radosgw"]
 
-URL_VARIABLE = "TEST_DATABASE_URL"
 TOKEN = "a-token-for-tests"
+FOLDER_VARIABLE = "TEST_FOLDER"
+#: What memory must have room for: the databases of two workers, and one with many rows.
+MEMORY_BYTES_MIN = 4 << 30
 
 _running = ExitStack()
+#: Every application of this process has the routes that were registered once.
+ROUTES = RouteTables()
+vars(orchestrator.app)["Litestar"] = ROUTES
 
 
 def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
@@ -49,50 +55,42 @@ def _lines_belong_to_their_test() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One server for all workers of the run: started by the first process, found by the others."""
+    if FOLDER_VARIABLE not in os.environ:
+        folder = Path(tempfile.mkdtemp(prefix="orchestrator-test-", dir=_fast_place()))
+        os.environ[FOLDER_VARIABLE] = str(folder)
+        os.environ[guardian.RUN_VARIABLE] = uuid4().hex
+        _running.enter_context(_guarded(folder))
     if URL_VARIABLE not in os.environ:
-        os.environ[URL_VARIABLE] = _start_postgres()
+        os.environ[URL_VARIABLE] = start_postgres(Path(os.environ[FOLDER_VARIABLE]), _running)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     _running.close()
 
 
-def _start_postgres() -> str:
-    if _docker_answers():
-        container = _running.enter_context(PostgresContainer("postgres:18", driver=None))
-        return str(container.get_connection_url())
-    folder = Path(_running.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-test-")))
-    server = EmbeddedPostgres(folder / "postgres")
-    url = server.start()
-    _running.callback(server.stop)
-    return url
+def _fast_place() -> str | None:
+    """Memory, if it has room: a database waits for the disk at each commit and for each copy."""
+    memory = "/dev/shm"
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY_BYTES_MIN:
+        return memory
+    return None
 
 
-def _docker_answers() -> bool:
+@contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """However this run ends, its processes do, and its folder is removed."""
+    command = [sys.executable, "-I", "-S", guardian.__file__]
+    process = subprocess.Popen(
+        [*command, os.environ[guardian.RUN_VARIABLE], str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
     try:
-        docker.DockerClient.from_env().ping()
-    except docker.errors.DockerException:
-        return False
-    return True
-
-
-def run(statement: str, url: str | None = None) -> None:
-    """One statement on a connection of its own, outside any event loop."""
-
-    async def execute() -> None:
-        connection = await asyncpg.connect(url or os.environ[URL_VARIABLE])
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(execute())
-
-
-def url_of(name: str) -> str:
-    """The test server's URL, with another database."""
-    base, _, query = os.environ[URL_VARIABLE].partition("?")
-    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -105,24 +103,24 @@ def template() -> Iterator[str]:
     run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _clone(template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield url_of(name)
-    run(f"DROP DATABASE {name} WITH (FORCE)")
-    shutil.rmtree(urlsplit(_blob_store(url_of(name))).path, ignore_errors=True)
+@pytest.fixture(scope="session")
+def copies(template: str) -> Iterator[Copies]:
+    """Copies of the template, made ahead."""
+    made = Copies(template)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
-def worker_database(template: str) -> Iterator[str]:
+def worker_database(copies: Copies) -> Iterator[str]:
     """A copy in which every test rolls back."""
-    yield from _clone(template)
+    yield from copy_of(copies)
 
 
 @pytest.fixture(scope="session")
-def shared_database(template: str) -> Iterator[str]:
+def shared_database(copies: Copies) -> Iterator[str]:
     """A copy in which every test commits, in a namespace of its own."""
-    for url in _clone(template):
+    for url in copy_of(copies):
         # Some tests write rows of their own; the storage must belong to them before.
         asyncio.run(_join_storage(url))
         yield url
@@ -135,9 +133,11 @@ async def _join_storage(url: str) -> None:
 
 
 @pytest.fixture
-def fresh_database(template: str) -> Iterator[str]:
+def fresh_database(copies: Copies) -> Iterator[str]:
     """A copy of its own, for tests that must commit."""
-    yield from _clone(template)
+    for url in copy_of(copies):
+        yield url
+        shutil.rmtree(urlsplit(_blob_store(url)).path, ignore_errors=True)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def conn(worker_database: str) -> AsyncIterator[Connection]:
 
 def _blob_store(url: str) -> str:
     """One folder for each database: the two belong together."""
-    folder = Path(tempfile.gettempdir()) / "orchestrator-test-blobs"
+    folder = Path(os.environ[FOLDER_VARIABLE]) / "blobs"
     return (folder / urlsplit(url).path.strip("/")).as_uri()
 
 

@@ -14,7 +14,7 @@ from orchestrator import migration
 from orchestrator.core.database import Connection, connect
 from orchestrator.core.digest import CasId
 from orchestrator.repository.upkeep.schema import SCHEMA_VERSION
-from tests.conftest import run, url_of
+from tests.databases import run, url_of
 
 
 @pytest.fixture

@@ -219,18 +219,24 @@ def _operation(
     *,
     required: bool = True,
 ) -> type[Operation]:
-    body = RequestBody(content=content, required=required) if content else None
-
-    @dataclass
-    class Described(Operation):
-        described_body: ClassVar[RequestBody | None] = body
-        described_headers: ClassVar[Sequence[Parameter]] = tuple(headers)
-
-        def __post_init__(self) -> None:
-            self.request_body = self.described_body
-            self.parameters = [*(self.parameters or ()), *self.described_headers]
+    # No dataclass of its own: generating one for each operation was most of the time of the routes.
+    class Described(_Described):
+        described_body = RequestBody(content=content, required=required) if content else None
+        described_headers = tuple(headers)
 
     return Described
+
+
+@dataclass
+class _Described(Operation):
+    """An operation that adds to what the framework found in the signature."""
+
+    described_body: ClassVar[RequestBody | None] = None
+    described_headers: ClassVar[Sequence[Parameter]] = ()
+
+    def __post_init__(self) -> None:
+        self.request_body = self.described_body
+        self.parameters = [*(self.parameters or ()), *self.described_headers]
 
 
 class _Verbatim(Schema):

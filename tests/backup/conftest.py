@@ -19,7 +19,8 @@ from orchestrator.models.upkeep.backup import BackupReport, RestoreReport
 from orchestrator.repository.upkeep.backup import EXPORTS
 from orchestrator.settings import Settings
 from tests.api import Api
-from tests.conftest import TOKEN, run, settings_for, url_of
+from tests.conftest import TOKEN, settings_for
+from tests.databases import run, url_of
 
 #: Larger uploads go to storage.
 INLINE_BYTES_MAX = 1_000

@@ -18,7 +18,8 @@ import pytest
 
 from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.main import main
-from tests.conftest import URL_VARIABLE, settings_for
+from tests.conftest import settings_for
+from tests.databases import URL_VARIABLE
 
 COMMAND = Path(sys.executable).with_name("orchestrator")
 START_SECONDS_MAX = 30.0

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.models.upkeep.maintenance import MAINTENANCE_LOCK
 from tests.api import chain
 from tests.cli.conftest import Run, Terminal
-from tests.conftest import run as execute
+from tests.databases import run as execute
 
 Write = Callable[..., Path]
 

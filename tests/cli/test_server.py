@@ -17,8 +17,8 @@ from orchestrator.migration import head
 from orchestrator.server import parent as serve
 from orchestrator.server.parent import ServeOptions
 from tests.cli.conftest import COMMAND, Run, environ
-from tests.conftest import run as execute
-from tests.conftest import url_of
+from tests.databases import run as execute
+from tests.databases import url_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.cli.conftest import Run, Terminal, serving
-from tests.conftest import run as run_sql
+from tests.databases import run as run_sql
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 LARGE = os.urandom(300_000)

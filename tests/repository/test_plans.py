@@ -27,7 +27,7 @@ from bench.growth_plans import (
 )
 from bench.growth_shape import Sizes, World
 from orchestrator.core.database import Connection, connect
-from tests.conftest import run, url_of
+from tests.databases import run, url_of
 
 SIZES = Sizes(artifacts=30_000, blobs=45_000, tags=10_000, moves=40_000, keys=10_000, depth=100)
 #: Nobody waits for these: they walk the whole store by design, page after page.

@@ -1,0 +1,98 @@
+"""Routes that are registered once in a process and called by every application that is built.
+
+Registering the routes is three quarters of what building an application costs, and comes out the
+same each time. The rest is built anew for each application, by the product's own code: its
+database, services, handlers, caches and batches are nobody else's.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class RouteTable:
+    """The framework's application, whose handlers are those of the graph that was put in last."""
+
+    def __init__(self, handlers: Sequence[HTTPRouteHandler], options: dict[str, Any]) -> None:
+        self.options = options
+        self.paths = [handler.paths for handler in handlers]
+        self.app = Litestar(
+            route_handlers=handlers,
+            before_request=self._before_request,
+            lifespan=[self._lifespan],
+            **options,
+        )
+        index = {id(handler.fn): number for number, handler in enumerate(handlers)}
+        routes = [route for route in self.app.routes if isinstance(route, HTTPRoute)]
+        #: The framework registers copies of what it is given, and adds handlers of its own.
+        self._registered = [
+            (handler, index[id(handler.fn)])
+            for route in routes
+            for handler in route.route_handlers
+            if id(handler.fn) in index
+        ]
+        assert {number for _, number in self._registered} == set(range(len(handlers)))
+
+    def put(
+        self,
+        handlers: Sequence[HTTPRouteHandler],
+        before_request: Callable[..., Any],
+        lifespan: Lifespan,
+        ended: Callable[["RouteTable"], None],
+    ) -> None:
+        """From now on it calls these."""
+        self._admit, self._run, self._ended = before_request, lifespan, ended
+        for registered, number in self._registered:
+            registered._fn = handlers[number].fn
+
+    async def _before_request(self, request: Any) -> Any:
+        return await self._admit(request)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
+        try:
+            async with self._run(app):
+                yield
+        finally:
+            self._ended(self)
+
+
+class RouteTables:
+    """Makes the framework's applications; those whose lifespan has ended are used again."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._free: list[RouteTable] = []
+
+    def __call__(
+        self,
+        *,
+        route_handlers: Sequence[HTTPRouteHandler],
+        before_request: Callable[..., Any],
+        lifespan: Sequence[Lifespan],
+        **options: Any,
+    ) -> Litestar:
+        """What the constructor of Litestar returns."""
+        table = self._take(route_handlers, options)
+        (run,) = lifespan
+        table.put(route_handlers, before_request, run, self._give_back)
+        return table.app
+
+    def _take(self, handlers: Sequence[HTTPRouteHandler], options: dict[str, Any]) -> RouteTable:
+        paths = [handler.paths for handler in handlers]
+        for table in self._free:
+            if table.options == options and table.paths == paths:
+                self._free.remove(table)
+                return table
+        self.made += 1
+        return RouteTable(handlers, options)
+
+    def _give_back(self, table: RouteTable) -> None:
+        if table not in self._free:
+            self._free.append(table)
