@@ -10,13 +10,16 @@ from litestar import Litestar
 
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
-from orchestrator.handlers.http.direct import DirectRoutes
-from orchestrator.handlers.http.edge import Edge, Pace
-from orchestrator.handlers.http.problem import EXCEPTION_HANDLERS
+from orchestrator.handlers.http.body_deadline import BodyDeadline
+from orchestrator.handlers.http.edge import Edge
+from orchestrator.handlers.http.fast_path import FastPath
+from orchestrator.handlers.http.framework import admitting
+from orchestrator.handlers.http.framework_errors import exception_handlers
+from orchestrator.handlers.http.origin import Origins
 from orchestrator.jobs.schedule import Schedule
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
-from orchestrator.routes.fast_path import direct_routes
+from orchestrator.routes.fast_path import fast_routes
 from orchestrator.routes.health import health_routes
 from orchestrator.routes.openapi import OPENAPI
 from orchestrator.routes.tag import tag_routes
@@ -73,8 +76,8 @@ def create_app(settings: Settings | None = None) -> Edge:
             *health_routes(handlers.health),
             *schema_routes(handlers.schemas),
         ],
-        before_request=admission,
-        exception_handlers=EXCEPTION_HANDLERS,
+        before_request=admitting(admission),
+        exception_handlers=exception_handlers(),
         lifespan=[lifespan],
         openapi_config=OPENAPI,
         request_max_body_size=None,  # Each handler says what it accepts.
@@ -83,15 +86,16 @@ def create_app(settings: Settings | None = None) -> Edge:
     return Edge(
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
-        direct=DirectRoutes(direct_routes(handlers.workflows, handlers.tags, handlers.blobs)),
+        fast_path=FastPath(fast_routes(handlers.workflows, handlers.tags, handlers.blobs)),
         admission=admission,
-        allowed_hosts=settings.allowed_hosts,
-        allowed_origins=settings.allowed_origins,
-        pace=Pace(
+        origins=Origins(
+            allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins
+        ),
+        body_deadline=BodyDeadline(
             window_seconds=settings.body_seconds_max,
             window_bytes_min=settings.body_window_bytes_min,
             total_seconds_max=settings.body_total_seconds_max,
-            send_seconds_max=settings.send_seconds_max,
         ),
+        send_seconds_max=settings.send_seconds_max,
         access_log=settings.access_log,
     )

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import (
     Cursor,
     Limit,
@@ -22,14 +22,10 @@ from orchestrator.handlers.http.paging import (
     tag_after,
 )
 from orchestrator.handlers.http.precondition import none_match
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import (
-    Namespace,
-    id_in_path,
-    namespace_of,
-)
+from orchestrator.handlers.http.reading import id_in_path
 from orchestrator.handlers.http.replying import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
@@ -99,74 +95,67 @@ class ArtifactHandler:
         self._artifacts = artifacts
         self._tags = tags
 
-    async def get(
-        self, request: AnyRequest, artifact_id: ArtifactPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def get(self, call: Call, artifact_id: ArtifactPath) -> Answer:
         """An artifact; it never changes."""
-        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        parsed = id_in_path(artifact_id)
         async with self._database.connection() as conn:
-            artifact = await self._artifacts.get_by_id(conn, namespace, parsed)
-        if none_match(request, str(parsed)):
-            return respond(not_modified({"ETag": etag(parsed)}))
-        return respond(json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)}))
+            artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
+        if none_match(call, str(parsed)):
+            return not_modified({"ETag": etag(parsed)})
+        return json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)})
 
     async def list_artifacts(
         self,
-        request: AnyRequest,
-        namespace: Namespace = None,
+        call: Call,
         kind: KindQuery = None,
         version_hash: HashQuery = None,
         limit: Limit = 100,
         cursor: Cursor = None,
-    ) -> Response[bytes]:
+    ) -> Answer:
         """Artifacts of a namespace, newest first; of one kind, or all that are one version."""
-        namespace = namespace_of(request, namespace)
         wanted = CasId.parse(version_hash, "/version_hash") if version_hash is not None else None
         before = after(cursor, UUID, ID_MAX)
         async with self._database.connection() as conn:
             found = await self._artifacts.list_newest(
-                conn, namespace, kind=kind, version_hash=wanted, before=before, limit=limit + 1
+                conn, call.namespace, kind=kind, version_hash=wanted, before=before, limit=limit + 1
             )
         shown, following = page_of(found, limit, lambda artifact: artifact.artifact_id)
         items = [artifact_body(artifact) for artifact in shown]
-        return respond(json_answer(Page[ArtifactBody](items, following)))
+        return json_answer(Page[ArtifactBody](items, following))
 
-    async def chain(
-        self, request: AnyRequest, artifact_id: ArtifactPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def chain(self, call: Call, artifact_id: ArtifactPath) -> Answer:
         """The patches up to this artifact in the order of application, and their base."""
-        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        parsed = id_in_path(artifact_id)
         async with self._database.connection() as conn:
-            artifact = await self._artifacts.get_by_id(conn, namespace, parsed)
+            artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
             base = artifact
             if artifact.base_id is not None:
-                base = await self._artifacts.get_by_id(conn, namespace, artifact.base_id)
-            patches = await self._artifacts.get_patch_chain(conn, namespace, parsed)
+                base = await self._artifacts.get_by_id(conn, call.namespace, artifact.base_id)
+            patches = await self._artifacts.get_patch_chain(conn, call.namespace, parsed)
         body = ChainBody(
             base=artifact_body(base), patches=[artifact_body(patch) for patch in patches]
         )
-        return respond(json_answer(body))
+        return json_answer(body)
 
     async def lineage(
         self,
-        request: AnyRequest,
+        call: Call,
         artifact_id: ArtifactPath,
-        namespace: Namespace = None,
         direction: Direction = "up",
         depth: Depth = 100,
         limit: Limit = 100,
         cursor: Cursor = None,
-    ) -> Response[bytes]:
+    ) -> Answer:
         """Typed edges to what it came from (up), newest first, or what came of it (down), oldest
         first: each artifact's edges before those behind it.
         """
-        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        parsed = id_in_path(artifact_id)
         start = _position_of(cursor)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, namespace, parsed)
+            await self._artifacts.get_by_id(conn, call.namespace, parsed)
             page = await self._artifacts.get_lineage(
                 conn,
-                namespace,
+                call.namespace,
                 parsed,
                 up=direction == "up",
                 depth_max=depth,
@@ -174,26 +163,25 @@ class ArtifactHandler:
                 limit=limit,
             )
         items = [lineage_item(edge) for edge in page.edges]
-        return respond(json_answer(Page[LineageItem](items, _cursor_of(page.position))))
+        return json_answer(Page[LineageItem](items, _cursor_of(page.position)))
 
     async def tags(
         self,
-        request: AnyRequest,
+        call: Call,
         artifact_id: ArtifactPath,
-        namespace: Namespace = None,
         limit: Limit = 100,
         cursor: Cursor = None,
-    ) -> Response[bytes]:
+    ) -> Answer:
         """The tags that name this artifact or ever did, by name."""
-        namespace, parsed = namespace_of(request, namespace), id_in_path(artifact_id)
+        parsed = id_in_path(artifact_id)
         start = tag_after(cursor)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, namespace, parsed)
+            await self._artifacts.get_by_id(conn, call.namespace, parsed)
             found = await self._tags.list_by_target(
-                conn, namespace, parsed, after=start, limit=limit + 1
+                conn, call.namespace, parsed, after=start, limit=limit + 1
             )
         shown, following = page_of(found, limit, lambda reference: reference.name)
-        return respond(json_answer(Page[TagReference](shown, following)))
+        return json_answer(Page[TagReference](shown, following))
 
 
 def _position_of(cursor: str | None) -> LineagePosition | None:

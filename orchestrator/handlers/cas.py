@@ -5,37 +5,23 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Response
 from litestar.params import PathParameter
 
 from orchestrator.core.batching import Gathering
-from orchestrator.core.database import Database
-from orchestrator.core.digest import BlobName, CasId, parse_name
+from orchestrator.core.database import Connection, Database
+from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
-from orchestrator.handlers.http.direct import Asked, RawAnswer
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import (
-    Namespace,
-    actor_of,
-    body_chunks,
-    declared_length,
-    decode,
-    idempotent_call,
-    media_type_of,
-    namespace_of,
-    offloaded,
-    read_json_body,
-    segment,
-)
+from orchestrator.handlers.http.reading import decode, media_type_of, offloaded, segment
+from orchestrator.handlers.http.replay import Replay
+from orchestrator.handlers.http.reply import Reply
 from orchestrator.handlers.http.replying import etag, json_answer, location
-from orchestrator.handlers.transfer.delivery import BlobDelivery, has_already
+from orchestrator.handlers.transfer.delivery import BlobDelivery
 from orchestrator.jobs.storage_gate import StorageGate
 from orchestrator.models.cas import BlobUpload, StoredBlob
 from orchestrator.models.idempotency import Answer, IdempotentCall
-from orchestrator.models.principal import Actor
 from orchestrator.service.cas import CASService, InlineNeeded
-from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.transfer.intake import Intake, TakenBlob
 
 CasPath = Annotated[
@@ -79,7 +65,7 @@ class CASHandler:
         intake: Intake,
         delivery: BlobDelivery,
         storage: StorageGate,
-        idempotency: IdempotencyService,
+        replay: Replay,
         *,
         missing_ids_max: int,
     ) -> None:
@@ -88,79 +74,74 @@ class CASHandler:
         self._intake = intake
         self._delivery = delivery
         self._storage = storage
-        self._idempotency = idempotency
+        self._replay = replay
         self._missing_ids_max = missing_ids_max
         self._uploads = Gathering(
             self._upload_new, alone=self._upload_alone, key=lambda upload: upload.received.cas_id
         )
 
-    async def upload(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
+    async def upload(self, call: Call) -> Answer:
         """Store the body as it is: 201 when the blob is new, 200 when it was known."""
-        return respond(await self.store(request, "", namespace))
+        return await self._store(call, None)
 
-    async def store(self, request: Asked, _: str, namespace: str | None) -> Answer:
-        """The same. Small blobs that come together are one commit."""
-        return await self._store(request, namespace_of(request, namespace), None)
-
-    async def put(
-        self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def put(self, call: Call, cas_id: CasPath) -> Answer:
         """Store the body under the name it must have; another content is refused."""
-        namespace = namespace_of(request, namespace)
         expected = parse_name(segment(cas_id), "/cas_id")
-        if (known := await self._known(request, namespace, expected)) is not None:
-            return respond(_stored_answer(known, namespace))
-        return respond(await self._store(request, namespace, expected))
+        if (known := await self._known(call, expected)) is not None:
+            return _stored_answer(known, call.namespace)
+        return await self._store(call, expected)
 
-    async def _known(
-        self, request: AnyRequest, namespace: str, name: BlobName
-    ) -> StoredBlob | None:
+    async def _known(self, call: Call, name: BlobName) -> StoredBlob | None:
         """A large blob that this very namespace has need not be sent again."""
-        if (declared_length(request) or 0) <= self._intake.inline_bytes_max:
+        if (call.declared_length or 0) <= self._intake.inline_bytes_max:
             return None
         async with self._database.transaction() as conn:
             try:
-                blob = await self._cas.get_blob(conn, namespace, name)
-                await self._cas.lease(conn, namespace, blob.cas_id, blob.media_type)
+                blob = await self._cas.get_blob(conn, call.namespace, name)
+                await self._cas.lease(conn, call.namespace, blob.cas_id, blob.media_type)
             except (NotFound, CorruptBlob):
                 return None
         return StoredBlob(blob=blob, created=False)
 
-    async def _store(self, request: Asked, namespace: str, expected: BlobName | None) -> Answer:
-        media_type = media_type_of(request.headers.get("content-type", ""))
-        digest = given_sha256(request)
-        chunks = body_chunks(request, self._intake.blob_bytes_max, "blob")
-        await self._storage.admit(declared_length(request))
+    async def _store(self, call: Call, expected: BlobName | None) -> Answer:
+        media_type = media_type_of(call.headers.get("content-type", ""))
+        digest = given_sha256(call)
+        chunks = call.chunks(self._intake.blob_bytes_max, "blob")
+        await self._storage.admit(call.declared_length)
         async with self._intake.received(
             chunks,
             media_type,
             expected=expected or digest,
-            wants_sha256=digest is not None or wants_sha256(request),
-        ) as kept:
-            check_sha256(digest, kept.received)
-            by = actor_of(request)
-            call = idempotent_call(request, kept.received.cas_id.raw) if not expected else None
+            wants_sha256=digest is not None or wants_sha256(call),
+        ) as taken:
+            check_sha256(digest, taken.received)
+            # A PUT is the same request each time without a key.
+            repeated = call.idempotent(taken.received.cas_id.raw) if expected is None else None
             try:
-                answer = await self._keep(kept, namespace, call, by)
+                answer = await self._commit(taken, call, repeated)
             except InlineNeeded:
-                kept.received = await self._delivery.inlined(kept.received)
-                answer = await self._keep(kept, namespace, call, by)
+                taken.received = await self._delivery.inlined(taken.received)
+                answer = await self._commit(taken, call, repeated)
         return answer
 
-    async def _keep(
-        self, kept: TakenBlob, namespace: str, call: IdempotentCall | None, by: Actor
+    async def _commit(
+        self, taken: TakenBlob, call: Call, repeated: IdempotentCall | None
     ) -> Answer:
-        received = kept.received
-        if call is None and received.placement is None and received.sha256 is None:
-            upload = BlobUpload(namespace=namespace, received=received, by=by)
+        """The rows. Small blobs that come together are one commit."""
+        received, namespace = taken.received, call.namespace
+        if repeated is None and received.placement is None and received.sha256 is None:
+            upload = BlobUpload(namespace=namespace, received=received, by=call.by)
             return _stored_answer(await self._uploads(upload), namespace)
-        async with self._database.transaction() as conn:
-            if before := await self._idempotency.claim(conn, call):
-                return before
-            stored = await self._cas.upload(conn, namespace, received, by=by)
-            answer = _stored_answer(stored, namespace)
-            await self._idempotency.remember(conn, call, answer)
-        kept.is_used = stored.used and kept.received.placement is not None
+        is_used = False
+
+        async def make(conn: Connection) -> Answer:
+            nonlocal is_used
+            stored = await self._cas.upload(conn, namespace, received, by=call.by)
+            is_used = stored.used
+            return _stored_answer(stored, namespace)
+
+        answer = await self._replay.once(repeated, make)
+        taken.is_used = is_used and received.placement is not None
         return answer
 
     async def _upload_new(self, uploads: Sequence[BlobUpload]) -> list[StoredBlob | None]:
@@ -171,38 +152,24 @@ class CASHandler:
         async with self._database.transaction() as conn:
             return await self._cas.upload(conn, upload.namespace, upload.received, by=upload.by)
 
-    async def get(
-        self, request: AnyRequest, cas_id: CasPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def get(self, call: Call, cas_id: CasPath) -> Reply:
         """The exact bytes; they never change, so they may be cached for ever."""
-        namespace = namespace_of(request, namespace)
-        name = parse_name(segment(cas_id), "/cas_id")
-        if isinstance(name, CasId) and has_already(request, name):
-            return await self._delivery.unchanged(namespace, name)
-        return await self._delivery.answer(request, namespace, name)
+        return await self._delivery.answer(call, cas_id)
 
-    async def fetch(self, request: Asked, cas_id: str, namespace: str | None) -> RawAnswer | None:
-        """The same for the whole of a small blob, which needs no stream; None for others."""
-        namespace = namespace_of(request, namespace)
-        return await self._delivery.answer_directly(request, namespace, cas_id)
-
-    async def missing(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
+    async def missing(self, call: Call) -> Answer:
         """Which of these blobs the namespace does not have."""
-        namespace = namespace_of(request, namespace)
-        body = await read_json_body(request, CAS_ID_BYTES_MAX * (self._missing_ids_max + 1))
+        body = await call.read_json(CAS_ID_BYTES_MAX * (self._missing_ids_max + 1))
         query = await offloaded(lambda: decode(body, MissingQuery), len(body))
         if len(query.cas_ids) > self._missing_ids_max:
             message = f"At most {self._missing_ids_max} cas ids are asked for at once."
             raise InvalidInput.at("/cas_ids", "length", message)
         names = [parse_name(text, f"/cas_ids/{at}") for at, text in enumerate(query.cas_ids)]
-        call = idempotent_call(request, body)
-        async with self._database.transaction() as conn:
-            if kept := await self._idempotency.claim(conn, call):
-                return respond(kept)
-            missing = await self._cas.missing(conn, namespace, names)
-            answer = json_answer(MissingBody([str(name) for name in missing]))
-            await self._idempotency.remember(conn, call, answer)
-        return respond(answer)
+
+        async def make(conn: Connection) -> Answer:
+            missing = await self._cas.missing(conn, call.namespace, names)
+            return json_answer(MissingBody([str(name) for name in missing]))
+
+        return await self._replay.once(call.idempotent(body), make)
 
 
 def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:

@@ -3,16 +3,15 @@
 import os
 
 import msgspec
-from litestar import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from orchestrator import __version__
 from orchestrator.core.database import Database
 from orchestrator.errors import StorageUnavailable
-from orchestrator.handlers.http.problem import respond
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService
 from orchestrator.telemetry.metrics import hand_over
 
@@ -46,15 +45,15 @@ class HealthHandler:
         self._schema = schema
         self._storage = storage
 
-    async def health(self) -> Response[bytes]:
+    async def health(self) -> Answer:
         """The process answers."""
-        return respond(json_answer(HealthBody("ok", "orchestrator", __version__)))
+        return json_answer(HealthBody("ok", "orchestrator", __version__))
 
-    async def live(self) -> Response[bytes]:
+    async def live(self) -> Answer:
         """The process answers; a dead database does not make it a dead process."""
-        return respond(json_answer(LiveBody("ok")))
+        return json_answer(LiveBody("ok"))
 
-    async def ready(self) -> Response[bytes]:
+    async def ready(self) -> Answer:
         """200 when the database has our schema and the blob storage is the one that goes with it,
         else 503 with the check that failed.
         """
@@ -68,21 +67,18 @@ class HealthHandler:
         checks = {"database": "ok", "schema": "ok", "storage": await self._storage.ready()}
         if checks["storage"] != "ok":
             return _not_ready(checks)
-        return respond(json_answer(ReadyBody("ready", checks)))
+        return json_answer(ReadyBody("ready", checks))
 
-    async def metrics(self) -> Response[bytes]:
+    async def metrics(self) -> Answer:
         """Counters and histograms of all workers, in the Prometheus text format."""
         hand_over()
         registry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return Response(
-            content=generate_latest(registry),
-            headers={"Content-Type": CONTENT_TYPE_LATEST},
-            media_type=None,
-        )
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return Answer(status=200, headers=headers, body=generate_latest(registry))
 
 
-def _not_ready(checks: dict[str, str]) -> Response[bytes]:
-    return respond(json_answer(ReadyBody("unavailable", checks), 503, {"Retry-After": "1"}))
+def _not_ready(checks: dict[str, str]) -> Answer:
+    return json_answer(ReadyBody("unavailable", checks), 503, {"Retry-After": "1"})

@@ -11,7 +11,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who does something, and in which request; a job acts in none."""
+    """Who does something, and in which request: it goes with every order that changes things."""
 
     name: str
-    correlation_id: str | None
+    #: None outside a request: a job acts in none.
+    correlation_id: str | None = None

@@ -4,6 +4,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
+from orchestrator.handlers.http.framework import operation
 from orchestrator.handlers.http.paging import Page
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
@@ -25,7 +26,7 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
                 200: answer(Page[ArtifactBody], examples.ARTIFACTS, "A page."),
                 **problems(),
             },
-        )(artifacts.list_artifacts),
+        )(operation(artifacts.list_artifacts)),
         get(
             ARTIFACT,
             operation_id="getArtifact",
@@ -36,14 +37,14 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
                 200: answer(ArtifactBody, examples.ARTIFACT, "The artifact."),
                 **problems(304, 404),
             },
-        )(artifacts.get),
+        )(operation(artifacts.get)),
         get(
             f"{ARTIFACT}/chain",
             operation_id="getChain",
             summary="The base and the patches up to an artifact",
             tags=TAGS,
             responses={200: answer(ChainBody, examples.CHAIN, "The chain."), **problems(404)},
-        )(artifacts.chain),
+        )(operation(artifacts.chain)),
         get(
             f"{ARTIFACT}/lineage",
             operation_id="listLineage",
@@ -53,7 +54,7 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
                 200: answer(Page[LineageItem], examples.LINEAGE, "A page."),
                 **problems(404),
             },
-        )(artifacts.lineage),
+        )(operation(artifacts.lineage)),
         get(
             f"{ARTIFACT}/tags",
             operation_id="listTagsOfArtifact",
@@ -63,5 +64,5 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
                 200: answer(Page[TagReference], examples.TAG_REFERENCES, "A page."),
                 **problems(404),
             },
-        )(artifacts.tags),
+        )(operation(artifacts.tags)),
     ]

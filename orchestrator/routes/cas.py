@@ -4,6 +4,7 @@ from litestar import post, put, route
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.cas import BlobBody, CASHandler, MissingBody, MissingQuery
+from orchestrator.handlers.http.framework import operation
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
     API,
@@ -33,7 +34,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             summary="Store a blob",
             tags=TAGS,
             responses={201: new, 200: known, **problems(408, 413, 415, 422, 507)},
-        )(cas.upload),
+        )(operation(cas.upload)),
         put(
             BLOB,
             operation_id="putBlob",
@@ -42,7 +43,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             status_code=201,
             responses={201: new, 200: known, **problems(408, 413, 415, 507)},
-        )(cas.put),
+        )(operation(cas.put)),
         route(
             BLOB,
             http_method=["GET", "HEAD"],
@@ -60,7 +61,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
                 206: answer(bytes, "any", "The part that was asked for.", "*/*"),
                 **problems(304, 404, 416),
             },
-        )(cas.get),
+        )(operation(cas.get)),
         post(
             f"{API}/cas/missing",
             operation_id="findMissingBlobs",
@@ -72,5 +73,5 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
                 200: answer(MissingBody, examples.MISSING, "Those that are missing."),
                 **problems(408, 413, 415, 422),
             },
-        )(cas.missing),
+        )(operation(cas.missing)),
     ]

@@ -3,21 +3,30 @@
 Each is in the framework's lists too, where its documentation is, and for requests that say more.
 """
 
+from collections.abc import Awaitable, Callable
+
 from orchestrator.handlers.cas import CASHandler
-from orchestrator.handlers.http.direct import DirectRoute
+from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.fast_path import FastRoute
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.workflow import WorkflowHandler
+from orchestrator.models.idempotency import Answer
 from orchestrator.routes.openapi import API
 
 
-def direct_routes(
-    workflows: WorkflowHandler, tags: TagHandler, cas: CASHandler
-) -> list[DirectRoute]:
+def fast_routes(workflows: WorkflowHandler, tags: TagHandler, cas: CASHandler) -> list[FastRoute]:
     """The operations that almost every request is."""
     return [
-        DirectRoute("GET", f"{API}/workflows/{{tag}}", workflows.look_up),
-        DirectRoute("POST", f"{API}/workflows", workflows.store, writes=True),
-        DirectRoute("POST", f"{API}/tags/{{name}}/move", tags.move_directly, writes=True),
-        DirectRoute("GET", f"{API}/cas/{{cas_id}}", cas.fetch),
-        DirectRoute("POST", f"{API}/cas", cas.store, writes=True),
+        FastRoute("GET", f"{API}/workflows/{{tag}}", _of(workflows.look_up)),
+        FastRoute("POST", f"{API}/workflows", _of(workflows.store), writes=True),
+        FastRoute("POST", f"{API}/tags/{{name}}/move", _of(tags.move_directly), writes=True),
+        FastRoute("GET", f"{API}/cas/{{cas_id}}", cas.get),
+        FastRoute("POST", f"{API}/cas", cas.upload, writes=True),
     ]
+
+
+def _of(
+    method: Callable[[Call, str, str | None], Awaitable[Answer]],
+) -> Callable[..., Awaitable[Answer]]:
+    """A method that is also given the namespace."""
+    return lambda call, segment="": method(call, segment, None)

@@ -4,6 +4,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.health import HealthBody, HealthHandler, LiveBody, ReadyBody
+from orchestrator.handlers.http.framework import public_operation
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer, problems
 
@@ -23,7 +24,7 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
                 200: answer(HealthBody, examples.HEALTH, "It does."),
                 **problems(public=True),
             },
-        )(health.health),
+        )(public_operation(health.health)),
         get(
             "/health/live",
             operation_id="live",
@@ -31,7 +32,7 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             security=[{}],
             responses={200: answer(LiveBody, examples.LIVE, "Alive."), **problems(public=True)},
-        )(health.live),
+        )(public_operation(health.live)),
         get(
             "/health/ready",
             operation_id="ready",
@@ -43,7 +44,7 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
                 **problems(public=True),
                 503: answer(ReadyBody, examples.NOT_READY, "The check that failed."),
             },
-        )(health.ready),
+        )(public_operation(health.ready)),
         get(
             "/metrics",
             operation_id="metrics",
@@ -55,5 +56,5 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
                 ),
                 **problems(),
             },
-        )(health.metrics),
+        )(public_operation(health.metrics)),
     ]

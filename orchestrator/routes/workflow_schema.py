@@ -5,6 +5,7 @@ from typing import Any
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import public_operation
 from orchestrator.handlers.workflow_schema import SchemaHandler
 from orchestrator.routes.openapi import API, answer, problems
 
@@ -27,6 +28,6 @@ def schema_routes(schema: SchemaHandler) -> list[HTTPRouteHandler]:
                 ),
                 **problems(public=True),
             },
-        )(schema.workflow),
-        get("/", include_in_schema=False, status_code=302)(schema.home),
+        )(public_operation(schema.workflow)),
+        get("/", include_in_schema=False, status_code=302)(public_operation(schema.home)),
     ]

@@ -6,6 +6,7 @@ from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
@@ -45,6 +46,7 @@ class Handlers:
 def build_handlers(c: Container, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     storage = StorageGate(c.database, c.identity, c.disk)
+    replay = Replay(c.database, c.idempotency)
     collector = Collector(c.database, c.gc, storage)
     delivery = _delivery(c, settings)
     rules = ChangeRules(
@@ -103,7 +105,7 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
             c.intake,
             delivery,
             storage,
-            c.idempotency,
+            replay,
             missing_ids_max=settings.missing_ids_max,
         ),
         uploads=UploadHandler(
@@ -113,9 +115,9 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
             c.cas,
             storage,
             Finisher(c.database, c.uploads, c.stages, c.cas, delivery),
-            c.idempotency,
+            replay,
         ),
-        verify=VerifyHandler(c.database, Verification.of(c), c.idempotency),
+        verify=VerifyHandler(Verification.of(c), replay),
         collector=collector,
         gc=GCHandler(collector, page_items=settings.gc_page_items),
         health=HealthHandler(c.database, c.schema, storage),

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 from orchestrator.core.digest import Sha256
 from orchestrator.errors import DigestMismatch, InvalidInput
-from orchestrator.handlers.http.direct import Asked
+from orchestrator.handlers.http.call import Call
 from orchestrator.models.cas import Received
 
 REPR_DIGEST = "Repr-Digest"
@@ -21,16 +21,16 @@ def repr_digest(sha256: Sha256) -> str:
     return f"sha-256=:{b64encode(sha256.raw).decode()}:"
 
 
-def wants_sha256(request: Asked) -> bool:
+def wants_sha256(call: Call) -> bool:
     """Whether `Want-Repr-Digest` asks for SHA-256; its preference 0 means "not acceptable"."""
-    match = _WANTED.search(request.headers.get("want-repr-digest", ""))
+    match = _WANTED.search(call.headers.get("want-repr-digest", ""))
     return match is not None and int(match[1][:9]) > 0
 
 
-def given_sha256(request: Asked) -> Sha256 | None:
+def given_sha256(call: Call) -> Sha256 | None:
     """What `Repr-Digest` (or, as nothing is encoded, `Content-Digest`) says of a body sent."""
     for field in ("repr-digest", "content-digest"):
-        match = _GIVEN.search(request.headers.get(field, ""))
+        match = _GIVEN.search(call.headers.get(field, ""))
         if match is None:
             continue
         try:

@@ -2,33 +2,31 @@
 
 Correlation id, Host and Origin checks, authentication, raw-path routing, body deadline, the
 access line and the request metrics. One layer and one pass over the headers, because each
-middleware costs every request. It calls the handlers of the direct routes itself.
+middleware costs every request. It calls the operations of the fast path itself.
 """
 
 import asyncio
 import re
+from collections.abc import Mapping
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import Any
 
-import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from orchestrator.errors import BodyTooSlow, DomainError, Forbidden
+from orchestrator.errors import DomainError
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
-from orchestrator.handlers.http.direct import (
-    DirectRequest,
-    DirectRoute,
-    DirectRoutes,
-    Headers,
-    RawAnswer,
-)
+from orchestrator.handlers.http.body_deadline import BodyDeadline
+from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.handlers.http.fast_path import FastPath, Found
+from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.problem import defect, problem_answer, refusal
+from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.principal import Actor
 from orchestrator.telemetry import logs, metrics
 
 log = structlog.get_logger()
@@ -52,42 +50,31 @@ SECURITY_HEADERS = (
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_PORT = re.compile(r":\d*$")
-
-
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a request body must come, and an answer be taken."""
-
-    #: Each window must bring so many bytes, or the end of the body. A short body has one window.
-    window_seconds: float
-    window_bytes_min: int
-    total_seconds_max: float
-    #: For each piece of a long answer.
-    send_seconds_max: float
 
 
 class Edge:
-    """Wraps the application. Refuses what must not reach a route, and finds the direct routes."""
+    """Wraps the application. Refuses what must not reach a route, and calls the fast routes."""
 
     def __init__(
         self,
         app: ASGIApp,
         authenticator: Authenticator,
         *,
-        direct: DirectRoutes,
+        fast_path: FastPath,
         admission: Admission,
-        allowed_hosts: tuple[str, ...],
-        allowed_origins: tuple[str, ...],
-        pace: Pace,
+        origins: Origins,
+        body_deadline: BodyDeadline,
+        send_seconds_max: float,
         access_log: bool,
     ) -> None:
         self.app = app
         self._authenticator = authenticator
-        self._direct = direct
+        self.fast_path = fast_path
         self._admission = admission
-        self._hosts = frozenset(host.lower() for host in allowed_hosts)
-        self._origins = frozenset(origin.lower() for origin in allowed_origins)
-        self._pace = pace
+        self._origins = origins
+        self._body_deadline = body_deadline
+        #: For each piece of a long answer.
+        self._send_seconds_max = send_seconds_max
         self._access_log = access_log
         # Not secret, only distinct; a random number for each request costs a system call.
         self._correlation_prefix = token_hex(8)
@@ -99,12 +86,12 @@ class Edge:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers = _headers_of(scope)
+        headers = headers_of(scope)
         correlation = self._correlation_id(headers)
         token = logs.correlation_id.set(correlation)
         outcome = _Outcome(((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS))
         try:
-            await self._serve(scope, headers, receive, send, outcome)
+            await self._serve(scope, headers, correlation, receive, send, outcome)
         except Exception as error:
             if not outcome.status:
                 raise
@@ -116,63 +103,59 @@ class Edge:
             logs.correlation_id.reset(token)
 
     async def _serve(
-        self, scope: HTTPScope, headers: Headers, receive: Receive, send: Send, outcome: "_Outcome"
+        self,
+        scope: HTTPScope,
+        headers: dict[str, str],
+        correlation: str,
+        receive: Receive,
+        send: Send,
+        outcome: "_Outcome",
     ) -> None:
         # Routes see the path as it was sent: an encoded slash stays inside its segment.
         raw_path: bytes = scope.get("raw_path") or b""
         if raw_path:
             scope["path"] = raw_path.partition(b"?")[0].decode("latin-1")
+        scope["user"] = scope["auth"] = None
         try:
-            if self._hosts and not self._is_known(headers.get("host", "")):
-                raise Forbidden(f"This server is not known as {headers.get('host', '')!r}.")
-            if "origin" in headers:
-                self._check_origin(headers)
-            scope["user"] = None
+            self._origins.check(headers)
             if scope["path"] not in PUBLIC_PATHS:
-                scope["user"] = self._authenticator.authenticate(headers.get("authorization"))
+                principal = self._authenticator.authenticate(headers.get("authorization"))
+                scope["user"], scope["auth"] = principal, Actor(principal.name, correlation)
         except DomainError as error:
             await outcome.send(problem_answer(error, scope["path"]), send)
             return
-        if (found := self._direct.find(scope)) is not None:
-            route, segment, namespace = found
-            asked = _Paced(receive, self._pace) if route.writes else receive
-            request = DirectRequest(scope, asked, headers)
-            answer = await self._answer(request, route, segment, namespace)
-            if answer is not None:
-                outcome.route = route.path
-                await outcome.send(answer, send)
-                return
-        await self.app(scope, _Paced(receive, self._pace), self._answering(send, outcome))
+        found = self.fast_path.find(scope)
+        if found is None:
+            receive = self._body_deadline.on(receive)
+            await self.app(scope, receive, self._watched(send, outcome))
+            return
+        outcome.route = found.route.path
+        reply = await self._reply(scope, receive, headers, found)
+        if isinstance(reply, StreamedAnswer):
+            await reply.send(self._watched(send, outcome))
+        else:
+            await outcome.send(reply, send)
 
-    async def _answer(
-        self, request: DirectRequest, route: DirectRoute, segment: str, namespace: str | None
-    ) -> Answer | RawAnswer | None:
+    async def _reply(
+        self, scope: HTTPScope, receive: Receive, headers: dict[str, str], found: Found
+    ) -> Reply:
         """What the framework does around a handler, for those that are called without it."""
+        route = found.route
         try:
             if route.writes:
-                await self._admission.admit_write(request)
-            return await route.serve(request, segment, namespace)
+                receive = self._body_deadline.on(receive)
+                await self._admission.admit_write(scope["user"])
+            call = Call(scope, receive, headers, found.namespace)
+            return await route.operation(call, *found.segments)
         except DomainError as error:
-            return refusal(error, request.scope["path"])
+            return refusal(error, scope["path"])
         except Exception as error:  # noqa: BLE001 - it is answered and logged here.
-            return defect(error, request.scope["path"])
+            return defect(error, scope["path"])
 
-    def _is_known(self, host: str) -> bool:
-        """A page that rebinds its own name to our address must not be answered."""
-        return host in self._hosts or _PORT.sub("", host).lower() in self._hosts
+    def _watched(self, send: Send, outcome: "_Outcome") -> Send:
+        seconds = self._send_seconds_max
 
-    def _check_origin(self, headers: Headers) -> None:
-        """Only pages of our own origin, or of one that was allowed, may send requests."""
-        origin = headers["origin"].lower()
-        if not origin or origin in self._origins:
-            return
-        if origin.partition("://")[2] != headers.get("host", "").lower():
-            raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
-
-    def _answering(self, send: Send, outcome: "_Outcome") -> Send:
-        seconds = self._pace.send_seconds_max
-
-        async def answer(message: Message) -> None:
+        async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 outcome.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *outcome.added]
@@ -183,9 +166,9 @@ class Edge:
                 return
             await send(message)
 
-        return answer
+        return watched
 
-    def _correlation_id(self, headers: Headers) -> str:
+    def _correlation_id(self, headers: Mapping[str, str]) -> str:
         """The caller's, if it is harmless to log and return; else a new one."""
         given = headers.get("x-correlation-id") or headers.get("x-request-id")
         if given is not None and _CORRELATION_ID.fullmatch(given):
@@ -211,57 +194,8 @@ class _Outcome:
         self.route = ""
         self.status = 0
 
-    async def send(self, answer: Answer | RawAnswer, send: Send) -> None:
+    async def send(self, reply: Answer | EncodedAnswer, send: Send) -> None:
         """A whole answer."""
-        raw = answer if isinstance(answer, RawAnswer) else RawAnswer.of(answer)
-        self.status = raw.status
-        start: Any = {
-            "type": "http.response.start",
-            "status": raw.status,
-            "headers": [*raw.headers, *self.added],
-        }
-        await send(start)
-        await send({"type": "http.response.body", "body": raw.body, "more_body": False})
-
-
-class _Paced:
-    """A receive channel whose request body must come fast enough; after it, nothing is asked."""
-
-    __slots__ = ("_brought", "_deadline", "_done", "_end", "_pace", "_receive")
-
-    def __init__(self, receive: Receive, pace: Pace) -> None:
-        self._receive = receive
-        self._pace = pace
-        self._deadline: float | None = None
-        self._end = 0.0
-        self._brought = 0
-        self._done = False
-
-    async def __call__(self) -> Any:
-        if self._done:
-            return await self._receive()
-        pace = self._pace
-        now = asyncio.get_running_loop().time
-        if self._deadline is None:
-            self._deadline = now() + pace.window_seconds
-            self._end = now() + pace.total_seconds_max
-        try:
-            async with asyncio.timeout_at(min(self._deadline, self._end)):
-                message = await self._receive()
-        except TimeoutError:
-            if self._end <= self._deadline:
-                raise BodyTooSlow(pace.total_seconds_max) from None
-            raise BodyTooSlow(pace.window_seconds, pace.window_bytes_min) from None
-        self._done = message["type"] != "http.request" or not message.get("more_body", False)
-        self._brought += len(message.get("body", b""))  # type: ignore[arg-type]
-        if self._brought >= pace.window_bytes_min:
-            self._deadline, self._brought = now() + pace.window_seconds, 0
-        return message
-
-
-def _headers_of(scope: HTTPScope) -> Headers:
-    headers = Headers()
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+        encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
+        self.status = encoded.status
+        await encoded.send(send, self.added)

@@ -17,7 +17,7 @@ from orchestrator.errors import (
     PreconditionFailed,
     VersionConflict,
 )
-from orchestrator.handlers.http.direct import Asked
+from orchestrator.handlers.http.reading import Asked, call_of
 from orchestrator.models.tag import Condition
 
 #: The versions that a bigint can hold, and no other digits that Python reads as a number.
@@ -158,6 +158,4 @@ def _failed(header: str, error: DomainError) -> PreconditionFailed:
 
 
 def _header(request: Asked, name: str) -> str | None:
-    """Several lines of one header are one list (RFC 9110 §5.3)."""
-    lines = request.headers.getall(name, [])
-    return ", ".join(lines) if lines else None
+    return call_of(request).headers.get(name)

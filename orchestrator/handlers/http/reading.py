@@ -1,38 +1,35 @@
 """Reads what a request says: bodies, names, preconditions, keys. Nothing is decided here."""
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
-from blake3 import blake3
-from litestar.exceptions import InternalServerException
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.documents.canonical import DEPTH_MAX, parse
 from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import (
     InvalidInput,
-    TooLarge,
-    UnsupportedMediaType,
 )
-from orchestrator.handlers.http.direct import Asked, DirectRequest
+from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.handlers.http.framework import AnyRequest, Namespace
 from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace, parse_tag
 from orchestrator.models.principal import Actor, Principal
-from orchestrator.telemetry import logs
+
+__all__ = ["Namespace"]
 
 T = TypeVar("T")
 
-Namespace = Annotated[
-    str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
-]
+#: What a handler is asked by while some are asked by the framework's own requests.
+Asked: TypeAlias = AnyRequest | Call
+
 TagVersion = Annotated[
     int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
 ]
@@ -51,66 +48,29 @@ ENVELOPE_DEPTH = 3
 THREADED_BYTES_MIN = 64 * 1024
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
-CONDITIONS = ("if-match", "if-none-match")
 # One: more would not be faster under the interpreter's lock, and each makes the event loop wait
 # its turn once more (measured: with six, small requests waited ten times as long).
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="offloaded")
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 # ---------------------------------------------------------------------------------------- bodies
 
 
-def body_chunks(
-    request: Asked, bytes_max: int, kind: str = "request body"
-) -> AsyncGenerator[bytes, None]:
-    """The body as it comes; refused at once by its length, or once it is over the limit."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType(request.headers["content-encoding"], ["identity"])
-    declared = declared_length(request)
-    if declared is not None and declared > bytes_max:
-        raise TooLarge(kind, bytes_max, declared)
-    return _chunks(request, declared, bytes_max, kind)
-
-
-async def _chunks(
-    request: Asked, declared: int | None, bytes_max: int, kind: str
-) -> AsyncGenerator[bytes, None]:
-    if isinstance(request, DirectRequest) and (body := await request.whole(declared)) is not None:
-        yield body
-        return
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > bytes_max:
-                raise TooLarge(kind, bytes_max)
-            if chunk:
-                yield chunk
-    except InternalServerException:  # What the framework makes of a client that went away.
-        raise InvalidInput.at("", "length", "The body ended early.") from None
-    if declared is not None and size < declared:
-        raise InvalidInput.at("", "length", "The body ended early.")
-
-
-def declared_length(request: Asked) -> int | None:
-    """What the request says of the length of its body; None for a chunked one."""
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else None
+def call_of(request: Asked) -> Call:
+    """The request as a Call."""
+    if isinstance(request, Call):
+        return request
+    return Call(request.scope, request.receive, headers_of(request.scope))
 
 
 async def read_body(request: Asked, bytes_max: int, kind: str = "request body") -> bytes:
     """The whole body."""
-    chunks = [chunk async for chunk in body_chunks(request, bytes_max, kind)]
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return await call_of(request).read(bytes_max, kind)
 
 
 async def read_json_body(request: Asked, bytes_max: int) -> bytes:
     """A body that says it is JSON, not yet parsed."""
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType(given, ["application/json"])
-    return await read_body(request, bytes_max)
+    return await call_of(request).read_json(bytes_max)
 
 
 def media_type_of(given: str) -> str:
@@ -183,18 +143,17 @@ def parse_id(text: str, pointer: str) -> UUID:
 
 def principal_of(request: Asked) -> Principal:
     """Who calls; the edge has made sure that somebody does."""
-    principal: Principal = request.scope["user"]
-    return principal
+    return call_of(request).principal
 
 
 def actor_of(request: Asked) -> Actor:
     """Who does what the request says, and which request it is."""
-    return Actor(principal_of(request).name, logs.correlation_id.get(None))
+    return call_of(request).by
 
 
 def namespace_of(request: Asked, given: str | None) -> str:
     """The namespace named, else the caller's own."""
-    return principal_of(request).namespace if given is None else parse_namespace(given)
+    return call_of(request).namespace if given is None else parse_namespace(given)
 
 
 def checked_message(message: str | None) -> str | None:
@@ -230,17 +189,4 @@ def parse_time(text: str) -> datetime:
 
 def idempotent_call(request: Asked, body: bytes = b"") -> IdempotentCall | None:
     """What `Idempotency-Key` makes of this request; None without the header."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not _KEY.fullmatch(key):
-        message = "An Idempotency-Key has 1 to 255 printable ASCII characters without spaces."
-        raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
-    scope = request.scope
-    said = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n"
-    heeded = [request.headers.get(name, "") for name in ("content-type", *CONDITIONS)]
-    return IdempotentCall(
-        principal=principal_of(request).name,
-        key=key,
-        fingerprint=blake3(said + "\n".join([*heeded, ""]).encode() + body).digest(),
-    )
+    return call_of(request).idempotent(body)

@@ -6,7 +6,6 @@ from time import monotonic
 from typing import NamedTuple
 
 import msgspec
-from litestar import Response
 
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Database
@@ -14,13 +13,12 @@ from orchestrator.core.digest import BlobName, CasId, Sha256, parse_name
 from orchestrator.core.threads import in_thread
 from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.http.byte_range import requested_range
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import REPR_DIGEST, repr_digest, wants_sha256
-from orchestrator.handlers.http.direct import Asked, RawAnswer
 from orchestrator.handlers.http.precondition import none_match
-from orchestrator.handlers.http.problem import respond
 from orchestrator.handlers.http.reading import segment as unquoted
+from orchestrator.handlers.http.reply import EncodedAnswer, Reply, streamed
 from orchestrator.handlers.http.replying import etag, not_modified
-from orchestrator.handlers.http.streaming import streamed
 from orchestrator.models.cas import Blob, BlobContent, Placement, Received
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
@@ -38,7 +36,7 @@ SPECIAL = frozenset({"range", "if-none-match", "want-repr-digest"})
 
 
 class _Remembered(NamedTuple):
-    answer: RawAnswer
+    answer: EncodedAnswer
     until: float
 
 
@@ -64,58 +62,49 @@ class BlobDelivery:
         self._remembered: Cache[tuple[str, str], _Remembered] = Cache(cache_bytes_max)
         self._cache_seconds = cache_seconds
 
-    async def answer_directly(
-        self, request: Asked, namespace: str, segment: str
-    ) -> RawAnswer | None:
-        """The whole of a small blob; None for anything else.
+    async def answer(self, call: Call, segment: str) -> Reply:
+        """The whole, a part, or the headers of the blob of this name in the path.
 
         The bytes are those of their name for ever. That the namespace may see them is believed for
         `cache_seconds`: so long a blob that nothing holds any more may still be served.
         """
-        if not SPECIAL.isdisjoint(request.headers):
-            return None
-        remembered = self._remembered.get((namespace, segment))
+        if call.method != "GET" or not SPECIAL.isdisjoint(call.headers):
+            return await self._special(call, parse_name(unquoted(segment), "/cas_id"))
+        remembered = self._remembered.get((call.namespace, segment))
         if remembered is not None and monotonic() < remembered.until:
             return remembered.answer
-        name = parse_name(unquoted(segment), "/cas_id")
-        found = await self._find(namespace, name)
-        if found.content is None:
-            return None
-        answer = RawAnswer.of(_whole(found.blob, found.content))
+        found = await self._find(call.namespace, parse_name(unquoted(segment), "/cas_id"))
+        blob, headers = found.blob, {**_blob_headers(found.blob), **HARMLESS}
+        if found.placement is not None:
+            return await self._stream(call, blob, found.placement, None, headers)
+        whole = EncodedAnswer.of(Answer(status=200, headers=headers, body=found.content or b""))
         until = monotonic() + self._cache_seconds
-        self._remembered.put((namespace, segment), _Remembered(answer, until), len(answer.body))
-        return answer
+        self._remembered.put((call.namespace, segment), _Remembered(whole, until), len(whole.body))
+        return whole
 
-    async def unchanged(self, namespace: str, cas_id: CasId) -> Response[bytes]:
-        """304 for somebody who has it, if he may have it."""
-        async with self._database.connection() as conn:
-            blob = await self._cas.get_blob(conn, namespace, cas_id)
-        return respond(not_modified(_blob_headers(blob)))
-
-    async def answer(self, request: Asked, namespace: str, name: BlobName) -> Response[bytes]:
-        """The whole, a part, or the headers of the blob."""
-        found = await self._find(namespace, name)
-        if wants_sha256(request) and found.blob.sha256 is None:
+    async def _special(self, call: Call, name: BlobName) -> Reply:
+        """What is less, or more, than the whole blob."""
+        if isinstance(name, CasId) and _has_already(call, name):
+            async with self._database.connection() as conn:
+                blob = await self._cas.get_blob(conn, call.namespace, name)
+            return not_modified(_blob_headers(blob))
+        found = await self._find(call.namespace, name)
+        if wants_sha256(call) and found.blob.sha256 is None:
             found = await self._with_sha256(found)
         blob = found.blob
-        if has_already(request, blob.cas_id):
-            return respond(not_modified(_blob_headers(blob)))
+        if _has_already(call, blob.cas_id):
+            return not_modified(_blob_headers(blob))
         headers = {**_blob_headers(blob), **HARMLESS}
-        if request.scope["method"] == "HEAD":
-            return _head(request, found, headers)
-        part = requested_range(request, blob.size_bytes, str(blob.cas_id))
+        if call.method == "HEAD":
+            return _head(call, found, headers)
+        part = requested_range(call, blob.size_bytes, str(blob.cas_id))
         if found.placement is not None:
-            return await self._stream(request, blob, found.placement, part, headers)
+            return await self._stream(call, blob, found.placement, part, headers)
         content = found.content or b""
         if part is None:
-            return Response(content=content, media_type=None, headers=headers)
+            return Answer(status=200, headers=headers, body=content)
         headers["Content-Range"] = _content_range(part, blob)
-        return Response(
-            content=content[part.start : part.stop],
-            status_code=206,
-            media_type=None,
-            headers=headers,
-        )
+        return Answer(status=206, headers=headers, body=content[part.start : part.stop])
 
     async def inlined(self, received: Received) -> Received:
         """The same bytes, in memory."""
@@ -137,19 +126,19 @@ class BlobDelivery:
 
     async def _stream(
         self,
-        request: Asked,
+        call: Call,
         blob: Blob,
         placement: Placement,
         part: range | None,
         headers: dict[str, str],
-    ) -> Response[bytes]:
+    ) -> Reply:
         if 0 < self._redirect_bytes_min <= blob.size_bytes and placement.encoding is None:
             url = await self._delivery.presigned_url(placement, self._redirect_seconds)
             if url is not None:
                 return _redirect(url, self._redirect_seconds)
         if placement.encoding is not None:
             headers["Vary"] = "Accept-Encoding"
-            if "range" not in request.headers and _accepts_zstd(request):
+            if "range" not in call.headers and _accepts_zstd(call):
                 return await self._pass_on(blob, placement, headers)
         status = 200 if part is None else 206
         if part is None:
@@ -159,11 +148,9 @@ class BlobDelivery:
         headers["Content-Length"] = str(len(part))
         pieces = self._delivery.plain(blob.cas_id, placement, part)
         guarded = self._guarded(pieces, blob.cas_id, placement)
-        return await streamed(guarded, status_code=status, headers=headers)
+        return await streamed(guarded, status=status, headers=headers)
 
-    async def _pass_on(
-        self, blob: Blob, placement: Placement, headers: dict[str, str]
-    ) -> Response[bytes]:
+    async def _pass_on(self, blob: Blob, placement: Placement, headers: dict[str, str]) -> Reply:
         """The frames as they are stored: nothing is packed or unpacked for it."""
         _describe_packed(headers, blob, placement)
         packed = self._delivery.packed(blob.cas_id, placement)
@@ -201,28 +188,28 @@ class BlobDelivery:
             await self._cas.quarantine(conn, cas_id, storage_key)
 
 
-def has_already(request: Asked, cas_id: CasId) -> bool:
+def _has_already(call: Call, cas_id: CasId) -> bool:
     """Whether the caller says that he has the blob, in one encoding or the other."""
-    return none_match(request, str(cas_id)) or none_match(request, f"{cas_id};{ZSTD}")
+    return none_match(call, str(cas_id)) or none_match(call, f"{cas_id};{ZSTD}")
 
 
-def _whole(blob: Blob, content: bytes) -> Answer:
-    return Answer(status=200, headers={**_blob_headers(blob), **HARMLESS}, body=content)
+def _redirect(url: str, seconds: int) -> Answer:
+    headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Location": url,
+        "Cache-Control": f"private, max-age={seconds // 2}",
+    }
+    return Answer(status=307, headers=headers, body=b"")
 
 
-def _redirect(url: str, seconds: int) -> Response[bytes]:
-    headers = {"Location": url, "Cache-Control": f"private, max-age={seconds // 2}"}
-    return Response(content=b"", status_code=307, headers=headers, media_type="text/plain")
-
-
-def _head(request: Asked, found: BlobContent, headers: dict[str, str]) -> Response[bytes]:
+def _head(call: Call, found: BlobContent, headers: dict[str, str]) -> Answer:
     """What the GET would say."""
     headers["Content-Length"] = str(found.blob.size_bytes)
     if found.placement is not None and found.placement.encoding is not None:
         headers["Vary"] = "Accept-Encoding"
-        if _accepts_zstd(request):
+        if _accepts_zstd(call):
             _describe_packed(headers, found.blob, found.placement)
-    return Response(content=b"", media_type=None, headers=headers)
+    return Answer(status=200, headers=headers, body=b"")
 
 
 def _describe_packed(headers: dict[str, str], blob: Blob, placement: Placement) -> None:
@@ -239,9 +226,9 @@ def _content_range(part: range, blob: Blob) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{blob.size_bytes}"
 
 
-def _accepts_zstd(request: Asked) -> bool:
+def _accepts_zstd(call: Call) -> bool:
     """`Accept-Encoding` (RFC 9110 §12.5.3); what is not named is not asked for."""
-    for each in request.headers.get("accept-encoding", "").split(","):
+    for each in call.headers.get("accept-encoding", "").split(","):
         coding, _, weight = each.partition(";")
         if coding.strip().lower() == ZSTD:
             return weight.strip().lower() not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}

@@ -4,24 +4,16 @@ from contextlib import aclosing, suppress
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response
 from litestar.exceptions import MethodNotAllowedException
 from litestar.params import PathParameter
 
-from orchestrator.core.database import Database
+from orchestrator.core.database import Connection, Database
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import CorruptBlob, DomainError, NotFound
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import wants_sha256
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import (
-    Namespace,
-    body_chunks,
-    declared_length,
-    idempotent_call,
-    namespace_of,
-    principal_of,
-    segment,
-)
+from orchestrator.handlers.http.reading import segment
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.replying import json_answer, location
 from orchestrator.handlers.transfer.upload_body import (
     ALGORITHMS,
@@ -47,15 +39,14 @@ from orchestrator.handlers.transfer.upload_body import (
 from orchestrator.jobs.storage_gate import StorageGate
 from orchestrator.jobs.upload_completion import Finisher
 from orchestrator.jobs.upload_receiving import Receiver
-from orchestrator.models.idempotency import Answer, IdempotentCall
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.transfer.upload import NewUpload, Upload
 from orchestrator.service.cas import CASService
-from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.transfer.upload import UploadService
 from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
 
 #: The type of an answer without a body.
-TEXT = "text/plain"
+TEXT = "text/plain; charset=utf-8"
 UploadPath = Annotated[str, PathParameter(description="The id of an upload, from its `Location`.")]
 
 
@@ -70,7 +61,7 @@ class UploadHandler:
         cas: CASService,
         storage: StorageGate,
         finisher: Finisher,
-        idempotency: IdempotencyService,
+        replay: Replay,
     ) -> None:
         self._database = database
         self._uploads = uploads
@@ -78,10 +69,10 @@ class UploadHandler:
         self._cas = cas
         self._storage = storage
         self._finisher = finisher
-        self._idempotency = idempotency
+        self._replay = replay
         self._receiver = Receiver(database, uploads, stages)
 
-    async def options(self, namespace: Namespace = None) -> Response[None]:  # noqa: ARG002
+    async def options(self, call: Call) -> Answer:  # noqa: ARG002 - any request is told it.
         """What of the protocol there is."""
         return empty(
             {
@@ -93,17 +84,17 @@ class UploadHandler:
             }
         )
 
-    async def create(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
+    async def create(self, call: Call) -> Answer:
         """Begin an upload, with its first bytes or all of them if there is a body."""
-        check_version(request)
-        new = self._read_creation(request, namespace_of(request, namespace))
-        if not has_body(request):
-            return await self._create_empty(request, new)
-        check_content_type(request)
-        checksum = checksum_of(request)
+        check_version(call)
+        new = _new_upload(call)
+        if not has_body(call):
+            return await self._create_empty(call, new)
+        check_content_type(call)
+        checksum = checksum_of(call)
         most = self._uploads.bytes_max if new.size_bytes is None else new.size_bytes
-        chunks = body_chunks(request, most, "upload")
-        await self._storage.admit(new.size_bytes or declared_length(request))
+        chunks = call.chunks(most, "upload")
+        await self._storage.admit(new.size_bytes or call.declared_length)
         async with self._database.transaction() as conn:
             upload = await self._uploads.create(conn, new)
             taken = await self._uploads.take(conn, upload, 0, None)
@@ -116,73 +107,51 @@ class UploadHandler:
             with suppress(DomainError):
                 await self._end(upload.namespace, upload.upload_id)
             raise
-        return respond(_created(upload, has_bytes=True))
+        return _created(upload, has_bytes=True)
 
-    def _read_creation(self, request: AnyRequest, namespace: str) -> NewUpload:
-        size_bytes = new_length_of(request)
-        metadata = metadata_of(request)
-        return NewUpload(
-            upload_id=new_id(),
-            namespace=namespace,
-            media_type=metadata.media_type,
-            expected=metadata.expected,
-            wants_sha256=wants_sha256(request),
-            metadata=metadata.text,
-            size_bytes=size_bytes,
-            created_by=principal_of(request).name,
-        )
-
-    async def _create_empty(self, request: AnyRequest, new: NewUpload) -> Response[bytes]:
-        call = idempotent_call(request, said_at_creation(request))
+    async def _create_empty(self, call: Call, new: NewUpload) -> Answer:
+        repeated = call.idempotent(said_at_creation(call))
         await self._storage.admit(new.size_bytes)
-        if new.size_bytes != 0:
-            return respond(await self._insert(new, call))
-        # Without bytes it is complete at once.
-        async with self._database.transaction() as conn:
-            upload = await self._uploads.create(conn, new)
-        return respond(_created(await self._finisher.finish(upload), has_bytes=True))
+        if new.size_bytes == 0:  # Without bytes it is complete at once.
+            async with self._database.transaction() as conn:
+                upload = await self._uploads.create(conn, new)
+            return _created(await self._finisher.finish(upload), has_bytes=True)
 
-    async def _insert(self, new: NewUpload, call: IdempotentCall | None) -> Answer:
-        async with self._database.transaction() as conn:
-            if before := await self._idempotency.claim(conn, call):
-                return before
-            answer = _created(await self._uploads.create(conn, new), has_bytes=False)
-            await self._idempotency.remember(conn, call, answer)
-        return answer
+        async def make(conn: Connection) -> Answer:
+            return _created(await self._uploads.create(conn, new), has_bytes=False)
 
-    async def head(
-        self, request: AnyRequest, upload_id: UploadPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+        return await self._replay.once(repeated, make)
+
+    async def head(self, call: Call, upload_id: UploadPath) -> Answer:
         """Where to go on."""
-        check_version(request)
-        upload = await self._get(namespace_of(request, namespace), upload_id)
+        check_version(call)
+        upload = await self._get(call.namespace, upload_id)
         if upload.cas_id is None and upload.is_whole:
             # The server that had the last byte did not come to an end. A client that is told that
             # all bytes are there takes the upload for complete.
             upload = await self._finish(upload)
         elif upload.cas_id is None:
             await self._check_bytes(upload)
-        return Response(content=b"", media_type=TEXT, headers=state_headers(upload))
+        headers = {"Content-Type": TEXT, **state_headers(upload)}
+        return Answer(status=200, headers=headers, body=b"")
 
-    async def patch(
-        self, request: AnyRequest, upload_id: UploadPath, namespace: Namespace = None
-    ) -> Response[None]:
+    async def patch(self, call: Call, upload_id: UploadPath) -> Answer:
         """Append the body. The newest request wins: one that still runs is ended with 409."""
-        check_version(request)
-        check_content_type(request)
-        offset_bytes, size_bytes = offset_of(request), length_of(request)
-        checksum = checksum_of(request)
-        upload = await self._get(namespace_of(request, namespace), upload_id)
+        check_version(call)
+        check_content_type(call)
+        offset_bytes, size_bytes = offset_of(call), length_of(call)
+        checksum = checksum_of(call)
+        upload = await self._get(call.namespace, upload_id)
         self._uploads.check_offset(upload, offset_bytes)
         size_bytes = self._uploads.agreed_size(upload, size_bytes)
         most = self._uploads.bytes_max if size_bytes is None else size_bytes
-        chunks = body_chunks(request, most - offset_bytes, "rest of this upload")
+        chunks = call.chunks(most - offset_bytes, "rest of this upload")
         if upload.is_whole:
             async with aclosing(chunks):
                 async for _ in chunks:  # There is room for none.
                     pass
         else:
-            await self._storage.admit(declared_length(request))
+            await self._storage.admit(call.declared_length)
             await self._check_bytes(upload)
             async with self._database.transaction() as conn:
                 taken = await self._uploads.take(conn, upload, offset_bytes, size_bytes)
@@ -192,35 +161,28 @@ class UploadHandler:
             upload = await self._finish(upload)
         return empty(progress_headers(upload))
 
-    async def status(
-        self, request: AnyRequest, upload_id: UploadPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def status(self, call: Call, upload_id: UploadPath) -> Answer:
         """The same as JSON, for people and for clients that lost the last answer."""
-        namespace = namespace_of(request, namespace)
-        upload, blob = await self._get(namespace, upload_id), None
+        upload, blob = await self._get(call.namespace, upload_id), None
         if upload.cas_id is not None:
             with suppress(NotFound, CorruptBlob):
                 async with self._database.connection() as conn:
-                    blob = await self._cas.get_blob(conn, namespace, upload.cas_id)
-        return respond(json_answer(state_body(upload, blob), headers={**TUS, **NO_STORE}))
+                    blob = await self._cas.get_blob(conn, call.namespace, upload.cas_id)
+        return json_answer(state_body(upload, blob), headers={**TUS, **NO_STORE})
 
-    async def delete(
-        self, request: AnyRequest, upload_id: UploadPath, namespace: Namespace = None
-    ) -> Response[None]:
+    async def delete(self, call: Call, upload_id: UploadPath) -> Answer:
         """End the upload and free its room; a blob that it became stays."""
-        check_version(request)
-        await self._end(namespace_of(request, namespace), _known(upload_id))
+        check_version(call)
+        await self._end(call.namespace, _known(upload_id))
         return empty(TUS)
 
-    async def override(
-        self, request: AnyRequest, upload_id: UploadPath, namespace: Namespace = None
-    ) -> Response[None]:
+    async def override(self, call: Call, upload_id: UploadPath) -> Answer:
         """PATCH and DELETE for clients whose surroundings have no such methods."""
-        match request.headers.get("x-http-method-override", "").upper():
+        match call.headers.get("x-http-method-override", "").upper():
             case "PATCH":
-                return await self.patch(request, upload_id, namespace)
+                return await self.patch(call, upload_id)
             case "DELETE":
-                return await self.delete(request, upload_id, namespace)
+                return await self.delete(call, upload_id)
         allowed = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH"}
         raise MethodNotAllowedException(headers=allowed)
 
@@ -252,6 +214,21 @@ def _known(text: str) -> UUID:
     if upload_id is None:
         raise NotFound("upload", segment(text))
     return upload_id
+
+
+def _new_upload(call: Call) -> NewUpload:
+    size_bytes = new_length_of(call)
+    metadata = metadata_of(call)
+    return NewUpload(
+        upload_id=new_id(),
+        namespace=call.namespace,
+        media_type=metadata.media_type,
+        expected=metadata.expected,
+        wants_sha256=wants_sha256(call),
+        metadata=metadata.text,
+        size_bytes=size_bytes,
+        created_by=call.by.name,
+    )
 
 
 def _created(upload: Upload, *, has_bytes: bool) -> Answer:

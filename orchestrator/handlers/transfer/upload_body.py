@@ -13,28 +13,20 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response
-from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandlersMap
 
 from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import (
     ChecksumMismatch,
-    DomainError,
     InvalidInput,
     UnsupportedMediaType,
     UnsupportedProtocol,
 )
 from orchestrator.handlers.cas import BlobBody
-from orchestrator.handlers.http.problem import (
-    AnyRequest,
-    on_domain_error,
-    on_http_exception,
-    on_unexpected,
-)
-from orchestrator.handlers.http.reading import declared_length, media_type_of
+from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.reading import media_type_of
 from orchestrator.handlers.http.replying import etag, location
 from orchestrator.models.cas import Blob
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.transfer.upload import Upload
 
 VERSION = "1.0.0"
@@ -97,41 +89,41 @@ class Checksum:
 # --------------------------------------------------------------------------------------- requests
 
 
-def check_version(request: AnyRequest) -> None:
+def check_version(call: Call) -> None:
     """A request of another version is not processed at all."""
-    given = request.headers.get("tus-resumable", "")
+    given = call.headers.get("tus-resumable", "")
     if given != VERSION:
         raise UnsupportedProtocol(given, VERSION)
 
 
-def check_content_type(request: AnyRequest) -> None:
+def check_content_type(call: Call) -> None:
     """Bytes of an upload come as nothing else."""
-    given = request.headers.get("content-type", "")
+    given = call.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != OFFSET_STREAM:
         raise UnsupportedMediaType(given, [OFFSET_STREAM])
 
 
-def has_body(request: AnyRequest) -> bool:
+def has_body(call: Call) -> bool:
     """Whether bytes come with a creation."""
-    return bool(declared_length(request)) or "transfer-encoding" in request.headers
+    return bool(call.declared_length) or "transfer-encoding" in call.headers
 
 
-def offset_of(request: AnyRequest) -> int:
+def offset_of(call: Call) -> int:
     """Where the bytes of the request belong."""
-    offset = _number(request, "Upload-Offset")
+    offset = _number(call, "Upload-Offset")
     if offset is None:
         raise InvalidInput.at("/Upload-Offset", "upload-offset", "Upload-Offset is missing.")
     return offset
 
 
-def length_of(request: AnyRequest) -> int | None:
+def length_of(call: Call) -> int | None:
     """How long the whole is, if the request says so."""
-    return _number(request, "Upload-Length")
+    return _number(call, "Upload-Length")
 
 
-def new_length_of(request: AnyRequest) -> int | None:
+def new_length_of(call: Call) -> int | None:
     """The same for a creation, which must say it or that it is said later."""
-    length, deferred = length_of(request), request.headers.get("upload-defer-length")
+    length, deferred = length_of(call), call.headers.get("upload-defer-length")
     if deferred not in {None, "1"}:
         message = "Upload-Defer-Length is 1, or left out."
         raise InvalidInput.at("/Upload-Defer-Length", "upload-defer-length", message)
@@ -141,9 +133,9 @@ def new_length_of(request: AnyRequest) -> int | None:
     return length
 
 
-def metadata_of(request: AnyRequest) -> Metadata:
+def metadata_of(call: Call) -> Metadata:
     """Keys that mean something here are `filetype`, `contentType` and `cas_id`."""
-    text = request.headers.get("upload-metadata", "").strip()
+    text = call.headers.get("upload-metadata", "").strip()
     values: dict[str, str] = {}
     for pair in text.split(",") if text else []:
         key, _, value = pair.strip().partition(" ")
@@ -157,9 +149,9 @@ def metadata_of(request: AnyRequest) -> Metadata:
     return Metadata(text, media_type_of(media_type), expected)
 
 
-def checksum_of(request: AnyRequest) -> Checksum | None:
+def checksum_of(call: Call) -> Checksum | None:
     """What the sender says of this body."""
-    given = request.headers.get("upload-checksum")
+    given = call.headers.get("upload-checksum")
     if given is None:
         return None
     algorithm, _, text = given.partition(" ")
@@ -173,14 +165,14 @@ def checksum_of(request: AnyRequest) -> Checksum | None:
     return Checksum(algorithm, digest)
 
 
-def said_at_creation(request: AnyRequest) -> bytes:
+def said_at_creation(call: Call) -> bytes:
     """What makes a creation another one than the one before."""
     names = ("upload-length", "upload-defer-length", "upload-metadata", "want-repr-digest")
-    return "\n".join(request.headers.get(name, "") for name in names).encode()
+    return "\n".join(call.headers.get(name, "") for name in names).encode()
 
 
-def _number(request: AnyRequest, name: str) -> int | None:
-    given = request.headers.get(name)
+def _number(call: Call, name: str) -> int | None:
+    given = call.headers.get(name.lower())
     if given is None:
         return None
     if not _LENGTH.fullmatch(given):
@@ -250,9 +242,9 @@ def state_body(upload: Upload, blob: Blob | None) -> UploadBody:
     )
 
 
-def empty(headers: Mapping[str, str]) -> Response[None]:
+def empty(headers: Mapping[str, str]) -> Answer:
     """An answer that is all headers."""
-    return Response(content=None, status_code=204, headers=dict(headers))
+    return Answer(status=204, headers=dict(headers), body=b"")
 
 
 def _blob_body(blob: Blob) -> BlobBody:
@@ -274,23 +266,7 @@ def upload_id_of(text: str) -> UUID | None:
     return found if str(found) == text else None
 
 
-def _speaking(
-    handler: Callable[[AnyRequest, Any], Response[bytes]],
-) -> Callable[[AnyRequest, Any], Response[bytes]]:
+def refusal_headers(error: Exception) -> dict[str, str]:
     """A refusal says which protocol it is of, too."""
-
-    def answer(request: AnyRequest, error: Any) -> Response[bytes]:
-        response = handler(request, error)
-        response.headers.update(TUS)
-        if isinstance(error, UnsupportedProtocol):
-            response.headers["Tus-Version"] = VERSION
-        return response
-
-    return answer
-
-
-EXCEPTION_HANDLERS: ExceptionHandlersMap = {
-    DomainError: _speaking(on_domain_error),
-    HTTPException: _speaking(on_http_exception),
-    Exception: _speaking(on_unexpected),
-}
+    version = {"Tus-Version": VERSION} if isinstance(error, UnsupportedProtocol) else {}
+    return {**TUS, **version}

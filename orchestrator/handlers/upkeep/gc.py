@@ -3,15 +3,15 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Response
 
 from orchestrator.core.database import Database
 from orchestrator.errors import MaintenanceHeld
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import after, encoded
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode, read_json_body
+from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.gc import (
     ARTIFACT,
     BLOB,
@@ -84,19 +84,19 @@ class GCHandler:
         self._collector = collector
         self._page_items = page_items
 
-    async def collect(self, request: AnyRequest) -> Response[bytes]:
+    async def collect(self, call: Call) -> Answer:
         """Delete what no tag leads to, now or by its history, once it is old enough.
 
         One page of all artifacts, newest first, then of all blobs. To send a request again does
         no harm.
         """
-        data = decode(await read_json_body(request, SMALL_BODY_BYTES_MAX), CollectGarbage)
+        data = decode(await call.read_json(SMALL_BODY_BYTES_MAX), CollectGarbage)
         page = await self._collector.collect(
             after(data.cursor, GCPosition, GC_START),
             limit=data.limit or self._page_items,
             dry_run=data.dry_run,
         )
-        return respond(json_answer(_body(page, explain=data.explain)))
+        return json_answer(_body(page, explain=data.explain))
 
 
 def _body(page: CollectedPage, *, explain: bool) -> CollectedBody:

@@ -1,22 +1,17 @@
 """HTTP for verification: reads what is to be checked, answers with one page of it."""
 
 import msgspec
-from litestar import Response
 
-from orchestrator.core.database import Database
+from orchestrator.core.database import Connection
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import LIMIT_MAX, after, encoded
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import (
-    SMALL_BODY_BYTES_MAX,
-    decode,
-    idempotent_call,
-    read_json_body,
-)
+from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.jobs.verification import Verification
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.verify import PageReport, Scope, VerifyPosition, VerifyProblem
-from orchestrator.service.idempotency import IdempotencyService
 
 
 class Verify(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,36 +37,31 @@ class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
 class VerifyHandler:
     """Verification, page by page. Each page opens the connections that it needs itself."""
 
-    def __init__(
-        self, database: Database, verification: Verification, idempotency: IdempotencyService
-    ) -> None:
-        self._database = database
+    def __init__(self, verification: Verification, replay: Replay) -> None:
         self._verification = verification
-        self._idempotency = idempotency
+        self._replay = replay
 
-    async def verify(self, request: AnyRequest) -> Response[bytes]:
+    async def verify(self, call: Call) -> Answer:
         """Check a bounded number of blobs, objects or uploads against each other. Without
         `repair` nothing is changed. Give `next` back as `cursor` until it is null.
         """
-        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
+        body = await call.read_json(SMALL_BODY_BYTES_MAX)
         wanted = decode(body, Verify)
         if not 1 <= wanted.limit <= LIMIT_MAX:
             message = f"A page has 1 to {LIMIT_MAX} items."
             raise InvalidInput.at("/limit", "limit", message)
         position = _position(wanted.cursor)
         scope = Scope(read_data=wanted.read_data, repair=wanted.repair)
-        call = idempotent_call(request, body)
-        async with self._database.connection() as conn:
-            if (kept := await self._idempotency.find(conn, call)) is not None:
-                return respond(kept)
+        repeated = call.idempotent(body)
+        if (first := await self._replay.first_answer(repeated)) is not None:
+            return first
         report = await self._verification.page(position, scope, limit=wanted.limit)
-        answer = json_answer(_body(report))
+
+        async def make(_: Connection) -> Answer:
+            return json_answer(_body(report))
+
         # A crash before this commit loses the report, not what was repaired: it can be asked again.
-        async with self._database.transaction() as conn:
-            if (kept := await self._idempotency.claim(conn, call)) is not None:
-                return respond(kept)
-            await self._idempotency.remember(conn, call, answer)
-        return respond(answer)
+        return await self._replay.once(repeated, make)
 
 
 def _position(cursor: str | None) -> VerifyPosition | None:

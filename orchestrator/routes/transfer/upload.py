@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from litestar import get, route
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.admission import FREES_SPACE
+from orchestrator.handlers.http.framework import FREES_SPACE, operation
+from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.transfer.upload import UploadHandler
-from orchestrator.handlers.transfer.upload_body import EXCEPTION_HANDLERS, OFFSET_STREAM, UploadBody
+from orchestrator.handlers.transfer.upload_body import OFFSET_STREAM, UploadBody, refusal_headers
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
     API,
@@ -26,6 +27,7 @@ from orchestrator.routes.openapi import (
 )
 
 TAGS = ["uploads"]
+EXCEPTION_HANDLERS = exception_handlers(refusal_headers)
 UPLOADS = f"{API}/uploads"
 UPLOAD = f"{UPLOADS}/{{upload_id:str}}"
 
@@ -52,7 +54,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
             status_code=204,
             responses={204: offered, **problems()},
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.options),
+        )(operation(uploads.options)),
         route(
             UPLOADS,
             http_method=["POST"],
@@ -76,7 +78,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
                 **problems(408, 409, 412, 413, 415, 422, 460, 507),
             },
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.create),
+        )(operation(uploads.create)),
         route(
             UPLOAD,
             http_method=["HEAD"],
@@ -90,7 +92,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
                 **problems(404, 412),
             },
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.head),
+        )(operation(uploads.head)),
         route(
             UPLOAD,
             http_method=["PATCH"],
@@ -101,7 +103,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
             status_code=204,
             responses={204: appended, **problems(404, 408, 409, 412, 413, 415, 460, 507)},
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.patch),
+        )(operation(uploads.patch)),
         get(
             UPLOAD,
             operation_id="getUpload",
@@ -112,7 +114,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
                 **problems(404),
             },
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.status),
+        )(operation(uploads.status)),
         route(
             UPLOAD,
             http_method=["DELETE"],
@@ -124,7 +126,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
             responses={204: no_body("It is gone, and so are its bytes."), **problems(404, 412)},
             opt={FREES_SPACE: True},
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.delete),
+        )(operation(uploads.delete)),
         route(
             UPLOAD,
             http_method=["POST"],
@@ -135,7 +137,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
             status_code=204,
             responses={204: appended, **problems(404, 405, 408, 409, 412, 413, 415, 460, 507)},
             exception_handlers=EXCEPTION_HANDLERS,
-        )(uploads.override),
+        )(operation(uploads.override)),
     ]
 
 

@@ -3,7 +3,7 @@
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.admission import FREES_SPACE
+from orchestrator.handlers.http.framework import FREES_SPACE, server_operation
 from orchestrator.handlers.upkeep.gc import CollectedBody, CollectGarbage, GCHandler
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import API, answer, problems, takes
@@ -24,5 +24,5 @@ def gc_routes(gc: GCHandler) -> list[HTTPRouteHandler]:
                 200: answer(CollectedBody, examples.COLLECTED, "What became of this page."),
                 **problems(408, 409, 413, 415),
             },
-        )(gc.collect)
+        )(server_operation(gc.collect))
     ]

@@ -3,7 +3,7 @@
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.admission import FREES_SPACE
+from orchestrator.handlers.http.framework import FREES_SPACE, server_operation
 from orchestrator.handlers.upkeep.verify import Verify, VerifyBody, VerifyHandler
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import API, IDEMPOTENCY, answer, problems, takes
@@ -24,5 +24,5 @@ def verify_routes(verify: VerifyHandler) -> list[HTTPRouteHandler]:
                 200: answer(VerifyBody, examples.VERIFY_PAGE, "What one page of it found."),
                 **problems(408, 409, 413, 415, 422),
             },
-        )(verify.verify)
+        )(server_operation(verify.verify))
     ]

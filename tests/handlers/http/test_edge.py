@@ -9,8 +9,10 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from orchestrator.handlers.http.direct import DirectRoutes
-from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge, Pace
+from orchestrator.handlers.http.body_deadline import BodyDeadline
+from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge
+from orchestrator.handlers.http.fast_path import FastPath
+from orchestrator.handlers.http.origin import Origins
 from tests.api import Api
 from tests.conftest import TOKEN, logged, settings_for
 
@@ -191,11 +193,11 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
     edge = Edge(
         inner,
         None,  # type: ignore[arg-type]
-        direct=DirectRoutes([]),
+        fast_path=FastPath([]),
         admission=None,  # type: ignore[arg-type]
-        allowed_hosts=(),
-        allowed_origins=(),
-        pace=Pace(window_seconds=1, window_bytes_min=1, total_seconds_max=1, send_seconds_max=1),
+        origins=Origins(allowed_hosts=(), allowed_origins=()),
+        body_deadline=BodyDeadline(window_seconds=1, window_bytes_min=1, total_seconds_max=1),
+        send_seconds_max=1,
         access_log=True,
     )
     scope: Any = {"type": "lifespan"}

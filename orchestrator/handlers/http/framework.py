@@ -1,0 +1,147 @@
+"""How the framework calls an operation: it finds the route and reads the parameters, the operation
+does the rest.
+"""
+
+from collections.abc import Awaitable, Callable
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, TypeAlias, cast
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.params import QueryParameter
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.admission import WRITES, Admission
+from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
+
+AnyRequest: TypeAlias = Request[Any, Any, State]
+Operation: TypeAlias = Callable[..., Awaitable[Reply]]
+Route: TypeAlias = Callable[..., Awaitable[Response[None]]]
+
+Namespace = Annotated[
+    str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
+]
+#: The option of a route that is served on a full disk too: it makes room.
+FREES_SPACE = "frees_space"
+_REQUEST = Parameter("request", Parameter.POSITIONAL_OR_KEYWORD, annotation=AnyRequest)
+_NAMESPACE = Parameter(
+    "namespace", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Namespace
+)
+
+
+def admitting(admission: Admission) -> Callable[[AnyRequest], Awaitable[None]]:
+    """For each request that found its route: refuse what makes no sense, and what is too much."""
+
+    async def admit(request: AnyRequest) -> None:
+        if request.scope["query_string"]:
+            _refuse_unknown_parameters(request)
+        if request.scope["method"] in WRITES:
+            frees_space = bool(request.route_handler.opt.get(FREES_SPACE))
+            await admission.admit_write(request.scope["user"], frees_space=frees_space)
+
+    return admit
+
+
+def _refuse_unknown_parameters(request: AnyRequest) -> None:
+    """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
+    known = request.route_handler.parsed_fn_signature.parameters.keys()
+    for name in request.query_params:
+        if len(request.query_params.getall(name)) > 1:
+            message = f"The parameter {name!r} is given more than once."
+            raise InvalidInput.at(f"/{name}", "repeated-parameter", message)
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        message = f"This operation has no parameter {unknown[0]!r}."
+        raise InvalidInput.at(f"/{unknown[0]}", "unknown-parameter", message)
+
+
+class ReplyResponse(Response[None]):
+    """A reply as the framework takes it. It goes out as it does on the fast path."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(content=None, status_code=reply.status)
+        self.reply = reply
+
+    def to_asgi_response(
+        self,
+        app: Litestar | None,  # noqa: ARG002 - the framework's signature.
+        request: Request[Any, Any, Any],
+        **_: Any,
+    ) -> ASGIResponse:
+        """The framework's own would count the body and add to the type."""
+        reply = self.reply
+        if isinstance(reply, StreamedAnswer):
+            streaming = reply
+
+            async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+                await streaming.send(send)
+
+            return cast("ASGIResponse", stream)  # It is called with these three, and that is all.
+        encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
+        if request.scope["method"] == "HEAD":
+            encoded = msgspec.structs.replace(encoded, body=b"")
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            await encoded.send(send)
+
+        return cast("ASGIResponse", answer)
+
+
+def operation(method: Operation) -> Route:
+    """An operation on a namespace, as a function that a route of the framework can call.
+
+    The operation is given a Call and the parameters that it declares. The framework also sees the
+    request and the query parameter `namespace`, which are read into the Call.
+    """
+    own = _parameters_of(method)
+
+    async def route(
+        request: AnyRequest, namespace: str | None = None, **given: Any
+    ) -> Response[None]:
+        call = Call(request.scope, request.receive, headers_of(request.scope), namespace)
+        return ReplyResponse(await method(call, **given))
+
+    required = [each for each in own if each.default is Parameter.empty]
+    optional = [each for each in own if each.default is not Parameter.empty]
+    return _described(route, method, [_REQUEST, *required, _NAMESPACE, *optional])
+
+
+def server_operation(method: Operation) -> Route:
+    """An operation on the server as a whole: it belongs to no namespace."""
+    own = _parameters_of(method)
+
+    async def route(request: AnyRequest, **given: Any) -> Response[None]:
+        call = Call(request.scope, request.receive, headers_of(request.scope))
+        return ReplyResponse(await method(call, **given))
+
+    return _described(route, method, [_REQUEST, *own])
+
+
+def public_operation(method: Callable[[], Awaitable[Reply]]) -> Route:
+    """An operation that asks for nothing, so nobody needs to say who calls."""
+
+    async def route() -> Response[None]:
+        return ReplyResponse(await method())
+
+    return _described(route, method, [])
+
+
+def _parameters_of(method: Operation) -> list[Parameter]:
+    """Its own parameters, without the Call."""
+    _, *own = signature(method).parameters.values()
+    return own
+
+
+def _described(route: Route, method: Callable[..., object], parameters: list[Parameter]) -> Route:
+    """The framework reads names, types and descriptions from the function itself."""
+    described = cast("Any", route)
+    described.__signature__ = Signature(parameters, return_annotation=Response[None])
+    described.__annotations__ = {each.name: each.annotation for each in parameters}
+    described.__annotations__["return"] = Response[None]
+    described.__name__, described.__doc__ = method.__name__, method.__doc__
+    described.__qualname__, described.__module__ = method.__qualname__, method.__module__
+    return route

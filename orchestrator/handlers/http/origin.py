@@ -1,0 +1,34 @@
+"""Where a request may come from: the names this server is known by, and pages of which origins."""
+
+import re
+from collections.abc import Mapping
+
+from orchestrator.errors import Forbidden
+
+_PORT = re.compile(r":\d*$")
+
+
+class Origins:
+    """Checks the headers Host and Origin."""
+
+    def __init__(self, *, allowed_hosts: tuple[str, ...], allowed_origins: tuple[str, ...]) -> None:
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._origins = frozenset(origin.lower() for origin in allowed_origins)
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Refuse a request for another server, or from a page of an origin that is not allowed."""
+        host = headers.get("host", "")
+        if self._hosts and not self._is_known(host):
+            raise Forbidden(f"This server is not known as {host!r}.")
+        if "origin" in headers:
+            self._check_origin(headers["origin"].lower(), host.lower())
+
+    def _is_known(self, host: str) -> bool:
+        """A page that rebinds its own name to our address must not be answered."""
+        return host in self._hosts or _PORT.sub("", host).lower() in self._hosts
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        if not origin or origin in self._origins:
+            return
+        if origin.partition("://")[2] != host:
+            raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")

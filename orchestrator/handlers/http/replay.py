@@ -1,0 +1,41 @@
+"""Requests that are sent twice with one `Idempotency-Key`: the first answer is given again."""
+
+from collections.abc import Awaitable, Callable
+
+from orchestrator.core.database import Connection, Database
+from orchestrator.models.idempotency import Answer, IdempotentCall
+from orchestrator.service.idempotency import IdempotencyService
+
+
+class Replay:
+    """The steps of a change that is made once for its key. Without a key it is just made."""
+
+    def __init__(self, database: Database, idempotency: IdempotencyService) -> None:
+        self._database = database
+        self._idempotency = idempotency
+
+    async def once(
+        self, repeated: IdempotentCall | None, make: Callable[[Connection], Awaitable[Answer]]
+    ) -> Answer:
+        """The first answer to this key; if there is none, make the change and its answer.
+
+        Both and the memory of them are one transaction. What `make` refuses is not remembered.
+        """
+        async with self._database.transaction() as conn:
+            if (first := await self._idempotency.claim(conn, repeated)) is not None:
+                return first
+            answer = await make(conn)
+            await self._idempotency.remember(conn, repeated, answer)
+        return answer
+
+    async def first_answer(self, repeated: IdempotentCall | None) -> Answer | None:
+        """The first answer to this key, if there is one already.
+
+        To be asked before a change is computed that may not be possible a second time, and again
+        when the change was refused: the refusal may be due to a copy of the same request that was
+        served meanwhile, and then the answer to the copy is the answer to both.
+        """
+        if repeated is None:
+            return None
+        async with self._database.connection() as conn:
+            return await self._idempotency.find(conn, repeated)

@@ -1,0 +1,92 @@
+"""What an operation gives back: an answer, an encoded answer, or one that comes in pieces."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar.types import Send
+
+from orchestrator.models.idempotency import Answer
+
+#: An answer without a body has no length, and a 304 would have that of another answer.
+_WITHOUT_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+class EncodedAnswer(msgspec.Struct, frozen=True):
+    """An answer as it goes out, so that it can be given again without being made again."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @classmethod
+    def of(cls, answer: Answer) -> "EncodedAnswer":
+        """The answer with its length."""
+        headers = encoded_headers(answer.headers, answer.status)
+        if answer.status not in _WITHOUT_LENGTH and "Content-Length" not in answer.headers:
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        return cls(answer.status, headers, answer.body)
+
+    async def send(self, send: Send, added: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """All of it, with some headers more."""
+        await send(_start(self.status, [*self.headers, *added]))
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+class StreamedAnswer:
+    """Headers that say how long the body will be, and then the body, piece by piece.
+
+    The first piece is there before the answer begins, so a failure to get it is an answer of its
+    own. A later one cannot be: it ends the connection before the body is whole, and the caller
+    sees by the length that it is not.
+    """
+
+    __slots__ = ("_first", "_rest", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self._first = first
+        self._rest = rest
+
+    async def send(self, send: Send) -> None:
+        """The pieces as they come."""
+        async with aclosing(self._rest) as rest:
+            await send(_start(self.status, encoded_headers(self.headers, self.status)))
+            first, self._first = self._first, b""
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            del first  # It must not stay in memory for as long as the rest takes.
+            async for piece in rest:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+Reply: TypeAlias = Answer | EncodedAnswer | StreamedAnswer
+
+
+async def streamed(
+    pieces: AsyncGenerator[bytes, None], *, status: int = 200, headers: Mapping[str, str]
+) -> StreamedAnswer:
+    """The answer, with its first piece; raises what getting that one raises."""
+    return StreamedAnswer(status, headers, await anext(pieces), pieces)
+
+
+def encoded_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
+    """As ASGI wants them. A 304 has no body, so it has no type either (RFC 9110 §15.4.5)."""
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers.items()
+        if status != HTTPStatus.NOT_MODIFIED or name != "Content-Type"
+    ]
+
+
+def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Any:
+    return {"type": "http.response.start", "status": status, "headers": headers}
