@@ -17,11 +17,11 @@ class LineageStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineagePosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a walk stands: the edge told last, and which artifacts wait to be looked at.
+    """Where a walk stands: the edge that was listed last, and the artifacts that wait.
 
-    The nearer end of an edge is the one that the walk came from. An artifact waits with its
-    distance from the start; the first is `near_id` itself if it may have more edges. None: too many
-    wait to be listed, so whoever goes on walks from the start again.
+    The near end of an edge is the one that the walk came from. An artifact waits with its distance
+    from the start; the first is `near_id` itself if it may have more edges. If too many wait to be
+    listed, `waiting` is None, and the next page walks from the start again.
     """
 
     near_id: UUID

@@ -1,17 +1,20 @@
 """A walk along lineage that can stop after any edge and go on there; no SQL, no HTTP.
 
-Ids tell the time, and an edge leads from an artifact to one made before it. So whoever always looks
-at the newest of those that wait (on the way up; the oldest on the way down) has met an artifact on
-every way to it before looking at it: its distance is final and it is never met again. What is
-waiting is all there is to know of the walk so far, and a page costs a page at any distance.
+Ids are ordered by time, and an edge leads from an artifact to one made before it. A walk up looks
+next at the newest of the artifacts that wait, a walk down at the oldest. So all ways to an artifact
+were seen before the walk looks at it: its distance is final, and it is never met again. The
+artifacts that wait are all that must be known of the walk so far, and a page costs the same at any
+distance.
 
-Where one server's clock was ahead of the next writer's, an edge leads to a newer id. It is followed
-at once; at worst, edges behind it are told on two pages.
+Where the clock of one server was ahead, an edge may lead to a newer id. It is followed at once; at
+worst, the edges behind it are listed on two pages.
 """
 
 import heapq
 from collections import defaultdict, deque
 from uuid import UUID
+
+import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.models.artifact import LineageEdge, Relation
@@ -20,19 +23,29 @@ from orchestrator.repository.artifact import ArtifactRepository
 
 #: Before the first and after the last id, for pages.
 ID_MIN, ID_MAX = UUID(int=0), UUID(int=2**128 - 1)
-#: A position has to fit into a URL.
+#: How many waiting artifacts a position lists at most: it has to fit into a URL.
 WAITING_MAX = 100
-#: A page is shorter than was asked for rather than take more statements.
-FETCHES_MAX = 20
-#: How many artifacts a statement starts from, how many edges it brings beyond those that are
-#: needed, and how many when they are only walked again.
-STARTS_MAX = 200
-SPARE = 32
-AGAIN = 5_000
+
+
+class WalkLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds the work for one page."""
+
+    waiting_max: int = WAITING_MAX
+    #: A page is shorter than was asked for rather than take more statements.
+    fetches_max: int = 20
+    #: A statement starts from so many artifacts.
+    starts_max: int = 200
+    #: It brings so many edges more than the page needs.
+    spare: int = 32
+    #: It brings so many edges when they are only walked again.
+    again: int = 5_000
+
+
+LIMITS = WalkLimits()
 
 
 class LineageWalk:
-    """One page of a walk: made for it, used once."""
+    """One page of a walk; it is used once."""
 
     def __init__(
         self,
@@ -42,34 +55,36 @@ class LineageWalk:
         *,
         up: bool,
         depth_max: int,
+        limits: WalkLimits = LIMITS,
     ) -> None:
         self._artifacts = artifacts
         self._conn = conn
         self._start_id = start_id
         self._up = up
         self._depth_max = depth_max
+        self._limits = limits
         self._distances: dict[UUID, int] = {}
         self._waiting: list[tuple[int, UUID]] = []  # A heap.
-        self._near: UUID | None = None  # Looked at now.
-        self._told: tuple[UUID, UUID, Relation] | None = None
+        self._near: UUID | None = None  # Its edges are listed now.
+        self._last: tuple[UUID, UUID, Relation] | None = None
         self._edges: dict[UUID, deque[LineageStep]] = {}
-        self._cut: UUID | None = None  # May have more edges than those.
+        self._cut: UUID | None = None  # It may have more edges than those.
         self._is_whole = False  # Nothing can be reached that is not in `_edges`.
         self._wanted = 0
         self._fetches = 0
 
     async def page(self, namespace: str, after: LineagePosition | None, limit: int) -> LineagePage:
-        """So many edges after the position, or fewer; and from where to go on if there are more."""
+        """The next edges after the position, and the position after them if there may be more."""
         again = after if after is not None and after.waiting is None else None
         self._begin(after)
-        self._wanted = AGAIN if again else limit + SPARE
+        self._wanted = self._limits.again if again else limit + self._limits.spare
         steps: list[tuple[LineageStep, int]] = []
         while len(steps) < limit and (met := await self._next()) is not None:
             if again is not None:
                 self._fetches = 0  # Bounded by what was walked before.
                 if not self._is_beyond(met[0], again):
                     continue
-                again, self._wanted = None, limit + SPARE
+                again, self._wanted = None, limit + self._limits.spare
             steps.append(met)
         return LineagePage(
             edges=await self._read(namespace, steps),
@@ -82,7 +97,7 @@ class LineageWalk:
             return
         for artifact_id, distance in after.waiting:
             self._wait(artifact_id, distance)
-        self._told = (after.near_id, after.far_id, after.relation)
+        self._last = (after.near_id, after.far_id, after.relation)
 
     def _wait(self, artifact_id: UUID, distance: int) -> None:
         if artifact_id in self._distances:
@@ -99,16 +114,16 @@ class LineageWalk:
                     return None
                 _, self._near = heapq.heappop(self._waiting)
             if self._is_unknown(self._near):
-                if self._fetches == FETCHES_MAX:
+                if self._fetches == self._limits.fetches_max:
                     return None
                 await self._fetch(self._near)
             if edges := self._edges.get(self._near):
-                return self._tell(self._near, edges.popleft())
+                return self._pass(self._near, edges.popleft())
             self._near = None
 
-    def _tell(self, near: UUID, step: LineageStep) -> tuple[LineageStep, int]:
+    def _pass(self, near: UUID, step: LineageStep) -> tuple[LineageStep, int]:
         far, distance = self._far_of(step), self._distances[near] + 1
-        self._told = (near, far, step.relation)
+        self._last = (near, far, step.relation)
         if step.leads_on:
             self._wait(far, distance)
         return step, distance
@@ -120,10 +135,10 @@ class LineageWalk:
 
     async def _fetch(self, near: UUID) -> None:
         self._fetches += 1
-        others = [each for _, each in heapq.nsmallest(STARTS_MAX, self._waiting)]
+        others = [each for _, each in heapq.nsmallest(self._limits.starts_max, self._waiting)]
         first = ID_MAX if self._up else ID_MIN
-        is_partly_told = self._told is not None and self._told[0] == near
-        after = self._told[1] if self._told and is_partly_told else first
+        is_partly_listed = self._last is not None and self._last[0] == near
+        after = self._last[1] if self._last and is_partly_listed else first
         steps = await self._artifacts.walk_lineage(
             self._conn,
             [near, *others],
@@ -137,14 +152,14 @@ class LineageWalk:
         self._edges = dict(found)
         is_cut = len(steps) == self._wanted
         self._cut = self._near_of(steps[-1]) if is_cut else None
-        self._is_whole = not is_cut and len(others) < STARTS_MAX
-        if is_partly_told:
-            self._drop_told(found[near])
+        self._is_whole = not is_cut and len(others) < self._limits.starts_max
+        if is_partly_listed:
+            self._drop_listed(found[near])
 
-    def _drop_told(self, edges: deque[LineageStep]) -> None:
-        """The edges to the farther end told last come again, if they are still there."""
+    def _drop_listed(self, edges: deque[LineageStep]) -> None:
+        """Drop the edges up to the last one of the page before: the statement brings them again."""
         for count, step in enumerate(edges, 1):
-            if self._told and (self._far_of(step), step.relation) == self._told[1:]:
+            if self._last and (self._far_of(step), step.relation) == self._last[1:]:
                 for _ in range(count):
                     edges.popleft()
                 return
@@ -152,7 +167,7 @@ class LineageWalk:
     async def _read(
         self, namespace: str, steps: list[tuple[LineageStep, int]]
     ) -> list[LineageEdge]:
-        """What is not of the namespace was in a position that nobody was given by us."""
+        """The edges with their artifacts, without those to which only a forged position leads."""
         ids = {self._far_of(step) for step, _ in steps}
         found = {
             artifact.artifact_id: artifact
@@ -175,24 +190,24 @@ class LineageWalk:
         near = self._near
         if near is not None and (self._edges.get(near) or self._is_unknown(near)):
             waiting.insert(0, near)
-        if not waiting or self._told is None:
+        if not waiting or self._last is None:
             return None
         listed = tuple((each, self._distances[each]) for each in waiting)
-        near_id, far_id, relation = self._told
+        near_id, far_id, relation = self._last
         return LineagePosition(
             near_id=near_id,
             far_id=far_id,
             relation=relation,
-            waiting=listed if len(listed) <= WAITING_MAX else None,
+            waiting=listed if len(listed) <= self._limits.waiting_max else None,
         )
 
-    def _is_beyond(self, step: LineageStep, told: LineagePosition) -> bool:
+    def _is_beyond(self, step: LineageStep, last: LineagePosition) -> bool:
         here = (
             self._order(self._near_of(step)),
             self._order(self._far_of(step)),
             step.relation,
         )
-        return here > (self._order(told.near_id), self._order(told.far_id), told.relation)
+        return here > (self._order(last.near_id), self._order(last.far_id), last.relation)
 
     def _near_of(self, step: LineageStep) -> UUID:
         return step.child_id if self._up else step.parent_id

@@ -10,7 +10,8 @@ from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.lineage import LineagePosition
-from orchestrator.service import artifact_lineage
+from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.service.artifact_lineage import LIMITS, LineageWalk, WalkLimits
 from tests.api import ANN, BOB
 from tests.service.conftest import NS, Store
 
@@ -121,24 +122,24 @@ async def lineage(
     depth_max: int = 1_000,
     limit: int = 1_000,
     namespace: str = NS,
+    limits: WalkLimits = LIMITS,
 ) -> list[LineageEdge]:
     """All pages, each as long as was asked for except the last."""
     found: list[LineageEdge] = []
     after: LineagePosition | None = None
     for _ in range(200):
-        page = await store.artifacts.get_lineage(
-            *(store.conn, namespace, start.artifact_id),
+        page = await LineageWalk(
+            *(ArtifactRepository(), store.conn, start.artifact_id),
             up=up,
             depth_max=depth_max,
-            after=after,
-            limit=limit,
-        )
+            limits=limits,
+        ).page(namespace, after, limit)
         found += page.edges
         if page.position is None:
             return found
         assert len(page.edges) == limit
         after = page.position
-        assert after.waiting is None or len(after.waiting) <= artifact_lineage.WAITING_MAX
+        assert after.waiting is None or len(after.waiting) <= limits.waiting_max
     raise AssertionError("There is no end.")
 
 
@@ -200,11 +201,10 @@ def reached(
 @pytest.mark.parametrize("up", [True, False])
 @pytest.mark.parametrize("seed", range(2))
 async def test_pages_of_any_size_tell_what_one_page_tells(
-    store: Store, monkeypatch: pytest.MonkeyPatch, seed: int, up: bool
+    store: Store, seed: int, up: bool
 ) -> None:
     # So small that a page needs several statements, and that too many wait to be listed.
-    for name, value in (("SPARE", 1), ("AGAIN", 9), ("WAITING_MAX", 2 + seed)):
-        monkeypatch.setattr(artifact_lineage, name, value)
+    limits = WalkLimits(spare=1, again=9, waiting_max=2 + seed)
     chosen = random.Random(seed)
     made = [await store.version(str(number)) for number in range(24)]
     numbers = {each.artifact_id: number for number, each in enumerate(made)}
@@ -215,7 +215,9 @@ async def test_pages_of_any_size_tell_what_one_page_tells(
     for depth_max in (3, 100):
         wanted = reached(edges, start, up=up, depth_max=depth_max)
         for limit in (1, 5, 100):
-            found = await lineage(store, made[start], up=up, depth_max=depth_max, limit=limit)
+            found = await lineage(
+                store, made[start], up=up, depth_max=depth_max, limit=limit, limits=limits
+            )
             assert [
                 (numbers[edge.child_id], numbers[edge.parent_id], edge.distance) for edge in found
             ] == wanted
@@ -240,18 +242,20 @@ async def test_an_edge_to_an_id_that_is_newer_is_followed_too(store: Store) -> N
 
 
 async def test_a_page_takes_a_bounded_number_of_statements(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store,
 ) -> None:
-    monkeypatch.setattr(artifact_lineage, "FETCHES_MAX", 2)
-    monkeypatch.setattr(artifact_lineage, "SPARE", -6)
+    limits = WalkLimits(fetches_max=2, spare=-6)
     made = [await store.version(text) for text in "ABCDEFGH"]
     await link(store, *pairwise(reversed(made)))
     sizes: list[int] = []
     after: LineagePosition | None = None
     while len(sizes) < 9 and (not sizes or after is not None):
-        page = await store.artifacts.get_lineage(
-            *(store.conn, NS, made[-1].artifact_id), up=True, depth_max=100, after=after, limit=8
-        )
+        page = await LineageWalk(
+            *(ArtifactRepository(), store.conn, made[-1].artifact_id),
+            up=True,
+            depth_max=100,
+            limits=limits,
+        ).page(NS, after, 8)
         sizes.append(len(page.edges))
         after = page.position
     assert sizes == [3, 2, 2, 0]
