@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from orchestrator.cli.documents import STDIN, read_bytes
 from orchestrator.cli.failure import WrongUsage
-from orchestrator.cli.options import MAY_BE_STDIN, File, WithSession
+from orchestrator.cli.options import MAY_BE_STDIN, FileName, WithSession
 from orchestrator.cli.output import write_bytes, write_json
 from orchestrator.cli.progress import Show, progress
 from orchestrator.cli.showing import show_record
@@ -36,7 +36,7 @@ BlobName: TypeAlias = Annotated[str, Parameter(help="Such as blake3:6c21….")]
     "  tar c src | orchestrator cas put -"
 )
 def put(
-    file: File,
+    file: FileName,
     /,
     *,
     media_type: Annotated[str, Parameter(help="What the bytes are.")] = OCTET_STREAM,

@@ -29,7 +29,7 @@ class _Item(msgspec.Struct):
     detail: str = ""
 
 
-class _Page(msgspec.Struct):
+class _GCPage(msgspec.Struct):
     deleted: list[msgspec.Raw]
     artifacts_deleted: int
     blobs_deleted: int
@@ -48,7 +48,7 @@ class _Collection(msgspec.Struct, omit_defaults=True):
     deleted: list[msgspec.Raw]
     kept: list[msgspec.Raw] | None = None
 
-    def add(self, page: _Page) -> None:
+    def add(self, page: _GCPage) -> None:
         """Count what became of it."""
         self.artifacts_deleted += page.artifacts_deleted
         self.blobs_deleted += page.blobs_deleted
@@ -84,7 +84,7 @@ def gc(
                 reply = server.post(
                     "gc", dry_run=dry_run, explain=explain, limit=limit_per_page, cursor=cursor
                 )
-            page = msgspec.json.decode(reply.body, type=_Page)
+            page = msgspec.json.decode(reply.body, type=_GCPage)
             whole.add(page)
             if session.is_json:
                 whole.deleted += page.deleted

@@ -22,19 +22,21 @@ MAY_BE_STDIN = Parameter(allow_leading_hyphen=True, validator=_refuse_option)
 #: What every command gets from the options before or after it.
 WithSession: TypeAlias = Annotated[Session, Parameter(parse=False)]
 
-Tag: TypeAlias = Annotated[str, Parameter(help="The name of the tag.")]
-File: TypeAlias = Annotated[Path, MAY_BE_STDIN, Parameter(help="A file, or - for standard input.")]
-Message: TypeAlias = Annotated[str | None, Parameter(help="Why; shown in the history.")]
-ExpectedVersion: TypeAlias = Annotated[
+TagName: TypeAlias = Annotated[str, Parameter(help="The name of the tag.")]
+FileName: TypeAlias = Annotated[
+    Path, MAY_BE_STDIN, Parameter(help="A file, or - for standard input.")
+]
+MessageOption: TypeAlias = Annotated[str | None, Parameter(help="Why; shown in the history.")]
+ExpectedVersionOption: TypeAlias = Annotated[
     int | None, Parameter(help="Refuse if the tag is not at this version.")
 ]
-Version: TypeAlias = Annotated[
+VersionOption: TypeAlias = Annotated[
     int | None, Parameter(group=_MOMENT, help="What the tag named at this version of it.")
 ]
-At: TypeAlias = Annotated[
+AtOption: TypeAlias = Annotated[
     str | None,
     Parameter(group=_MOMENT, help="What it named then, such as 2026-01-31T12:00:00Z."),
 ]
-Limit: TypeAlias = Annotated[
+LimitOption: TypeAlias = Annotated[
     int | None, Parameter(validator=validators.Number(gte=1), help="Stop after so many.")
 ]

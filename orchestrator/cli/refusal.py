@@ -8,7 +8,7 @@ from orchestrator.cli.failure import CommandFailed, ServerUnusable, violation_li
 from orchestrator.errors import Violation
 
 
-class Problem(msgspec.Struct):
+class ShownProblem(msgspec.Struct):
     """What is shown of an RFC 9457 problem document."""
 
     detail: str
@@ -22,7 +22,7 @@ def refusal(
 ) -> CommandFailed:
     """The failure for an answer that is none of success."""
     try:
-        problem = msgspec.json.decode(body, type=Problem)
+        problem = msgspec.json.decode(body, type=ShownProblem)
     except msgspec.MsgspecError:
         return CommandFailed(f"{url} answered {status}, and not as an orchestrator server does.")
     if status == 401:

@@ -20,6 +20,15 @@ ACTIONS = {
 }
 
 
+class _WithWorkflow(msgspec.Struct):
+    workflow: msgspec.Raw
+
+
+def workflow_in(reply: Reply) -> bytes:
+    """The document of an answer, byte for byte as the server stores it."""
+    return bytes(msgspec.json.decode(reply.body, type=_WithWorkflow).workflow)
+
+
 def show_record(session: Session, reply: Reply, names: Sequence[str]) -> None:
     """One thing, and what was done with it if the answer says that."""
     if session.is_json:

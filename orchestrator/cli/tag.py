@@ -8,7 +8,15 @@ from cyclopts import App, Group, Parameter, validators
 
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
-from orchestrator.cli.options import At, ExpectedVersion, Limit, Message, Tag, Version, WithSession
+from orchestrator.cli.options import (
+    AtOption,
+    ExpectedVersionOption,
+    LimitOption,
+    MessageOption,
+    TagName,
+    VersionOption,
+    WithSession,
+)
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_list, show_record
 
@@ -35,7 +43,7 @@ _EITHER = Group("Condition", validator=validators.mutually_exclusive, sort_key=1
     name="list",
     help_epilogue="Examples:\n\n  orchestrator tag list\n  orchestrator tag list --limit 10",
 )
-def list_tags(*, limit: Limit = None, session: WithSession) -> None:
+def list_tags(*, limit: LimitOption = None, session: WithSession) -> None:
     """List the tags of the namespace by name."""
     with session.connect() as server:
         page = server.list_all("tags", limit=limit)
@@ -48,7 +56,9 @@ def list_tags(*, limit: Limit = None, session: WithSession) -> None:
     "  orchestrator tag show release/v1.0 --version 3\n"
     "  orchestrator tag show release/v1.0 --at 2026-01-31T12:00:00Z"
 )
-def show(tag: Tag, /, *, version: Version = None, at: At = None, session: WithSession) -> None:
+def show(
+    tag: TagName, /, *, version: VersionOption = None, at: AtOption = None, session: WithSession
+) -> None:
     """Show what a tag names, or named."""
     with session.connect() as server:
         show_record(session, server.get("tags", tag, version=version, at=at), MEMBERS)
@@ -61,12 +71,12 @@ def show(tag: Tag, /, *, version: Version = None, at: At = None, session: WithSe
     "  orchestrator tag move staging production --create"
 )
 def move(
-    tag: Tag,
+    tag: TagName,
     target: Annotated[str, Parameter(help="An artifact id, another tag, or a version hash.")],
     /,
     *,
-    message: Message = None,
-    expected_version: Annotated[ExpectedVersion, Parameter(group=_EITHER)] = None,
+    message: MessageOption = None,
+    expected_version: Annotated[ExpectedVersionOption, Parameter(group=_EITHER)] = None,
     create: Annotated[
         bool, Parameter(group=_EITHER, negative="", help="Create the tag if there is none.")
     ] = False,
@@ -84,11 +94,11 @@ def move(
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator tag undo production --message 'Roll back'")
 def undo(
-    tag: Tag,
+    tag: TagName,
     /,
     *,
-    message: Message = None,
-    expected_version: ExpectedVersion = None,
+    message: MessageOption = None,
+    expected_version: ExpectedVersionOption = None,
     session: WithSession,
 ) -> None:
     """Take the last move back; again, the one before it."""
@@ -97,11 +107,11 @@ def undo(
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator tag redo production")
 def redo(
-    tag: Tag,
+    tag: TagName,
     /,
     *,
-    message: Message = None,
-    expected_version: ExpectedVersion = None,
+    message: MessageOption = None,
+    expected_version: ExpectedVersionOption = None,
     session: WithSession,
 ) -> None:
     """Do again what was undone."""
@@ -109,7 +119,7 @@ def redo(
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator tag history production --limit 5")
-def history(tag: Tag, /, *, limit: Limit = None, session: WithSession) -> None:
+def history(tag: TagName, /, *, limit: LimitOption = None, session: WithSession) -> None:
     """List every move of a tag, newest first; also of a tag that was deleted."""
     with session.connect() as server:
         page = server.list_all("tags", tag, "history", limit=limit)
@@ -117,7 +127,9 @@ def history(tag: Tag, /, *, limit: Limit = None, session: WithSession) -> None:
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator tag delete candidate --expected-version 4")
-def delete(tag: Tag, /, *, expected_version: ExpectedVersion = None, session: WithSession) -> None:
+def delete(
+    tag: TagName, /, *, expected_version: ExpectedVersionOption = None, session: WithSession
+) -> None:
     """Delete a tag; its history and what it named stay."""
     with session.connect() as server:
         show_record(session, server.delete("tags", tag, expected_version=expected_version), MEMBERS)

@@ -17,7 +17,7 @@ from orchestrator.cli.output import console, printable, write_json
 PAGE_SECONDS_MAX = 3_600.0
 
 
-class Problem(msgspec.Struct, omit_defaults=True):
+class FoundProblem(msgspec.Struct, omit_defaults=True):
     """One thing that is wrong, or was."""
 
     problem: str
@@ -28,13 +28,13 @@ class Problem(msgspec.Struct, omit_defaults=True):
     quarantined: bool = False
 
 
-class Report(msgspec.Struct):
+class VerifyReport(msgspec.Struct):
     """All pages in one."""
 
     checked_blobs: int = 0
     checked_bytes: int = 0
     checked_objects: int = 0
-    problems: list[Problem] = []
+    problems: list[FoundProblem] = []
 
     @property
     def unrepaired(self) -> int:
@@ -42,12 +42,12 @@ class Report(msgspec.Struct):
         return sum(not each.repaired for each in self.problems)
 
 
-class _Page(Report):
+class _VerifyPage(VerifyReport):
     next: str | None = None
     total_blobs: int | None = None
 
 
-Show = Callable[[Report, int | None], None]
+Show = Callable[[VerifyReport, int | None], None]
 
 
 def verify(
@@ -69,7 +69,7 @@ def verify(
 
     Nothing is changed without --repair. The exit code is 0 if no problem is left, else 1.
     """
-    report = Report()
+    report = VerifyReport()
     # It is about all namespaces at once.
     with replace(session, namespace=None).connect() as server, _progress() as show:
         server.read_seconds_max = PAGE_SECONDS_MAX
@@ -91,18 +91,18 @@ def verify(
     return 1 if report.unrepaired else 0
 
 
-def _pages(server: ServerConnection, *, read_data: bool, repair: bool) -> Iterator[_Page]:
+def _pages(server: ServerConnection, *, read_data: bool, repair: bool) -> Iterator[_VerifyPage]:
     cursor: str | None = None
     while True:
         reply = server.post("verify", read_data=read_data, repair=repair, cursor=cursor)
-        page = msgspec.json.decode(reply.body, type=_Page)
+        page = msgspec.json.decode(reply.body, type=_VerifyPage)
         yield page
         cursor = page.next
         if cursor is None:
             return
 
 
-def _line(problem: Problem) -> str:
+def _line(problem: FoundProblem) -> str:
     """What is wrong, with what, and what was done."""
     name = problem.cas_id or problem.storage_key or ""
     done = "repaired" if problem.repaired else "quarantined" if problem.quarantined else ""
@@ -110,7 +110,7 @@ def _line(problem: Problem) -> str:
     return printable("  ".join(part for part in parts if part))
 
 
-def _summary(report: Report, *, read_data: bool) -> str:
+def _summary(report: VerifyReport, *, read_data: bool) -> str:
     size = f", {report.checked_bytes:,} bytes read" if read_data else ""
     found = len(report.problems)
     problems = "no problem" if not found else "1 problem" if found == 1 else f"{found:,} problems"
@@ -145,7 +145,7 @@ def _progress() -> Iterator[Show]:
     ) as progress:
         task = progress.add_task("", total=None, counts="")
 
-        def show(report: Report, total: int | None) -> None:
+        def show(report: VerifyReport, total: int | None) -> None:
             counts = f"{report.checked_blobs:,} blobs"
             if report.checked_bytes:
                 counts += f", {decimal(report.checked_bytes)}"

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
-from orchestrator.cli.options import File, Message, Tag, WithSession
+from orchestrator.cli.options import FileName, MessageOption, TagName, WithSession
 from orchestrator.cli.output import printable, write_json, write_record
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record
@@ -48,7 +48,7 @@ _OUTCOMES = {
     "up_to_date": "Already up to date: {ours} has all of {theirs}.",
 }
 
-Reference: TypeAlias = Annotated[
+VersionName: TypeAlias = Annotated[
     str,
     Parameter(help="A tag, tag@3, @3 (of the tag itself), an artifact id, or a version hash."),
 ]
@@ -73,15 +73,15 @@ class _Merged(msgspec.Struct):
     "    orchestrator workflow patch billing - --merge-patch"
 )
 def patch(
-    tag: Tag,
-    file: File,
+    tag: TagName,
+    file: FileName,
     /,
     *,
     merge_patch: Annotated[
         bool,
         Parameter(negative="", help="It is a merge patch (RFC 7396), not a JSON Patch (RFC 6902)."),
     ] = False,
-    message: Message = None,
+    message: MessageOption = None,
     if_match: Annotated[
         str | None, Parameter(help="Refuse if the tag does not name this version hash.")
     ] = None,
@@ -110,14 +110,14 @@ def patch(
     "  orchestrator workflow merge billing billing/trial --prefer theirs"
 )
 def merge(
-    tag: Tag,
-    from_: Annotated[Reference, Parameter(name="FROM")],
+    tag: TagName,
+    from_: Annotated[VersionName, Parameter(name="FROM")],
     /,
     *,
     base: Annotated[
-        Reference | None, Parameter(help="Where both began. Else their nearest common ancestor.")
+        VersionName | None, Parameter(help="Where both began. Else their nearest common ancestor.")
     ] = None,
-    message: Message = None,
+    message: MessageOption = None,
     prefer: Prefer = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Only show what would change; store nothing.")
@@ -144,11 +144,11 @@ def merge(
     "  orchestrator workflow compact billing --move --message 'Start afresh'"
 )
 def compact(
-    tag: Tag,
+    tag: TagName,
     /,
     *,
     move: Annotated[bool, Parameter(negative="", help="Let the tag name the new version.")] = False,
-    message: Message = None,
+    message: MessageOption = None,
     session: WithSession,
 ) -> None:
     """Make one whole version of a chain of patches; the chain stays."""
@@ -163,11 +163,11 @@ def compact(
     "  orchestrator workflow branch billing/fix billing@3 --message 'Before the merge'"
 )
 def branch(
-    new: Tag,
-    from_: Annotated[Reference, Parameter(name="FROM")],
+    new: TagName,
+    from_: Annotated[VersionName, Parameter(name="FROM")],
     /,
     *,
-    message: Message = None,
+    message: MessageOption = None,
     session: WithSession,
 ) -> None:
     """Create a tag that names what another one names."""
@@ -182,11 +182,11 @@ def branch(
     "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs"
 )
 def cherry_pick(
-    tag: Tag,
-    version: Reference,
+    tag: TagName,
+    version: VersionName,
     /,
     *,
-    message: Message = None,
+    message: MessageOption = None,
     prefer: Prefer = None,
     session: WithSession,
 ) -> None:
@@ -203,14 +203,14 @@ def cherry_pick(
     "  orchestrator workflow revert billing billing@3"
 )
 def revert(
-    tag: Tag,
-    version: Reference | None = None,
+    tag: TagName,
+    version: VersionName | None = None,
     /,
     *,
     seq: Annotated[
         int | None, Parameter(help="Instead of VERSION: a position in the chain, as in the log.")
     ] = None,
-    message: Message = None,
+    message: MessageOption = None,
     prefer: Prefer = None,
     session: WithSession,
 ) -> None:

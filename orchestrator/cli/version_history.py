@@ -7,11 +7,11 @@ from cyclopts import App, Parameter
 
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
-from orchestrator.cli.options import Limit, Tag, WithSession
+from orchestrator.cli.options import LimitOption, TagName, WithSession
 from orchestrator.cli.output import write_bytes, write_document, write_json, write_table
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import show_record
-from orchestrator.cli.version import Reference
+from orchestrator.cli.showing import show_record, workflow_in
+from orchestrator.cli.version import VersionName
 from orchestrator.cli.version_lineage import log_graph
 from orchestrator.cli.version_text import hash_of, moment, write_diff
 
@@ -29,10 +29,6 @@ _VERSION_MEMBERS = (
 )
 
 
-class _Document(msgspec.Struct):
-    workflow: msgspec.Raw
-
-
 class _Difference(msgspec.Struct):
     diff: msgspec.Raw
     patch: msgspec.Raw
@@ -45,9 +41,9 @@ class _Difference(msgspec.Struct):
     "  orchestrator workflow diff billing @3 --patch > since-3.json"
 )
 def diff(
-    tag: Tag,
+    tag: TagName,
     against: Annotated[
-        Reference | None, Parameter(help="Where it begins. Else what the tag named before.")
+        VersionName | None, Parameter(help="Where it begins. Else what the tag named before.")
     ] = None,
     /,
     *,
@@ -76,7 +72,7 @@ def diff(
     "  orchestrator workflow log billing --graph --limit 20"
 )
 def log(
-    tag: Tag,
+    tag: TagName,
     /,
     *,
     graph: Annotated[
@@ -86,7 +82,7 @@ def log(
     full: Annotated[
         bool, Parameter(negative="", help="Whole version hashes, as commands take them.")
     ] = False,
-    limit: Limit = None,
+    limit: LimitOption = None,
     session: WithSession,
 ) -> None:
     """List the chain of versions below a tag, newest first."""
@@ -102,7 +98,7 @@ def log(
     "  orchestrator workflow show billing 0 --document | b3sum"
 )
 def show(
-    tag: Tag,
+    tag: TagName,
     seq: Annotated[int, Parameter(help="0 is the base, n the n-th patch on it.")],
     /,
     *,
@@ -114,7 +110,7 @@ def show(
     """Show the workflow at a position of the chain below a tag."""
     with session.connect() as server:
         reply = server.get("workflows", tag, "versions", str(seq))
-    content = bytes(msgspec.json.decode(reply.body, type=_Document).workflow)
+    content = workflow_in(reply)
     if document:
         write_bytes(content)
         return

@@ -9,17 +9,17 @@ from cyclopts import App, Group, Parameter, validators
 from orchestrator.cli import version, version_history, version_lineage, workflow_import
 from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.options import (
-    At,
-    ExpectedVersion,
-    File,
-    Limit,
-    Message,
-    Tag,
-    Version,
+    AtOption,
+    ExpectedVersionOption,
+    FileName,
+    LimitOption,
+    MessageOption,
+    TagName,
+    VersionOption,
     WithSession,
 )
 from orchestrator.cli.output import write_bytes, write_document, write_record
-from orchestrator.cli.showing import show_list, show_record
+from orchestrator.cli.showing import show_list, show_record, workflow_in
 from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
 
 app = App(name="workflow", help="Workflows by tag: create, look up, patch, compare, merge.")
@@ -56,10 +56,6 @@ _PATCH_COLUMNS = ("seq", "op_count", "version_hash", "artifact_id", "created_by"
 _PARTS = Group("What to print", validator=validators.mutually_exclusive, sort_key=10)
 
 
-class _Document(msgspec.Struct):
-    workflow: msgspec.Raw
-
-
 class _Base(msgspec.Struct):
     artifact_id: str
     version_hash: str
@@ -77,12 +73,12 @@ class _Components(msgspec.Struct):
     "  generate | orchestrator workflow create billing - --expected-version 3"
 )
 def create(
-    tag: Tag,
-    file: File,
+    tag: TagName,
+    file: FileName,
     /,
     *,
-    message: Message = None,
-    expected_version: ExpectedVersion = None,
+    message: MessageOption = None,
+    expected_version: ExpectedVersionOption = None,
     session: WithSession,
 ) -> None:
     """Store a version of a workflow and let the tag name it."""
@@ -106,11 +102,11 @@ def create(
     "  orchestrator workflow get billing --document | b3sum"
 )
 def get(
-    tag: Tag,
+    tag: TagName,
     /,
     *,
-    version: Version = None,
-    at: At = None,
+    version: VersionOption = None,
+    at: AtOption = None,
     document: Annotated[
         bool,
         Parameter(group=_PARTS, negative="", help="Only the document, in the form that is hashed."),
@@ -125,7 +121,7 @@ def get(
     with session.connect() as server:
         reply = server.get("workflows", tag, version=version, at=at, materialize=materialize)
     if document:
-        write_bytes(bytes(msgspec.json.decode(reply.body, type=_Document).workflow))
+        write_bytes(workflow_in(reply))
         return
     show_record(session, reply, MEMBERS)
     if session.is_json:
@@ -134,7 +130,7 @@ def get(
         _write_components(msgspec.json.decode(reply.body, type=_Components))
     else:
         print()
-        write_document(bytes(msgspec.json.decode(reply.body, type=_Document).workflow))
+        write_document(workflow_in(reply))
 
 
 @app.command(
@@ -143,7 +139,7 @@ def get(
     "  orchestrator workflow list\n"
     "  orchestrator workflow list --output json | jq -r '.items[].tag'",
 )
-def list_workflows(*, limit: Limit = None, session: WithSession) -> None:
+def list_workflows(*, limit: LimitOption = None, session: WithSession) -> None:
     """List the workflows of the namespace by tag."""
     with session.connect() as server:
         page = server.list_all("workflows", limit=limit)
@@ -151,7 +147,7 @@ def list_workflows(*, limit: Limit = None, session: WithSession) -> None:
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator workflow delete billing")
-def delete(tag: Tag, /, *, session: WithSession) -> None:
+def delete(tag: TagName, /, *, session: WithSession) -> None:
     """Delete the tag; its history and every version that it named stay."""
     with session.connect() as server:
         show_record(session, server.delete("workflows", tag), TAG_MEMBERS)
@@ -164,12 +160,12 @@ def delete(tag: Tag, /, *, session: WithSession) -> None:
     "  orchestrator workflow import montage.json --tag montage",
 )
 def import_(
-    file: File,
+    file: FileName,
     /,
     *files: Annotated[Path, Parameter(help="More files.")],
     prefix: Annotated[str, Parameter(help="Before each tag, such as team/.")] = "",
     tag: Annotated[str | None, Parameter(help="The tag of the one file.")] = None,
-    message: Message = None,
+    message: MessageOption = None,
     session: WithSession,
 ) -> None:
     """Create a version of each file, WfFormat (wfcommons.org) or workflow.
