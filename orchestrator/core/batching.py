@@ -1,4 +1,4 @@
-"""Lets requests that wait at the same time share one piece of work; what the work is, it is told.
+"""Lets requests that wait at the same moment share one piece of work; it does not know the work.
 
 One statement, or one commit, for thirty requests costs little more than for one.
 """
@@ -14,31 +14,29 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-#: How long the first of a batch may wait for others that probably come.
-COMPANY_SECONDS = 0.001
-#: From then on a batch at work keeps nobody waiting: it may be held up by a lock of a row.
-SLOW_SECONDS = 0.05
+class _Waiting(NamedTuple, Generic[Q, A]):
+    question: Q
+    answer: asyncio.Future[A]
 
 
-class _Waiting(NamedTuple):
-    question: object
-    answer: asyncio.Future[object]
+class Batcher(Generic[Q, A]):
+    """Puts the questions that wait at one moment into one batch.
 
+    A question that comes while no batch runs starts one at once. Questions that come while a batch
+    runs wait for its end and then go together. One batch runs at a time: two would only be smaller
+    ones (measured: a tenth more work for each request). But when a batch has run for
+    `slow_seconds`, perhaps because a row is locked, the next one starts beside it.
 
-class Gathering(Generic[Q, A]):
-    """Who comes alone is served at once. Who comes while others are served waits for them to end,
-    and then goes together with all who came meanwhile. Two batches at a time would only be smaller
-    ones (measured: a tenth more work for each request); a second one is for when the first is slow.
+    The callers of a batch often come again at once. So after a batch of several, the first question
+    waits until there are half as many, or for `fill_seconds`; else every other batch would be of
+    one (measured: 32 clients made batches of 9).
 
-    Those who were just served often come again at once. So after a batch of several the first to
-    come waits for half as many, or for COMPANY_SECONDS: else every other batch would be of one
-    (measured: 32 clients made batches of 9).
-
-    `work` answers all of the questions that it is given, in their order, or raises. An answer that
-    is an exception is raised to the one who asked; None means that `alone` is to answer this one.
-    If the work raises for several, each of them is done again by itself: nobody gets an error that
-    another one caused. Only what may have taken place is not done again. Of questions with the
-    same `key` only one is at work at a time, and they are served in the order in which they came.
+    `work` returns one answer for each question, in their order, or raises. An answer that is an
+    exception is raised to the caller of its question. An answer None means that `alone` answers
+    this question. If the work raises for several questions, it is done again for each of them
+    alone, so that no caller gets an error that another one caused; work that may have been
+    committed is not done again. Questions with the same `key` are never in two running batches, and
+    they are answered in the order in which they came.
     """
 
     def __init__(
@@ -46,45 +44,46 @@ class Gathering(Generic[Q, A]):
         work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception | None]]],
         *,
         alone: Callable[[Q], Awaitable[A]] | None = None,
-        together_max: int = 64,
-        batches_max: int = 4,
-        slow_seconds: float = SLOW_SECONDS,
         key: Callable[[Q], Hashable] | None = None,
+        size_max: int = 64,
+        batches_max: int = 4,
+        slow_seconds: float = 0.05,
+        fill_seconds: float = 0.001,
     ) -> None:
         self._work = work
         self._alone = alone
-        self._together_max = together_max
+        self._key = key
+        self._size_max = size_max
         self._batches_max = batches_max
         self._slow_seconds = slow_seconds
+        self._fill_seconds = fill_seconds
         self._expected = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._key = key
-        self._waiting: list[_Waiting] = []
-        self._keys_at_work: set[Hashable] = set()
-        self._batches: set[asyncio.Task[bool]] = set()
+        self._waiting: list[_Waiting[Q, A]] = []
+        self._keys_running: set[Hashable] = set()
+        self._running: set[asyncio.Task[bool]] = set()
         self._slow: set[asyncio.Task[bool]] = set()
 
     async def __call__(self, question: Q) -> A:
         """The answer to one question; raises what answering it alone would raise."""
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(question, answer))
         self._start_if_due()
-        # A caller that goes away takes nobody with it: the work is a task of its own.
-        found: A = await answer
-        return found
+        # The work is a task of its own: if this caller is cancelled, the others get their answers.
+        return await answer
 
     def _start_if_due(self) -> None:
-        at_work = len(self._batches)
-        if at_work > len(self._slow) or at_work == self._batches_max:
+        running = len(self._running)
+        if running > len(self._slow) or running == self._batches_max:
             return
-        if len(self._waiting) < self._expected and not at_work:
+        if len(self._waiting) < self._expected and not running:
             if self._timer is None:
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(COMPANY_SECONDS, self._came_alone)
+                self._timer = loop.call_later(self._fill_seconds, self._filled_long_enough)
             return
         self._start()
 
-    def _came_alone(self) -> None:
+    def _filled_long_enough(self) -> None:
         self._timer = None
         self._expected = 0
         if self._waiting:
@@ -94,8 +93,8 @@ class Gathering(Generic[Q, A]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        batch = asyncio.create_task(self._serve())
-        self._batches.add(batch)
+        batch = asyncio.create_task(self._run())
+        self._running.add(batch)
         slow = asyncio.get_running_loop().call_later(self._slow_seconds, self._is_slow, batch)
         batch.add_done_callback(partial(self._ended, slow))
 
@@ -106,15 +105,16 @@ class Gathering(Generic[Q, A]):
 
     def _ended(self, slow: asyncio.TimerHandle, batch: asyncio.Task[bool]) -> None:
         slow.cancel()
-        self._batches.discard(batch)
+        self._running.discard(batch)
         self._slow.discard(batch)
-        # If there was nobody to serve, those who wait do so for a key: its batch will start them.
+        # After an empty batch all questions wait for a key: the batch with that key starts them.
         if self._waiting and not batch.cancelled() and batch.result():
             self._start_if_due()
 
-    async def _serve(self) -> bool:
-        """One batch, if anybody can be served: who came in the same turn of the event loop as the
-        first is in it.
+    async def _run(self) -> bool:
+        """Run one batch; False if no question was free to run.
+
+        It is a task, so questions of the same turn of the event loop are in it too.
         """
         batch, keys = self._next()
         self._expected = len(batch) // 2
@@ -123,37 +123,37 @@ class Gathering(Generic[Q, A]):
         try:
             await self._answer(batch)
         finally:
-            self._keys_at_work -= keys
+            self._keys_running -= keys
             for each in batch:
                 each.answer.cancel()  # Does nothing to those that were answered.
         return True
 
-    def _next(self) -> tuple[list[_Waiting], set[Hashable]]:
+    def _next(self) -> tuple[list[_Waiting[Q, A]], set[Hashable]]:
         if self._key is None:
-            batch = self._waiting[: self._together_max]
-            del self._waiting[: self._together_max]
+            batch = self._waiting[: self._size_max]
+            del self._waiting[: self._size_max]
             return batch, set()
-        chosen: list[_Waiting] = []
-        later: list[_Waiting] = []
+        chosen: list[_Waiting[Q, A]] = []
+        later: list[_Waiting[Q, A]] = []
         keys: set[Hashable] = set()
-        blocked = set(self._keys_at_work)
+        blocked = set(self._keys_running)
         for each in self._waiting:
-            key = self._key(each.question)  # type: ignore[arg-type]
-            if len(chosen) < self._together_max and key not in blocked:
+            key = self._key(each.question)
+            if len(chosen) < self._size_max and key not in blocked:
                 chosen.append(each)
                 keys.add(key)
             else:
                 later.append(each)
             blocked.add(key)
         self._waiting = later
-        self._keys_at_work |= keys
+        self._keys_running |= keys
         return chosen, keys
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, batch: list[_Waiting[Q, A]]) -> None:
         try:
-            answers = await self._work([each.question for each in batch])  # type: ignore[misc]
+            answers = await self._work([each.question for each in batch])
             answered = list(zip(batch, answers, strict=True))
-        except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
+        except Exception as error:  # noqa: BLE001 - it is raised to the callers.
             if len(batch) == 1 or isinstance(error, OutcomeUnknown):
                 for each in batch:
                     _give(each, error)
@@ -168,17 +168,20 @@ class Gathering(Generic[Q, A]):
             if answer is None:
                 await self._answer_alone(each)
 
-    async def _answer_alone(self, waiting: _Waiting) -> None:
+    async def _answer_alone(self, waiting: _Waiting[Q, A]) -> None:
+        if self._alone is None:
+            _give(waiting, TypeError("The work left a question out, and nothing answers it alone."))
+            return
         try:
-            answer = await self._alone(waiting.question)  # type: ignore[misc,arg-type]
-        except Exception as error:  # noqa: BLE001 - it is raised where the question was asked.
+            answer = await self._alone(waiting.question)
+        except Exception as error:  # noqa: BLE001 - it is raised to the caller.
             _give(waiting, error)
         else:
             _give(waiting, answer)
 
 
-def _give(waiting: _Waiting, answer: object) -> None:
-    if waiting.answer.done():  # Its caller went away.
+def _give(waiting: _Waiting[Q, A], answer: A | Exception) -> None:
+    if waiting.answer.done():  # Its caller was cancelled.
         return
     if isinstance(answer, Exception):
         waiting.answer.set_exception(answer)

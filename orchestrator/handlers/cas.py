@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from litestar.params import PathParameter
 
-from orchestrator.core.batching import Gathering
+from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
@@ -76,7 +76,7 @@ class CASHandler:
         self._storage = storage
         self._replay = replay
         self._missing_ids_max = missing_ids_max
-        self._uploads = Gathering(
+        self._uploads = Batcher(
             self._upload_new, alone=self._upload_alone, key=lambda upload: upload.received.cas_id
         )
 

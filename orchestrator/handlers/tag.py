@@ -5,7 +5,7 @@ from datetime import datetime
 
 from litestar import Response
 
-from orchestrator.core.batching import Gathering
+from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.handlers.http.direct import Asked
@@ -76,7 +76,7 @@ class TagHandler:
         self._versions = versions
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
-        self._moves = Gathering(
+        self._moves = Batcher(
             self._move_ready,
             alone=self._move_alone,
             key=lambda order: (order.namespace, order.name),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from litestar import Response
 from litestar.params import QueryParameter
 
-from orchestrator.core.batching import Gathering
+from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
 from orchestrator.documents.canonical import JSONValue
@@ -86,8 +86,8 @@ class WorkflowHandler:
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
-        self._lookups = Gathering(self._look_up_together)
-        self._creations = Gathering(
+        self._lookups = Batcher(self._look_up_together)
+        self._creations = Batcher(
             self._create_new, alone=self._create_alone, key=lambda new: (new.namespace, new.tag)
         )
 

@@ -1,4 +1,4 @@
-"""Requests that share a piece of work: who goes with whom, and what becomes of each of them."""
+"""Which questions share a batch, and which answer each of them gets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 
-from orchestrator.core.batching import Gathering
+from orchestrator.core.batching import Batcher
 from orchestrator.errors import OutcomeUnknown
 
 
@@ -41,13 +41,13 @@ class Work:
 class Asking:
     """Questions that are asked and not yet answered."""
 
-    def __init__(self, gathering: Gathering[int, int]) -> None:
-        self.gathering = gathering
+    def __init__(self, batcher: Batcher[int, int]) -> None:
+        self.batcher = batcher
         self.asked: list[asyncio.Task[int]] = []
 
     async def ask(self, *questions: int) -> list[asyncio.Task[int]]:
         """They wait, or are at work, when this returns."""
-        new = [asyncio.create_task(self.gathering(question)) for question in questions]
+        new = [asyncio.create_task(self.batcher(question)) for question in questions]
         self.asked += new
         await turns()
         return new
@@ -62,47 +62,47 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def settled(gathering: Gathering[int, int]) -> None:
+async def settled(batcher: Batcher[int, int]) -> None:
     """Nothing is left behind."""
     await turns()
-    assert not gathering._waiting
-    assert not gathering._keys_at_work
-    assert not gathering._batches
-    assert not gathering._slow
-    assert gathering._timer is None
+    assert not batcher._waiting
+    assert not batcher._keys_running
+    assert not batcher._running
+    assert not batcher._slow
+    assert batcher._timer is None
 
 
 @asynccontextmanager
 async def asking(
     work: Work,
     *,
-    together_max: int = 64,
+    size_max: int = 64,
     batches_max: int = 2,
     slow_seconds: float = 1_000,
     key: Callable[[int], Hashable] | None = None,
 ) -> AsyncIterator[Asking]:
-    gathering = Gathering(
+    batcher = Batcher(
         work,
-        together_max=together_max,
+        size_max=size_max,
         batches_max=batches_max,
         slow_seconds=slow_seconds,
         key=key,
     )
-    yield Asking(gathering)
-    await settled(gathering)
+    yield Asking(batcher)
+    await settled(batcher)
 
 
-async def test_who_comes_alone_is_served_at_once() -> None:
+async def test_a_question_that_comes_alone_is_answered_at_once() -> None:
     work = Work()
     async with asking(work) as each:
         for question in range(5):
             (asked,) = await each.ask(question)
-            assert asked.done(), "nobody has to wait for company that never came"
+            assert asked.done(), "it does not wait for others that never came"
             assert await asked == question * 2
     assert work.batches == [[0], [1], [2], [3], [4]]
 
 
-async def test_who_comes_in_the_same_moment_goes_together() -> None:
+async def test_questions_of_one_moment_go_together() -> None:
     work = Work()
     async with asking(work) as each:
         await each.ask(1, 2, 3)
@@ -110,7 +110,7 @@ async def test_who_comes_in_the_same_moment_goes_together() -> None:
     assert work.batches == [[1, 2, 3]]
 
 
-async def test_who_comes_while_others_are_served_goes_together_afterwards() -> None:
+async def test_questions_that_come_while_a_batch_runs_go_together_afterwards() -> None:
     work = Work(held=True)
     async with asking(work) as each:
         await each.ask(1)
@@ -123,9 +123,9 @@ async def test_who_comes_while_others_are_served_goes_together_afterwards() -> N
     assert work.batches == [[1], [2, 3, 4]]
 
 
-async def test_no_batch_is_larger_than_the_most_that_may_go_together() -> None:
+async def test_no_batch_is_larger_than_the_limit() -> None:
     work = Work(held=True)
-    async with asking(work, together_max=3, batches_max=1) as each:
+    async with asking(work, size_max=3, batches_max=1) as each:
         await each.ask(0)
         await each.ask(*range(1, 9))
         work.let_go()
@@ -133,7 +133,7 @@ async def test_no_batch_is_larger_than_the_most_that_may_go_together() -> None:
     assert work.batches == [[0], [1, 2, 3], [4, 5, 6], [7, 8]]
 
 
-async def test_a_further_batch_begins_only_when_those_at_work_are_slow() -> None:
+async def test_a_second_batch_starts_only_when_the_running_one_is_slow() -> None:
     work = Work(held=True)
     async with asking(work, batches_max=2, slow_seconds=0.02) as each:
         await each.ask(0)
@@ -141,7 +141,7 @@ async def test_a_further_batch_begins_only_when_those_at_work_are_slow() -> None
         await each.ask(2)
         assert work.at_work == [[0]]
         await asyncio.sleep(0.03)
-        assert work.at_work == [[0], [1, 2]], "who waited already does not wait for others to come"
+        assert work.at_work == [[0], [1, 2]], "what waited already does not wait for others to come"
         await each.ask(*range(3, 9))
         await asyncio.sleep(0.03)
         assert len(work.at_work) == 2, "never more than two"
@@ -150,7 +150,7 @@ async def test_a_further_batch_begins_only_when_those_at_work_are_slow() -> None
     assert work.batches == [[0], [1, 2], list(range(3, 9))]
 
 
-async def test_after_a_batch_the_first_to_come_waits_for_half_as_many() -> None:
+async def test_after_a_batch_the_first_question_waits_for_half_as_many() -> None:
     work = Work()
     async with asking(work) as each:
         await each.ask(1, 2, 3, 4, 5, 6)
@@ -162,7 +162,7 @@ async def test_after_a_batch_the_first_to_come_waits_for_half_as_many() -> None:
         assert await each.answers() == [number * 2 for number in range(1, 10)]
 
 
-async def test_who_waits_for_company_that_does_not_come_is_served_alone() -> None:
+async def test_a_question_that_waits_for_others_in_vain_is_answered_alone() -> None:
     work = Work()
     async with asking(work) as each:
         await each.ask(1, 2, 3, 4, 5, 6)
@@ -170,11 +170,11 @@ async def test_who_waits_for_company_that_does_not_come_is_served_alone() -> Non
         assert work.batches == [[1, 2, 3, 4, 5, 6]]
         assert (await each.answers())[-1] == 14
         (next_one,) = await each.ask(8)
-        assert next_one.done(), "who comes next does not wait again"
+        assert next_one.done(), "the next question does not wait again"
     assert work.batches[1:] == [[7], [8]]
 
 
-async def test_each_gets_his_own_answer_whatever_batch_he_was_in() -> None:
+async def test_each_question_gets_its_own_answer_whatever_batch_it_was_in() -> None:
     class Slow(Work):
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             for _ in range(batch[0] % 7):
@@ -182,14 +182,14 @@ async def test_each_gets_his_own_answer_whatever_batch_he_was_in() -> None:
             return await super().answers(batch)
 
     work = Slow()
-    async with asking(work, together_max=5, slow_seconds=0) as each:
+    async with asking(work, size_max=5, slow_seconds=0) as each:
         for start in range(0, 60, 6):
             await each.ask(*range(start, start + 6))
         assert await each.answers() == [number * 2 for number in range(60)]
-    assert sorted(chain(*work.batches)) == list(range(60)), "nobody is served twice"
+    assert sorted(chain(*work.batches)) == list(range(60)), "no question is worked on twice"
 
 
-async def test_an_answer_that_is_an_exception_is_raised_to_its_asker_only() -> None:
+async def test_an_answer_that_is_an_exception_is_raised_to_its_caller_only() -> None:
     class Refusing(Work):
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             return [KeyError(each) if each == 2 else each * 2 for each in batch]
@@ -200,10 +200,10 @@ async def test_an_answer_that_is_an_exception_is_raised_to_its_asker_only() -> N
         assert (await one, await three) == (2, 6)
         with pytest.raises(KeyError, match="2"):
             await two
-    assert work.batches == [[1, 2, 3]], "a refusal is an answer: nobody is served again"
+    assert work.batches == [[1, 2, 3]], "a refusal is an answer: no question is worked on again"
 
 
-async def test_a_batch_that_raises_is_done_again_one_by_one_and_only_the_guilty_suffer() -> None:
+async def test_a_batch_that_raises_is_done_again_one_by_one_and_only_the_cause_fails() -> None:
     class Failing(Work):
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             if 2 in batch:
@@ -216,11 +216,11 @@ async def test_a_batch_that_raises_is_done_again_one_by_one_and_only_the_guilty_
         assert (await one, await three) == (2, 6)
         with pytest.raises(ZeroDivisionError) as failure:
             await two
-        assert failure.value.args == ([2],), "what he gets is what he alone caused"
+        assert failure.value.args == ([2],), "it gets the error that it caused alone"
     assert work.batches == [[1, 2, 3], [1], [2], [3]]
 
 
-async def test_work_that_always_raises_fails_all_and_serves_who_comes_later() -> None:
+async def test_work_that_always_raises_fails_all_and_later_questions_are_answered() -> None:
     class Broken(Work):
         broken = True
 
@@ -237,13 +237,13 @@ async def test_work_that_always_raises_fails_all_and_serves_who_comes_later() ->
         assert [await asked for asked in await each.ask(1, 2)] == [2, 4]
 
 
-async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() -> None:
+async def test_one_key_is_in_one_running_batch_and_in_the_order_in_which_it_came() -> None:
     class Watching(Work):
         async def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
             keys = [question // 10 for question in questions]
             for batch in self.at_work:
                 keys += [question // 10 for question in batch]
-            assert len(keys) == len(set(keys)), "a key is at work twice"
+            assert len(keys) == len(set(keys)), "a key is in two running batches"
             await asyncio.sleep(0)
             return await super().__call__(questions)
 
@@ -255,7 +255,7 @@ async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() 
     work = Watching()
     questions = [key * 10 + turn for turn in range(8) for key in range(6)]
     async with asking(
-        work, together_max=4, batches_max=3, slow_seconds=0, key=lambda number: number // 10
+        work, size_max=4, batches_max=3, slow_seconds=0, key=lambda number: number // 10
     ) as each:
         for start in range(0, len(questions), 5):
             await each.ask(*questions[start : start + 5])
@@ -268,7 +268,7 @@ async def test_the_same_key_is_at_work_once_and_in_the_order_in_which_it_came() 
     assert len(work.batches) < len(questions), "other keys go together"
 
 
-async def test_who_waits_for_a_key_does_not_hold_up_who_waits_for_another() -> None:
+async def test_a_question_that_waits_for_a_key_does_not_delay_one_of_another_key() -> None:
     work = Work(held=True)
     async with asking(work, slow_seconds=0, key=lambda number: number // 10) as each:
         await each.ask(10)
@@ -280,33 +280,32 @@ async def test_who_waits_for_a_key_does_not_hold_up_who_waits_for_another() -> N
     assert work.batches == [[10], [20], [11]]
 
 
-async def test_while_keys_block_nothing_runs_in_circles(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[int] = []
-    original = Gathering._start
+async def test_while_keys_block_nothing_runs_in_circles() -> None:
+    looks = 0
 
-    def counting(self: Gathering[int, int]) -> None:
-        started.append(len(self._waiting))
-        original(self)
+    def key(_: int) -> str:
+        nonlocal looks
+        looks += 1
+        return "one"
 
-    monkeypatch.setattr(Gathering, "_start", counting)
     work = Work(held=True)
-    async with asking(work, slow_seconds=0, key=lambda _: "one") as each:
+    async with asking(work, slow_seconds=0, key=key) as each:
         await each.ask(0)
         for number in range(1, 8):
             await each.ask(number)
-        before = len(started)
-        assert before <= 8, "one try for each who came"
+        before = looks
+        assert before <= 1 + sum(range(1, 8)), "one look at all that wait for each that came"
         for _ in range(20):
             await turns()
-        assert len(started) == before, "nobody tries again while nothing changed"
+        assert looks == before, "nothing is tried again while nothing changed"
         assert work.batches == [[0]]
         work.let_go()
         assert await each.answers() == [number * 2 for number in range(8)]
     assert work.batches == [[number] for number in range(8)]
-    assert len(started) <= before + 8
+    assert looks <= before + 1 + sum(range(1, 8))
 
 
-async def test_a_caller_that_goes_away_harms_nobody() -> None:
+async def test_a_cancelled_caller_harms_no_other() -> None:
     work = Work(held=True)
     async with asking(work, key=lambda number: number) as each:
         at_work, also_at_work = await each.ask(1, 2)
@@ -322,7 +321,7 @@ async def test_a_caller_that_goes_away_harms_nobody() -> None:
         assert [await asked for asked in await each.ask(1, 3)] == [2, 6]
 
 
-async def test_a_caller_that_goes_away_from_a_batch_that_fails_harms_nobody() -> None:
+async def test_a_cancelled_caller_of_a_batch_that_fails_harms_no_other() -> None:
     class Failing(Work):
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             if len(batch) > 1:
@@ -339,10 +338,9 @@ async def test_a_caller_that_goes_away_from_a_batch_that_fails_harms_nobody() ->
         assert gone.cancelled()
 
 
-async def test_who_is_left_out_of_a_batch_is_answered_alone() -> None:
-    class Leaving(Work):
-        async def answers(self, batch: list[int]) -> list[int | Exception | None]:  # type: ignore[override]
-            return [question * 2 if question % 2 else None for question in batch]
+async def test_a_question_that_the_work_leaves_out_is_answered_alone() -> None:
+    async def leave_even_ones_out(questions: Sequence[int]) -> list[int | None]:
+        return [question * 2 if question % 2 else None for question in questions]
 
     alone: list[int] = []
 
@@ -352,15 +350,25 @@ async def test_who_is_left_out_of_a_batch_is_answered_alone() -> None:
             raise ValueError(question)
         return question * 3
 
-    gathering = Gathering[int, int](Leaving(), alone=answer_alone)
-    each = Asking(gathering)
+    batcher = Batcher[int, int](leave_even_ones_out, alone=answer_alone)
+    each = Asking(batcher)
     await each.ask(1, 2, 3, 4, 6)
     found = await each.answers()
     assert found[:3] == [2, 6, 6]
     assert isinstance(found[3], ValueError)
     assert found[4] == 18
     assert alone == [2, 4, 6]
-    await settled(gathering)
+    await settled(batcher)
+
+
+async def test_a_question_left_out_with_nothing_to_answer_it_alone_fails() -> None:
+    async def leave_out(questions: Sequence[int]) -> list[int | None]:
+        return [None for _ in questions]
+
+    batcher: Batcher[int, int] = Batcher(leave_out)
+    with pytest.raises(TypeError):
+        await batcher(1)
+    await settled(batcher)
 
 
 async def test_what_may_have_taken_place_is_not_done_again() -> None:
@@ -375,7 +383,7 @@ async def test_what_may_have_taken_place_is_not_done_again() -> None:
     assert work.batches == [[1, 2, 3]]
 
 
-async def test_work_that_gives_too_few_answers_is_found_out() -> None:
+async def test_work_that_gives_too_few_answers_fails_all() -> None:
     class Short(Work):
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             return []
