@@ -32,7 +32,7 @@ from orchestrator.routes.workflow import workflow_routes
 from orchestrator.routes.workflow_schema import schema_routes
 from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
-from orchestrator.telemetry import logs, metrics
+from orchestrator.telemetry import logs
 from orchestrator.wiring.handlers import build_handlers
 from orchestrator.wiring.services import build
 
@@ -56,9 +56,9 @@ def create_app(settings: Settings | None = None) -> Edge:
         exit_with_parent(asyncio.get_running_loop())
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
-        async with c.database.opened(), schedule.running():
-            yield
-        metrics.hand_over()
+        with c.exposition.shared():
+            async with c.database.opened(), schedule.running():
+                yield
         logs.LINES.flush()
 
     admission = Admission(c.database, c.rates, c.disk)

@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     blob_store: str
     #: Where the embedded PostgreSQL is, whose disk must not fill up.
     database_folder: str = ""
+    #: Where the workers of one server leave their numbers for each other; empty: there is one.
+    metrics_folder: str = ""
     #: Writes are refused while a disk of ours has less than this; 0: never.
     disk_free_bytes_min: int = 1024 * 1024 * 1024
 

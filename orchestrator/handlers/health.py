@@ -1,10 +1,7 @@
 """HTTP for operations: liveness, readiness, metrics. The routes are public but for the metrics."""
 
-import os
-
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from orchestrator import __version__
 from orchestrator.core.database import Database
@@ -13,7 +10,7 @@ from orchestrator.handlers.http.replying import json_answer
 from orchestrator.jobs.storage_gate import StorageGate
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService
-from orchestrator.telemetry.metrics import hand_over
+from orchestrator.telemetry.exposition import Exposition
 
 
 class HealthBody(msgspec.Struct, frozen=True):
@@ -40,10 +37,17 @@ class ReadyBody(msgspec.Struct, frozen=True):
 class HealthHandler:
     """Is the process there, can it serve, how is it doing."""
 
-    def __init__(self, database: Database, schema: SchemaService, storage: StorageGate) -> None:
+    def __init__(
+        self,
+        database: Database,
+        schema: SchemaService,
+        storage: StorageGate,
+        exposition: Exposition,
+    ) -> None:
         self._database = database
         self._schema = schema
         self._storage = storage
+        self._exposition = exposition
 
     async def health(self) -> Answer:
         """The process answers."""
@@ -71,13 +75,8 @@ class HealthHandler:
 
     async def metrics(self) -> Answer:
         """Counters and histograms of all workers, in the Prometheus text format."""
-        hand_over()
-        registry = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return Answer(status=200, headers=headers, body=generate_latest(registry))
+        return Answer(status=200, headers=headers, body=self._exposition.text())
 
 
 def _not_ready(checks: dict[str, str]) -> Answer:

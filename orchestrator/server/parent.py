@@ -142,7 +142,7 @@ def _prepare_environment(
     if not environ.get("ORCHESTRATOR_DATABASE_URL"):
         environ["ORCHESTRATOR_DATABASE_FOLDER"] = str(folder / "postgres")
     environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
-    environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_folder(folder / "metrics"))
+    environ["ORCHESTRATOR_METRICS_FOLDER"] = str(fresh_folder(folder / "metrics"))
 
 
 def _check_settings(environ: MutableMapping[str, str]) -> None:

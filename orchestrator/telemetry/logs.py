@@ -1,10 +1,10 @@
 """Structured logs: one JSON object a line on standard error; what is logged is chosen elsewhere."""
 
-import asyncio
 import atexit
 import logging
 import os
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from orchestrator.telemetry.flush_timer import FlushTimer
 
 #: Set by the edge for the request that this task serves; every line carries it.
 correlation_id: ContextVar[str] = ContextVar("correlation_id")
@@ -28,29 +30,28 @@ class Lines:
     """Lines on their way to standard error: those of one moment share a write.
 
     A write of its own costs a line as much as a third of a small request. So lines wait for others,
-    for FLUSH_SECONDS at most; a warning or worse waits for nothing. A process that is killed loses
-    what still waits: what must not be lost is in the database, not in the log.
+    for `flush_seconds` at most; a warning or worse waits for nothing. A process that is killed
+    loses what still waits: what must not be lost is in the database, not in the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        flush_seconds: float = FLUSH_SECONDS,
+        write: Callable[[int, bytes], int] = os.write,
+    ) -> None:
         self.tells_info = True
+        self._write = write
         self._waiting: deque[bytes] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer = FlushTimer(self.flush, flush_seconds)
 
     def info(self, line: bytes) -> None:
         """Write the line soon."""
         self._waiting.append(line)
         if len(self._waiting) >= LINES_WAITING_MAX:
             self.flush()
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # A thread, or a command: nobody would come back to write it.
-            self.flush()
-            return
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_later(FLUSH_SECONDS, self.flush)
+        elif self._timer.is_due():
+            self._timer.start()
 
     def warning(self, line: bytes) -> None:
         """Write the line, and those before it, now."""
@@ -59,15 +60,20 @@ class Lines:
 
     def flush(self) -> None:
         """Write all lines that wait."""
-        self._loop = None
         piece = b""
         while self._waiting:
             line = self._waiting.popleft() + b"\n"
             if piece and len(piece) + len(line) > WRITE_BYTES_MAX:
-                _write(piece)
+                self._write_whole(piece)
                 piece = b""
             piece += line
-        _write(piece)
+        self._write_whole(piece)
+
+    def _write_whole(self, piece: bytes) -> None:
+        # A log that nobody reads any more must not stop the service.
+        with suppress(OSError):
+            while piece:
+                piece = piece[self._write(STDERR, piece) :]
 
     debug = info
     error = exception = critical = warning
@@ -139,10 +145,3 @@ def _complete(logger: WrappedLogger | None, method: str, event: EventDict) -> Ev
 
 def _encode(event: EventDict, **_: object) -> bytes:
     return _ENCODER.encode(event)
-
-
-def _write(piece: bytes) -> None:
-    """A log that nobody reads any more must not stop the service."""
-    with suppress(OSError):
-        while piece:
-            piece = piece[os.write(STDERR, piece) :]

@@ -120,7 +120,7 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
         verify=VerifyHandler(Verification.of(c), replay),
         collector=collector,
         gc=GCHandler(collector, page_items=settings.gc_page_items),
-        health=HealthHandler(c.database, c.schema, storage),
+        health=HealthHandler(c.database, c.schema, storage, c.exposition),
         schemas=SchemaHandler(),
     )
 

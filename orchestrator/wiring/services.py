@@ -41,6 +41,8 @@ from orchestrator.settings import Settings
 from orchestrator.storage.base import Storage
 from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.open import open_storage
+from orchestrator.telemetry import metrics
+from orchestrator.telemetry.exposition import Exposition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Container:
     gc: GCService
     verify: VerifyService
     verify_leftovers: VerifyLeftoverService
+    exposition: Exposition
 
 
 def build(settings: Settings) -> Container:
@@ -141,5 +144,8 @@ def build(settings: Settings) -> Container:
             MaintenanceRepository(),
             storage,
             leftover_seconds=settings.leftover_seconds,
+        ),
+        exposition=Exposition(
+            metrics.NUMBERS, Path(settings.metrics_folder) if settings.metrics_folder else None
         ),
     )

@@ -1,14 +1,16 @@
 """Liveness, readiness and metrics, with a database and without."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
-import pytest
 
 from orchestrator.app import create_app
 from orchestrator.handlers.http.edge import Edge
+from orchestrator.telemetry.numbers import Row
+from orchestrator.telemetry.numbers_shared import SharedNumbers
 from tests.api import Api, chain
 from tests.conftest import TOKEN, settings_for
 
@@ -98,10 +100,17 @@ async def test_metrics_count_requests_and_changes(api: Api) -> None:
 
 
 async def test_metrics_of_all_workers_are_added_up(
-    make_app: Callable[..., Edge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Edge], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    async with Api.on(make_app(), TOKEN) as api:
+    other = SharedNumbers(tmp_path)
+    other.write([Row("orchestrator_blobs_stored", (), [1e15])])
+    async with Api.on(make_app(metrics_folder=str(tmp_path)), TOKEN) as api:
+        await api.create("main", "a")
         response = await api.http.get("/metrics")
+    other.close()
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
+    total = re.search(r"^orchestrator_blobs_stored_total (\S+)$", response.text, re.MULTILINE)
+    assert total is not None
+    assert float(total[1]) > 1e15
+    assert list(SharedNumbers(tmp_path).others()), "and it leaves its own for the others"

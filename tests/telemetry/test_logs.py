@@ -10,22 +10,21 @@ import pytest
 import structlog
 
 from orchestrator.telemetry import logs
-from orchestrator.telemetry.logs import FLUSH_SECONDS, LINES_WAITING_MAX, WRITE_BYTES_MAX, Lines
+from orchestrator.telemetry.logs import LINES_WAITING_MAX, WRITE_BYTES_MAX, Lines
+from tests.conftest import logged
 
 
-@pytest.fixture
-def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What is written to standard error, piece by piece."""
-    logs.LINES.flush()
-    pieces: list[bytes] = []
+class Written:
+    """What a `Lines` writes to standard error, piece by piece."""
 
-    def write(to: int, piece: bytes) -> int:
+    def __init__(self, taken_max: int = 1_000_000) -> None:
+        self.pieces: list[bytes] = []
+        self._taken_max = taken_max
+
+    def __call__(self, to: int, piece: bytes) -> int:
         assert to == logs.STDERR
-        pieces.append(piece)
-        return len(piece)
-
-    monkeypatch.setattr(os, "write", write)
-    return pieces
+        self.pieces.append(piece[: self._taken_max])
+        return len(self.pieces[-1])
 
 
 @pytest.fixture(autouse=True)
@@ -34,117 +33,113 @@ def _configured_again() -> Iterator[None]:
     logs.configure("info")
 
 
-async def test_lines_wait_for_others_and_share_a_write(writes: list[bytes]) -> None:
-    lines = Lines()
+async def test_lines_wait_for_others_and_share_a_write() -> None:
+    written = Written()
+    lines = Lines(flush_seconds=0.01, write=written)
     for text in (b"one", b"two", b"three"):
         lines.info(text)
-    assert writes == []
-    await asyncio.sleep(FLUSH_SECONDS * 2)
-    assert writes == [b"one\ntwo\nthree\n"]
+    assert written.pieces == []
+    await asyncio.sleep(0.05)
+    assert written.pieces == [b"one\ntwo\nthree\n"]
     lines.info(b"four")
-    await asyncio.sleep(FLUSH_SECONDS * 2)
-    assert writes == [b"one\ntwo\nthree\n", b"four\n"], "each line is written, also the last"
+    await asyncio.sleep(0.05)
+    assert written.pieces == [b"one\ntwo\nthree\n", b"four\n"], "also the last line"
 
 
 @pytest.mark.parametrize("method", ["warning", "error", "exception", "critical"])
 async def test_a_warning_waits_for_nothing_and_takes_along_what_waits_in_order(
-    writes: list[bytes], method: str
+    method: str,
 ) -> None:
-    lines = Lines()
+    written = Written()
+    lines = Lines(flush_seconds=0.01, write=written)
     lines.info(b"before")
     lines.debug(b"and before")
     getattr(lines, method)(b"now")
-    assert writes == [b"before\nand before\nnow\n"]
+    assert written.pieces == [b"before\nand before\nnow\n"]
     lines.info(b"after")
-    await asyncio.sleep(FLUSH_SECONDS * 2)
-    assert writes[1:] == [b"after\n"]
+    await asyncio.sleep(0.05)
+    assert written.pieces[1:] == [b"after\n"]
 
 
-async def test_so_many_lines_are_not_kept_waiting(writes: list[bytes]) -> None:
-    lines = Lines()
+async def test_a_full_buffer_is_written_at_once() -> None:
+    written = Written()
+    lines = Lines(write=written)
     for number in range(LINES_WAITING_MAX - 1):
         lines.info(b"%d" % number)
-    assert writes == []
+    assert written.pieces == []
     lines.info(b"last")
-    assert b"".join(writes).count(b"\n") == LINES_WAITING_MAX
+    assert b"".join(written.pieces).count(b"\n") == LINES_WAITING_MAX
 
 
-def test_without_a_loop_a_line_is_written_at_once(writes: list[bytes]) -> None:
-    lines = Lines()
+def test_without_a_loop_a_line_is_written_at_once() -> None:
+    written = Written()
+    lines = Lines(write=written)
     lines.info(b"one")
-    assert writes == [b"one\n"]
+    assert written.pieces == [b"one\n"]
 
 
-def test_a_loop_that_ended_before_its_lines_were_written_loses_none(writes: list[bytes]) -> None:
-    lines = Lines()
+def test_a_loop_that_ended_before_its_lines_were_written_loses_none() -> None:
+    written = Written()
+    lines = Lines(flush_seconds=0.01, write=written)
 
-    async def log(text: bytes) -> None:
+    async def log(text: bytes, seconds: float) -> None:
         lines.info(text)
+        await asyncio.sleep(seconds)
 
-    asyncio.run(log(b"one"))
-    assert writes == []
-
-    async def log_and_wait() -> None:
-        lines.info(b"two")
-        await asyncio.sleep(FLUSH_SECONDS * 2)
-
-    asyncio.run(log_and_wait())
-    assert writes == [b"one\ntwo\n"]
+    asyncio.run(log(b"one", 0))
+    assert written.pieces == []
+    asyncio.run(log(b"two", 0.05))
+    assert written.pieces == [b"one\ntwo\n"]
 
 
-async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole(
-    writes: list[bytes],
-) -> None:
-    lines = Lines()
+async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole() -> None:
+    written = Written()
+    lines = Lines(write=written)
     texts = [b"%03d" % number + b"x" * (number * 97 % 1_500) for number in range(100)]
     texts[40] += b"y" * WRITE_BYTES_MAX
     texts[60] = b"z" * (WRITE_BYTES_MAX - 1)
     for text in texts:
         lines.info(text)
     lines.flush()
-    assert b"".join(writes) == b"".join(text + b"\n" for text in texts)
-    for piece in writes:
+    assert b"".join(written.pieces) == b"".join(text + b"\n" for text in texts)
+    for piece in written.pieces:
         assert piece.endswith(b"\n")
         assert len(piece) <= WRITE_BYTES_MAX or piece == texts[40] + b"\n"
-    for one, two in pairwise(writes):
+    for one, two in pairwise(written.pieces):
         following = two[: two.index(b"\n") + 1]
         assert len(one) + len(following) > WRITE_BYTES_MAX, "no piece is shorter than it need be"
 
 
-async def test_a_write_that_takes_a_part_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[bytes] = []
-
-    def write(_: int, piece: bytes) -> int:
-        taken.append(piece[:3])
-        return len(taken[-1])
-
-    monkeypatch.setattr(os, "write", write)
-    Lines().warning(b"a long line")
-    assert b"".join(taken) == b"a long line\n"
+async def test_the_rest_of_a_write_that_took_a_part_is_written_too() -> None:
+    written = Written(taken_max=3)
+    Lines(write=written).warning(b"a long line")
+    assert b"".join(written.pieces) == b"a long line\n"
 
 
-async def test_a_log_that_nobody_reads_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_nobody_reads_stops_nothing_and_does_not_pile_up() -> None:
+    attempts: list[bytes] = []
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr(logs, "STDERR", writer)
-    lines = Lines()
+
+    def write(_: int, piece: bytes) -> int:
+        attempts.append(piece)
+        return os.write(writer, piece)
+
+    lines = Lines(write=write)
     lines.info(b"one")
     lines.warning(b"two")
     os.close(writer)
     lines.warning(b"three")
-    assert not lines._waiting, "what cannot be written is not kept for ever"
+    assert attempts == [b"one\ntwo\n", b"three\n"]
 
 
-def read(writes: list[bytes]) -> list[dict[str, object]]:
-    logs.LINES.flush()
-    lines = [json.loads(line) for line in b"".join(writes).splitlines()]
-    writes.clear()
-    return lines
+def read(captured: pytest.CaptureFixture[bytes]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in logged(captured).splitlines()]
 
 
 @pytest.mark.parametrize("correlated", [False, True])
 def test_a_line_made_without_the_library_is_the_one_that_it_would_make(
-    writes: list[bytes], *, correlated: bool
+    capfdbinary: pytest.CaptureFixture[bytes], *, correlated: bool
 ) -> None:
     fields = {"text": 'é"\n', "number": 1.5, "nothing": None, "path": os, "list": [1, {"a": True}]}
     logs.configure("info")
@@ -155,7 +150,7 @@ def test_a_line_made_without_the_library_is_the_one_that_it_would_make(
     finally:
         if token is not None:
             logs.correlation_id.reset(token)
-    ours, theirs = read(writes)
+    ours, theirs = read(capfdbinary)
     for line in (ours, theirs):
         assert str(line.pop("timestamp")).endswith("Z")
     assert ours == theirs
@@ -165,7 +160,7 @@ def test_a_line_made_without_the_library_is_the_one_that_it_would_make(
 
 
 def test_the_line_of_a_request_is_the_one_that_the_library_would_make(
-    writes: list[bytes],
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     logs.configure("info")
     token = logs.correlation_id.set("job-7")
@@ -175,16 +170,16 @@ def test_the_line_of_a_request_is_the_one_that_the_library_would_make(
         structlog.get_logger().info("request", **fields)
     finally:
         logs.correlation_id.reset(token)
-    ours, theirs = read(writes)
+    ours, theirs = read(capfdbinary)
     for line in (ours, theirs):
         assert str(line.pop("timestamp")).endswith("Z")
     assert ours == theirs
 
 
-def test_an_id_that_was_given_with_a_fact_is_its_own(writes: list[bytes]) -> None:
+def test_an_id_among_the_fields_of_a_line_stays(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     logs.configure("info")
     logs.info("told", {"correlation_id": "another's"})
-    assert [line["correlation_id"] for line in read(writes)] == ["another's"]
+    assert [line["correlation_id"] for line in read(capfdbinary)] == ["another's"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +192,7 @@ def test_an_id_that_was_given_with_a_fact_is_its_own(writes: list[bytes]) -> Non
     ],
 )
 def test_the_level_decides_which_lines_there_are(
-    writes: list[bytes], level: str, messages: list[str]
+    capfdbinary: pytest.CaptureFixture[bytes], level: str, messages: list[str]
 ) -> None:
     logs.configure(level)
     log = structlog.get_logger()
@@ -206,4 +201,4 @@ def test_the_level_decides_which_lines_there_are(
     logs.info("ours", {})
     logs.request("GET", "/", 200, 0.0)
     log.warning("w")
-    assert [line["message"] for line in read(writes)] == messages
+    assert [line["message"] for line in read(capfdbinary)] == messages

@@ -1,4 +1,4 @@
-"""Requests are counted in plain numbers and shown as the client library would count them."""
+"""What is counted in plain numbers is shown as the client library would have counted it."""
 
 import asyncio
 import random
@@ -11,8 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from orchestrator.handlers.http.edge import Edge
-from orchestrator.telemetry import metrics
-from orchestrator.telemetry.metrics import BUCKETS, RequestMetrics, Tally, hand_over
+from orchestrator.telemetry.exposition import Exposition
+from orchestrator.telemetry.metrics import BUCKETS
+from orchestrator.telemetry.numbers import Family, Numbers
 from tests.api import Api, chain
 from tests.conftest import TOKEN
 
@@ -25,11 +26,6 @@ def series(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         (name, frozenset(LABEL.findall(labels))): float(value)
         for name, labels, value in SERIES.findall(text)
     }
-
-
-def shown(name: str, **labels: str) -> float | None:
-    """What a scrape of this process would show, without handing over anything."""
-    return series(generate_latest().decode()).get((name, frozenset(labels.items())))
 
 
 async def counts(api: Api, method: str, route: str, status: int) -> dict[str, float]:
@@ -69,7 +65,7 @@ async def test_requests_are_counted_exactly_and_their_buckets_add_up(
     before = await counts(api, method, route, status)
     answers = await asyncio.gather(*(api.get(path) for _ in range(37)))
     assert {answer.status_code for answer in answers} == {status}
-    # Nothing is waited for: what is not handed over yet is handed over by the scrape.
+    # Nothing is waited for: what is not published yet is published by the scrape.
     now = added(await counts(api, method, route, status), before)
     assert (now["requests"], now["count"]) == (37, 37)
     assert now["sum"] > 0
@@ -110,38 +106,60 @@ def durations() -> list[float]:
     return [0.0, *edges, 11.0, 1e9, *(chosen.expovariate(20) for _ in range(500))]
 
 
-async def test_what_is_handed_over_is_what_the_library_would_have_counted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ours, theirs = CollectorRegistry(), CollectorRegistry()
-
-    def instruments(registry: CollectorRegistry) -> tuple[Counter, Histogram]:
-        labels = ["method", "route"]
-        return (
-            Counter("requests", "Some.", [*labels, "status"], registry=registry),
-            Histogram("seconds", "Some.", labels, registry=registry, buckets=BUCKETS),
-        )
-
-    requests, seconds = instruments(ours)
-    monkeypatch.setattr(metrics, "REQUESTS", requests)
-    monkeypatch.setattr(metrics, "SECONDS", seconds)
-    requests, seconds = instruments(theirs)
-    counted = RequestMetrics()
+async def test_the_page_is_the_one_that_the_library_would_have_made() -> None:
+    labels = ("method", "route")
+    numbers = Numbers()
+    ours = numbers.requests(
+        Family("requests", "Some requests.", (*labels, "status")),
+        Family("seconds", "Some seconds.", labels, BUCKETS),
+    )
+    bytes_sent = numbers.count("bytes", "Some bytes.")
+    changes = numbers.counts("changes", 'A "help" of\ntwo lines.', "action")
+    registry = CollectorRegistry()
+    requests = Counter("requests", "Some requests.", [*labels, "status"], registry=registry)
+    seconds = Histogram("seconds", "Some seconds.", labels, registry=registry, buckets=BUCKETS)
+    their_bytes = Counter("bytes", "Some bytes.", registry=registry)
+    their_changes = Counter("changes", 'A "help" of\ntwo lines.', ["action"], registry=registry)
     for number, duration in enumerate(durations()):
         method, route, status = ("GET", "PUT")[number % 2], f"/{number % 3}", 200 + number % 2
-        counted.observe(method, route, status, duration)
-        requests.labels(method, route, status).inc()
+        ours.observe(method, route, status, duration)
+        requests.labels(method, route, str(status)).inc()
         seconds.labels(method, route).observe(duration)
-        if number % 100 == 0:
-            counted.hand_over()
-    counted.hand_over()
-    counted.hand_over()
-    mine = series(generate_latest(ours).decode())
-    wanted = series(generate_latest(theirs).decode())
-    created = {key for key in wanted if key[0].endswith("_created")}
-    assert mine.keys() == wanted.keys()
-    for key in wanted.keys() - created:
-        assert mine[key] == pytest.approx(wanted[key], rel=1e-12), key
+        bytes_sent.inc(number)
+        their_bytes.inc(number)
+        changes.labels(f'{number % 2} \\ " \n').inc()
+        their_changes.labels(f'{number % 2} \\ " \n').inc()
+    mine = page_of(numbers).splitlines()
+    created = re.compile(r"^(# \w+ )?\w+_created\b")
+    theirs = generate_latest(registry).decode().splitlines()
+    wanted = [line for line in theirs if not created.match(line)]
+    assert [kind for kind in mine if kind.startswith("#")] == [
+        kind for kind in wanted if kind.startswith("#")
+    ]
+    assert {line.rpartition(" ")[0] for line in mine} == {
+        line.rpartition(" ")[0] for line in wanted
+    }
+    value = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in mine}
+    for line in wanted:
+        if not line.startswith("#"):
+            name, _, number_text = line.rpartition(" ")
+            assert float(value[name]) == pytest.approx(float(number_text), rel=1e-12), name
+
+
+def page_of(numbers: Numbers) -> str:
+    """What a scrape would show of these numbers alone."""
+    registry = CollectorRegistry()
+    registry.register(Exposition(numbers, None))
+    return generate_latest(registry).decode()
+
+
+def test_a_label_that_was_asked_for_and_not_counted_is_no_series() -> None:
+    numbers = Numbers()
+    changes = numbers.counts("changes", "Some.", "action")
+    one = changes.labels("delete")
+    assert "delete" not in page_of(numbers)
+    one.inc()
+    assert 'changes_total{action="delete"} 1.0' in page_of(numbers)
 
 
 def test_a_duration_on_a_bound_is_in_the_bucket_below_it() -> None:
@@ -149,36 +167,53 @@ def test_a_duration_on_a_bound_is_in_the_bucket_below_it() -> None:
     assert [bisect_left(BUCKETS, bound) for bound in BUCKETS] == list(range(len(BUCKETS)))
 
 
-def test_without_a_loop_a_count_is_handed_over_at_once() -> None:
-    name = f"tally_{uuid4().hex}"
-    tally = Tally(Counter(name, "Some."))
-    hand_over()  # A loop that ended may have left a plan.
-    try:
-        tally.inc(3)
-        tally.inc()
-        assert f"{name}_total 4.0" in generate_latest().decode()
-    finally:
-        metrics._TALLIES.remove(tally)
+def test_without_a_loop_a_count_is_published_at_once() -> None:
+    numbers = Numbers()
+    count = numbers.count("count", "Some.")
+    published: list[float] = []
+    with numbers.published_by(lambda: published.append(count.value)):
+        count.inc(3)
+        count.inc()
+        assert published == [3, 4]
+    count.inc()
+    assert published == [3, 4, 4], "once more at the end of the block, and then no more"
 
 
-async def test_counts_are_handed_over_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "HANDED_OVER_SECONDS", 0.01)
-    hand_over()  # Else it is planned already, for later.
-    route = f"/{uuid4().hex}"
-    labels = {"method": "GET", "route": route, "status": "200"}
-    for turn in (1, 2):
-        metrics.HTTP.observe("GET", route, 200, 0.001)
-        metrics.HTTP.observe("GET", route, 200, 0.001)
-        assert (shown("orchestrator_http_requests_total", **labels) or 0) == 2 * (turn - 1)
-        for _ in range(500):
-            if not metrics._planned:
-                break
-            await asyncio.sleep(0.01)
-        assert shown("orchestrator_http_requests_total", **labels) == 2 * turn
-    metrics.HTTP._series.pop(("GET", route, 200))
+async def test_counts_are_published_by_themselves_and_together() -> None:
+    numbers = Numbers(publish_seconds=0.01)
+    requests = numbers.requests(
+        Family("requests", "Some.", ("method", "route", "status")),
+        Family("seconds", "Some.", ("method", "route"), BUCKETS),
+    )
+    count = numbers.count("count", "Some.")
+    published: list[float] = []
+    with numbers.published_by(lambda: published.append(count.value)):
+        for turn in (1, 2):
+            count.inc()
+            requests.observe("GET", "/", 200, 0.001)
+            count.inc()
+            assert len(published) == turn - 1
+            await asyncio.sleep(0.1)
+            assert published == [2.0 * each for each in range(1, turn + 1)]
 
 
-async def test_tallies_of_what_the_services_do_are_shown_at_once_too(
+def test_counts_are_published_in_a_second_loop_after_the_first_ended_too_early() -> None:
+    numbers = Numbers(publish_seconds=0.01)
+    count = numbers.count("count", "Some.")
+    published: list[float] = []
+
+    async def increase(seconds: float) -> None:
+        count.inc()
+        await asyncio.sleep(seconds)
+
+    with numbers.published_by(lambda: published.append(count.value)):
+        asyncio.run(increase(0))
+        assert published == []
+        asyncio.run(increase(0.1))
+        assert published == [2]
+
+
+async def test_what_the_services_count_is_shown_at_once_too(
     make_app: Callable[..., Edge],
 ) -> None:
     async with Api.on(make_app(), TOKEN) as api:

@@ -286,8 +286,7 @@ async def counts(database: Connection) -> tuple[int, ...]:
 @pytest.fixture
 def outcomes() -> Callable[[str], float]:
     def value(outcome: str) -> float:
-        count: float = metrics.GC_RUNS.labels(outcome)._value.get()
-        return count
+        return metrics.GC_RUNS.labels(outcome).value
 
     before = {outcome: value(outcome) for outcome in ("done", "held", "failed")}
     return lambda outcome: value(outcome) - before[outcome]
