@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Edge:
     handlers = build_handlers(c, settings)
     schedule = Schedule(
         c.database,
-        c.gc,
+        c.leases,
         handlers.collector,
         interval_seconds=settings.gc_interval_seconds,
         page_items=settings.gc_page_items,

@@ -174,11 +174,6 @@ class Database:
         async with self.connection() as conn, conn.committing():
             yield conn
 
-    @property
-    def in_use(self) -> int:
-        """Connections lent out now."""
-        return self._count - len(self._idle)
-
     async def acquire(self) -> Connection:
         """A connection that is the caller's until its `release`; `connection` does both."""
         if not self._open:

@@ -15,6 +15,7 @@ from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.repository.upkeep.gc import GCRepository
+from orchestrator.repository.upkeep.lease import LeaseRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
@@ -31,6 +32,7 @@ from orchestrator.service.transfer.intake import Intake
 from orchestrator.service.transfer.upload import UploadService
 from orchestrator.service.transfer.upload_stage import UploadStages
 from orchestrator.service.upkeep.gc import GCService
+from orchestrator.service.upkeep.lease import LeaseService
 from orchestrator.service.upkeep.schema import SchemaService
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.service.upkeep.verify import VerifyService
@@ -43,6 +45,9 @@ from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.open import open_storage
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.exposition import Exposition
+
+#: After a crash of a server that does a job for all, another one goes on so much later.
+LEASE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,7 @@ class Container:
     idempotency: IdempotencyService
     rates: RateService
     schema: SchemaService
+    leases: LeaseService
     gc: GCService
     verify: VerifyService
     verify_leftovers: VerifyLeftoverService
@@ -130,6 +136,7 @@ def build(settings: Settings) -> Container:
         ),
         rates=RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max),
         schema=SchemaService(SchemaRepository()),
+        leases=LeaseService(LeaseRepository(), seconds=LEASE_SECONDS),
         gc=GCService(
             GCRepository(),
             MaintenanceRepository(),

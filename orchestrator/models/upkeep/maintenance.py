@@ -3,6 +3,3 @@
 #: The advisory lock ("orcg"). A transaction that deletes bytes shares it; a backup, which needs all
 #: bytes to stay, has it alone.
 MAINTENANCE_LOCK = 0x6F72_6367
-
-#: The advisory lock ("orcs") of the server that collects garbage by its schedule now.
-SCHEDULE_LOCK = 0x6F72_6373

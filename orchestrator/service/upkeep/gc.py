@@ -98,16 +98,6 @@ class GCService:
                 log.warning("objects not deleted: the storage fails", count=left)
                 return
 
-    async def begin_schedule(self, conn: Connection) -> bool:
-        """True for one server at a time: it is the one that collects by the schedule, until it
-        calls `end_schedule` on the same connection.
-        """
-        return await self._maintenance.try_schedule(conn)
-
-    async def end_schedule(self, conn: Connection) -> None:
-        """Let another server begin its scheduled collection."""
-        await self._maintenance.end_schedule(conn)
-
     # ------------------------------------------------------------------------------ artifacts
 
     async def _collect_artifacts(

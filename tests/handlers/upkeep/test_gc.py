@@ -1,6 +1,5 @@
-"""`POST /gc` and the schedule, on the real application: pages, storage, refusals."""
+"""`POST /gc` on the real application: pages, storage, refusals."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,22 +11,15 @@ import pytest
 
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection
-from orchestrator.errors import MaintenanceHeld, StorageUnavailable
-from orchestrator.handlers.upkeep.gc import Collector
-from orchestrator.jobs.schedule import Schedule
-from orchestrator.jobs.storage_gate import StorageGate
-from orchestrator.models.upkeep.maintenance import MAINTENANCE_LOCK, SCHEDULE_LOCK
+from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
-from orchestrator.service.upkeep.gc import GCService
 from orchestrator.settings import Settings
 from orchestrator.storage.filesystem import FilesystemStorage
-from orchestrator.telemetry import metrics
-from orchestrator.wiring.services import build
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 
-UNLOCK = "SELECT pg_advisory_unlock($1)"
+UNLOCK = "SELECT pg_advisory_unlock_all()"
 #: More than is stored in the database.
 LARGE = 5_000
 SHARED: dict[str, object] = {"gc_grace_seconds": 0, "blob_inline_bytes_max": 1_000}
@@ -234,7 +226,7 @@ async def test_a_backup_holds_it_off(api: Api, database: Connection, dry_run: bo
         assert refused.json()["type"] == "urn:orchestrator:problem:maintenance-held"
         assert "backup is running" in refused.json()["detail"]
     assert await database.fetchval("SELECT count(*) FROM cas_blob") == 1
-    await database.execute(UNLOCK, MAINTENANCE_LOCK)
+    await database.execute(UNLOCK)
     assert [each["id"] for each in (await collect(api, dry_run=dry_run))["deleted"]] == names
 
 
@@ -278,106 +270,3 @@ async def test_a_page_that_fails_deletes_nothing(
 async def counts(database: Connection) -> tuple[int, ...]:
     tables = ("artifact", "cas_blob", "cas_lease")
     return tuple([await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables])
-
-
-# ---------------------------------------------------------------------------------- the schedule
-
-
-@pytest.fixture
-def outcomes() -> Callable[[str], float]:
-    def value(outcome: str) -> float:
-        return metrics.GC_RUNS.labels(outcome).value
-
-    before = {outcome: value(outcome) for outcome in ("done", "held", "failed")}
-    return lambda outcome: value(outcome) - before[outcome]
-
-
-async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nothing tells of a count.
-            await asyncio.sleep(0.01)
-
-
-async def test_a_server_collects_by_itself_and_ends_with_its_shutdown(
-    settings: Callable[..., Settings],
-    api: Api,
-    database: Connection,
-    outcomes: Callable[[str], float],
-) -> None:
-    await upload(api, database, b"small", bytes(LARGE))
-    async with serving(settings(gc_interval_seconds=0.05, gc_page_items=1)):
-        await until(lambda: outcomes("done") >= 2)
-    assert await counts(database) == (0, 0, 0)
-    assert objects(settings()) == []
-    done = outcomes("done")
-    await asyncio.sleep(0.2)
-    assert outcomes("done") == done
-    assert [task for task in asyncio.all_tasks() if "Schedule" in repr(task)] == []
-
-
-async def test_without_an_interval_nothing_is_collected(
-    settings: Callable[..., Settings], outcomes: Callable[[str], float]
-) -> None:
-    async with serving(settings(gc_interval_seconds=0)):
-        await asyncio.sleep(0.2)
-        assert [task for task in asyncio.all_tasks() if "Schedule" in repr(task)] == []
-    assert outcomes("done") == 0
-
-
-async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
-    settings: Callable[..., Settings],
-    api: Api,
-    database: Connection,
-    outcomes: Callable[[str], float],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    await upload(api, database, b"garbage")
-    await MaintenanceRepository().lock_exclusive(database)
-    async with serving(settings(gc_interval_seconds=0.05)):
-        await until(lambda: outcomes("held") >= 2)
-        for fault in (StorageUnavailable, ZeroDivisionError):
-            failed = outcomes("failed")
-
-            async def failing(*_: Any, fault: type[Exception] = fault, **__: Any) -> Any:
-                raise fault
-
-            with monkeypatch.context() as patched:
-                patched.setattr(GCService, "collect", failing)
-                await until(lambda failed=failed: outcomes("failed") >= failed + 2)  # type: ignore[misc]
-        assert outcomes("done") == 0
-        await database.execute(UNLOCK, MAINTENANCE_LOCK)
-        await until(lambda: outcomes("done") >= 1)
-    assert await counts(database) == (0, 0, 0)
-
-
-async def test_of_all_servers_one_follows_the_schedule_at_a_time(
-    settings: Callable[..., Settings], api: Api, database: Connection
-) -> None:
-    await upload(api, database, b"garbage")
-    c = build(settings())
-    collector = Collector(c.database, c.gc, StorageGate(c.database, c.identity, c.disk))
-    schedule = Schedule(c.database, c.gc, collector, interval_seconds=0, page_items=10)
-    async with c.database.opened():
-        await database.execute("SELECT pg_advisory_lock($1)", SCHEDULE_LOCK)
-        assert await schedule.collect() is False
-        assert await counts(database) == (0, 1, 1)
-        await database.execute(UNLOCK, SCHEDULE_LOCK)
-        assert await schedule.collect() is True
-        assert await counts(database) == (0, 0, 0)
-        assert c.database.in_use == 0
-        free = "SELECT pg_try_advisory_lock($1)"
-        assert await database.fetchval(free, SCHEDULE_LOCK), "the claim ends with the collection"
-
-
-async def test_the_claim_of_the_schedule_ends_also_with_a_collection_that_was_held_off(
-    settings: Callable[..., Settings], api: Api, database: Connection
-) -> None:
-    c = build(settings())
-    collector = Collector(c.database, c.gc, StorageGate(c.database, c.identity, c.disk))
-    schedule = Schedule(c.database, c.gc, collector, interval_seconds=0, page_items=10)
-    await upload(api, database, b"garbage")
-    await MaintenanceRepository().lock_exclusive(database)
-    async with c.database.opened():
-        with pytest.raises(MaintenanceHeld):
-            await schedule.collect()
-        assert await database.fetchval("SELECT pg_try_advisory_lock($1)", SCHEDULE_LOCK)

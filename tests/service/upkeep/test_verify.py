@@ -1,9 +1,11 @@
 """Rules of verification without HTTP: what happens between its steps, and how pages are bounded."""
 
+import asyncio
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from tests.api import ANN
 from tests.conftest import settings_for
 
 INLINE_BYTES_MAX = 1_024
+CONNECTIONS = 2
 REPAIR = Scope(repair=True, read_data=True)
 LOOK = Scope()
 
@@ -80,7 +83,12 @@ class Store:
 
 @pytest.fixture
 async def store(fresh_database: str) -> AsyncIterator[Store]:
-    c = build(settings_for(fresh_database, blob_inline_bytes_max=INLINE_BYTES_MAX))
+    settings = settings_for(
+        fresh_database,
+        blob_inline_bytes_max=INLINE_BYTES_MAX,
+        database_connections_max=CONNECTIONS,
+    )
+    c = build(settings)
     conn = await asyncpg.connect(fresh_database, connection_class=Connection)
     async with c.database.opened():
         await c.identity.confirm(conn)
@@ -169,16 +177,20 @@ async def test_no_connection_is_held_while_bytes_are_read(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.put(noise(1))
-    seen: list[int] = []
+    reads: list[str] = []
     original = FilesystemStorage.read
 
-    def observed(*args: Any) -> Any:
-        seen.append(store.c.database.in_use)
-        return original(*args)
+    async def observed(self: FilesystemStorage, key: str, *args: Any) -> AsyncIterator[bytes]:
+        async with AsyncExitStack() as every, asyncio.timeout(1):
+            for _ in range(CONNECTIONS):
+                await every.enter_async_context(store.c.database.connection())
+        reads.append(key)
+        async for piece in original(self, key, *args):
+            yield piece
 
     monkeypatch.setattr(FilesystemStorage, "read", observed)
     assert [page async for page in verify_all(store.c, REPAIR)]
-    assert seen == [0]
+    assert len(reads) == 1
 
 
 async def test_an_object_that_is_named_after_it_was_listed_is_not_deleted(

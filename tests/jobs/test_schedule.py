@@ -1,0 +1,347 @@
+"""Collections at an interval: one server of all does them, and another goes on after a crash."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from orchestrator.app import create_app
+from orchestrator.core.database import Connection, Database
+from orchestrator.errors import MaintenanceHeld, StorageUnavailable
+from orchestrator.handlers.upkeep.gc import Collector
+from orchestrator.jobs.schedule import JOB, Schedule
+from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.models.upkeep.gc import GC_START, CollectedPage, GCPosition
+from orchestrator.repository.upkeep.lease import LeaseRepository
+from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
+from orchestrator.service.upkeep.gc import GCService
+from orchestrator.service.upkeep.lease import LeaseService
+from orchestrator.settings import Settings
+from orchestrator.telemetry import metrics
+from orchestrator.wiring.services import build
+from tests.api import Api
+from tests.conftest import TOKEN, settings_for
+
+#: More than is kept in the database.
+LARGE = 5_000
+SHARED: dict[str, object] = {"gc_grace_seconds": 0, "blob_inline_bytes_max": 1_000}
+LEASE_SECONDS = 0.4
+UNLOCK = "SELECT pg_advisory_unlock_all()"
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Callable[..., Settings]:
+    return lambda **changed: settings_for(fresh_database, **{**SHARED, **changed})
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Api]:
+    async with Api.on(create_app(settings), TOKEN) as api:
+        yield api
+
+
+@pytest.fixture
+async def api(settings: Callable[..., Settings]) -> AsyncIterator[Api]:
+    async with serving(settings()) as api:
+        yield api
+
+
+@pytest.fixture
+async def database(fresh_database: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
+    yield connection
+    await connection.close()
+
+
+async def upload(api: Api, database: Connection, *contents: bytes) -> None:
+    """Blobs whose leases are over."""
+    for content in contents:
+        answer = await api.http.post("/api/v1/cas", content=content)
+        assert answer.status_code == 201, answer.text
+    await database.execute("UPDATE cas_lease SET expires_at = now()")
+
+
+def objects(settings: Settings) -> list[Path]:
+    folder = Path(urlsplit(settings.blob_store).path) / "objects"
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def counts(database: Connection) -> tuple[int, ...]:
+    tables = ("artifact", "cas_blob", "cas_lease")
+    return tuple([await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables])
+
+
+@pytest.fixture
+def outcomes() -> Callable[[str], float]:
+    def value(outcome: str) -> float:
+        return metrics.GC_RUNS.labels(outcome).value
+
+    before = {outcome: value(outcome) for outcome in ("done", "held", "failed")}
+    return lambda outcome: value(outcome) - before[outcome]
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nothing tells of a count.
+            await asyncio.sleep(0.01)
+
+
+async def test_a_server_collects_by_itself_and_ends_with_its_shutdown(
+    settings: Callable[..., Settings],
+    api: Api,
+    database: Connection,
+    outcomes: Callable[[str], float],
+) -> None:
+    await upload(api, database, b"small", bytes(LARGE))
+    async with serving(settings(gc_interval_seconds=0.05, gc_page_items=1)):
+        await until(lambda: outcomes("done") >= 2)
+    assert await counts(database) == (0, 0, 0)
+    assert objects(settings()) == []
+    done = outcomes("done")
+    await asyncio.sleep(0.2)
+    assert outcomes("done") == done
+    assert [task for task in asyncio.all_tasks() if "Schedule" in repr(task)] == []
+
+
+async def test_without_an_interval_nothing_is_collected(
+    settings: Callable[..., Settings], outcomes: Callable[[str], float]
+) -> None:
+    async with serving(settings(gc_interval_seconds=0)):
+        await asyncio.sleep(0.2)
+        assert [task for task in asyncio.all_tasks() if "Schedule" in repr(task)] == []
+    assert outcomes("done") == 0
+
+
+async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
+    settings: Callable[..., Settings],
+    api: Api,
+    database: Connection,
+    outcomes: Callable[[str], float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await upload(api, database, b"garbage")
+    maintenance = MaintenanceRepository()
+    await maintenance.lock_exclusive(database)
+    async with serving(settings(gc_interval_seconds=0.05)):
+        await until(lambda: outcomes("held") >= 2)
+        for fault in (StorageUnavailable, ZeroDivisionError):
+            failed = outcomes("failed")
+
+            async def failing(*_: Any, fault: type[Exception] = fault, **__: Any) -> Any:
+                raise fault
+
+            with monkeypatch.context() as patched:
+                patched.setattr(GCService, "collect", failing)
+                await until(lambda failed=failed: outcomes("failed") >= failed + 2)  # type: ignore[misc]
+        assert outcomes("done") == 0
+        await database.execute(UNLOCK)
+        await until(lambda: outcomes("done") >= 1)
+    assert await counts(database) == (0, 0, 0)
+
+
+class Server:
+    """The schedule of one server of several on the same database."""
+
+    def __init__(
+        self, settings: Settings, *, interval_seconds: float, page_items: int = 10
+    ) -> None:
+        c = build(settings)
+        self.database: Database = c.database
+        self.collector = Pausing(c.database, c.gc, StorageGate(c.database, c.identity, c.disk))
+        self.schedule = Schedule(
+            c.database,
+            LeaseService(LeaseRepository(), seconds=LEASE_SECONDS),
+            self.collector,
+            interval_seconds=interval_seconds,
+            page_items=page_items,
+        )
+
+
+class Pausing(Collector):
+    """A collector whose pages wait until they are let go."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.pages = 0
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def collect(
+        self, at: GCPosition = GC_START, *, limit: int, dry_run: bool = False
+    ) -> CollectedPage:
+        self.pages += 1
+        await self.go_on.wait()
+        return await super().collect(at, limit=limit, dry_run=dry_run)
+
+
+@pytest.fixture
+async def servers(settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Any]]:
+    async with AsyncExitStack() as stack:
+
+        async def make(*, interval_seconds: float = 1_000, page_items: int = 10) -> Server:
+            server = Server(
+                settings(database_connections_max=1),
+                interval_seconds=interval_seconds,
+                page_items=page_items,
+            )
+            await stack.enter_async_context(server.database.opened())
+            return server
+
+        yield make
+
+
+async def test_of_two_servers_one_collects(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage")
+    one, two = await servers(), await servers()
+    outcomes = await asyncio.gather(one.schedule.collect(), two.schedule.collect())
+    assert sorted(outcomes) == [False, True]
+    assert min(one.collector.pages, two.collector.pages) == 0
+    assert await counts(database) == (0, 0, 0)
+    assert await two.schedule.collect() is False, "an interval has not passed"
+    assert await one.schedule.collect() is False
+
+
+async def test_while_a_collection_runs_no_connection_is_held(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage")
+    one = await servers()
+    one.collector.go_on.clear()
+    collecting = asyncio.create_task(one.schedule.collect())
+    await until(lambda: one.collector.pages == 1)
+    async with asyncio.timeout(1), one.database.connection() as conn:
+        assert await conn.fetchval("SELECT 1") == 1, "the only connection of the pool"
+    one.collector.go_on.set()
+    assert await collecting is True
+    assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+async def test_after_the_interval_the_next_collection_is_anybodys(
+    servers: Callable[..., Any], api: Api
+) -> None:
+    one, two = await servers(interval_seconds=0.1), await servers(interval_seconds=0.1)
+    assert await one.schedule.collect() is True
+    assert await two.schedule.collect() is False
+    await asyncio.sleep(0.15)
+    assert await two.schedule.collect() is True
+
+
+async def test_after_a_crash_of_the_collecting_server_another_one_goes_on_in_bounded_time(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage")
+    crashed, other = await servers(), await servers(interval_seconds=0.05)
+    crashed.collector.go_on.clear()
+    collecting = asyncio.create_task(crashed.schedule.collect())
+    await until(lambda: crashed.collector.pages == 1)
+    assert await other.schedule.collect() is False
+    # It neither renews nor gives back from here on: what a process does that was killed.
+    started = asyncio.get_running_loop().time()
+    async with other.schedule.running():
+        await until(lambda: other.collector.pages > 0, seconds=5)
+    took = asyncio.get_running_loop().time() - started
+    assert LEASE_SECONDS / 2 < took < LEASE_SECONDS * 3
+    collecting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await collecting
+
+
+async def test_a_server_that_is_shut_down_leaves_the_collection_to_another_at_once(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage")
+    one, two = await servers(interval_seconds=0.05), await servers()
+    one.collector.go_on.clear()
+    async with one.schedule.running():
+        await until(lambda: one.collector.pages == 1)
+    assert await two.schedule.collect() is True
+    assert await counts(database) == (0, 0, 0)
+
+
+async def test_a_long_collection_keeps_its_lease(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, *(b"garbage %d" % number for number in range(12)))
+    one, two = await servers(page_items=1), await servers()
+
+    async def slow_pages() -> None:
+        while not collecting.done():
+            one.collector.go_on.clear()
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            one.collector.go_on.set()
+            await asyncio.sleep(0.01)
+
+    collecting = asyncio.create_task(one.schedule.collect())
+    slowing = asyncio.create_task(slow_pages())
+    while not collecting.done():
+        assert await two.schedule.collect() is False
+        await asyncio.sleep(0.02)
+    assert await collecting is True
+    await slowing
+    assert one.collector.pages > 6
+    assert await counts(database) == (0, 0, 0)
+
+
+async def test_a_server_that_lost_its_lease_ends_after_its_page_and_takes_nothing_back(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage", b"more")
+    slow, other = await servers(page_items=1), await servers(page_items=1)
+    slow.collector.go_on.clear()
+    collecting = asyncio.create_task(slow.schedule.collect())
+    await until(lambda: slow.collector.pages == 1)
+    await asyncio.sleep(LEASE_SECONDS * 1.2)
+    other.collector.go_on.clear()
+    taken_over = asyncio.create_task(other.schedule.collect())
+    await until(lambda: other.collector.pages == 1)
+    slow.collector.go_on.set()
+    await collecting
+    assert slow.collector.pages == 1
+    holds = "SELECT expires_at > now() FROM job_lease WHERE job = $1"
+    assert await database.fetchval(holds, JOB), "the other one's lease is untouched"
+    other.collector.go_on.set()
+    assert await taken_over is True
+    assert await counts(database) == (0, 0, 0)
+
+
+async def test_a_collection_that_was_held_off_gives_its_lease_back(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    await upload(api, database, b"garbage")
+    one = await servers(interval_seconds=0.05)
+    await MaintenanceRepository().lock_exclusive(database)
+    with pytest.raises(MaintenanceHeld):
+        await one.schedule.collect()
+    await database.execute(UNLOCK)
+    await asyncio.sleep(0.1)
+    assert await one.schedule.collect() is True
+    assert await counts(database) == (0, 0, 0)
+
+
+async def test_a_database_that_is_gone_at_the_end_leaves_the_lease_to_expire(
+    servers: Callable[..., Any], api: Api, database: Connection
+) -> None:
+    one, two = await servers(), await servers()
+    one.collector.go_on.clear()
+    async with AsyncExitStack() as stack:
+        collecting = asyncio.create_task(one.schedule.collect())
+        await until(lambda: one.collector.pages == 1)
+        await database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        one.collector.go_on.set()
+        with contextlib.suppress(StorageUnavailable):
+            await collecting
+        await stack.aclose()
+    assert await two.schedule.collect() is False
+    await asyncio.sleep(LEASE_SECONDS * 1.2)
+    await two.schedule.collect()
