@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from orchestrator.errors import DomainError
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
 Step = Callable[[Config], object]
 
@@ -32,7 +33,7 @@ class DatabaseNewer(DomainError):
         self.found, self.known = found, known
 
 
-def upgrade(database_url: str, revision: str = "head") -> None:
+def upgrade(database_url: str, revision: str = SCHEMA_VERSION) -> None:
     """Apply what is missing. Safe to call from many processes at once; one of them migrates."""
     asyncio.run(_run(database_url, lambda config: command.upgrade(config, revision)))
 
@@ -40,11 +41,6 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 def downgrade(database_url: str, revision: str) -> None:
     """Take steps back, down to `base`: the data of the dropped tables is lost."""
     asyncio.run(_run(database_url, lambda config: command.downgrade(config, revision)))
-
-
-def head() -> str:
-    """The newest schema that this program knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or "base"
 
 
 def current(database_url: str) -> str | None:
@@ -76,9 +72,9 @@ def _migrate(connection: Connection, step: Step, *, checked: bool) -> None:
     config = _config()
     config.attributes["connection"] = connection
     found = _version(config)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {script.revision for script in steps(config).walk_revisions()}
     if checked and found is not None and found not in known:
-        raise DatabaseNewer(found, head())
+        raise DatabaseNewer(found, SCHEMA_VERSION)
     step(config)
 
 
@@ -88,6 +84,11 @@ def _version(config: Config) -> str | None:
         return None
     found = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
     return found.scalar()
+
+
+def steps(config: Config | None = None) -> ScriptDirectory:
+    """What there is in `migrations`, as the migration tool reads it."""
+    return ScriptDirectory.from_config(config or _config())
 
 
 def _config() -> Config:

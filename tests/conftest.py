@@ -171,6 +171,15 @@ def settings_for(url: str, **changed: object) -> Settings:
 
 
 @pytest.fixture
+def empty_database() -> Iterator[str]:
+    """A database that was never migrated."""
+    name = f"empty_{uuid4().hex[:12]}"
+    run(f"CREATE DATABASE {name}")
+    yield url_of(name)
+    run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
 def namespace() -> str:
     """A namespace that no other test uses."""
     return f"test-{uuid4().hex[:12]}"

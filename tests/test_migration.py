@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,16 +12,8 @@ import pytest
 from orchestrator import migration
 from orchestrator.core.database import Connection, connect
 from orchestrator.core.digest import CasId
-from orchestrator.repository.upkeep.schema import SCHEMA_VERSION
-from tests.databases import run, url_of
-
-
-@pytest.fixture
-def empty_database() -> Iterator[str]:
-    name = f"empty_{uuid4().hex[:12]}"
-    run(f"CREATE DATABASE {name}")
-    yield url_of(name)
-    run(f"DROP DATABASE {name} WITH (FORCE)")
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
+from tests.databases import run
 
 
 def schema(url: str) -> set[tuple[str, str, str]]:
@@ -54,7 +45,7 @@ def test_up_and_down_and_up_again_give_the_same_schema(empty_database: str) -> N
     assert migration.current(empty_database) is None
     migration.upgrade(empty_database)
     first = schema(empty_database)
-    assert migration.current(empty_database) == migration.head()
+    assert migration.current(empty_database) == SCHEMA_VERSION
     migration.downgrade(empty_database, "base")
     left = {name for _, name, _ in schema(empty_database)}
     assert all(name.startswith("alembic_version") for name in left)
@@ -100,15 +91,15 @@ def test_the_result_of_a_patch_is_kept_by_every_schema(empty_database: str) -> N
     asyncio.run(delete())
 
 
-def test_readiness_asks_for_the_newest_schema() -> None:
-    assert migration.head() == SCHEMA_VERSION
+def test_the_schema_of_the_program_is_that_of_the_newest_migration() -> None:
+    assert migration.steps().get_current_head() == SCHEMA_VERSION
 
 
 def test_of_four_upgrades_at_once_one_migrates_and_all_succeed(empty_database: str) -> None:
     script = f"from orchestrator.migration import upgrade; upgrade({empty_database!r})"
     children = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [child.wait(timeout=60) for child in children] == [0, 0, 0, 0]
-    assert migration.current(empty_database) == migration.head()
+    assert migration.current(empty_database) == SCHEMA_VERSION
 
 
 def test_a_database_from_a_newer_version_is_left_alone(empty_database: str) -> None:

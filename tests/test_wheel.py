@@ -23,7 +23,11 @@ def test_the_wheel_has_the_migrations_and_the_reference_page(tmp_path: Path) -> 
     installed = tmp_path / "installed"
     ZipFile(wheel).extractall(installed)
     found = subprocess.run(
-        [sys.executable, "-c", "from orchestrator.migration import head; print(head())"],
+        [
+            sys.executable,
+            "-c",
+            "from orchestrator.migration import steps; print(steps().get_current_head())",
+        ],
         cwd=installed,
         env={**os.environ, "PYTHONPATH": str(installed)},
         check=True,

@@ -34,8 +34,9 @@ from orchestrator.models.upkeep.backup import (
     Manifest,
     TableFile,
 )
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.repository.upkeep.backup import EXPORTS, PLACES, BackupRepository
-from orchestrator.repository.upkeep.schema import SCHEMA_VERSION, SchemaRepository
+from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.settings import Settings
 from orchestrator.wiring.services import Container, build
 

@@ -29,9 +29,10 @@ from orchestrator.errors import DigestMismatch
 from orchestrator.jobs.verification import verify_all
 from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.backup import DamagedBlob, Manifest, RestoreReport
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.models.upkeep.verify import Scope
 from orchestrator.repository.upkeep.backup import BLOB_PLACES, EXPORTS, BackupRepository
-from orchestrator.repository.upkeep.schema import SCHEMA_VERSION, SchemaRepository
+from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.settings import Settings
 from orchestrator.storage.segments import SEGMENT_BYTES, Segment, SegmentTable
 from orchestrator.wiring.services import Container, build

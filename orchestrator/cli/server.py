@@ -85,6 +85,7 @@ def _migrated(
     from alembic.util import CommandError
 
     from orchestrator import migration
+    from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
     try:
         before = migration.current(database_url)
@@ -94,7 +95,7 @@ def _migrated(
             migration.downgrade(database_url, to)
         elif to not in {None, "base"}:
             migration.upgrade(database_url, str(to))
-        return before, migration.current(database_url), migration.head()
+        return before, migration.current(database_url), SCHEMA_VERSION
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or type(error).__name__
         raise CommandFailed(f"The database cannot be used: {reason}") from error

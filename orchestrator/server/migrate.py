@@ -6,7 +6,6 @@ several megabytes, so it runs in a process of its own, and only if the database 
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,21 +13,13 @@ from pathlib import Path
 
 import asyncpg
 
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
+from orchestrator.server import migrate_child
 from orchestrator.server.error import ServeError
 
 CONNECT_SECONDS_MAX = 10.0
-REVISION = re.compile(r"^(down_)?revision\b[^=\n]*= *[\"'](\w+)[\"']", re.MULTILINE)
-REFUSED = 3
-STEPS = f"""
-import os, sys
-from orchestrator.errors import DomainError
-from orchestrator.migration import upgrade
-try:
-    upgrade(os.environ["ORCHESTRATOR_DATABASE_URL"])
-except (DomainError, OSError) as error:
-    print(error)
-    sys.exit({REFUSED})
-"""
+#: The folder that this program was imported from.
+PROGRAM = Path(__file__).parents[2]
 
 
 def migrate(database_url: str, environ: Mapping[str, str] = os.environ) -> None:
@@ -38,25 +29,18 @@ def migrate(database_url: str, environ: Mapping[str, str] = os.environ) -> None:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ServeError(f"The database cannot be reached: {reason}") from error
-    if found is None or found != newest(_folder()):
-        _upgrade(dict(environ) | {"ORCHESTRATOR_DATABASE_URL": database_url})
-
-
-def newest(folder: Path) -> str | None:
-    """The one revision that no other builds on, read without running the files."""
-    known: set[str] = set()
-    below: set[str] = set()
-    for path in folder.glob("versions/*.py"):
-        for down, revision in REVISION.findall(path.read_text()):
-            (below if down else known).add(revision)
-    heads = known - below
-    return heads.pop() if len(heads) == 1 else None
+    if found != SCHEMA_VERSION:
+        _upgrade(dict(environ) | {migrate_child.URL: database_url})
 
 
 def _upgrade(environ: dict[str, str]) -> None:
+    # The child must run this very program: not what lies in the working folder (-P), nor another
+    # copy that is installed. An empty part of PYTHONPATH would mean the working folder too.
+    paths = [str(PROGRAM), *environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # In its own session: Ctrl-C is for us, and we end it.
     child = subprocess.Popen(
-        [sys.executable, "-c", STEPS],
+        [sys.executable, "-P", "-m", migrate_child.__name__],
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -69,7 +53,7 @@ def _upgrade(environ: dict[str, str]) -> None:
         # Killed in the middle, its transaction is rolled back and the next start begins again.
         child.kill()
         child.wait()
-    if child.returncode == REFUSED:
+    if child.returncode == migrate_child.REFUSED:
         raise ServeError(said.strip())
     if child.returncode != 0:
         raise ServeError("The migration of the database failed; see above.")
@@ -84,9 +68,3 @@ async def _found(database_url: str) -> str | None:
         return version
     finally:
         await conn.close()
-
-
-def _folder() -> Path:
-    package = Path(__file__).parents[1]
-    shipped = package / "migrations"
-    return shipped if shipped.is_dir() else package.parent / "migrations"

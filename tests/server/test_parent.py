@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
-from orchestrator.server.migrate import newest
 from tests.server.conftest import (
     END_SECONDS_MAX,
     Launch,
@@ -294,14 +293,3 @@ def test_workers_that_cannot_start_end_the_server(launch: Launch, seeded: Path) 
     server = launch(seeded, target="tests.server.broken:create_app")
     assert server.process.returncode == 1
     assert "The workers end again and again" in server.stderr()
-
-
-def test_the_newest_migration_is_the_one_that_none_builds_on(tmp_path: Path) -> None:
-    assert newest(tmp_path) is None
-    versions = tmp_path / "versions"
-    versions.mkdir()
-    (versions / "a.py").write_text('revision = "0001"\ndown_revision = None\n')
-    (versions / "b.py").write_text("revision: str = '0002'\ndown_revision: str | None = '0001'\n")
-    assert newest(tmp_path) == "0002"
-    (versions / "c.py").write_text("revision = '0003'\ndown_revision = '0001'\n")
-    assert newest(tmp_path) is None

@@ -2,9 +2,6 @@
 
 from orchestrator.core.database import Connection
 
-#: The schema that the statements beside this file are written for: the newest migration.
-SCHEMA_VERSION = "0003"
-
 # The table is looked for by name, so that a database never migrated is an answer, not an error.
 EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"
 

@@ -1,7 +1,8 @@
 """Whether the database has the schema that this program is written for; it migrates nothing."""
 
 from orchestrator.core.database import Connection
-from orchestrator.repository.upkeep.schema import SCHEMA_VERSION, SchemaRepository
+from orchestrator.models.upkeep.schema import SCHEMA_VERSION
+from orchestrator.repository.upkeep.schema import SchemaRepository
 
 
 class SchemaService:
