@@ -79,6 +79,7 @@ async def asking(
     size_max: int = 64,
     batches_max: int = 2,
     slow_seconds: float = 1_000,
+    fill_seconds: float = 0.001,
     key: Callable[[int], Hashable] | None = None,
 ) -> AsyncIterator[Asking]:
     batcher = Batcher(
@@ -86,6 +87,7 @@ async def asking(
         size_max=size_max,
         batches_max=batches_max,
         slow_seconds=slow_seconds,
+        fill_seconds=fill_seconds,
         key=key,
     )
     yield Asking(batcher)
@@ -152,7 +154,7 @@ async def test_a_second_batch_starts_only_when_the_running_one_is_slow() -> None
 
 async def test_after_a_batch_the_first_question_waits_for_half_as_many() -> None:
     work = Work()
-    async with asking(work) as each:
+    async with asking(work, fill_seconds=1_000) as each:
         await each.ask(1, 2, 3, 4, 5, 6)
         await each.ask(7)
         await each.ask(8)
@@ -164,7 +166,7 @@ async def test_after_a_batch_the_first_question_waits_for_half_as_many() -> None
 
 async def test_a_question_that_waits_for_others_in_vain_is_answered_alone() -> None:
     work = Work()
-    async with asking(work) as each:
+    async with asking(work, fill_seconds=0.1) as each:
         await each.ask(1, 2, 3, 4, 5, 6)
         await each.ask(7)
         assert work.batches == [[1, 2, 3, 4, 5, 6]]

@@ -169,6 +169,7 @@ class Pausing(Collector):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.pages = 0
+        self.page_seconds = 0.0
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -177,6 +178,7 @@ class Pausing(Collector):
     ) -> CollectedPage:
         self.pages += 1
         await self.go_on.wait()
+        await asyncio.sleep(self.page_seconds)
         return await super().collect(at, limit=limit, dry_run=dry_run)
 
 
@@ -272,21 +274,15 @@ async def test_a_long_collection_keeps_its_lease(
     await upload(api, database, *(b"garbage %d" % number for number in range(12)))
     one, two = await servers(page_items=1), await servers()
 
-    async def slow_pages() -> None:
-        while not collecting.done():
-            one.collector.go_on.clear()
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            one.collector.go_on.set()
-            await asyncio.sleep(0.01)
-
+    one.collector.page_seconds = LEASE_SECONDS / 3
     collecting = asyncio.create_task(one.schedule.collect())
-    slowing = asyncio.create_task(slow_pages())
+    await until(lambda: one.collector.pages == 1)
+    started = asyncio.get_running_loop().time()
     while not collecting.done():
         assert await two.schedule.collect() is False
         await asyncio.sleep(0.02)
     assert await collecting is True
-    await slowing
-    assert one.collector.pages > 6
+    assert asyncio.get_running_loop().time() - started > LEASE_SECONDS * 2
     assert await counts(database) == (0, 0, 0)
 
 
