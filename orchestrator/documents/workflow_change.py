@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.core.digest import CasId
-from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise
+from orchestrator.documents.canonical import JSONValue, canonicalise
 from orchestrator.documents.patch import PatchOperation, apply
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.patch_draft import PatchLimits
@@ -17,10 +17,8 @@ from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_value import Conflict, Side
-from orchestrator.errors import InvalidInput, MergeConflict, RuleBroken, TooLarge, Violation
-
-#: Of a patch: its values stand in an operation, and that in a list.
-PATCH_DEPTH_MAX = DEPTH_MAX + 2
+from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, WorkflowPatch, operations_on
+from orchestrator.errors import MergeConflict, RuleBroken, TooLarge, Violation
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,23 +37,21 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
 
     workflow_bytes_max: int
     agent_nodes_added_max: int
+    operations_max: int
 
 
-def patched(
-    head: bytes, operations: Sequence[PatchOperation], rules: ChangeRules, pointer: str = ""
-) -> Revision:
+def patched(head: bytes, patch: WorkflowPatch, rules: ChangeRules) -> Revision:
     """Apply a patch to a stored version.
 
-    PatchFailed names the operation that cannot be applied, RuleBroken every rule that the result
-    breaks, with pointers into the result.
+    InvalidInput says why it is no patch, PatchFailed names the operation that cannot be applied,
+    RuleBroken every rule that the result breaks, with pointers into the result.
     """
-    if not operations:
-        raise InvalidInput.at(pointer, "operations-min", "A patch has at least one operation.")
     before = parsed(head)
+    operations = operations_on(before, patch, operations_max=rules.operations_max)
     after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
     workflow = check_workflow(after)
     check_change(before, workflow.document, rules)
-    return _revision(workflow, tuple(operations), rules)
+    return _revision(workflow, operations, _content(operations), rules)
 
 
 def merged(
@@ -72,10 +68,12 @@ def merged(
         raise MergeConflict(result.conflicts)
     workflow = check_workflow(result.document)
     operations = patch_between(our, workflow.document)
-    if len(_content(operations)) > rules.workflow_bytes_max:
+    content = _content(operations)
+    if len(content) > rules.workflow_bytes_max:
         # More is changed than there is: the whole is the shorter patch.
         operations = (PatchOperation(op="replace", path="", value=workflow.document),)
-    return msgspec.structs.replace(_revision(workflow, operations, rules), settled=result.settled)
+        content = _content(operations)
+    return _revision(workflow, operations, content, rules, result.settled)
 
 
 def parsed(content: bytes) -> JSONValue:
@@ -112,17 +110,21 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
 
 
 def _revision(
-    workflow: Workflow, operations: tuple[PatchOperation, ...], rules: ChangeRules
+    workflow: Workflow,
+    operations: tuple[PatchOperation, ...],
+    content: bytes,
+    rules: ChangeRules,
+    settled: tuple[Conflict, ...] = (),
 ) -> Revision:
     if len(workflow.content) > rules.workflow_bytes_max:
         raise TooLarge("workflow", rules.workflow_bytes_max, len(workflow.content))
-    content = _content(operations)
     return Revision(
         workflow=workflow,
         version_hash=CasId.of(workflow.content),
         operations=operations,
         operations_content=content,
         operations_id=CasId.of(content),
+        settled=settled,
     )
 
 

@@ -1,78 +1,51 @@
-"""HTTP for chains of versions: patches, cherry-picks, reverts, compaction.
+"""HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
 
-Each write reads its head, computes the change without a transaction, and stores it in one.
-"""
-
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.documents.canonical import JSONValue, parse
-from orchestrator.documents.merge_patch import merge_patch_operations
-from orchestrator.documents.patch import parse_operations
-from orchestrator.documents.workflow_change import (
-    PATCH_DEPTH_MAX,
-    ChangeRules,
-    Revision,
-    merged,
-    parsed,
-    patched,
-)
-from orchestrator.documents.workflow_merge_value import Side
-from orchestrator.errors import DomainError, InvalidInput, UnsupportedMediaType
-from orchestrator.handlers.http.keeping import kept_meanwhile
+from orchestrator.documents.workflow_change import Revision
+from orchestrator.documents.workflow_patch import PatchFormat, read_patch
+from orchestrator.errors import InvalidInput, UnsupportedMediaType
+from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
-from orchestrator.handlers.http.precondition import (
-    HashPrecondition,
-    hash_guard,
-    none_match,
-    workflow_precondition,
-)
-from orchestrator.handlers.http.problem import AnyRequest, respond
+from orchestrator.handlers.http.precondition import hash_guard, none_match, workflow_precondition
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
-    Namespace,
     TagPath,
-    actor_of,
     checked_message,
     decode,
-    idempotent_call,
-    namespace_of,
     offloaded,
-    read_body,
-    read_json_body,
     segment,
     tag_in_path,
 )
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
 from orchestrator.handlers.version_body import (
     SEQ_DIGITS_MAX,
     CherryPick,
-    CompactedBody,
     CompactWorkflow,
     Revert,
     VersionItem,
     changed_body,
+    compacted_body,
     version_item,
 )
-from orchestrator.models.artifact import Relation
+from orchestrator.handlers.version_change import VersionChanges
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import TagChange
-from orchestrator.models.version import Head, Origin, Version
-from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.models.version import Change, Head
 from orchestrator.service.version import VersionService
-
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
 
 SeqPath = Annotated[
     str, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
 ]
 MessageQuery = Annotated[str | None, QueryParameter(description="Why; shown in the history.")]
+
+Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[Revision]]]
 
 
 class VersionHandler:
@@ -82,237 +55,122 @@ class VersionHandler:
         self,
         database: Database,
         versions: VersionService,
-        idempotency: IdempotencyService,
+        changes: VersionChanges,
+        replay: Replay,
         *,
-        rules: ChangeRules,
         body_bytes_max: int,
-        operations_max: int,
     ) -> None:
         self._database = database
         self._versions = versions
-        self._idempotency = idempotency
-        self._rules = rules
+        self._changes = changes
+        self._replay = replay
         self._body_bytes_max = body_bytes_max
-        self._operations_max = operations_max
 
-    # ------------------------------------------------------------------------------- patching
+    # ------------------------------------------------------------------------------- changing
 
-    async def patch(
-        self,
-        request: AnyRequest,
-        tag: TagPath,
-        namespace: Namespace = None,
-        message: MessageQuery = None,
-    ) -> Response[bytes]:
+    async def patch(self, call: Call, tag: TagPath, message: MessageQuery = None) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
-        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given not in {JSON_PATCH, MERGE_PATCH}:
-            raise UnsupportedMediaType(given, [JSON_PATCH, MERGE_PATCH])
-        body = await read_body(request, self._body_bytes_max)
-        # A value stands two levels deeper in a patch than in the document that it is put into.
-        document = await offloaded(
-            lambda: parse(body, bytes_max=len(body), kind="patch", depth_max=PATCH_DEPTH_MAX),
-            len(body),
-        )
+        format_ = _patch_format(call)
+        body = await call.read(self._body_bytes_max)
+        patch = await offloaded(lambda: read_patch(body, format_), len(body))
 
-        async def make(_: Connection, head: Head) -> Callable[[], Revision]:
-            return lambda: self._patched(head, given, document)
+        async def plan(_: Connection, head: Head) -> Change[Revision]:
+            return self._versions.plan_patch(head, patch)
 
-        return await self._change(request, tag, namespace, body, message, make)
+        return await self._change(call, tag_in_path(tag), body, message, plan)
 
-    def _patched(self, head: Head, media_type: str, document: JSONValue) -> Revision:
-        content = head.version.content
-        if media_type == JSON_PATCH:
-            operations = parse_operations(document, operations_max=self._operations_max)
-            return patched(content, operations, self._rules)
-        changes = merge_patch_operations(parsed(content), document)
-        if not changes:
-            raise InvalidInput.at("", "operations-min", "The merge patch changes nothing.")
-        if len(changes) > self._operations_max:
-            message = (
-                f"A patch has at most {self._operations_max} operations; this merge patch "
-                f"amounts to {len(changes)}."
-            )
-            raise InvalidInput.at("", "operations-max", message)
-        return patched(content, changes, self._rules)
-
-    async def cherry_pick(
-        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def cherry_pick(self, call: Call, tag: TagPath) -> Answer:
         """Make the change that made a version again, on what the tag names."""
-        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
-        data = decode(body, CherryPick)
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
+        body = await call.read_json(SMALL_BODY_BYTES_MAX)
+        data, name = decode(body, CherryPick), tag_in_path(tag)
         picked = parse_reference(data.version, tag=name, pointer="/version")
-        origins: list[Origin] = []
 
-        async def make(conn: Connection, head: Head) -> Callable[[], Revision]:
-            theirs = await self._versions.get(conn, space, picked)
-            base = await self._versions.get_before(conn, space, theirs, picked)
-            picked_id = theirs.artifact.artifact_id
-            origins.append(Origin(parent_id=picked_id, relation=Relation.CHERRY_PICKED_FROM))
-            return lambda: self._merged(base, head, theirs, data.prefer)
+        async def plan(conn: Connection, head: Head) -> Change[Revision]:
+            return await self._versions.plan_cherry_pick(conn, head, picked, prefer=data.prefer)
 
-        return await self._change(request, tag, namespace, body, data.message, make, origins)
+        return await self._change(call, name, body, data.message, plan)
 
-    async def revert(
-        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def revert(self, call: Call, tag: TagPath) -> Answer:
         """Take back the change that made a version, wherever in the history it is."""
-        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
-        data = decode(body, Revert)
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
-        if (data.seq is None) == (data.version is None):
-            raise InvalidInput.at("/seq", "one-of", "Name either a seq or a version.")
-        origins: list[Origin] = []
+        body = await call.read_json(SMALL_BODY_BYTES_MAX)
+        data, name = decode(body, Revert), tag_in_path(tag)
+        reverted = _reverted(data, name)
 
-        async def make(conn: Connection, head: Head) -> Callable[[], Revision]:
-            wanted: Reference | None = None
-            if data.version is not None:
-                wanted = parse_reference(data.version, tag=name, pointer="/version")
-                reverted = await self._versions.get(conn, space, wanted)
-            else:
-                reverted = await self._versions.get_at_seq(
-                    conn, space, head.version.artifact, data.seq or 0
-                )
-            before = await self._versions.get_before(conn, space, reverted, wanted)
-            reverted_id = reverted.artifact.artifact_id
-            origins.append(Origin(parent_id=reverted_id, relation=Relation.REVERT_OF))
-            return lambda: self._merged(reverted, head, before, data.prefer)
+        async def plan(conn: Connection, head: Head) -> Change[Revision]:
+            return await self._versions.plan_revert(conn, head, reverted, prefer=data.prefer)
 
-        return await self._change(request, tag, namespace, body, data.message, make, origins)
-
-    def _merged(self, base: Version, head: Head, theirs: Version, prefer: Side | None) -> Revision:
-        return merged(
-            base.content, head.version.content, theirs.content, self._rules, prefer=prefer
-        )
+        return await self._change(call, name, body, data.message, plan)
 
     async def _change(
-        self,
-        request: AnyRequest,
-        tag: str,
-        namespace: str | None,
-        body: bytes,
-        message: str | None,
-        make: Callable[[Connection, Head], Awaitable[Callable[[], Revision]]],
-        origins: Sequence[Origin] = (),
-    ) -> Response[bytes]:
-        """Read the head, compute the revision, store it if the tag is still there."""
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
+        self, call: Call, tag: str, body: bytes, message: str | None, plan: Plan
+    ) -> Answer:
+        """Make a change whose result is a revision of the head."""
         message = checked_message(message)
-        precondition = workflow_precondition(request)
-        call = idempotent_call(request, body)
-        try:
-            with hash_guard(precondition, name):
-                async with self._database.connection() as conn:
-                    if kept := await self._idempotency.find(conn, call):
-                        return respond(kept)
-                    head = await self._head(conn, space, name, precondition)
-                    compute = await make(conn, head)
-                size = len(head.version.content) + len(body)
-                revision = await offloaded(compute, size)
-                async with self._database.transaction() as conn:
-                    if kept := await self._idempotency.claim(conn, call):
-                        return respond(kept)
-                    changed = await self._versions.store_patch(
-                        conn,
-                        head,
-                        revision,
-                        by=actor_of(request),
-                        message=message,
-                        origins=origins,
-                    )
-                    result = changed_body(changed)
-                    answer = json_answer(result, headers={"ETag": etag(result.version_hash)})
-                    await self._idempotency.remember(conn, call, answer)
-        except DomainError:
-            kept = await kept_meanwhile(self._database, self._idempotency, call)
-            if kept is None:
-                raise
-            return respond(kept)
-        return respond(answer)
 
-    async def _head(
-        self, conn: Connection, namespace: str, tag: str, precondition: HashPrecondition
-    ) -> Head:
-        head = await self._versions.get_head(conn, namespace, tag)
-        precondition.check(tag, head.tag_version, head.version.artifact.version_hash)
-        return head
+        async def store(conn: Connection, change: Change[Revision], revision: Revision) -> Answer:
+            changed = await self._versions.store_patch(
+                conn,
+                change.head,
+                revision,
+                by=call.by,
+                message=message,
+                origins=change.origins,
+            )
+            result = changed_body(changed)
+            return json_answer(result, headers={"ETag": etag(result.version_hash)})
 
-    # --------------------------------------------------------------------------------- chains
+        return await self._changes.guarded_change(call, tag, body, plan=plan, store=store)
 
-    async def list_versions(
-        self,
-        request: AnyRequest,
-        tag: TagPath,
-        namespace: Namespace = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Response[bytes]:
-        """The chain below the tag, newest first: who made each version, when and how."""
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
-        start: UUID | None = after(cursor, UUID, None)
-        async with self._database.connection() as conn:
-            top = await self._versions.find(conn, space, Reference(text=name, tag=name))
-            if start is not None:
-                at = Reference(text=str(start), artifact_id=start)
-                top = await self._versions.find(conn, space, at)
-            found = await self._versions.list_versions(conn, space, top, limit=limit + 1)
-        items = [version_item(each) for each in found[:limit]]
-        following = encoded(found[limit].artifact_id) if len(found) > limit else None
-        return respond(json_answer(Page[VersionItem](items, following)))
-
-    async def get_version(
-        self,
-        request: AnyRequest,
-        tag: TagPath,
-        seq: SeqPath,
-        namespace: Namespace = None,
-    ) -> Response[bytes]:
-        """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
-        position = parse_seq(segment(seq))
-        async with self._database.connection() as conn:
-            head = await self._versions.get_head(conn, space, name)
-            version = await self._versions.get_at_seq(conn, space, head.version.artifact, position)
-        item = version_item(version.artifact)
-        if none_match(request, item.version_hash):
-            return respond(not_modified({"ETag": etag(item.version_hash)}))
-        body = spliced(item, "workflow", version.content)
-        return respond(json_answer(body, headers={"ETag": etag(item.version_hash)}))
-
-    async def compact(
-        self, request: AnyRequest, tag: TagPath, namespace: Namespace = None
-    ) -> Response[bytes]:
+    async def compact(self, call: Call, tag: TagPath) -> Answer:
         """One version equal to the chain's head; the chain stays, the tag moves if asked."""
-        space, name = namespace_of(request, namespace), tag_in_path(tag)
-        body = await read_json_body(request, SMALL_BODY_BYTES_MAX)
+        name = tag_in_path(tag)
+        body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data = decode(body, CompactWorkflow)
-        message, by = checked_message(data.message), actor_of(request)
-        precondition = workflow_precondition(request)
-        call = idempotent_call(request, body)
-        async with self._database.transaction() as conn:
-            if kept := await self._idempotency.claim(conn, call):
-                return respond(kept)
+        message, by = checked_message(data.message), call.by
+        precondition = workflow_precondition(call)
+
+        async def make(conn: Connection) -> Answer:
             with hash_guard(precondition, name):
-                head = await self._head(conn, space, name, precondition)
-                artifact, created = await self._versions.compact(conn, head, by=by)
-                change: TagChange | None = None
+                head = await self._changes.head(conn, call.namespace, name, precondition)
+                artifact, is_new = await self._versions.compact(conn, head, by=by)
+                change = None
                 if data.move:
                     change = await self._versions.move(conn, head, artifact, by=by, message=message)
-            result = CompactedBody(
-                artifact_id=artifact.artifact_id,
-                version_hash=str(artifact.version_hash),
-                compacted_from=head.version.artifact.artifact_id,
-                original_depth=head.version.artifact.depth,
-                created=created,
-                tag=name,
-                tag_version=change.tag.version if change else head.tag_version,
-                moved=change is not None,
+            return json_answer(compacted_body(head, artifact, change, created=is_new))
+
+        return await self._replay.once(call.idempotent(body), make)
+
+    # -------------------------------------------------------------------------------- reading
+
+    async def list_versions(
+        self, call: Call, tag: TagPath, limit: Limit = 100, cursor: Cursor = None
+    ) -> Answer:
+        """The chain below the tag, newest first: who made each version, when and how."""
+        name = tag_in_path(tag)
+        start: UUID | None = after(cursor, UUID, None)
+        async with self._database.connection() as conn:
+            top = await self._versions.find(conn, call.namespace, Reference(text=name, tag=name))
+            if start is not None:
+                at = Reference(text=str(start), artifact_id=start)
+                top = await self._versions.find(conn, call.namespace, at)
+            found = await self._versions.list_versions(conn, call.namespace, top, limit=limit + 1)
+        items = [version_item(each) for each in found[:limit]]
+        following = encoded(found[limit].artifact_id) if len(found) > limit else None
+        return json_answer(Page[VersionItem](items, following))
+
+    async def get_version(self, call: Call, tag: TagPath, seq: SeqPath) -> Answer:
+        """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
+        name, position = tag_in_path(tag), parse_seq(segment(seq))
+        async with self._database.connection() as conn:
+            head = await self._versions.get_head(conn, call.namespace, name)
+            version = await self._versions.get_at_seq(
+                conn, call.namespace, head.version.artifact, position
             )
-            answer = json_answer(result)
-            await self._idempotency.remember(conn, call, answer)
-        return respond(answer)
+        item = version_item(version.artifact)
+        if none_match(call, item.version_hash):
+            return not_modified({"ETag": etag(item.version_hash)})
+        body = spliced(item, "workflow", version.content)
+        return json_answer(body, headers={"ETag": etag(item.version_hash)})
 
 
 def parse_seq(text: str) -> int:
@@ -320,3 +178,18 @@ def parse_seq(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= SEQ_DIGITS_MAX):
         raise InvalidInput.at("/seq", "range", "A position in a chain is a number from 0 on.")
     return int(text)
+
+
+def _patch_format(call: Call) -> PatchFormat:
+    given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in set(PatchFormat):
+        raise UnsupportedMediaType(given, list(PatchFormat))
+    return PatchFormat(given)
+
+
+def _reverted(data: Revert, tag: str) -> int | Reference:
+    if (data.seq is None) == (data.version is None):
+        raise InvalidInput.at("/seq", "one-of", "Name either a seq or a version.")
+    if data.version is not None:
+        return parse_reference(data.version, tag=tag, pointer="/version")
+    return data.seq or 0

@@ -9,7 +9,8 @@ import msgspec
 from orchestrator.documents.workflow_merge_value import Side
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
-from orchestrator.models.version import Changed
+from orchestrator.models.tag import TagChange
+from orchestrator.models.version import Changed, Head
 from orchestrator.models.workflow import CreatedWorkflow
 
 SEQ_DIGITS_MAX = 9
@@ -82,6 +83,22 @@ def changed_body(changed: Changed) -> ChangedBody:
     """The version that the tag names after a change."""
     created = created_body(CreatedWorkflow(artifact=changed.artifact, change=changed.change))
     return ChangedBody(**msgspec.structs.asdict(created), op_count=changed.artifact.op_count)
+
+
+def compacted_body(
+    head: Head, artifact: Artifact, change: TagChange | None, *, created: bool
+) -> CompactedBody:
+    """What became of the head's chain, and of the tag if it was to move."""
+    return CompactedBody(
+        artifact_id=artifact.artifact_id,
+        version_hash=str(artifact.version_hash),
+        compacted_from=head.version.artifact.artifact_id,
+        original_depth=head.version.artifact.depth,
+        created=created,
+        tag=head.tag,
+        tag_version=change.tag.version if change else head.tag_version,
+        moved=change is not None,
+    )
 
 
 def version_item(artifact: Artifact) -> VersionItem:

@@ -1,6 +1,8 @@
 """Vocabulary of versions and of what happens between them; no I/O."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -8,8 +10,10 @@ import msgspec
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.tag import TagChange
 
+R = TypeVar("R")
 
-class Version(msgspec.Struct, frozen=True, kw_only=True):
+
+class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a workflow with its canonical bytes."""
 
     artifact: Artifact
@@ -21,7 +25,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
     tag: str
     tag_version: int
-    version: Version
+    version: WorkflowVersion
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +35,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     relation: Relation
 
 
+class Change(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """A change of a head, once all that it needs has been read and before it is computed.
+
+    `compute` needs no database, so no connection waits for it, and it may run in a thread.
+    `size_bytes` is how much it has to read: short work is not worth a thread.
+    """
+
+    head: Head
+    origins: tuple[Origin, ...] = ()
+    size_bytes: int
+    compute: Callable[[], R]
+
+
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """The version that a change left, and what happened to the tag."""
 
@@ -38,7 +55,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     change: TagChange
 
 
-class Outcome(StrEnum):
+class MergeOutcome(StrEnum):
     """What a merge turned out to be."""
 
     UP_TO_DATE = "up_to_date"
@@ -47,11 +64,11 @@ class Outcome(StrEnum):
 
 
 class MergeSides(msgspec.Struct, frozen=True, kw_only=True):
-    """The versions of a three-way merge; `outcome` tells what they amount to if no change of
-    theirs has to be merged.
+    """The versions of a three-way merge. By their history alone, `outcome` says whether one side
+    has all that the other has, or whether the changes of both must be merged.
     """
 
     ours: Head
-    theirs: Version
-    base: Version
-    outcome: Outcome
+    theirs: WorkflowVersion
+    base: WorkflowVersion
+    outcome: MergeOutcome

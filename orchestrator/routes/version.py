@@ -3,8 +3,10 @@
 from litestar import get, patch, post
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import operation
 from orchestrator.handlers.http.paging import Page
-from orchestrator.handlers.merge import DiffBody, MergedBody, MergeHandler, MergeWorkflow
+from orchestrator.handlers.merge import MergeHandler
+from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_body import (
     ChangedBody,
@@ -44,7 +46,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             summary="Patch what a tag names",
             tags=TAGS,
             responses={200: changed, **WRITE_PROBLEMS},
-        )(versions.patch),
+        )(operation(versions.patch)),
         get(
             f"{WORKFLOW}/versions",
             operation_id="listVersions",
@@ -54,7 +56,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 200: answer(Page[VersionItem], examples.VERSIONS, "A page."),
                 **problems(404),
             },
-        )(versions.list_versions),
+        )(operation(versions.list_versions)),
         get(
             f"{WORKFLOW}/versions/{{seq:str}}",
             operation_id="getVersion",
@@ -65,7 +67,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 200: answer(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version."),
                 **problems(304, 404),
             },
-        )(versions.get_version),
+        )(operation(versions.get_version)),
         post(
             f"{WORKFLOW}/compact",
             operation_id="compactWorkflow",
@@ -77,7 +79,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 200: answer(CompactedBody, examples.COMPACTED, "The version."),
                 **WRITE_PROBLEMS,
             },
-        )(versions.compact),
+        )(operation(versions.compact)),
         post(
             f"{WORKFLOW}/cherry-pick",
             operation_id="cherryPick",
@@ -86,7 +88,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             tags=TAGS,
             status_code=200,
             responses={200: changed, **WRITE_PROBLEMS},
-        )(versions.cherry_pick),
+        )(operation(versions.cherry_pick)),
         post(
             f"{WORKFLOW}/revert",
             operation_id="revertVersion",
@@ -95,7 +97,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             tags=TAGS,
             status_code=200,
             responses={200: changed, **WRITE_PROBLEMS},
-        )(versions.revert),
+        )(operation(versions.revert)),
         get(
             f"{WORKFLOW}/diff",
             operation_id="diffWorkflow",
@@ -105,7 +107,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 200: answer(DiffBody, examples.DIFFERENCE, "As JSON; as text with format=text."),
                 **problems(404),
             },
-        )(merges.diff),
+        )(operation(merges.diff)),
         post(
             f"{WORKFLOW}/merge",
             operation_id="mergeWorkflow",
@@ -117,5 +119,5 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 200: answer(MergedBody, examples.MERGED, "What the merge turned out to be."),
                 **WRITE_PROBLEMS,
             },
-        )(merges.merge),
+        )(operation(merges.merge)),
     ]

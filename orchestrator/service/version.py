@@ -6,18 +6,21 @@ head one wins, the others are conflicts and leave nothing.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.documents.workflow_change import Revision
-from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact
+from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
+from orchestrator.documents.workflow_merge_value import Side
+from orchestrator.documents.workflow_patch import WorkflowPatch
+from orchestrator.errors import NotFound, NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
 from orchestrator.models.tag import TagChange
-from orchestrator.models.version import Changed, Head, MergeSides, Origin, Outcome, Version
+from orchestrator.models.version import Change, Changed, Head, Origin, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
@@ -26,10 +29,13 @@ from orchestrator.service.tag import TagService
 class VersionService:
     """Chains, compaction, and the versions that diffs and merges are about."""
 
-    def __init__(self, cas: CASService, artifacts: ArtifactService, tags: TagService) -> None:
+    def __init__(
+        self, cas: CASService, artifacts: ArtifactService, tags: TagService, *, rules: ChangeRules
+    ) -> None:
         self._cas = cas
         self._artifacts = artifacts
         self._tags = tags
+        self._rules = rules
 
     # ------------------------------------------------------------------------------- reading
 
@@ -48,7 +54,7 @@ class VersionService:
             version=await self.with_content(conn, artifact),
         )
 
-    async def get(self, conn: Connection, namespace: str, reference: Reference) -> Version:
+    async def get(self, conn: Connection, namespace: str, reference: Reference) -> WorkflowVersion:
         """The version that a reference names."""
         return await self.with_content(conn, await self.find(conn, namespace, reference))
 
@@ -79,12 +85,12 @@ class VersionService:
             raise NotFound("tag", name)
         return target_id
 
-    async def with_content(self, conn: Connection, artifact: Artifact) -> Version:
+    async def with_content(self, conn: Connection, artifact: Artifact) -> WorkflowVersion:
         """The artifact with its workflow; NotFound when it is no version of one."""
         if artifact.version_hash is None:
             raise NotFound("workflow", str(artifact.artifact_id))
         contents = await self._cas.get_content_bulk(conn, [artifact.version_hash])
-        return Version(artifact=artifact, content=contents[artifact.version_hash])
+        return WorkflowVersion(artifact=artifact, content=contents[artifact.version_hash])
 
     async def list_versions(
         self, conn: Connection, namespace: str, from_: Artifact, *, limit: int
@@ -94,33 +100,18 @@ class VersionService:
 
     async def get_at_seq(
         self, conn: Connection, namespace: str, head: Artifact, seq: int
-    ) -> Version:
+    ) -> WorkflowVersion:
         """The version at a position of the chain: 0 is the base, n the n-th patch on it."""
         at = await self._artifacts.get_at_depth(conn, namespace, head.artifact_id, seq)
         return await self.with_content(conn, at)
 
-    async def get_merge_sides(
-        self, conn: Connection, ours: Head, theirs: Version, base: Version | None
-    ) -> MergeSides:
-        """Find the base if none is given, and whether there is anything to merge at all."""
-        our, their = ours.version.artifact, theirs.artifact
-        is_named = base is not None
-        if base is None:
-            ancestor = await self._artifacts.get_common_ancestor(conn, our, their)
-            if ancestor is None:
-                raise NoCommonAncestor(str(our.artifact_id), str(their.artifact_id))
-            base = await self.with_content(conn, ancestor)
-        outcome = Outcome.MERGED
-        if their == our or (base.artifact == their and not is_named):
-            outcome = Outcome.UP_TO_DATE
-        # Ours is in theirs only if lineage says so; a base that was named may be anything.
-        elif base.artifact == our and not is_named:
-            outcome = Outcome.FAST_FORWARD
-        return MergeSides(ours=ours, theirs=theirs, base=base, outcome=outcome)
-
     async def get_before(
-        self, conn: Connection, namespace: str, version: Version, reference: Reference | None
-    ) -> Version:
+        self,
+        conn: Connection,
+        namespace: str,
+        version: WorkflowVersion,
+        reference: Reference | None,
+    ) -> WorkflowVersion:
         """The version that this one was made from.
 
         A patch knows it. A whole version is shared by all tags that ever named its content: what
@@ -146,6 +137,60 @@ class VersionService:
             return (await self._tags.get(conn, namespace, name)).from_id
         move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
         return move.from_id
+
+    # ------------------------------------------------------------------------------- planning
+
+    def plan_patch(self, head: Head, patch: WorkflowPatch) -> Change[Revision]:
+        """A patch needs nothing but the head."""
+        content = head.version.content
+        return Change(
+            head=head,
+            size_bytes=len(content) + patch.size_bytes,
+            compute=partial(patched, content, patch, self._rules),
+        )
+
+    async def plan_cherry_pick(
+        self, conn: Connection, head: Head, picked: Reference, *, prefer: Side | None
+    ) -> Change[Revision]:
+        """Make the change that made a version again: merge it, from the version before it."""
+        namespace = head.version.artifact.namespace
+        theirs = await self.get(conn, namespace, picked)
+        base = await self.get_before(conn, namespace, theirs, picked)
+        origin = _origin(theirs, Relation.CHERRY_PICKED_FROM)
+        return self._plan_merge(head, base, theirs, origin, prefer)
+
+    async def plan_revert(
+        self, conn: Connection, head: Head, at: int | Reference, *, prefer: Side | None
+    ) -> Change[Revision]:
+        """Take back the change that made a version: merge the version before it, from this one.
+
+        The version is named, or it is the one at a position of the head's chain.
+        """
+        namespace = head.version.artifact.namespace
+        if isinstance(at, Reference):
+            reverted = await self.get(conn, namespace, at)
+            before = await self.get_before(conn, namespace, reverted, at)
+        else:
+            reverted = await self.get_at_seq(conn, namespace, head.version.artifact, at)
+            before = await self.get_before(conn, namespace, reverted, None)
+        origin = _origin(reverted, Relation.REVERT_OF)
+        return self._plan_merge(head, reverted, before, origin, prefer)
+
+    def _plan_merge(
+        self,
+        head: Head,
+        base: WorkflowVersion,
+        theirs: WorkflowVersion,
+        origin: Origin,
+        prefer: Side | None,
+    ) -> Change[Revision]:
+        ours = head.version.content
+        return Change(
+            head=head,
+            origins=(origin,),
+            size_bytes=len(ours) + len(theirs.content),
+            compute=partial(merged, base.content, ours, theirs.content, self._rules, prefer=prefer),
+        )
 
     # ------------------------------------------------------------------------------- writing
 
@@ -189,16 +234,6 @@ class VersionService:
             await self._artifacts.link(conn, artifact.artifact_id, parent_id, origin.relation)
         change = await self.move(conn, head, artifact, by=by, message=message)
         return Changed(artifact=artifact, change=change)
-
-    async def fast_forward(
-        self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
-    ) -> TagChange:
-        """Move the head's tag to a version that was read before this transaction: NotFound if it
-        has been deleted since.
-        """
-        namespace, artifact_id = artifact.namespace, artifact.artifact_id
-        await self._artifacts.get_by_id(conn, namespace, artifact_id, locked=True)
-        return await self.move(conn, head, artifact, by=by, message=message)
 
     async def move(
         self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
@@ -250,3 +285,7 @@ class VersionService:
         for cas_id in sorted(blobs):
             content, media_type = blobs[cas_id]
             await self._cas.store_content(conn, content, media_type, cas_id=cas_id, by=by)
+
+
+def _origin(version: WorkflowVersion, relation: Relation) -> Origin:
+    return Origin(parent_id=version.artifact.artifact_id, relation=relation)

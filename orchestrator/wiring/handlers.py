@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
@@ -15,6 +14,7 @@ from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import Collector, GCHandler
 from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
+from orchestrator.handlers.version_change import VersionChanges
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_schema import SchemaHandler
 from orchestrator.jobs.storage_gate import StorageGate
@@ -49,10 +49,7 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
     replay = Replay(c.database, c.idempotency)
     collector = Collector(c.database, c.gc, storage)
     delivery = _delivery(c, settings)
-    rules = ChangeRules(
-        workflow_bytes_max=settings.workflow_bytes_max,
-        agent_nodes_added_max=settings.patch_agent_nodes_added_max,
-    )
+    changes = VersionChanges(c.database, c.versions, replay)
     return Handlers(
         workflows=WorkflowHandler(
             c.database,
@@ -87,18 +84,11 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
         versions=VersionHandler(
             c.database,
             c.versions,
-            c.idempotency,
-            rules=rules,
-            body_bytes_max=settings.json_body_bytes_max,
-            operations_max=settings.patch_operations_max,
-        ),
-        merges=MergeHandler(
-            c.database,
-            c.versions,
-            c.idempotency,
-            rules=rules,
+            changes,
+            replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
+        merges=MergeHandler(c.database, c.versions, c.merges, changes),
         blobs=CASHandler(
             c.database,
             c.cas,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
+from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -23,6 +24,7 @@ from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
+from orchestrator.service.merge import MergeService
 from orchestrator.service.publication import PublicationService
 from orchestrator.service.rate import RateService
 from orchestrator.service.resolution import ResolutionService
@@ -66,6 +68,7 @@ class Container:
     publications: PublicationService
     workflows: WorkflowService
     versions: VersionService
+    merges: MergeService
     uploads: UploadService
     stages: UploadStages
     idempotency: IdempotencyService
@@ -111,6 +114,12 @@ def build(settings: Settings) -> Container:
         compressed_media_types=settings.blob_compressed_media_types,
         compression_level=settings.blob_compression_level,
     )
+    rules = ChangeRules(
+        workflow_bytes_max=settings.workflow_bytes_max,
+        agent_nodes_added_max=settings.patch_agent_nodes_added_max,
+        operations_max=settings.patch_operations_max,
+    )
+    versions = VersionService(cas, artifacts, tags, rules=rules)
     return Container(
         database=database,
         storage=storage,
@@ -123,7 +132,8 @@ def build(settings: Settings) -> Container:
         tags=tags,
         publications=publications,
         workflows=WorkflowService(cas, artifacts, tags, resolutions),
-        versions=VersionService(cas, artifacts, tags),
+        versions=versions,
+        merges=MergeService(versions, artifacts, rules=rules),
         uploads=UploadService(
             UploadRepository(),
             seconds=settings.upload_seconds,

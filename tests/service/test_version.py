@@ -4,22 +4,27 @@ from typing import Any
 
 import pytest
 
-from orchestrator.documents.patch import parse_operations
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.documents.workflow_change import ChangeRules, patched
+from orchestrator.documents.workflow_patch import PatchFormat, WorkflowPatch
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.reference import parse_reference
-from orchestrator.models.version import Head, Outcome
+from orchestrator.models.version import Head, MergeOutcome
+from orchestrator.service.merge import MergeService
 from orchestrator.service.version import VersionService
 from tests.api import ANN, chain
 from tests.service.conftest import NS, Store
 
-RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5)
+RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5, operations_max=9)
 
 
 def versions_of(store: Store) -> VersionService:
-    return VersionService(store.cas, store.artifacts, store.tags)
+    return VersionService(store.cas, store.artifacts, store.tags, rules=RULES)
+
+
+def json_patch(*operations: Any) -> WorkflowPatch:
+    return WorkflowPatch(format=PatchFormat.JSON_PATCH, document=list(operations), size_bytes=0)
 
 
 async def workflow(store: Store, tag: str, *ids: str) -> Artifact:
@@ -36,7 +41,7 @@ async def head(store: Store, tag: str = "main") -> Head:
 async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact:
     at = await head(store, tag)
     operation: Any = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
-    revision = patched(at.version.content, parse_operations([operation]), RULES)
+    revision = patched(at.version.content, json_patch(operation), RULES)
     changed = await versions_of(store).store_patch(store.conn, at, revision, by=ANN, message=None)
     return changed.artifact
 
@@ -74,7 +79,7 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
     same: list[Any] = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
     other: list[Any] = [{"op": "add", "path": "/name", "value": "x"}]
     for operations in (same, other):
-        revision = patched(stale.version.content, parse_operations(operations), RULES)
+        revision = patched(stale.version.content, json_patch(*operations), RULES)
         with pytest.raises(VersionConflict):
             await versions_of(store).store_patch(store.conn, stale, revision, by=ANN, message=None)
 
@@ -101,15 +106,15 @@ async def test_the_sides_of_a_merge_tell_what_it_amounts_to(store: Store) -> Non
     first = await head(store)
     await change(store, 1)
     second = await head(store)
-    versions = versions_of(store)
+    merges = MergeService(versions_of(store), store.artifacts, rules=RULES)
 
-    async def outcome(ours: Head, theirs: Head) -> Outcome:
-        sides = await versions.get_merge_sides(store.conn, ours, theirs.version, None)
+    async def outcome(ours: Head, theirs: Head) -> MergeOutcome:
+        sides = await merges.get_sides(store.conn, ours, theirs.version, None)
         return sides.outcome
 
-    assert await outcome(second, first) is Outcome.UP_TO_DATE
-    assert await outcome(second, second) is Outcome.UP_TO_DATE
-    assert await outcome(first, second) is Outcome.FAST_FORWARD
+    assert await outcome(second, first) is MergeOutcome.UP_TO_DATE
+    assert await outcome(second, second) is MergeOutcome.UP_TO_DATE
+    assert await outcome(first, second) is MergeOutcome.FAST_FORWARD
     await workflow(store, "other", "z")
     with pytest.raises(NoCommonAncestor):
         await outcome(first, await head(store, "other"))

@@ -1,0 +1,99 @@
+"""The bodies of diffs and merges over HTTP, and how they are made; no requests here."""
+
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.documents.patch import PatchOperation
+from orchestrator.documents.patch_difference import patch_between
+from orchestrator.documents.workflow_change import parsed
+from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
+from orchestrator.documents.workflow_diff_text import render_text
+from orchestrator.documents.workflow_merge_value import Conflict, Side
+from orchestrator.handlers.version_body import ChangedBody, changed_body
+from orchestrator.models.artifact import Kind
+from orchestrator.models.version import Changed, MergeOutcome, WorkflowVersion
+from orchestrator.service.merge import Merge
+
+
+class MergeWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+    """Merge a version into the tag; the base is their nearest common ancestor if not named."""
+
+    from_: str = msgspec.field(name="from")
+    base: str | None = None
+    message: str | None = None
+    prefer: Side | None = None
+    dry_run: bool = False
+
+
+class MergedBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What the merge turned out to be. A dry run has a diff of what it would do, and no result."""
+
+    outcome: MergeOutcome
+    dry_run: bool
+    base_id: UUID
+    ours_id: UUID
+    theirs_id: UUID
+    op_count: int
+    settled: list[Conflict]
+    result: ChangedBody | None
+    diff: WorkflowDiff | None
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a diff."""
+
+    artifact_id: UUID
+    kind: Kind
+    version_hash: str
+
+
+class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed, node by node, and the patch that turns one document into the other."""
+
+    before: Endpoint
+    after: Endpoint
+    diff: WorkflowDiff
+    patch: list[PatchOperation]
+
+
+def merged_body(merge: Merge, changed: Changed | None) -> MergedBody:
+    """What the merge turned out to be; nothing was changed by a dry run."""
+    sides, revision = merge.sides, merge.revision
+    return MergedBody(
+        outcome=sides.outcome,
+        dry_run=changed is None,
+        base_id=sides.base.artifact.artifact_id,
+        ours_id=sides.ours.version.artifact.artifact_id,
+        theirs_id=sides.theirs.artifact.artifact_id,
+        op_count=len(revision.operations) if revision else 0,
+        settled=list(revision.settled) if revision else [],
+        result=changed_body(changed) if changed else None,
+        diff=merge.preview,
+    )
+
+
+def diff_body(before: WorkflowVersion, after: WorkflowVersion) -> DiffBody:
+    """The difference for programs."""
+    old, new = parsed(before.content), parsed(after.content)
+    return DiffBody(
+        before=_endpoint(before),
+        after=_endpoint(after),
+        diff=diff_workflows(old, new),
+        patch=list(patch_between(old, new)),
+    )
+
+
+def diff_text(before: WorkflowVersion, after: WorkflowVersion) -> bytes:
+    """The difference for people."""
+    diff = diff_workflows(parsed(before.content), parsed(after.content))
+    return render_text(diff, colour=False).encode()
+
+
+def _endpoint(version: WorkflowVersion) -> Endpoint:
+    artifact = version.artifact
+    return Endpoint(
+        artifact_id=artifact.artifact_id,
+        kind=artifact.kind,
+        version_hash=str(artifact.version_hash),
+    )

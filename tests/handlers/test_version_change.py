@@ -1,0 +1,105 @@
+"""What all changes of a tag have in common: each is made once for its key, whatever refuses it."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orchestrator.core.database import Connection
+from orchestrator.errors import StorageUnavailable
+from orchestrator.models.version import Head
+from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.service.version import VersionService
+from tests.api import Api
+from tests.handlers.test_merge import add_node
+from tests.handlers.test_version import MERGE_PATCH, patch, timeout
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid4())}
+
+
+async def change(api: Api, name: str, headers: dict[str, str]) -> Any:
+    match name:
+        case "a node that can be added only once":
+            return await patch(api, "main", add_node("c", "b"), headers=headers)
+        case "a member that can be removed only once":
+            operations = [{"op": "remove", "path": "/metadata"}]
+            return await patch(api, "main", operations, headers=headers)
+        case "a merge patch that changes nothing more":
+            return await patch(api, "main", {"metadata": {"y": 2}}, MERGE_PATCH, headers=headers)
+        case "a merge of what the tag has by now":
+            return await api.post("/workflows/main/merge", {"from": "side"}, headers=headers)
+        case "a change of the chain that is longer by now":
+            return await api.post("/workflows/main/revert", {"seq": 1}, headers=headers)
+        case _:
+            return await patch(api, "main", [timeout(9)], headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "guarded"),
+    [
+        ("a node that can be added only once", False),
+        ("a member that can be removed only once", False),
+        ("a merge patch that changes nothing more", False),
+        ("a merge of what the tag has by now", False),
+        ("a change of the chain that is longer by now", False),
+        ("a change of the version that the request names", True),
+    ],
+)
+async def test_a_change_that_a_copy_of_it_has_made_is_answered_as_the_copy_is(
+    api: Api, key: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, guarded: bool
+) -> None:
+    base = await api.create("main", "a", "b")
+    await api.put("/tags/side", {"artifact_id": base["artifact_id"]})
+    await patch(api, "side", [timeout(2)])
+    added = [{"op": "add", "path": "/metadata", "value": {"x": 1}}]
+    head = (await patch(api, "main", added)).json()
+    headers = key | ({"If-Match": f'"{head["version_hash"]}"'} if guarded else {})
+    copies: list[Any] = []
+    get_head = VersionService.get_head
+
+    async def get_head_after_a_copy(
+        versions: VersionService, conn: Connection, namespace: str, tag: str
+    ) -> Head:
+        if not copies:
+            copies.append(None)
+            copies[0] = await change(api, name, headers)
+        return await get_head(versions, conn, namespace, tag)
+
+    monkeypatch.setattr(VersionService, "get_head", get_head_after_a_copy)
+    answer = await change(api, name, headers)
+    assert answer.status_code == 200, answer.text
+    assert (answer.content, answer.headers.get("etag")) == (
+        copies[0].content,
+        copies[0].headers.get("etag"),
+    )
+    assert (await api.get("/tags/main")).json()["version"] == 3, "it was made once"
+
+
+async def test_a_refusal_that_no_copy_explains_stands(api: Api, key: dict[str, str]) -> None:
+    await api.create("main", "a")
+    refused = await patch(api, "main", [{"op": "remove", "path": "/x"}], headers=key)
+    assert refused.status_code == 422
+    assert (await patch(api, "nope", [timeout(1)], headers=key)).status_code == 404
+
+
+async def test_a_database_that_cannot_answer_is_not_asked_for_a_copy(
+    api: Api, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.create("main", "a")
+    asked: list[str] = []
+    get = IdempotencyRepository.get
+
+    async def get_noted(keys: IdempotencyRepository, conn: Connection, call: Any) -> Any:
+        asked.append(call.key)
+        return await get(keys, conn, call)
+
+    async def unavailable(*_: Any) -> Head:
+        raise StorageUnavailable
+
+    monkeypatch.setattr(IdempotencyRepository, "get", get_noted)
+    monkeypatch.setattr(VersionService, "get_head", unavailable)
+    assert (await patch(api, "main", [timeout(1)], headers=key)).status_code == 503
+    assert asked == [*key.values()], "only before the change"
