@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 from bench.growth_asked import CLIENTS, Ask, Side
 from bench.growth_explain import explain
-from bench.growth_fill import fill
-from bench.growth_shape import Sizes, World
 from bench.server import Server
 from orchestrator.embedded.cluster import running_url
+from tests.growth.fill import fill
+from tests.growth.shape import Sizes, World
 
 #: As good as empty: enough for every page to be a full one.
 FEW = Sizes(artifacts=5_000, blobs=6_000, tags=1_000, moves=3_000, keys=1_000, depth=100)
@@ -115,6 +115,14 @@ def show(row: Row) -> None:
     )
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _unsaid(_: str) -> None:
+    pass
+
+
 def filled(
     folder: Path, sizes: Sizes, *, quiet: bool, cache_bytes: int | None
 ) -> tuple[Server, World]:
@@ -125,7 +133,7 @@ def filled(
         url = running_url(folder / "postgres")
         assert url is not None
         world = World(sizes)
-        asyncio.run(fill(url, world, quiet=quiet))
+        asyncio.run(fill(url, world, _unsaid if quiet else _say))
     except BaseException:
         server.end()
         raise

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from bench.growth_shape import BUSY_SHARE, BUSY_TAG, MERGED_TAG, Sizes, World
 from bench.server import Server
 from orchestrator.handlers.http.paging import encoded
+from tests.growth.shape import BUSY_SHARE, BUSY_TAG, MERGED_TAG, Sizes, World
 
 API = "/api/v1"
 CLIENTS = 4

@@ -8,8 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from bench.growth_fill import TABLES
-from bench.growth_plans import (
+from orchestrator.core.database import Connection, connect
+from tests.growth.fill import TABLES
+from tests.growth.plans import (
     Statement,
     arguments,
     custom_plan,
@@ -19,8 +20,7 @@ from bench.growth_plans import (
     scanned,
     statements,
 )
-from bench.growth_shape import BUSY_TAG, DEEP_TAG, NAMESPACES, START, name_of, operations
-from orchestrator.core.database import Connection, connect
+from tests.growth.shape import BUSY_TAG, DEEP_TAG, NAMESPACES, START, name_of, operations
 
 #: Slower than this, or a scan of a large table, and the steps of the plan are printed too.
 SLOW_MS = 5.0

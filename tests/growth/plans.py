@@ -173,7 +173,11 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def scanned(plan: dict[str, Any]) -> set[str]:
     """The tables that are read from one end to the other."""
-    return {node["Relation Name"] for node in nodes(plan) if "Seq Scan" in node["Node Type"]}
+    return {table for node in nodes(plan) for table in _scanned_by(node)}
+
+
+def _scanned_by(node: dict[str, Any]) -> set[str]:
+    return {node["Relation Name"]} if "Seq Scan" in node["Node Type"] else set()
 
 
 async def indexes(conn: Connection) -> dict[str, tuple[str, list[str]]]:
@@ -194,11 +198,39 @@ def walked(plan: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> 
     """The tables of which an index is read from end to end, or for all of a namespace: what the
     planner may do instead of a scan, and no better.
     """
+    return {table for node in nodes(plan) for table in _walked_by(node, known)}
+
+
+def _walked_by(node: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> set[str]:
+    table, columns = known.get(node.get("Index Name", ""), ("", []))
+    compared = set(_INDEX_COMPARED.findall(node.get("Index Cond", "")))
+    narrowing = set(itertools.takewhile(compared.__contains__, columns)) - COMMON
+    return {table} if table and not narrowing else set()
+
+
+def joined_whole(plan: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> set[str]:
+    """The tables of which a hash or merge join reads all, by a scan or along an index.
+
+    Such a join asks its inputs for no row in particular, unlike a nested loop: where no condition
+    narrows an input it is the whole table, and it grows with the store.
+    """
     found = set()
     for node in nodes(plan):
-        table, columns = known.get(node.get("Index Name", ""), ("", []))
-        compared = set(_INDEX_COMPARED.findall(node.get("Index Cond", "")))
-        narrowing = set(itertools.takewhile(compared.__contains__, columns)) - COMMON
-        if table and not narrowing:
-            found.add(table)
+        if node["Node Type"] in {"Hash Join", "Merge Join"}:
+            for side in node["Plans"]:
+                found |= {
+                    table
+                    for each in _unlimited(side)
+                    for table in _scanned_by(each) | _walked_by(each, known)
+                }
     return found
+
+
+def _unlimited(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps that run to their end: not those below a limit or on the inner side of a loop."""
+    yield node
+    if node["Node Type"] == "Limit":
+        return
+    children = node.get("Plans", ())
+    for child in children[:1] if node["Node Type"] == "Nested Loop" else children:
+        yield from _unlimited(child)

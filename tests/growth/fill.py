@@ -6,10 +6,10 @@ unique indexes hold all along.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from bench.growth_shape import World
 from orchestrator.core.database import Connection, connect
+from tests.growth.shape import World
 
 BLOB = ("cas_id", "size_bytes", "media_type", "content")
 LEASE = ("cas_id", "namespace", "media_type", "expires_at")
@@ -78,10 +78,10 @@ SELECT conname, conrelid::regclass::text AS child, confrelid::regclass::text AS 
 class Filler:
     """One filling of one database, and how long each part of it took."""
 
-    def __init__(self, conn: Connection, world: World, *, quiet: bool) -> None:
+    def __init__(self, conn: Connection, world: World, tell: Callable[[str], None]) -> None:
         self._conn = conn
         self._world = world
-        self._quiet = quiet
+        self._tell = tell
         self._since = time.monotonic()
 
     async def fill(self) -> None:
@@ -130,16 +130,15 @@ class Filler:
         self._say("every foreign key and rule holds")
 
     def _say(self, what: str) -> None:
-        if not self._quiet:
-            print(f"{time.monotonic() - self._since:7.1f} s  {what}", flush=True)
+        self._tell(f"{time.monotonic() - self._since:7.1f} s  {what}")
 
 
-async def fill(url: str, world: World, *, quiet: bool = False) -> None:
-    """The database is migrated and has no rows yet."""
+async def fill(url: str, world: World, tell: Callable[[str], None]) -> None:
+    """The database is migrated and has no rows yet; what was done is told line by line."""
     conn = await connect(url, statement_seconds_max=3_600)
     try:
         # Text as it is: the codec of the product would encode it again.
         await conn.reset_type_codec("jsonb", schema="pg_catalog")
-        await Filler(conn, world, quiet=quiet).fill()
+        await Filler(conn, world, tell).fill()
     finally:
         await conn.close()

@@ -148,7 +148,7 @@ class World:
             yield name_of(upload(number)), NAMESPACES[0], "text/plain", expiry
 
     def artifacts(self) -> Iterator[tuple[object, ...]]:
-        """The columns in the order of growth_fill.ARTIFACT. Needs the hashes of `blobs`."""
+        """The columns in the order of fill.ARTIFACT. Needs the hashes of `blobs`."""
         shared = [name_of(operations(number)) for number in range(OPERATIONS)]
         for number, made in enumerate(self.made):
             version = self.hashes[self.documents[number]]
@@ -176,7 +176,7 @@ class World:
         return ((self.ids[child], self.ids[parent], why) for child, parent, why in self.edges)
 
     def moves(self) -> Iterator[tuple[object, ...]]:
-        """The columns in the order of growth_fill.MOVE, tag by tag."""
+        """The columns in the order of fill.MOVE, tag by tag."""
         sizes = self.sizes
         busy = sizes.moves // 10
         each, more = divmod(sizes.moves - busy, sizes.tags - 1)
