@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from bench import ours_other, ours_write
+from bench import ours_other, ours_upload, ours_write
 from bench.load import WrongAnswers
 from bench.material import LARGE_BYTES, blob, cas_id, document, large
 from bench.ours_api import BYTES, CAS, TAGS, WORKFLOWS, create_workflows
@@ -133,7 +133,7 @@ TASKS: dict[str, Callable[[Ours, Work], Task]] = {
     "download-64m-1": _download,
     "download-64m-8": _download,
     "upload-64m": lambda ours, _: ours_write.large_uploads(ours),
-    "upload-1k": lambda ours, work: Writes(ours, ours_write.Uploads(ours), work.connections),
+    "upload-1k": lambda ours, work: Writes(ours, ours_upload.Uploads(ours), work.connections),
     "create": lambda ours, work: Writes(ours, ours_write.Creates(ours), work.connections),
     "create-1": lambda ours, work: Writes(ours, ours_write.Creates(ours), work.connections),
     "move": lambda ours, work: Writes(ours, ours_write.Moves(ours), work.connections),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from bench.load import WrongAnswers
-from bench.material import MEGABYTES, blob, cas_id, document, large
+from bench.material import MEGABYTES, cas_id, document, large
 from bench.ours_api import (
     BYTES,
     CAS,
@@ -46,28 +46,6 @@ def large_uploads(ours: Program) -> Calls:
         return took
 
     return Calls(upload, ours, MEGABYTES, LARGE_UPLOADS_MAX)
-
-
-class Uploads:
-    """POST of blobs of 1 KiB that are all new."""
-
-    statuses: Sequence[int] = (201,)
-    script = "replay"
-
-    def __init__(self, ours: Program) -> None:
-        self._ours = ours
-        self._contents: list[bytes] = []
-
-    def take(self, count: int) -> list[bytes]:
-        prefix = secrets.token_hex(8)
-        self._contents = [blob(f"{prefix}-{number}", 1024) for number in range(count)]
-        return [self._ours.raw("POST", CAS, content, BYTES) for content in self._contents]
-
-    def verify(self, sent: int) -> None:
-        for index in sample(sent):
-            content = self._contents[index]
-            answer = self._ours.wanted("GET", f"{CAS}/{cas_id(content)}", 200)
-            same(f"blob {index}", answer.body, content)
 
 
 class Creates:

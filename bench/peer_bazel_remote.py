@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.material import MEGABYTES, blob, cas_id, large
+from bench.new_blobs import NewBlobs
 from bench.ours_api import BYTES, same
-from bench.ours_write import LARGE_UPLOADS_MAX, sample
+from bench.ours_write import LARGE_UPLOADS_MAX
 from bench.program import Answer, Program
 from bench.stream import Downloads, send
 from bench.task import Calls, Reads, Task, Writes
@@ -79,25 +80,16 @@ def _large_uploads(program: Program, _: Work) -> Calls:
     return Calls(upload, program, MEGABYTES, LARGE_UPLOADS_MAX)
 
 
-class Uploads:
-    """PUT of blobs of 1 KiB that are all new."""
+class Uploads(NewBlobs):
+    """A PUT for each blob."""
 
     statuses: Sequence[int] = (200,)
-    script = "replay"
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._contents: list[bytes] = []
+    def requests(self, contents: Sequence[bytes]) -> list[bytes]:
+        return [self.program.raw("PUT", path_of(each), each, BYTES) for each in contents]
 
-    def take(self, count: int) -> list[bytes]:
-        prefix = secrets.token_hex(8)
-        self._contents = [blob(f"{prefix}-{number}", 1024) for number in range(count)]
-        return [self._program.raw("PUT", path_of(it), it, BYTES) for it in self._contents]
-
-    def verify(self, sent: int) -> None:
-        for index in sample(sent):
-            content = self._contents[index]
-            same(f"blob {index}", self._program.wanted("GET", path_of(content), 200).body, content)
+    def path(self, content: bytes) -> str:
+        return path_of(content)
 
 
 TASKS: dict[str, Callable[[Program, Work], Task]] = {

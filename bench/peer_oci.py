@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from bench.load import send_all
 from bench.material import KIB_DOCUMENT_BYTES, MEGABYTES, blob, cas_id, large
+from bench.new_blobs import NewBlobs
 from bench.ours_api import BYTES, TAGS, same
 from bench.ours_write import LARGE_UPLOADS_MAX, sample
 from bench.program import Answer, Program
@@ -177,30 +178,24 @@ def _large_uploads(program: Program, _: Work) -> Calls:
     return Calls(upload, program, MEGABYTES, LARGE_UPLOADS_MAX)
 
 
-class Pushes:
-    """Blobs of 1 KiB that are all new, each in two requests."""
+class Pushes(NewBlobs):
+    """Two requests for each blob: a POST, and a PUT to where its answer points."""
 
     statuses: Sequence[int] = (202, 201)
     script = "push"
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._contents: list[bytes] = []
-
-    def take(self, count: int) -> list[bytes]:
-        prefix = secrets.token_hex(8)
-        self._contents = [blob(f"{prefix}-{number}", 1024) for number in range(count)]
-        post = self._program.raw("POST", f"{REPOSITORY}/blobs/uploads/", b"")
-        return [post, *map(self._put, self._contents)]
-
-    def _put(self, content: bytes) -> bytes:
-        return self._program.raw("PUT", f"LOCATION&digest={digest(content)}", content, BYTES)
+    def requests(self, contents: Sequence[bytes]) -> list[bytes]:
+        post = self.program.raw("POST", f"{REPOSITORY}/blobs/uploads/", b"")
+        return [post, *map(self._put, contents)]
 
     def verify(self, sent: int) -> None:
-        for index in sample(sent - 1):
-            content = self._contents[index]
-            answer = self._program.wanted("GET", f"{REPOSITORY}/blobs/{digest(content)}", 200)
-            same(f"blob {index}", answer.body, content)
+        super().verify(sent - 1)  # The first one is the POST.
+
+    def path(self, content: bytes) -> str:
+        return f"{REPOSITORY}/blobs/{digest(content)}"
+
+    def _put(self, content: bytes) -> bytes:
+        return self.program.raw("PUT", f"LOCATION&digest={digest(content)}", content, BYTES)
 
 
 class Manifests:

@@ -1,5 +1,6 @@
-"""`orchestrator backup` and `restore`: they work on the database itself, not over HTTP; how is
-`orchestrator.backup.make`'s and `orchestrator.backup.restore`'s.
+"""`orchestrator backup` and `restore`, which work on the database itself and not over HTTP.
+
+How they do it is in `orchestrator.backup`.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 from cyclopts import Parameter, validators
@@ -18,6 +19,9 @@ from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import console, write_error, write_json, write_record
 from orchestrator.cli.session import FOLDER, Session
+
+if TYPE_CHECKING:
+    from orchestrator.backup.place import Place
 
 #: Lines about blobs that a person may read; all of them are in the JSON output.
 _LINES_MAX = 20
@@ -67,11 +71,9 @@ def backup(
     Blobs that the folder has already are not copied again.
     """
     from orchestrator.backup.make import BackupOptions, back_up
-    from orchestrator.backup.place import Place, served
+    from orchestrator.backup.place import served
 
-    place = Place(
-        data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
-    )
+    place = _place(session, database_url, blob_store)
     options = BackupOptions(verify_existing=verify_existing, snapshots_max=keep)
     with _explained(), served(place, os.environ) as settings, _progress() as watch:
         report = asyncio.run(back_up(folder, settings, options, watch))
@@ -108,13 +110,11 @@ def restore(
     session: WithSession,
 ) -> int:
     """Put a snapshot into an empty database, and its blobs into a blob storage of its own."""
-    from orchestrator.backup.place import Place, unserved
+    from orchestrator.backup.place import unserved
     from orchestrator.backup.restore import RestoreOptions
     from orchestrator.backup.restore import restore as run
 
-    place = Place(
-        data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
-    )
+    place = _place(session, database_url, blob_store)
     options = RestoreOptions(snapshot=snapshot, allow_damaged=allow_damaged, read_data=read_data)
     with _explained(), unserved(place, os.environ) as settings, _progress() as watch:
         report = run(folder, settings, options, watch)
@@ -132,6 +132,14 @@ def restore(
     return damaged or wrong
 
 
+def _place(session: Session, database_url: str | None, blob_store: str | None) -> "Place":
+    from orchestrator.backup.place import Place
+
+    return Place(
+        data_dir=session.data_dir or FOLDER, database_url=database_url, blob_store=blob_store
+    )
+
+
 def _show(session: Session, report: msgspec.Struct, shown: dict[str, Any]) -> None:
     if session.is_json:
         write_json(msgspec.json.encode(report))
@@ -140,7 +148,7 @@ def _show(session: Session, report: msgspec.Struct, shown: dict[str, Any]) -> No
 
 
 def _warned(what: str, lines: list[str], *, is_failure: bool) -> int:
-    """Says it, and returns the exit code."""
+    """Print the lines if there are any, and return the exit code."""
     if not lines:
         return 0
     more = [f"and {len(lines) - _LINES_MAX:,} more"] if len(lines) > _LINES_MAX else []
@@ -150,13 +158,13 @@ def _warned(what: str, lines: list[str], *, is_failure: bool) -> int:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """What keeps it from being done is one line."""
+    """Let what goes wrong in the block become one line for a person."""
     import orchestrator.telemetry.logs
     from orchestrator.backup.error import BackupRefused
     from orchestrator.embedded.binaries import EmbeddedPostgresError
     from orchestrator.server.error import ServeError, UsageError
 
-    # What the parts below would write for an operator of a server is in our answer.
+    # Our answer says what the parts below would log for the operator of a server.
     orchestrator.telemetry.logs.configure("critical")
     try:
         yield
@@ -171,7 +179,7 @@ def _explained() -> Iterator[None]:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A line for each stage on standard error, if somebody looks at it."""
+    """A bar for each stage on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return

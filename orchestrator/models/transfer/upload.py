@@ -17,8 +17,8 @@ class Part(msgspec.Struct, frozen=True):
     start: int
 
 
-class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A session. All that is known of it is here and in its stages."""
+class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is to be created."""
 
     upload_id: UUID
     namespace: str
@@ -30,6 +30,12 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     metadata: str
     #: None until the client tells.
     size_bytes: int | None
+    created_by: str
+
+
+class Upload(NewUpload, frozen=True, kw_only=True):
+    """A session. All that is known of it is here and in its stages."""
+
     #: So many bytes are durable.
     offset_bytes: int
     parts: tuple[Part, ...]
@@ -37,42 +43,28 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     writer: UUID | None
     #: The blob that it became.
     cas_id: CasId | None
-    created_by: str
     created_at: datetime
     expires_at: datetime
 
     @property
     def is_whole(self) -> bool:
-        """Whether all bytes are there; a blob is made of them next."""
+        """Whether all bytes are there, so that they can become a blob."""
         return self.offset_bytes == self.size_bytes
 
     def stages(self) -> list[tuple[str, int]]:
-        """The stages that hold its bytes, in order, each with how many of its bytes count."""
+        """The stages with its bytes, in order, each with the number of its bytes that count."""
         ends = [*(part.start for part in self.parts[1:]), self.offset_bytes]
         lengths = (end - part.start for part, end in zip(self.parts, ends, strict=False))
         return [(part.stage, n) for part, n in zip(self.parts, lengths, strict=True) if n]
 
 
-class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that is to be made."""
-
-    upload_id: UUID
-    namespace: str
-    media_type: str
-    expected: BlobName | None
-    wants_sha256: bool
-    metadata: str
-    size_bytes: int | None
-    created_by: str
-
-
 def stage_name(upload_id: UUID, writer: UUID) -> str:
-    """The name of a stage that this request opens. All names are of one length."""
+    """The name of the stage that this request opens. All names have one length."""
     return f"{upload_id.hex}-{writer.hex}"
 
 
 def upload_of_stage(stage: str) -> UUID | None:
-    """The upload that a stage belongs to; None for a name that we did not give."""
+    """The upload that a stage belongs to; None for a name that `stage_name` did not make."""
     upload_id, separator, _ = stage.partition("-")
     if len(upload_id) != _ID_LENGTH or not separator:
         return None
