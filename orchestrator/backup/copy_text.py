@@ -13,7 +13,7 @@ Row = dict[str, str | None]
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Row by row, however many there are. A line break within a value is escaped in the file."""
+    """Row by row, so that there may be many. A line break within a value is escaped in the file."""
     with path.open("rb") as file:
         for line in file:
             fields = line.removesuffix(b"\n").split(b"\t")

@@ -1,6 +1,6 @@
-"""Where a backup and a restore keep what is small and many: SQLite files; no other database.
+"""SQLite files in which a backup and a restore store what is small and many; no other database.
 
-The contents of blobs that were inline stand in one file, because a file for each costs more.
+All contents of inline blobs are in one file, because a file for each would cost more.
 """
 
 import os
@@ -38,7 +38,7 @@ REMOVE_UNNAMED = "DELETE FROM content WHERE cas_id NOT IN (SELECT cas_id FROM na
 
 
 class InlineContents:
-    """Contents by name. What `put` was given is durable when it returns."""
+    """Contents by name. What `put` stores is durable when it returns."""
 
     def __init__(self, path: Path, *, may_write: bool) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class InlineContents:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Open the file, which is made if we may write."""
+        """Open the file until the block ends; it is made if we may write."""
         try:
             with closing(self._open()) as self._database:
                 yield
@@ -57,7 +57,7 @@ class InlineContents:
             self._database = None
 
     def known(self, cas_id: CasId) -> bool:
-        """Whether it is there; the bytes are not read."""
+        """Whether the content is there; it is not read."""
         return self._db.execute(KNOWN, (cas_id.raw,)).fetchone() is not None
 
     def get(self, cas_id: CasId) -> bytes | None:
@@ -71,7 +71,7 @@ class InlineContents:
             self._db.executemany(PUT, [(cas_id.raw, content) for cas_id, content in contents])
 
     def remove_damaged(self) -> int:
-        """Read all of them; returns how many are not those of their name, and are gone."""
+        """Read all contents, and remove those that are not of their name; returns how many."""
         names = (CasId(row[0]) for row in self._db.execute(NAMES))
         damaged = [(name.raw,) for name in names if self.get(name) is None]
         with self._db:
@@ -80,7 +80,7 @@ class InlineContents:
 
     @contextmanager
     def naming(self, raws: Iterable[bytes]) -> Iterator[Callable[[bytes], bool]]:
-        """Tells within the block whether a name is among these, however many they are."""
+        """A function that says, within the block, whether a name is one of these."""
         self._db.execute(CREATE_NAMED)
         try:
             self._db.executemany(PUT_NAMED, ((raw,) for raw in raws))
@@ -90,7 +90,7 @@ class InlineContents:
             self._db.execute(DROP_NAMED)
 
     def remove_unnamed(self) -> int:
-        """Within `naming`: the contents of all other names. Returns how many."""
+        """Within `naming`: remove the contents of all other names; returns how many."""
         with self._db:
             return self._db.execute(REMOVE_UNNAMED).rowcount
 
@@ -118,7 +118,7 @@ class InlineContents:
 class RestoredPlaces:
     """Where the bytes of blobs are in the new storage, until their rows are written.
 
-    There may be more of them than memory holds. The file has no name, and is gone with us.
+    There may be more than fit into memory. The file has no name, and ends with this process.
     """
 
     def __init__(self) -> None:
@@ -126,13 +126,13 @@ class RestoredPlaces:
         self._db.execute(CREATE_PLACES)
 
     def put(self, received: Received) -> None:
-        """Remember what intake made of a blob."""
+        """Remember where intake put the bytes of a blob."""
         at = received.placement
         place = (at.storage_key, at.segments, at.stored_bytes, at.encoding) if at else (None,) * 4
         self._db.execute(PUT_PLACE, (received.cas_id.raw, received.content, *place))
 
     def get(self, cas_id: CasId) -> bytes | Placement | None:
-        """Its bytes if the new database has them inline, else where they are."""
+        """The bytes of a blob that is to be inline, else the place of its bytes."""
         row = self._db.execute(GET_PLACE, (cas_id.raw,)).fetchone()
         if row is None:
             return None

@@ -1,10 +1,10 @@
 """Makes a backup while servers go on: the database at one moment, and the blobs it names then.
 
-The order is what makes it consistent. First garbage collection and sweeping are held off; then the
-database is read in one transaction, so that all tables are of one moment; then the bytes are copied
-that this moment names. They cannot go away meanwhile, and what came after that moment is not named.
-A snapshot counts only when all of that is durable: a backup that ends in the middle leaves blobs
-that the next one need not copy again, and no snapshot.
+It is consistent because of its order. First the maintenance lock is taken, so that nothing deletes
+bytes. Then one transaction reads all tables as they are at one moment. Then the bytes are copied
+that these rows name: they cannot go meanwhile, and later blobs are not named. A snapshot counts
+only when all of that is durable. A backup that ends in the middle leaves no snapshot, and blobs
+that the next one need not copy again.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ from orchestrator.settings import Settings
 from orchestrator.wiring.services import Container, build
 
 COPIES_AT_ONCE = 4
-#: Contents that come with one query, by number and by size.
+#: How many inline contents one query reads at most, by number and by size.
 INLINE_COUNT_MAX = 1_000
 INLINE_BYTES_MAX = 16 * 1024 * 1024
 TIME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
@@ -51,7 +51,7 @@ _PLACES = ".places"
 class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What may be chosen for one backup."""
 
-    #: Read again what the folder has already, and replace what is damaged there.
+    #: Read again what the folder has already, and copy again what is damaged there.
     verify_existing: bool = False
     #: All older snapshots are removed; 0: none is.
     snapshots_max: int = 0
@@ -60,7 +60,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def back_up(
     path: Path, settings: Settings, options: BackupOptions, watch: Watch
 ) -> BackupReport:
-    """One more snapshot in the folder, which is made if there is none."""
+    """Add a snapshot to the folder, which is made if it does not exist."""
     with opened(path, may_write=True) as folder, explained():
         removed = await folder.remove_damaged(watch) if options.verify_existing else 0
         url = settings.database_url
@@ -93,7 +93,7 @@ class BackupRun:
         self._counts = BlobCounts()
 
     def publish(self, manifest: Manifest, snapshot: Snapshot) -> BackupReport:
-        """Let the snapshot count, now that all is copied."""
+        """Make the snapshot count, now that everything is copied."""
         damaged = sorted(self._damaged, key=lambda each: each.cas_id)
         manifest = msgspec.structs.replace(manifest, blobs=self._counts, damaged=damaged)
         (snapshot.folder / _PLACES).unlink()
@@ -117,7 +117,7 @@ class BackupRun:
     # ----------------------------------------------------------------- the database, at one moment
 
     async def read_database(self, conn: Connection) -> tuple[Manifest, Snapshot]:
-        """All rows, and the bytes that are among them."""
+        """Copy all rows, and the bytes of blobs that are inline."""
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             moment = await self._begin(conn)
             snapshot = self._folder.begin(moment.astimezone(UTC).strftime(TIME_FORMAT))
@@ -136,7 +136,7 @@ class BackupRun:
         return manifest, snapshot
 
     async def _begin(self, conn: Connection) -> datetime:
-        """Let the transaction see one moment of a schema that we know; returns which moment."""
+        """Fix the moment that the transaction sees, and check its schema; returns the moment."""
         try:
             await self._rows.lock_schema(conn)
         except asyncpg.UndefinedTableError:
@@ -162,7 +162,7 @@ class BackupRun:
     # ------------------------------------------------------------------------ bytes inside of it
 
     async def _copy_inline(self, conn: Connection, snapshot: Snapshot, table: TableFile) -> None:
-        """Those that the folder does not have; of all blobs what the manifest says of them."""
+        """Copy inline bytes that the folder does not have, and count all blobs for the manifest."""
         batch: list[SnapshotBlob] = []
         batch_bytes = 0
         for blob in snapshot.blobs(table.columns):
@@ -206,13 +206,13 @@ class BackupRun:
     # ----------------------------------------------------------------------- bytes outside of it
 
     async def copy_placed(self, conn: Connection, snapshot: Snapshot) -> None:
-        """Those that the folder does not have. No transaction is open: the keys stay true."""
+        """Copy stored bytes that the folder does not have. The keys need no transaction."""
         total = self._counts.placed + self._counts.inline
         wanted = (place for place in _places(snapshot) if not self._folder.has(*place[:2]))
         first = next(wanted, None)
         if first is None:
             return
-        # What a wrong folder or bucket does not have is not damaged.
+        # A wrong folder or bucket lacks all blobs, and they are not damaged.
         await self._container.identity.confirm(conn)
 
         async def copy(place: tuple[CasId, int, Placement]) -> None:

@@ -1,7 +1,7 @@
 """Which database and which blob storage a backup is of, or a restore is to; it reads no rows.
 
-What is not named is that of the data folder: the embedded PostgreSQL, of the server that runs there
-or started for as long as we need it, and `blobs`.
+If none is named, it is that of the data folder: its folder `blobs`, and its embedded PostgreSQL.
+That one belongs to a server that runs there, or is started for as long as we need it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from orchestrator.settings import PREFIX, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What the command line says of it."""
+    """The database and the storage that the command line names."""
 
     data_dir: Path
     database_url: str | None = None
@@ -27,7 +27,7 @@ class Place:
 
 @contextmanager
 def served(place: Place, environ: Mapping[str, str]) -> Iterator[Settings]:
-    """Settings for a database that there is, and whose server may go on."""
+    """Settings for a database that exists; its server may run meanwhile."""
     with ExitStack() as stack:
         url = place.database_url or _found(place.data_dir, stack)
         yield _settings(place, url, environ)
@@ -35,15 +35,15 @@ def served(place: Place, environ: Mapping[str, str]) -> Iterator[Settings]:
 
 @contextmanager
 def unserved(place: Place, environ: Mapping[str, str]) -> Iterator[Settings]:
-    """Settings for a database that may be made. No server uses the data folder meanwhile."""
+    """Settings for a database that may be new. No server uses the data folder meanwhile."""
     with ExitStack() as stack:
         if place.database_url:
             yield _settings(place, place.database_url, environ)
             return
         stack.enter_context(lock_folder(place.data_dir))
         folder = place.data_dir.absolute() / "postgres"
-        kept_free = {f"{PREFIX}DATABASE_FOLDER": str(folder)}
-        yield _settings(place, _started(folder, stack), {**environ, **kept_free})
+        watched_disk = {f"{PREFIX}DATABASE_FOLDER": str(folder)}
+        yield _settings(place, _started(folder, stack), {**environ, **watched_disk})
 
 
 def _found(data_dir: Path, stack: ExitStack) -> str:
@@ -77,7 +77,7 @@ def _settings(place: Place, url: str, environ: Mapping[str, str]) -> Settings:
     named = {
         f"{PREFIX}DATABASE_URL": url,
         f"{PREFIX}BLOB_STORE": blobs,
-        # Nobody is let in.
+        # No token is valid: these settings serve no requests.
         f"{PREFIX}ADMIN_TOKEN_SHA256": "",
     }
     try:

@@ -36,14 +36,14 @@ class SnapshotBlob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot:
-    """The files of one moment."""
+    """A snapshot: the files of one moment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @property
     def name(self) -> str:
-        """The moment, in UTC."""
+        """The moment in UTC, which is the name of the folder."""
         return self.folder.name
 
     def table(self, name: str) -> Path:
@@ -51,7 +51,7 @@ class Snapshot:
         return self.folder / f"{name}.copy"
 
     def blobs(self, columns: tuple[str, ...]) -> Iterator[SnapshotBlob]:
-        """In the order of their names; `columns` is what the manifest says of their table."""
+        """All blobs in the order of their names; `columns` are those of the manifest."""
         for row in read_rows(self.table(BLOBS), columns):
             created_at = as_time(row["created_at"])
             assert created_at is not None
@@ -91,7 +91,7 @@ class Snapshot:
                 raise BackupRefused(f"{path} is damaged: its BLAKE3 is not that of the manifest.")
 
     def finish(self, manifest: Manifest) -> None:
-        """Write what makes it one; the tables are durable already."""
+        """Write the manifest and the sums; the tables are durable already."""
         sums = {self.table(name).name: table.blake3 for name, table in manifest.tables.items()}
         content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         sums[MANIFEST] = blake3(content).hexdigest()
@@ -102,7 +102,7 @@ class Snapshot:
 
 
 class TableWriter:
-    """A file of a snapshot while its rows come."""
+    """A file of a snapshot while its rows are written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -124,7 +124,7 @@ class TableWriter:
 
 @contextmanager
 def written(path: Path) -> Iterator[TableWriter]:
-    """A new file, private, and durable at the end of the block, but for its name."""
+    """A new private file; durable at the end of the block, except for its name."""
     with _private(path) as file:
         yield TableWriter(file)
         file.flush()
@@ -132,7 +132,7 @@ def written(path: Path) -> Iterator[TableWriter]:
 
 
 def write_durable(path: Path, content: bytes) -> None:
-    """A small file in the same way."""
+    """Write a small private file; durable when this returns, except for its name."""
     with _private(path) as file:
         file.write(content)
         file.flush()

@@ -1,4 +1,4 @@
-"""Reads files and standard input; what cannot be read is a failure that names it."""
+"""Reads files and standard input; a failure names the file that cannot be read."""
 
 import sys
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def parse_json(path: Path, content: bytes) -> JSONValue:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """What is refused in this block is refused because of the file."""
+    """Let the failure name the file, if something is refused in this block."""
     try:
         yield
     except InvalidInput as error:

@@ -23,7 +23,7 @@ class WrongUsage(CommandFailed):
 
 
 class ServerUnusable(CommandFailed):
-    """Every further request would fail in the same way: nothing answers, or not to this token."""
+    """Every further request would fail too: no server answers, or it refuses the token."""
 
 
 def violation_lines(detail: str, violations: Iterable[Violation]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`orchestrator gc`: asks the server for page after page; what is garbage it does not know."""
+"""`orchestrator gc`: sends the server one request for each page; the server decides what goes."""
 
 import sys
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class _Collection(msgspec.Struct, omit_defaults=True):
     kept: list[msgspec.Raw] | None = None
 
     def add(self, page: _GCPage) -> None:
-        """Count what became of it."""
+        """Add the counts of a page."""
         self.artifacts_deleted += page.artifacts_deleted
         self.blobs_deleted += page.blobs_deleted
         self.bytes_freed += page.bytes_freed
@@ -77,7 +77,7 @@ def gc(
     """
     whole = _Collection(dry_run, 0, 0, 0, [], [] if explain else None)
     cursor: str | None = None
-    # A namespace that is set for other commands says nothing here.
+    # It is about all namespaces, whichever one is set for other commands.
     with replace(session, namespace=None).connect() as server:
         while True:
             with _waiting(whole):
@@ -110,7 +110,7 @@ def _write_lines(verb: str, items: Iterable[msgspec.Raw]) -> None:
 
 
 def _waiting(so_far: _Collection) -> AbstractContextManager[Any]:
-    """What has been done until now, on a terminal, while the server is at a page."""
+    """On a terminal, show what was done so far while the server works on a page."""
     if not sys.stderr.isatty():
         return nullcontext()
     screen = console(sys.stderr)

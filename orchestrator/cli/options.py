@@ -11,7 +11,7 @@ _MOMENT = Group("Moment", help="Time travel.", validator=validators.mutually_exc
 
 
 def _refuse_option(_type: object, value: object) -> None:
-    """A misspelt option in the place of a file is no file."""
+    """A misspelt option where a file is expected is an error, not a file."""
     if str(value).startswith("-") and str(value) != "-":
         raise ValueError(f"There is no option {value}; a file of that name is ./{value}.")
 

@@ -14,7 +14,7 @@ GAP = 2
 
 
 def write_json(body: bytes) -> None:
-    """As the server sent it: on one line, or indented for somebody who looks at it."""
+    """As the server sent it, on one line; on a terminal indented."""
     if sys.stdout.isatty():
         body = msgspec.json.format(body, indent=2)
     write_bytes(body + b"\n")
@@ -26,14 +26,14 @@ def write_document(content: bytes) -> None:
 
 
 def write_bytes(content: bytes) -> None:
-    """Exactly these, in order with what was printed before."""
+    """Exactly these bytes, after what was printed before."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """One line for each row; on a narrow terminal the widest columns lose their ends."""
+    """One line for each row; on a narrow terminal the widest columns are cut."""
     from rich.cells import cell_len
     from rich.table import Table
 
@@ -52,7 +52,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _fitted(widths: list[int], width_max: int) -> list[int]:
-    """The widest column gives way first, so that short ones stay whole for long."""
+    """Widths that fit together: the widest column is cut first, short ones last."""
     fitted = list(widths)
     gaps = GAP * (len(fitted) - 1)
     while sum(fitted) + gaps > width_max and max(fitted) > 1:
@@ -74,7 +74,7 @@ def write_record(members: Mapping[str, Any], names: Iterable[str]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text of somebody else's must not move the cursor of a terminal."""
+    """Escape what could move the cursor of a terminal, in text that others wrote."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -85,7 +85,7 @@ def _cell(value: object) -> str:
 
 
 def _print(screen: Any, table: Any) -> None:
-    """Without the spaces that fill the last column, where a program may read it."""
+    """Print the table; without trailing spaces where a program may read it."""
     if screen.is_terminal:
         screen.print(table)
         return
@@ -110,7 +110,7 @@ def console(stream: TextIO) -> Any:
 
 def write_error(detail: str, lines: Iterable[str] = ()) -> None:
     """What went wrong, and more about it below."""
-    # What was printed before stands before it, also where both go to one file.
+    # If both streams go to one file, what was printed before stands there before the error.
     with suppress(BrokenPipeError):
         sys.stdout.flush()
     print(f"error: {printable(detail)}", file=sys.stderr)

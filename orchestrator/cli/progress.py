@@ -1,4 +1,4 @@
-"""A bar for what takes long, for somebody who looks at a terminal; it writes nothing elsewhere."""
+"""A bar for what takes long, on a terminal only; nothing is written elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ Show = Callable[[int, int | None], None]
 
 @contextmanager
 def progress(label: str) -> Iterator[Show]:
-    """Shows bytes on standard error until the block ends; an unknown total only moves."""
+    """Show bytes on standard error until the block ends; without a total the bar only moves."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

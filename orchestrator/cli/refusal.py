@@ -1,4 +1,4 @@
-"""What the refusal of a server is to a person: the failure that its problem document becomes."""
+"""Turns the problem document of a server that refuses into the failure that a person reads."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from orchestrator.errors import Violation
 
 
 class ShownProblem(msgspec.Struct):
-    """What is shown of an RFC 9457 problem document."""
+    """The members of an RFC 9457 problem document that are shown."""
 
     detail: str
     errors: list[Violation] = []
@@ -20,7 +20,7 @@ class ShownProblem(msgspec.Struct):
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, *, url: str, token_line: str
 ) -> CommandFailed:
-    """The failure for an answer that is none of success."""
+    """The failure that an answer other than success becomes."""
     try:
         problem = msgspec.json.decode(body, type=ShownProblem)
     except msgspec.MsgspecError:

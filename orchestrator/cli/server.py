@@ -1,4 +1,4 @@
-"""`serve`, `migrate`, `status`: the server as a process; how it serves is in `server/`."""
+"""`serve`, `migrate`, `status`: the server as a process; `server/` does the serving."""
 
 from pathlib import Path
 from typing import Annotated
@@ -104,7 +104,7 @@ def _migrated(
 
 
 def _is_step_back(before: str | None, to: str) -> bool:
-    """Schemas are numbered, so that their order is that of their names."""
+    """Whether it is an older schema. Names of schemas are numbers of the same length."""
     return before is not None and (to == "base" or (to != "head" and to < before))
 
 

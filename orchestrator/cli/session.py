@@ -1,7 +1,7 @@
-"""The options that every command has, and what they lead to: which server, which token, as whom.
+"""The options that every command has, and the server, token and namespace that they lead to.
 
-For each of them a flag goes before its environment variable, and that before the data folder. It
-sends nothing.
+A flag goes before its environment variable, and that goes before the data folder. Nothing is sent
+here.
 """
 
 import os
@@ -91,8 +91,8 @@ class Session:
 def _folder_above(start: Path) -> Path | None:
     """The nearest `.orchestrator`, in this folder or in one above it.
 
-    One that belongs to somebody else does not count: whoever can write to /tmp could otherwise
-    choose the server for everybody who works below it.
+    A folder of another user does not count: otherwise anybody who can write to /tmp could choose
+    the server for all who work below it.
     """
     for place in (start, *start.parents):
         folder = place / FOLDER
@@ -113,13 +113,13 @@ def _published_url(folder: Path | None, *, is_its_token: bool) -> str:
     except msgspec.MsgspecError as error:
         raise CommandFailed(f"{path} is damaged: {error}") from None
     if not _is_running(found.pid):
-        # Whoever took the port since then must not get the token.
+        # Another program may have the port by now, and must not get the token.
         raise ServerUnusable(
             f"The server of {path.parent} is not running: process {found.pid} has ended.",
             [f"Start it again with: orchestrator serve --data-dir {path.parent}"],
         )
     if not is_its_token and not is_loopback(found.url):
-        # A folder that came with somebody's files must not send our token anywhere.
+        # A folder that came with other files must not decide where our token goes.
         raise WrongUsage(
             f"{path} names {found.url}, and the token is from {TOKEN_OPTIONS}.",
             ["If that server may have that token, name it with --url or ORCHESTRATOR_URL."],

@@ -1,4 +1,4 @@
-"""Shows answers of the server, as tables or as they are; which members, the commands say."""
+"""Shows answers of the server as tables or as they are; commands choose the members."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def workflow_in(reply: Reply) -> bytes:
 
 
 def show_record(session: Session, reply: Reply, names: Sequence[str]) -> None:
-    """One thing, and what was done with it if the answer says that."""
+    """Show one thing, and what was done with it if the answer says that."""
     if session.is_json:
         write_json(reply.body)
         return
@@ -41,7 +41,7 @@ def show_record(session: Session, reply: Reply, names: Sequence[str]) -> None:
 
 
 def show_list(session: Session, page: ListPage, columns: Sequence[str]) -> None:
-    """Many things, with these members of each."""
+    """Show many things, with these members of each."""
     if session.is_json:
         write_json(msgspec.json.encode(page))
         return

@@ -1,4 +1,4 @@
-"""`orchestrator tag …`: named, versioned pointers; the rules of moving them are the server's."""
+"""`orchestrator tag …`: named, versioned pointers; the server decides whether they move."""
 
 from typing import Annotated, Any
 from uuid import UUID

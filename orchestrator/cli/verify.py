@@ -1,4 +1,4 @@
-"""The command that checks database and storage against each other; the server does the work."""
+"""`orchestrator verify`: the server compares database and storage, page by page."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def verify(
     Nothing is changed without --repair. The exit code is 0 if no problem is left, else 1.
     """
     report = VerifyReport()
-    # It is about all namespaces at once.
+    # It is about all namespaces, whichever one is set for other commands.
     with replace(session, namespace=None).connect() as server, _progress() as show:
         server.read_seconds_max = PAGE_SECONDS_MAX
         total = None
@@ -103,7 +103,7 @@ def _pages(server: ServerConnection, *, read_data: bool, repair: bool) -> Iterat
 
 
 def _line(problem: FoundProblem) -> str:
-    """What is wrong, with what, and what was done."""
+    """One line: what is wrong, with which blob or object, and what was done."""
     name = problem.cas_id or problem.storage_key or ""
     done = "repaired" if problem.repaired else "quarantined" if problem.quarantined else ""
     parts = [f"{problem.problem:<12}", name, problem.detail, f"[{done}]" if done else ""]
@@ -123,7 +123,7 @@ def _summary(report: VerifyReport, *, read_data: bool) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Show]:
-    """A bar for who waits at a terminal."""
+    """A bar on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda report, total: None  # noqa: ARG005
         return

@@ -1,4 +1,4 @@
-"""`orchestrator workflow …` that make versions from versions; what can be merged, servers know."""
+"""`orchestrator workflow …`: commands that make versions from versions; the server merges."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 

@@ -1,7 +1,7 @@
 """Draws a history as `git log --graph` does; pure text, it knows neither versions nor servers.
 
-A lane is a vertical line that waits for one node, and no two wait for the same one. Lane n stands
-in column 2n, and what crosses from one lane to the next is drawn in the column between them.
+A lane is a vertical line that leads down to one node, and no two lead to the same one. Lane n is
+drawn in column 2n, and a line that crosses to the next lane in the column between the two.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ def in_lines(
 ) -> Iterator[tuple[Node, list[Node]]]:
     """The head and all that it comes from, each with its parents and before them.
 
-    What was merged in is followed to where it began before the rest goes on. So lines of history
-    stay together, and no clock of any machine counts.
+    A line that was merged in is followed to its beginning before the rest goes on. So lines of
+    history stay together, and the order depends on no clock.
     """
     children: Counter[Node] = Counter()
     reached = [head]
@@ -40,9 +40,9 @@ def _once(nodes: Iterable[Node]) -> list[Node]:
 
 
 def rails(history: Iterable[tuple[Node, Sequence[Node]]]) -> Iterator[tuple[str, Node | None]]:
-    """What stands at the beginning of each line, and the node on it if there is one.
+    """The beginning of each line, and the node on that line if there is one.
 
-    Nodes come with their parents, and none after one of these.
+    Nodes come with their parents, and before them.
     """
     lanes: list[Node] = []
     for node, parents in history:

@@ -1,4 +1,4 @@
-"""`orchestrator workflow …` that look back: differences and chains; they change nothing."""
+"""`orchestrator workflow …`: commands that look back at differences and chains."""
 
 from typing import Annotated
 

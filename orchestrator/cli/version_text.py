@@ -29,7 +29,7 @@ class _Conflicts(msgspec.Struct):
 
 
 def refuse_conflicts(session: Session, reply: Reply) -> Reply:
-    """The answer, unless it lists conflicts: a failure, which programs can read too."""
+    """The answer, unless it lists conflicts: these are a failure, which programs can read too."""
     if reply.status != 409:
         return reply
     if session.is_json:
@@ -52,7 +52,7 @@ def write_diff(diff: msgspec.Raw) -> None:
 
 
 def hash_of(artifact: Mapping[str, Any], *, is_full: bool = False) -> str:
-    """What names the content of an artifact: short to be looked at, or whole to be copied."""
+    """The hash of the content of an artifact: short to look at, or whole to copy."""
     name = str(artifact["version_hash"] or artifact["cas_id"])
     return name if is_full else name.removeprefix("blake3:")[:HASH_DIGITS]
 

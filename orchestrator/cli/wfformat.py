@@ -1,7 +1,7 @@
 """WfFormat (wfcommons.org) to workflow and back, on JSON values only; it reads no files.
 
 An import loses nothing: the export of an imported document is the same JSON value. What a workflow
-has no place for stands in `metadata.wfformat` and in the `config` of the nodes.
+has no place for is in `metadata.wfformat` and in the `config` of the nodes.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ class _Task(NamedTuple):
 
 
 def is_wfformat(document: object) -> bool:
-    """Whether there are tasks where WfFormat keeps them (1.5), or kept them before."""
+    """Whether there are tasks where WfFormat 1.5 or an older one has them."""
     return _tasks_in(document) is not None
 
 
@@ -58,10 +58,11 @@ def workflow_from_wfformat(document: Document) -> Document:
 
 
 def wfformat_from_workflow(workflow: Document) -> Document:
-    """The document that was imported, with the nodes and edges of now.
+    """The document that was imported, with the present nodes and edges. No command calls this: it
+    is the inverse by which tests show that an import loses nothing.
 
-    Of any other workflow it holds what WfFormat has a place for: ids, names and configuration of
-    the nodes, and the edges without conditions.
+    For any other workflow it contains what WfFormat has a place for: ids, names and configuration
+    of the nodes, and the edges without conditions.
     """
     metadata = workflow.get("metadata", {})
     rest, links = metadata.get("wfformat"), metadata.get("wfformat_links", LINKS)
@@ -140,7 +141,7 @@ def _link_kind(member: str, tasks: list[_Task]) -> str:
 
 
 def _ids_by_name(tasks: list[_Task]) -> dict[str, str]:
-    """A name that several tasks have names none."""
+    """Ids by the names that only one task has."""
     counts = Counter(task.name for task in tasks)
     return {task.name: task.id for task in tasks if counts[task.name] == 1}
 
@@ -164,7 +165,7 @@ def _edges(tasks: list[_Task], links: dict[str, str]) -> list[tuple[str, str]]:
 def _rebuilt(
     names: dict[str, str], edges: list[tuple[str, str]], links: dict[str, str]
 ) -> dict[str, dict[str, list[str]]]:
-    """What the edges say of the parents and children of each task."""
+    """The parents and children of each task, from the edges."""
     lists: dict[str, dict[str, list[str]]] = {
         task_id: {member: [] for member in links} for task_id in names
     }
@@ -177,7 +178,7 @@ def _rebuilt(
 
 
 def _node(task: _Task, rebuilt: dict[str, list[str]]) -> Document:
-    """The config keeps what nothing else says; a null there is a member that the task lacks."""
+    """The config has what is said nowhere else; a null in it is a member that the task lacks."""
     config = {
         key: value
         for key, value in task.value.items()

@@ -1,4 +1,4 @@
-"""`orchestrator workflow …`: documents by tag; the rules of documents are the server's."""
+"""`orchestrator workflow …`: documents by tag; the server checks their rules."""
 
 from pathlib import Path
 from typing import Annotated

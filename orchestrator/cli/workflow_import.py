@@ -1,4 +1,4 @@
-"""Creates workflows from many files, each for itself; what WfFormat means is `wfformat`'s."""
+"""Creates workflows from many files, one by one; `wfformat` translates WfFormat."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +17,12 @@ from orchestrator.cli.session import Session
 from orchestrator.cli.showing import ACTIONS
 from orchestrator.documents.canonical import canonicalise
 
-#: From so many files on it is worth to show how far it is.
+#: A bar is shown from so many files on.
 PROGRESS_FILES_MIN = 2
 
 
 def plan(files: Sequence[Path], *, prefix: str, tag: str | None) -> dict[str, Path]:
-    """Which file goes under which tag; two for one tag would leave only the last."""
+    """Which file goes under which tag. Two files for one tag are refused: the last would win."""
     if tag is not None:
         if len(files) > 1:
             raise WrongUsage("--tag is for one file; give --prefix for several.")
@@ -39,7 +39,7 @@ def plan(files: Sequence[Path], *, prefix: str, tag: str | None) -> dict[str, Pa
 
 
 def run(session: Session, planned: Mapping[str, Path], message: str | None) -> None:
-    """Import one after the other and say what became of each; fails in the end if one failed."""
+    """Import the files one by one and report each; fails in the end if one failed."""
     failed: list[Path] = []
     width = max(map(len, planned))
     with session.connect() as server, _progress(len(planned)) as advance:
@@ -66,7 +66,7 @@ def _import(server: ServerConnection, tag: str, file: Path, message: str | None)
 
 
 def _workflow_in(file: Path) -> bytes:
-    """What is a workflow already is sent as it is."""
+    """The workflow of a file; one that needs no translation is sent as it is."""
     from orchestrator.cli.wfformat import is_wfformat, workflow_from_wfformat
 
     content = read_bytes(file)
@@ -91,7 +91,7 @@ def _report(session: Session, reply: Reply, width: int) -> None:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Any]:
-    """A bar for who waits at a terminal while the lines go elsewhere; else they are enough."""
+    """A bar on a terminal, unless the lines go there too and show enough."""
     if total < PROGRESS_FILES_MIN or not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda: None
         return

@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class Relation(StrEnum):
     """Why a lineage edge leads from a child to its parent."""
 
-    #: A whole new version was put where the tag named the parent.
+    #: A whole new version replaced the parent as what the tag names.
     REVISION_OF = "revision_of"
     #: A patch was applied on the parent.
     PATCH_OF = "patch_of"
@@ -66,7 +66,7 @@ class Artifact(NewArtifact, frozen=True, kw_only=True):
     created_at: datetime
 
 
-#: What is in a version is in the versions that come from it in one of these ways.
+#: A version contains the changes of a parent to which it has one of these relations.
 CONTAINING = (
     Relation.REVISION_OF,
     Relation.PATCH_OF,
@@ -76,9 +76,9 @@ CONTAINING = (
 
 
 class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed link child → parent, met at this distance from where the walk began.
+    """A typed link child → parent, at this distance from the start of the walk.
 
-    `artifact` is the end of the edge that is farther away.
+    `artifact` is the end of the edge that is farther from the start.
     """
 
     child_id: UUID

@@ -11,7 +11,7 @@ from orchestrator.repository.rate import RateRepository
 class RateService:
     """Fixed windows, counted in the database so that all servers share them.
 
-    What cannot be counted is not served: without the database no write could be either.
+    A write that cannot be counted is refused: without the database it could not be done anyway.
     """
 
     def __init__(self, rates: RateRepository, *, writes_per_minute_max: int) -> None:

@@ -1,11 +1,11 @@
 """The interface of blob storage: bytes under keys that are never used twice; it knows no blobs.
 
 An *object* is written once, by a writer, and is whole from the moment that it has a key. A *stage*
-holds the bytes of a resumable upload so far; any server of the same storage can append to it.
+contains the bytes of a resumable upload so far; any server of the same storage can append to it.
 
-Every implementation raises MissingObject for what is not there, StorageFull when there is no room
-and StorageUnavailable when it cannot say now; nothing else gets out. Cancellation is safe at every
-await: what a cancelled call left behind is found by `sweep`, `list_objects` or `list_stages`.
+Every implementation raises MissingObject for what is not there, StorageFull when there is no room,
+StorageUnavailable when it cannot answer now, and nothing else. Cancellation is safe at every await:
+`sweep`, `list_objects` or `list_stages` find what a cancelled call left behind.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -19,7 +19,7 @@ from orchestrator.core.digest import CasId
 
 
 class StoredObject(msgspec.Struct, frozen=True):
-    """One object, or one stage, as the storage lists it."""
+    """One object or one stage in a list."""
 
     key: str
     size_bytes: int
@@ -50,11 +50,11 @@ class Writer(Protocol):
 class Storage(Protocol):
     """Objects and stages in one place. Built without I/O; safe for concurrent calls."""
 
-    #: The folder whose disk fills up with what is written, if it is on this machine.
+    #: The folder to which bytes are written, if it is on this machine: its disk may become full.
     folder: Path | None
 
     async def create(self, expected: CasId | None, media_type: str) -> Writer:
-        """Begin an object. `expected` is its name if the caller promised one."""
+        """Begin an object. `expected` is its name, if that is known before the bytes."""
 
     def read(self, key: str, start: int, lengths: Sequence[int]) -> AsyncGenerator[bytes, None]:
         """The bytes from `start`, in pieces of exactly these lengths, in as few requests as can be.
@@ -63,35 +63,33 @@ class Storage(Protocol):
         """
 
     async def size(self, key: str) -> int:
-        """How many bytes the object has; none of them is read."""
+        """How many bytes the object has. They are not read."""
 
     async def delete(self, key: str) -> None:
-        """What is not there is no error."""
+        """Remove it; if it is not there, that is no error."""
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
-        """Those whose keys come after this one, in the order of their keys."""
+        """Objects whose keys come after this one, in the order of their keys."""
 
     async def presigned_url(self, key: str, seconds: int) -> str | None:
         """An address at which anybody may read the object for so long; None if there is none."""
 
     async def append(self, stage: str, offset: int, data: bytes) -> None:
-        """Put bytes at this offset of a stage, durable when it returns.
+        """Put bytes at this offset of a stage. They are durable when this returns.
 
-        Bytes that an earlier call put at or after the offset are forgotten.
+        They replace all bytes that earlier calls put at or after the offset.
         """
 
     def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
-        """The first so many bytes of a stage, in pieces of any length up to a few MiB."""
+        """The first `size_bytes` of a stage, in pieces of any length up to a few MiB."""
 
     async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:
-        """Turn the first so many bytes of the stage into an object and return its key.
-
-        None where that cannot be done without writing them again. The stage is gone afterwards,
-        or left as it was.
+        """Turn the first `size_bytes` of the stage into an object and return its key; the stage is
+        gone then. None, and the stage stays, where the bytes would have to be written again.
         """
 
     async def drop_stage(self, stage: str) -> None:
-        """What is not there is no error."""
+        """Remove it; if it is not there, that is no error."""
 
     async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
         """One entry for each stage, with all its bytes and the time of its last append."""
@@ -100,11 +98,11 @@ class Storage(Protocol):
         """Remove what writers older than this left unfinished; returns how many bytes that was."""
 
     async def identity(self) -> str | None:
-        """What `set_identity` wrote, None for a new storage. Raises StorageUnavailable if it
-        cannot be asked: this is the check that the storage answers.
+        """What `set_identity` wrote, None for a new storage. StorageUnavailable if the storage does
+        not answer: this call is also the check that it does.
         """
 
     async def set_identity(self, identity: str) -> None:
-        """Write down which storage this is, so that another one is not taken for it. It comes
-        before all writes.
+        """Record which storage this is, so that another one is not taken for it. This comes before
+        all other writes.
         """

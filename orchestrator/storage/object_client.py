@@ -1,4 +1,4 @@
-"""How a bucket is asked: the client's settings, and its exceptions made ours; it knows no names."""
+"""The client of a bucket: its settings, and its exceptions made ours; it knows no names."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
-#: A dead server is known in seconds. The time limit of a whole request is a day, because a
-#: download lasts as long as its slowest reader; what stalls is found by the read timeout.
-#: An endpoint without TLS is what the operator wrote, so it is allowed.
+#: A dead server fails within seconds. The limit of a whole request is a day, because a download
+#: lasts as long as its slowest reader; the read timeout ends one that stalls. An endpoint without
+#: TLS is allowed, because the operator named it.
 _CLIENT: "ClientConfig" = {
     "allow_http": True,
     "connect_timeout": "3s",
@@ -35,14 +35,14 @@ _RETRIES: "RetryConfig" = {
 
 
 def connect(url: str) -> "ObjectStore":
-    """The client of a bucket, which asks nothing yet. ValueError for a URL of anything else."""
+    """The client of a bucket; it sends nothing yet. ValueError for a URL of anything else."""
     if urlsplit(url).scheme not in _SCHEMES:
         raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
     return from_url(url, client_options=_CLIENT, retry_config=_RETRIES)
 
 
 async def next_chunk(stream: "BytesStream", key: str) -> bytes:
-    """What arrived since; an end is an object that is too short."""
+    """The next chunk. At the end of the stream the object is too short: MissingObject."""
     with translated(key):
         chunk = await anext(stream, None)
     if chunk is None:
@@ -51,7 +51,7 @@ async def next_chunk(stream: "BytesStream", key: str) -> bytes:
 
 
 async def delete(store: "ObjectStore", paths: Sequence[str]) -> None:
-    """What is not there is no error, whatever the provider thinks of it."""
+    """Remove the objects; it is no error with any provider if one is not there."""
     if paths:
         with suppress(MissingObject), translated(paths[0]):
             await obstore.delete_async(store, paths)
@@ -59,7 +59,7 @@ async def delete(store: "ObjectStore", paths: Sequence[str]) -> None:
 
 @contextmanager
 def translated(key: str | None = None) -> Iterator[None]:
-    """The one place where the client's exceptions become ours; `key` is what may be missing."""
+    """The one place where the client's exceptions become ours; `key` is the object to name."""
     try:
         yield
     except (BaseError, OSError) as error:
@@ -67,9 +67,9 @@ def translated(key: str | None = None) -> Iterator[None]:
 
 
 def _translate(error: Exception, key: str | None) -> Exception:
-    """The client tells most refusals of a server apart only in its text.
+    """Most refusals of a server differ only in the text of the client's exception.
 
-    That text has the server's address in it: it goes to the log with the cause, not to callers.
+    That text contains the address of the server: it goes to the log, not to callers.
     """
     text = str(error)
     if "NoSuchBucket" in text or "ContainerNotFound" in text:

@@ -4,8 +4,8 @@
     objects/<hex of the cas id>/<uuid>       an object with the key `<hex>/<uuid>`
     stages/<stage>/<offset, 20 digits>       what one append put there
 
-Nothing rests on conditional writes, which some servers ignore: names are made once and never used
-again. An object is invisible until its last request has succeeded, so no crash leaves a half one.
+Nothing needs conditional writes, which some servers ignore: names are made once and never used
+again. An object is invisible until its last request has succeeded, so no crash leaves half of one.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from obstore import Attributes, BytesStream, GetOptions, GetResult
     from obstore.store import ObjectStore
 
-#: S3's smallest part; its 10,000 parts make an object of at most 48.8 GiB. A writer holds the part
-#: that it sends and one piece of its caller, no second part: eight of them stay below 64 MiB.
+#: S3's smallest part; 10,000 of them make an object of at most 48.8 GiB. A writer has in memory the
+#: part that it sends and one piece of its caller: eight writers stay below 64 MiB.
 PART_BYTES = 5 * 1024 * 1024
 _PARTS_IN_FLIGHT = 1
-#: What one turn of a reading stream brings at least; less costs more turns, more costs memory.
+#: What one read of a stream brings at least: less costs more reads, more costs memory.
 _STREAM_BYTES = 256 * 1024
 _STAGE_PIECE_BYTES = 1024 * 1024
 _PAGE = 1000
@@ -82,7 +82,7 @@ class ObjectStorage:
                 yield b"".join(piece)
 
     async def size(self, key: str) -> int:
-        """One request for the head."""
+        """One HEAD request."""
         path = f"objects/{key}"
         try:
             with translated(key):
@@ -93,11 +93,11 @@ class ObjectStorage:
         return meta["size"]
 
     async def delete(self, key: str) -> None:
-        """One request."""
+        """One DELETE request."""
         await delete(self._store, [f"objects/{key}"])
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
-        """A bucket lists in the order of the names."""
+        """A bucket lists its objects in the order of their names."""
         found: list[StoredObject] = []
         with translated():
             pages = obstore.list(
@@ -112,7 +112,7 @@ class ObjectStorage:
         return found[:limit]
 
     async def presigned_url(self, key: str, seconds: int) -> str | None:
-        """None for a store that has no server."""
+        """None for a store without a server, such as one in memory."""
         if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
             return None
         lifetime = timedelta(seconds=seconds)
@@ -122,14 +122,14 @@ class ObjectStorage:
     async def append(self, stage: str, offset: int, data: bytes) -> None:
         """One object for each append; the offset is 0 or the end of an earlier one.
 
-        Nothing is deleted: a later part that does not begin where the one before it now ends is
-        not seen again, and the next append at its offset replaces it.
+        Nothing is deleted: a part that does not begin where the one before it ends is ignored, and
+        the next append at its offset replaces it.
         """
         with translated():
             await obstore.put_async(self._store, _part(stage, offset), data, use_multipart=False)
 
     async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
-        """Each part tells where the next one begins."""
+        """The end of each part is where the next one begins."""
         offset = 0
         while offset < size_bytes:
             wanted = size_bytes - offset
@@ -148,7 +148,7 @@ class ObjectStorage:
         return None
 
     async def drop_stage(self, stage: str) -> None:
-        """All its parts, those that are not seen any more included."""
+        """Remove all its parts, also those that are ignored."""
         with translated():
             parts = await obstore.list(self._store, f"stages/{stage}").collect_async()
         await delete(self._store, [meta["path"] for meta in parts])
@@ -177,7 +177,7 @@ class ObjectStorage:
         return 0
 
     async def identity(self) -> str | None:
-        """In the object `identity`."""
+        """The content of the object `identity`."""
         try:
             with translated("identity"):
                 found = await obstore.get_async(self._store, "identity")
@@ -186,13 +186,13 @@ class ObjectStorage:
             return None
 
     async def set_identity(self, identity: str) -> None:
-        """Writes the object."""
+        """Write the object `identity`."""
         with translated():
             await obstore.put_async(self._store, "identity", identity.encode())
 
     async def _open(self, key: str, start: int, size: int) -> "BytesStream":
         found = await self._get(f"objects/{key}", key, start, size)
-        # A server answers with what it has: too little is seen before the first byte.
+        # A server answers with what it has. An object that is too short fails here.
         if found.meta["size"] < start + size:
             raise MissingObject(key)
         return found.stream(_STREAM_BYTES)
@@ -200,8 +200,8 @@ class ObjectStorage:
     async def _chunks(
         self, stream: "BytesStream", key: str, start: int, end: int
     ) -> AsyncGenerator[bytes, None]:
-        """A server hangs up when a reader pauses for a minute: what has brought something is opened
-        again where it broke.
+        """A server hangs up when a reader pauses for a minute. A stream that has brought something
+        is opened again where it broke.
         """
         while start < end:
             opened_at = start
@@ -216,14 +216,14 @@ class ObjectStorage:
                 stream = await self._open(key, start, end - start)
 
     async def _get(self, path: str, key: str, start: int, size: int) -> "GetResult":
-        # There is no range of no bytes; the whole is asked for and not taken.
+        # There is no range of no bytes: the request is for the whole object, which is not read.
         options: GetOptions | None = {"range": (start, start + size)} if size else None
         with translated(key):
             return await obstore.get_async(self._store, path, options=options)
 
 
 class ObjectWriter:
-    """One PUT, or one multipart upload if there is more than a part."""
+    """One PUT, or one multipart upload if there is more than one part."""
 
     def __init__(self, store: "ObjectStore", key: str, media_type: str) -> None:
         self._store = store
@@ -243,7 +243,7 @@ class ObjectWriter:
         self._ended = False
 
     async def write(self, data: bytes) -> None:
-        """Waits until the part before the current one was taken by the server."""
+        """Returns when the server has the part before the current one."""
         await self._ask(self._file.write(data))
 
     async def commit(self, cas_id: CasId) -> str:  # noqa: ARG002
@@ -254,12 +254,12 @@ class ObjectWriter:
         return self._key
 
     async def abort(self) -> None:
-        """What the server cannot be told now is left to the lifecycle rule or to `list_objects`."""
+        """What a server that does not answer keeps, the lifecycle rule or `list_objects` finds."""
         if self._ended:
             return
         if self._request:
             await asyncio.wait([self._request])
-        # The caller has a reason of its own to abort, and that one is to be seen.
+        # The caller aborts because of another error, and that one is to be seen.
         with suppress(StorageUnavailable):
             if self._closed:
                 # The commit failed for us, or we were cancelled; it may have succeeded there.
@@ -270,8 +270,8 @@ class ObjectWriter:
         self._ended = True
 
     async def _ask(self, request: Awaitable[object]) -> None:
-        """If we are cancelled, the request still comes to its end, so that `abort` can wait for
-        it: a multipart upload whose beginning was not seen could not be aborted.
+        """Wait for a request. If we are cancelled it goes on, so that `abort` can wait for its end:
+        without the answer to its first request, a multipart upload could not be aborted.
         """
         self._request = asyncio.ensure_future(request)
         with translated():

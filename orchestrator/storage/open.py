@@ -1,4 +1,4 @@
-"""From the setting to the storage: which implementation a URL names; nothing is read or written."""
+"""Finds the implementation of storage that a URL names; nothing is read or written."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit

@@ -1,9 +1,9 @@
-"""The segment table of a blob in storage: how any part of it can be found, checked and unpacked.
+"""The segment table of a blob in storage, with which any part is found, checked and unpacked.
 
 A blob outside PostgreSQL is cut into segments of 256 KiB, the last one shorter. Each is stored as
 it is, or as one zstd frame (RFC 8878: frames may follow each other, so all of them together are one
 zstd stream too). The table has the stored length and the BLAKE3 of the *stored* bytes of each
-segment, so that nothing is used, unpacked or sent before it was checked, wherever a read begins.
+segment: nothing is used, unpacked or sent before it was checked, wherever a read begins.
 """
 
 import struct
@@ -18,7 +18,7 @@ SEGMENT_BYTES = 256 * 1024
 _HEADER = struct.Struct("<BB")
 _RECORD = struct.Struct("<I32s")
 _VERSION = 1
-#: What is larger could not be unpacked in memory.
+#: Larger segments could not be unpacked in memory.
 _LOG2_MAX = 30
 
 
@@ -41,7 +41,7 @@ class Segment(msgspec.Struct, frozen=True):
 class SegmentTable:
     """All segments of one blob, in order. An empty blob has none.
 
-    It is kept as it is encoded: of a large blob there are tens of thousands, and as objects they
+    It stays encoded in memory: a large blob has tens of thousands of segments, which as objects
     would take more memory than the pieces of a transfer.
     """
 
@@ -54,7 +54,7 @@ class SegmentTable:
             self.append(segment)
 
     def append(self, segment: Segment) -> None:
-        """One more at the end; not to one that was decoded."""
+        """Add one at the end. A table that was decoded cannot grow."""
         self._records += _RECORD.pack(segment.stored_bytes, segment.digest)  # type: ignore[operator]
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class SegmentTable:
 
     @property
     def stored_bytes(self) -> int:
-        """What the blob takes in storage."""
+        """The size of the blob in storage."""
         return self.offset(len(self))
 
     def covering(self, part: range) -> range:
@@ -86,7 +86,7 @@ class SegmentTable:
         return sum(self.lengths(range(number)))
 
     def encode(self) -> bytes:
-        """The form in the database."""
+        """The table as the database stores it."""
         return _HEADER.pack(_VERSION, self.segment_bytes.bit_length() - 1) + self._records
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import msgspec
 
-#: Of the folder as a whole; a program refuses a newer one.
+#: The format of the folder as a whole; a program refuses a newer one.
 FORMAT = 1
 
 
@@ -29,7 +29,7 @@ class DamagedBlob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many blobs a snapshot names, by where its database had them, and their own bytes."""
+    """How many blobs a snapshot names, and their sizes: placed in storage, or inline in rows."""
 
     placed: int = 0
     placed_bytes: int = 0
@@ -38,12 +38,12 @@ class BlobCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot in one file; the table files are as it says, or the snapshot is damaged."""
+    """What a snapshot contains. If the table files differ from this, the snapshot is damaged."""
 
     format: int = FORMAT
     #: The moment of the snapshot, by the clock of its database.
     created_at: str
-    #: Of this revision the tables are.
+    #: The schema of the tables.
     schema: str
     postgresql: str
     program: str
@@ -64,7 +64,7 @@ class BackupReport(msgspec.Struct, frozen=True, kw_only=True):
     blobs_copied: int
     bytes_copied: int
     damaged: list[DamagedBlob]
-    #: Of the folder's own, found by reading all; those the snapshot names were copied again.
+    #: Damaged files of the folder itself; those that the snapshot names were copied again.
     damaged_here: int = 0
     snapshots_removed: int = 0
     blobs_removed: int = 0
@@ -78,7 +78,7 @@ class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     blobs: int
     blobs_placed: int
-    #: In quarantine now.
+    #: Blobs that are in quarantine now.
     damaged: list[DamagedBlob]
-    #: What the verification at the end found besides.
+    #: What else the verification at the end found.
     problems: list[str] = []

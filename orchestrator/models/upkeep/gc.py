@@ -11,12 +11,12 @@ from uuid import UUID
 import msgspec
 
 ARTIFACT, BLOB = "artifact", "blob"
-#: Of artifacts, which are looked at from the newest to the oldest.
+#: Artifacts are judged from the newest to the oldest, so this is where they begin.
 ID_AFTER_ALL = UUID(int=2**128 - 1)
 
 
 class GCPhase(StrEnum):
-    """Artifacts go first: what only they stood on is garbage then."""
+    """Artifacts are deleted first: blobs that only they had are garbage then."""
 
     ARTIFACTS = "artifacts"
     BLOBS = "blobs"
@@ -30,26 +30,26 @@ class RetainedReason(StrEnum):
     #: A tag named it once: an undo of that move must find it.
     WAS_NAMED = "was-named"
     YOUNG = "young"
-    #: It is of a run, and those stay longer.
+    #: It belongs to a run, and runs stay longer.
     YOUNG_RUN = "young-run"
     #: Something that stays stands on it.
     NEEDED = "needed"
     #: An artifact that stays has these bytes.
     CONTENT = "content"
     LEASED = "leased"
-    #: An upload that has just been completed is told of it.
+    #: An upload that was completed a short time ago tells its client of it.
     UPLOADED = "uploaded"
-    #: It was garbage when it was looked at and in use when it was to go.
+    #: It was garbage when it was judged, and in use when it was to be deleted.
     IN_USE = "in-use"
 
 
 class GCPosition(msgspec.Struct, frozen=True, array_like=True):
-    """How far a collection is: after this artifact, or after this blob."""
+    """How far a collection is: it goes on after this artifact, or after this blob."""
 
     phase: GCPhase = GCPhase.ARTIFACTS
     artifact_id: UUID = ID_AFTER_ALL
     cas_id: bytes = b""
-    #: How often the artifacts have been gone through, and whether some have to wait for others.
+    #: The number of this pass through the artifacts, and whether it left some that have to wait.
     sweep: int = 1
     is_incomplete: bool = False
 
@@ -58,7 +58,7 @@ GC_START = GCPosition()
 
 
 class Grace(msgspec.Struct, frozen=True, kw_only=True):
-    """How long everything stays, and how long what belongs to a run does."""
+    """How long everything stays after its creation, and how long parts of a run do."""
 
     seconds: float
     run_seconds: float

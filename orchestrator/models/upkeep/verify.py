@@ -1,4 +1,4 @@
-"""Vocabulary of verification: where it stands, what it looks at, what it found; no I/O."""
+"""Vocabulary of verification: how far it is, what it checks, what it found; no I/O."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,13 +11,13 @@ from orchestrator.models.cas import Placement
 
 
 class VerifyPhase(StrEnum):
-    """What is gone through, one after the other."""
+    """The parts of a verification, in their order."""
 
     #: Every reference has bytes.
     BLOBS = "blobs"
     #: Every object has a reference.
     OBJECTS = "objects"
-    #: Uploads that nobody went on with.
+    #: Uploads that expired before they were complete.
     UPLOADS = "uploads"
     #: Every stage has an upload.
     STAGES = "stages"
@@ -26,7 +26,7 @@ class VerifyPhase(StrEnum):
 
 
 class VerifyPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where the next page begins: after this name, within this phase."""
+    """Where the next page begins: in this phase, after this name."""
 
     phase: VerifyPhase
     #: A blob's name in hex, an upload's id, the key of an object or a stage.
@@ -34,7 +34,7 @@ class VerifyPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
 
     @property
     def is_readable(self) -> bool:
-        """Whether the name is one of its phase."""
+        """Whether the name is one that its phase can have."""
         try:
             if self.phase is VerifyPhase.BLOBS:
                 bytes.fromhex(self.after)
@@ -57,9 +57,9 @@ class ProblemKind(StrEnum):
     SIZE = "size"
     #: Other bytes than those that were stored.
     DAMAGED = "damaged"
-    #: Found damaged before; not looked into, or whole by now.
+    #: Found damaged before; its bytes were not read now, or are right by now.
     QUARANTINED = "quarantined"
-    #: Was in quarantine, is whole, and is served again.
+    #: It was in quarantine, its bytes are right, and it is served again.
     RELEASED = "released"
     #: The SHA-256 that is remembered of the blob is not its own.
     SECOND_NAME = "second-name"
@@ -74,21 +74,20 @@ class VerifyProblem(msgspec.Struct, frozen=True, kw_only=True):
 
     problem: ProblemKind
     detail: str
-    #: Nothing is left to be done. What was damaged is not repaired by its quarantine: its bytes
-    #: have to be uploaded again.
+    #: Nothing is left to do. A quarantine is no repair: the bytes have to be uploaded again.
     repaired: bool
     cas_id: str | None = None
     storage_key: str | None = None
-    #: Whether the blob is served no more until its bytes come again.
+    #: Whether the blob is in quarantine: not served until its bytes are uploaded again.
     quarantined: bool = False
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """How a verification is made."""
+    """What a verification reads and changes."""
 
-    #: Read and hash every byte, else look only whether something of the right size is there.
+    #: Read and hash every byte; else only look whether an object of the right size is there.
     read_data: bool = False
-    #: Put away what is damaged, release what is whole, delete what nobody refers to.
+    #: Quarantine damaged blobs, release whole ones, delete what nothing refers to.
     repair: bool = False
 
 
@@ -100,27 +99,27 @@ class BlobRecord(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Sha256 | None
     quarantined: bool
     placement: Placement | None
-    #: Of a blob inline: how many bytes there are, and which if they are to be read.
+    #: Of an inline blob: how many bytes there are, and the bytes if they are to be read.
     content_bytes: int | None
     content: bytes | None
 
     @property
     def storage_key(self) -> str | None:
-        """None for a blob inline."""
+        """None for an inline blob."""
         return self.placement.storage_key if self.placement else None
 
 
 class BlobState(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of cas_blob as it is now, which may not be what was checked."""
+    """A row of cas_blob as it is now; it may have changed since it was checked."""
 
     storage_key: str | None
     quarantined: bool
-    #: Of a blob inline, the SHA-256 of the bytes that are there.
+    #: Of an inline blob, the SHA-256 of its bytes in the database.
     content_sha256: bytes | None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check says of one blob. Without a problem it is whole as far as it was looked at."""
+    """The result of the check of one blob. Without a problem, what was checked is right."""
 
     record: BlobRecord
     problem: ProblemKind | None = None
@@ -128,7 +127,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     #: Some of the bytes cannot be had.
     unusable: bool = False
     bytes_read: int = 0
-    #: Of a damaged blob inline, the SHA-256 of the bytes that were seen.
+    #: Of a damaged inline blob, the SHA-256 of the bytes that were checked.
     content_sha256: bytes | None = None
 
 
@@ -137,18 +136,18 @@ class StaleUpload(msgspec.Struct, frozen=True, kw_only=True):
 
     upload_id: UUID
     offset_bytes: int
-    #: It has become a blob; the row only told its client so.
+    #: It has become a blob; its row was left only to tell the client so.
     complete: bool
     expires_at: datetime
 
 
 class PageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What one bounded piece of a verification found, and where the next one begins."""
+    """What one page of a verification found, and where the next one begins."""
 
     checked_blobs: int = 0
-    #: That were read and hashed.
+    #: Bytes that were read and hashed.
     checked_bytes: int = 0
-    #: Objects and stages whose reference was looked for.
+    #: Objects and stages for which a reference was looked up.
     checked_objects: int = 0
     #: On the first page only.
     total_blobs: int | None = None

@@ -15,7 +15,7 @@ _SHA256_BYTES = 32
 COLUMNS = """upload_id, namespace, media_type, expected, wants_sha256, metadata, size_bytes,
 offset_bytes, parts, writer, cas_id, created_by, created_at, expires_at"""
 
-# Those that create at the same moment do not see each other: the limit is kept roughly.
+# Uploads that are created at the same moment do not see each other: the limit is not exact.
 INSERT = f"""
 INSERT INTO cas_upload (upload_id, namespace, media_type, expected, wants_sha256, metadata,
                         size_bytes, created_by, expires_at)
@@ -30,7 +30,7 @@ SELECT {COLUMNS} FROM cas_upload
  WHERE upload_id = $1 AND namespace = $2 AND expires_at > now()
 """
 
-# What is found is still so when the transaction writes.
+# The row cannot change before the transaction writes.
 GET_LOCKED = f"{GET} FOR UPDATE"
 
 TAKE = f"""
@@ -40,7 +40,7 @@ UPDATE cas_upload
 RETURNING {COLUMNS}
 """
 
-# Nobody but the writer advances; an end of the work leaves the place free.
+# Only the writer advances. With $4 it is the writer no more, and the next one is free to begin.
 ADVANCE = f"""
 UPDATE cas_upload
    SET offset_bytes = $3, writer = CASE WHEN $4 THEN NULL ELSE writer END,
@@ -71,7 +71,7 @@ class UploadRepository:
     async def insert(
         self, conn: Connection, new: NewUpload, seconds: float, open_max: int
     ) -> Upload | None:
-        """None when the namespace has so many already that are not complete."""
+        """None when the namespace has `open_max` uploads already that are not complete."""
         expected = new.expected.raw if new.expected else None
         row = await conn.fetchrow(
             INSERT,
@@ -92,7 +92,7 @@ class UploadRepository:
         return _upload(await conn.fetchrow(GET, upload_id, namespace))
 
     async def get_locked(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
-        """Nobody can change it before we commit."""
+        """The upload, locked until the transaction ends."""
         return _upload(await conn.fetchrow(GET_LOCKED, upload_id, namespace))
 
     async def take(
@@ -104,7 +104,7 @@ class UploadRepository:
         size_bytes: int | None,
         seconds: float,
     ) -> Upload | None:
-        """Let this request be the writer, whoever was it."""
+        """Make this request the writer in the place of any other."""
         columns = msgspec.to_builtins(parts)
         return _upload(await conn.fetchrow(TAKE, upload_id, writer, columns, size_bytes, seconds))
 
@@ -132,7 +132,7 @@ class UploadRepository:
         return _upload(await conn.fetchrow(COMPLETE, upload_id, cas_id.raw, seconds))
 
     async def delete(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
-        """What was deleted, expired or not."""
+        """The upload that was deleted, whether expired or not; None if there is none."""
         return _upload(await conn.fetchrow(DELETE, upload_id, namespace))
 
 

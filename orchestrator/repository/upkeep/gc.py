@@ -1,7 +1,8 @@
 """SQL for garbage collection: one statement per method, no decisions.
 
-What stays by itself is told by indexed questions about one row; only what does not is asked what
-stands on it. A page is judged from one snapshot and deleted by later statements, which ask again.
+Indexed lookups for one row tell whether an artifact stays by itself. Only for one that does not, a
+walk finds out what stands on it. A page is judged from one snapshot, and later statements that
+delete judge again.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from orchestrator.models.upkeep.gc import (
     WalkStep,
 )
 
-# Why the artifact `a` stays by itself. A tag's past is asked only if no tag names it now.
+# Why the artifact `a` stays by itself. The history of tags is read only if no tag names it now.
 _ROOT = """
   LEFT JOIN LATERAL (
        SELECT t.name FROM tag t
@@ -68,8 +69,8 @@ _ROOT_ABOVE = f"""
         WHERE r.reason IS NOT NULL LIMIT 1) root ON true
 """
 
-# Nearest first, and never beyond an artifact on which something stands that stays by itself: of a
-# base with many patches one is enough. Each edge once, so that a chain costs its length.
+# Nearest first, and not beyond an artifact on which one stands that stays by itself: for a base
+# with many patches, one is enough. Each edge is walked once, so that a chain costs its length.
 WALK = f"""
 WITH RECURSIVE walk AS (
     SELECT n.artifact_id, n.namespace, NULL::uuid AS parent_id, root.*
@@ -91,7 +92,8 @@ SELECT artifact_id FROM artifact WHERE artifact_id = ANY($1::uuid[])
  ORDER BY artifact_id DESC FOR UPDATE SKIP LOCKED
 """
 
-# Nobody can refer to a locked artifact, so what does not refer to it now never will. It is old.
+# No new row can refer to a locked artifact. So if no row refers to it now, none ever will. It was
+# judged too old to stay before, and cannot become younger.
 DELETE_ARTIFACT = """
 DELETE FROM artifact a
  WHERE a.artifact_id = $1
@@ -115,7 +117,7 @@ _HOLDERS = """
         WHERE x.cas_id = b.cas_id
 """
 _STORED_BYTES = "coalesce(b.stored_bytes, octet_length(b.content)) AS stored_bytes"
-# Few, and without an index by blob: read once for all blobs of a page.
+# There are few, without an index by blob: they are read once for all blobs of a page.
 _UPLOADED = "SELECT cas_id FROM cas_upload WHERE cas_id IS NOT NULL AND expires_at > now()"
 
 LIST_BLOBS = f"""
@@ -153,8 +155,8 @@ SELECT cas_id FROM cas_blob WHERE cas_id = ANY($1::bytea[])
  ORDER BY cas_id FOR UPDATE SKIP LOCKED
 """
 
-# Nobody can refer to a locked blob. Without the question for leases a new one would be deleted
-# with its blob, in silence.
+# No new row can refer to a locked blob. Without the condition on leases, a new lease would silently
+# be deleted with its blob.
 DELETE_BLOBS = f"""
 DELETE FROM cas_blob b
  WHERE b.cas_id = ANY($1::bytea[])
@@ -169,12 +171,12 @@ RETURNING b.cas_id, b.storage_key, b.size_bytes, {_STORED_BYTES}
 
 
 class GCRepository:
-    """Rows of artifact and cas_blob on their way out. The caller owns the transaction."""
+    """Rows of artifact and cas_blob that may be garbage. The caller owns the transaction."""
 
     async def list_artifacts(
         self, conn: Connection, before: UUID, limit: int, grace: Grace
     ) -> list[ArtifactCandidate]:
-        """Newest first, older than `before`."""
+        """Artifacts older than `before`, newest first."""
         rows = await conn.fetch(LIST_ARTIFACTS, before, limit, grace.seconds, grace.run_seconds)
         return [
             ArtifactCandidate(
@@ -186,7 +188,7 @@ class GCRepository:
     async def walk(
         self, conn: Connection, artifact_ids: Sequence[UUID], grace: Grace
     ) -> list[WalkStep]:
-        """From these to what stands on them, as far as nothing that stays by itself does."""
+        """The way from these to what stands on them, up to the first that stays by itself."""
         rows = await conn.fetch(WALK, artifact_ids, grace.seconds, grace.run_seconds)
         return [
             WalkStep(artifact_id=row["artifact_id"], parent_id=row["parent_id"], root=_root(row))
@@ -194,7 +196,7 @@ class GCRepository:
         ]
 
     async def lock_artifacts(self, conn: Connection, artifact_ids: Sequence[UUID]) -> list[UUID]:
-        """Newest first, without those that somebody is referring to or deleting now."""
+        """Newest first, without those that another transaction refers to or deletes now."""
         rows = await conn.fetch(LOCK_ARTIFACTS, artifact_ids)
         return [row["artifact_id"] for row in rows]
 
@@ -205,7 +207,7 @@ class GCRepository:
     async def list_blobs(
         self, conn: Connection, after: bytes, limit: int, grace: Grace
     ) -> list[BlobCandidate]:
-        """In the order of their names, those after this one."""
+        """Blobs whose names come after this one, in the order of their names."""
         rows = await conn.fetch(LIST_BLOBS, after, limit, grace.seconds, grace.run_seconds)
         return [
             BlobCandidate(
@@ -222,13 +224,13 @@ class GCRepository:
         return [(row["cas_id"], row["artifact_id"]) for row in rows]
 
     async def lock_blobs(self, conn: Connection, cas_ids: Sequence[bytes]) -> list[bytes]:
-        """Without those that somebody is referring to or deleting now."""
+        """Lock the blobs, without those that another transaction refers to or deletes now."""
         return [row["cas_id"] for row in await conn.fetch(LOCK_BLOBS, cas_ids)]
 
     async def delete_blobs(
         self, conn: Connection, cas_ids: Sequence[bytes], grace: Grace
     ) -> list[DeletedBlob]:
-        """Those to which nothing refers; an expired lease goes with its blob."""
+        """Delete those to which nothing refers; an expired lease goes with its blob."""
         rows = await conn.fetch(DELETE_BLOBS, cas_ids, grace.seconds)
         return [DeletedBlob(**row) for row in rows]
 

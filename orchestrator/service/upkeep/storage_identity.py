@@ -1,7 +1,7 @@
-"""Makes sure that the blob storage is the one that the rows of the database speak of.
+"""Makes sure that database and blob storage belong together.
 
-A disk that was not mounted, or a bucket mistyped, looks like a storage that lost everything; a
-storage shared by two databases would be cleaned of what the other one has.
+A disk that was not mounted, or the wrong bucket, looks like a storage that lost everything. And if
+two databases shared a storage, each would delete as leftovers what only the other one names.
 """
 
 from uuid import uuid4
@@ -13,7 +13,7 @@ from orchestrator.storage.base import Storage
 
 
 class StorageIdentity:
-    """Asks both sides once; after that only when something is missing."""
+    """Compares both sides once, and again only when an object is missing."""
 
     def __init__(self, identities: StorageIdentityRepository, storage: Storage) -> None:
         self._identities = identities
@@ -22,7 +22,7 @@ class StorageIdentity:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether both sides agreed."""
+        """Whether both sides have agreed."""
         return self._confirmed is not None
 
     async def confirm(self, conn: Connection) -> None:
@@ -41,7 +41,7 @@ class StorageIdentity:
         if found is None and known is not None:
             if not await self._identities.is_used(conn):
                 await self._storage.set_identity(known)
-            # Another request may have joined them, and used them, since it was asked.
+            # Another request may have joined the two, and stored blobs, since we looked.
             found = await self._storage.identity()
         if found is None or found != known:
             raise _wrong_storage()

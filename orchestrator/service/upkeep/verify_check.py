@@ -1,4 +1,4 @@
-"""What verification says of a blob by its row alone: pure functions that ask no storage."""
+"""What verification says of a blob by its row alone: pure functions that read no storage."""
 
 from hashlib import sha256
 
@@ -16,7 +16,7 @@ def unusable(
     bytes_read: int = 0,
     content_sha256: bytes | None = None,
 ) -> Verdict:
-    """Some of the bytes cannot be had."""
+    """A verdict that some of the bytes cannot be had."""
     return Verdict(
         record=record,
         problem=problem,
@@ -28,7 +28,7 @@ def unusable(
 
 
 def check_inline(record: BlobRecord) -> Verdict:
-    """Of a blob in the database: its bytes if they were read, else their number."""
+    """Check a blob in the database: its bytes if they were read, else their number."""
     if record.content_bytes != record.size_bytes:
         detail = f"The row has {record.content_bytes:,} of its {record.size_bytes:,} bytes."
         return unusable(record, ProblemKind.DAMAGED, detail)
@@ -61,7 +61,7 @@ def check_table(record: BlobRecord, placement: Placement) -> Verdict:
 
 
 def check_second_name(record: BlobRecord, second: bytes | None, bytes_read: int) -> Verdict:
-    """Of bytes that are right."""
+    """Compare the SHA-256 in the row with that of the bytes, which are right."""
     if record.sha256 is None or second == record.sha256.raw:
         return Verdict(record=record, bytes_read=bytes_read)
     detail = f"It is remembered as {record.sha256}, which is the name of other bytes."
