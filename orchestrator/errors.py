@@ -18,8 +18,24 @@ class Violation(msgspec.Struct, frozen=True):
     message: str
 
 
+class Current(msgspec.Struct, frozen=True):
+    """How the thing is instead of how the request expected it; a version of None: it is absent."""
+
+    version: int | None
+    artifact_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    version_hash: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class DomainError(Exception):
     """Anything the domain refuses. `str(error)` is a sentence that may be shown to the caller."""
+
+    #: Which one of several operations that were requested together was refused.
+    operation: int | None = None
+
+    @property
+    def short(self) -> str | None:
+        """What it is in a few words, if its kind alone does not say it."""
+        return None
 
 
 class InvalidInput(DomainError):
@@ -50,35 +66,42 @@ class NotFound(DomainError):
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(f"The {kind} {key!r} does not exist.")
         self.kind, self.key = kind, key
-        self.error = f"{kind} not found"
+
+    @property
+    def short(self) -> str:
+        """What was not found."""
+        return f"{self.kind} not found"
 
 
 class AlreadyExists(DomainError):
     """A create found the name taken; nothing was changed."""
 
-    def __init__(self, kind: str, key: str, **current: Any) -> None:
+    def __init__(self, kind: str, key: str, current: Current | None = None) -> None:
         super().__init__(f"The {kind} {key!r} already exists.")
-        self.kind, self.key = kind, key
-        self.error = f"{kind} already exists"
-        vars(self).update(current)
+        self.kind, self.key, self.current = kind, key, current
+
+    @property
+    def short(self) -> str:
+        """What already exists."""
+        return f"{self.kind} already exists"
 
 
 class VersionConflict(DomainError):
     """The thing is no longer at the version that the request expected; nothing was changed."""
 
-    def __init__(self, kind: str, key: str, expected: int, **current: Any) -> None:
+    def __init__(self, kind: str, key: str, expected: int, current: Current | None = None) -> None:
         super().__init__(f"The {kind} {key!r} is not at the expected version {expected}.")
         self.kind, self.key, self.expected_version = kind, key, expected
-        vars(self).update(current)
+        self.current = current
 
 
 class PreconditionFailed(DomainError):
     """A precondition header (RFC 9110 §13) does not hold; nothing was changed."""
 
-    def __init__(self, kind: str, key: str, condition: str, **current: Any) -> None:
+    def __init__(self, kind: str, key: str, condition: str, current: Current | None = None) -> None:
         super().__init__(f"The precondition {condition} does not hold for the {kind} {key!r}.")
         self.kind, self.key, self.condition = kind, key, condition
-        vars(self).update(current)
+        self.current = current
 
 
 class NothingToUndo(DomainError):

@@ -310,5 +310,5 @@ def _failing(at: int) -> Iterator[None]:
     try:
         yield
     except DomainError as error:
-        vars(error)["operation"] = at
+        error.operation = at
         raise

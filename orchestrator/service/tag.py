@@ -7,6 +7,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
+    Current,
     NotFound,
     NothingToRedo,
     NothingToUndo,
@@ -58,7 +59,7 @@ class TagService:
         )
         if tag is None:
             current = await self.get(conn, namespace, name)
-            raise AlreadyExists("tag", name, **_current(current))
+            raise AlreadyExists("tag", name, _current(current))
         return _changed(conn, tag, by)
 
     async def create_or_move(
@@ -332,8 +333,8 @@ def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
 
 def _check_expected(tag: Tag, expected: Collection[int] | None) -> None:
     if expected is not None and tag.version not in expected:
-        raise VersionConflict("tag", tag.name, max(expected, default=0), **_current(tag))
+        raise VersionConflict("tag", tag.name, max(expected, default=0), _current(tag))
 
 
-def _current(tag: Tag) -> dict[str, object]:
-    return {"current_version": tag.version, "current_artifact_id": str(tag.target_id)}
+def _current(tag: Tag) -> Current:
+    return Current(tag.version, artifact_id=str(tag.target_id))

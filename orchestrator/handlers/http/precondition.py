@@ -11,7 +11,7 @@ import msgspec
 
 from orchestrator.errors import (
     AlreadyExists,
-    DomainError,
+    Current,
     InvalidInput,
     NotFound,
     PreconditionFailed,
@@ -77,13 +77,11 @@ class HashPrecondition(msgspec.Struct, frozen=True):
     def check(self, tag: str, tag_version: int, version_hash: object) -> None:
         """Raise PreconditionFailed unless the current version is one of those demanded."""
         if self.hashes is not None and str(version_hash) not in self.hashes:
-            raise self.failed(
-                tag, current_version=tag_version, current_version_hash=str(version_hash)
-            )
+            raise self.failed(tag, Current(tag_version, version_hash=str(version_hash)))
 
-    def failed(self, tag: str, **current: object) -> PreconditionFailed:
+    def failed(self, tag: str, current: Current | None) -> PreconditionFailed:
         """The refusal that names what is there instead."""
-        return PreconditionFailed("workflow", tag, self.header or "", **current)
+        return PreconditionFailed("workflow", tag, self.header or "", current)
 
 
 def workflow_precondition(request: Asked) -> HashPrecondition:
@@ -107,12 +105,11 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
     except VersionConflict as error:
         if precondition.header is None:
             raise
-        current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
-        raise precondition.failed(tag, **current) from error
+        raise precondition.failed(tag, error.current) from error
     except NotFound as error:
         if precondition.header is None or precondition.absent or error.kind != "workflow":
             raise
-        raise precondition.failed(tag, current_version=None) from error
+        raise precondition.failed(tag, Current(None)) from error
 
 
 def none_match(request: Asked, etag: str) -> bool:
@@ -147,14 +144,11 @@ def precondition_guard(precondition: Precondition) -> Iterator[None]:
         condition_held = isinstance(error, NotFound) and precondition.condition.absent
         if precondition.header is None or error.kind != "tag" or condition_held:
             raise
-        raise _failed(precondition.header, error) from error
-
-
-def _failed(header: str, error: DomainError) -> PreconditionFailed:
-    current = {k: v for k, v in vars(error).items() if k.startswith("current_")}
-    if not current:
-        current = {"current_version": None, "current_artifact_id": None}
-    return PreconditionFailed("tag", vars(error)["key"], header, **current)
+        current = None if isinstance(error, NotFound) else error.current
+        absent = Current(None, artifact_id=None)
+        raise PreconditionFailed(
+            "tag", error.key, precondition.header, current or absent
+        ) from error
 
 
 def _header(request: Asked, name: str) -> str | None:

@@ -9,7 +9,7 @@ from litestar import Response
 
 from orchestrator import errors
 from orchestrator.documents.patch import PatchFailed
-from orchestrator.errors import DomainError
+from orchestrator.errors import Current, DomainError
 from orchestrator.handlers.http.framework import AnyRequest, ReplyResponse
 from orchestrator.models.idempotency import Answer
 
@@ -75,9 +75,15 @@ _HEADERS: dict[int, dict[str, str]] = {
 
 
 def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
-    """The answer for a refusal: its attributes become members of the problem."""
-    problem = PROBLEMS[type(error)]
-    answer = problem_of(problem, detail=str(error), instance=instance, members=vars(error))
+    """The answer for a refusal: its attributes become members of the document."""
+    kind = PROBLEMS[type(error)]
+    answer = problem_of(
+        kind,
+        detail=str(error),
+        instance=instance,
+        short=error.short,
+        members=_members_of(error),
+    )
     if isinstance(error, errors.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if isinstance(error, errors.OutcomeUnknown):
@@ -108,17 +114,33 @@ def respond(answer: Answer) -> Response[bytes]:
 
 
 def problem_of(
-    problem: ProblemKind, *, detail: str, instance: str | None, members: dict[str, Any]
+    kind: ProblemKind,
+    *,
+    detail: str,
+    instance: str | None,
+    members: dict[str, Any],
+    short: str | None = None,
 ) -> Answer:
-    body = {
-        "type": f"urn:orchestrator:problem:{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
+    """The document. No member can take the place of those that every problem has."""
+    own: dict[str, Any] = {
+        "type": f"urn:orchestrator:problem:{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
         "detail": detail,
-        "error": problem.title.lower(),
+        "error": short or kind.title.lower(),
     }
     if instance is not None:
-        body["instance"] = instance
-    body.update(members)
-    headers = {"Content-Type": PROBLEM_JSON, **_HEADERS.get(problem.status, {})}
-    return Answer(status=problem.status, headers=headers, body=msgspec.json.encode(body))
+        own["instance"] = instance
+    headers = {"Content-Type": PROBLEM_JSON, **_HEADERS.get(kind.status, {})}
+    body = msgspec.json.encode({**own, **members, **own})
+    return Answer(status=kind.status, headers=headers, body=body)
+
+
+def _members_of(error: DomainError) -> dict[str, Any]:
+    """What the error says of what failed; the facts of what is there instead are named so."""
+    members = dict(vars(error))
+    current = members.pop("current", None)
+    if isinstance(current, Current):
+        facts = msgspec.structs.asdict(current)
+        members |= {f"current_{k}": v for k, v in facts.items() if v is not msgspec.UNSET}
+    return members

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 import orchestrator.app  # noqa: F401  All modules that could define an error are loaded.
@@ -67,9 +68,7 @@ def test_each_error_has_the_status_that_was_decided(error: DomainError, status: 
 
 
 def test_what_an_error_keeps_is_in_the_problem() -> None:
-    import msgspec  # noqa: PLC0415
-
-    error = errors.VersionConflict("tag", "main", 1, current_version=2)
+    error = errors.VersionConflict("tag", "main", 1, errors.Current(2))
     body = msgspec.json.decode(problem_answer(error, "/x").body)
     assert body == {
         "type": "urn:orchestrator:problem:version-conflict",
@@ -83,6 +82,41 @@ def test_what_an_error_keeps_is_in_the_problem() -> None:
         "expected_version": 1,
         "current_version": 2,
     }
+
+
+def test_an_attribute_of_an_error_cannot_take_the_place_of_what_every_problem_says() -> None:
+    error = errors.NotFound("tag", "main")
+    own = ("type", "title", "status", "detail", "error", "instance")
+    vars(error).update(dict.fromkeys(own, "taken"))
+    answer = problem_answer(error, "/here")
+    assert answer.status == 404
+    assert msgspec.json.decode(answer.body) == {
+        "type": "urn:orchestrator:problem:not-found",
+        "title": "Not found",
+        "status": 404,
+        "detail": "The tag 'main' does not exist.",
+        "error": "tag not found",
+        "instance": "/here",
+        "kind": "tag",
+        "key": "main",
+    }
+
+
+def test_what_is_there_instead_is_named_as_current() -> None:
+    current = errors.Current(2, artifact_id="a")
+    body = msgspec.json.decode(problem_answer(errors.AlreadyExists("tag", "x", current)).body)
+    assert (body["current_version"], body["current_artifact_id"]) == (2, "a")
+    assert "current_version_hash" not in body
+    assert body["error"] == "tag already exists"
+    body = msgspec.json.decode(problem_answer(errors.AlreadyExists("tag", "x")).body)
+    assert not any(name.startswith("current") for name in body)
+
+
+def test_the_refused_one_of_several_operations_is_named() -> None:
+    error = errors.NotFound("tag", "x")
+    assert "operation" not in msgspec.json.decode(problem_answer(error).body)
+    error.operation = 3
+    assert msgspec.json.decode(problem_answer(error).body)["operation"] == 3
 
 
 async def test_an_unexpected_exception_is_500_without_internals(
