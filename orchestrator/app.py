@@ -16,7 +16,6 @@ from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.framework import admitting
 from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.http.origin import Origins
-from orchestrator.jobs.schedule import Schedule
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
@@ -34,6 +33,7 @@ from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
 from orchestrator.telemetry import logs
 from orchestrator.wiring.handlers import build_handlers
+from orchestrator.wiring.jobs import build_jobs
 from orchestrator.wiring.services import build
 
 
@@ -42,14 +42,8 @@ def create_app(settings: Settings | None = None) -> Edge:
     settings = settings or Settings.from_environ(os.environ)
     logs.configure(settings.log_level)
     c = build(settings)
-    handlers = build_handlers(c, settings)
-    schedule = Schedule(
-        c.database,
-        c.leases,
-        handlers.collector,
-        interval_seconds=settings.gc_interval_seconds,
-        page_items=settings.gc_page_items,
-    )
+    jobs = build_jobs(c, settings)
+    handlers = build_handlers(c, jobs, settings)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -57,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Edge:
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
         with c.exposition.shared():
-            async with c.database.opened(), schedule.running():
+            async with c.database.opened(), jobs.schedule.running():
                 yield
         logs.LINES.flush()
 

@@ -19,8 +19,7 @@ from obstore.store import MemoryStore
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection
 from orchestrator.errors import StorageFull, StorageUnavailable
-from orchestrator.jobs import upload_completion as upload_finishing
-from orchestrator.jobs import upload_receiving
+from orchestrator.jobs import upload_completion, upload_receiving
 from orchestrator.models.transfer.upload import upload_of_stage
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.transfer.upload import UploadRepository
@@ -69,8 +68,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces so small that there are many, and attempts without waiting."""
     monkeypatch.setattr(upload_receiving, "PIECE_BYTES", PIECE)
     monkeypatch.setattr(upload_receiving, "ADVANCE_BYTES", 2 * PIECE)
-    monkeypatch.setattr(upload_finishing, "RETRY_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(upload_finishing, "_ELSEWHERE_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(upload_completion, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(upload_completion, "_ELSEWHERE_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -305,7 +304,7 @@ async def test_the_request_that_took_the_last_byte_and_died_is_made_up_for(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(upload_finishing.Finisher, "finish", dying)
+        patched.setattr(upload_completion.UploadCompletion, "complete", dying)
         assert (await continued(fresh_api, where)).status_code == 500
     told = (await fresh_api.http.get(where)).json()
     assert (told["offset_bytes"], told["complete"]) == (len(CONTENT), False)
@@ -364,7 +363,7 @@ async def test_two_servers_finish_one_upload_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One of them finds that the stage is an object already, and waits for the other's commit."""
-    monkeypatch.setattr(upload_finishing, "_ELSEWHERE_SECONDS", (0.05,) * 40)
+    monkeypatch.setattr(upload_completion, "_ELSEWHERE_SECONDS", (0.05,) * 40)
     async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as second:
         for number in range(10):
             where = await begun(fresh_api, None)

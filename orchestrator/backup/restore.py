@@ -26,7 +26,6 @@ from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
 from orchestrator.core.parallel import for_each
 from orchestrator.errors import DigestMismatch
-from orchestrator.jobs.verification import verify_all
 from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.backup import DamagedBlob, Manifest, RestoreReport
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
@@ -35,6 +34,7 @@ from orchestrator.repository.upkeep.backup import BLOB_PLACES, EXPORTS, BackupRe
 from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.settings import Settings
 from orchestrator.storage.segments import SEGMENT_BYTES, Segment, SegmentTable
+from orchestrator.wiring.jobs import build_verification
 from orchestrator.wiring.services import Container, build
 
 COPIES_AT_ONCE = 4
@@ -287,8 +287,9 @@ async def _verified(
     async with connected(settings.database_url) as conn:
         await BackupRepository().analyze(conn)
     container = build(settings)
+    verification, scope = build_verification(container), Scope(read_data=options.read_data)
     async with container.database.opened():
-        async for page in verify_all(container, Scope(read_data=options.read_data)):
+        async for page in verification.pages(scope):
             seen += page.checked_blobs
             watch("verify", seen, report.blobs)
             problems += [

@@ -1,7 +1,6 @@
 """HTTP for blobs: reads and writes raw bytes, opens transactions, calls the CAS service."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -11,17 +10,19 @@ from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
+from orchestrator.handlers.cas_body import blob_body
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
 from orchestrator.handlers.http.reading import decode, media_type_of, offloaded, segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import Reply
 from orchestrator.handlers.http.replying import etag, json_answer, location
-from orchestrator.handlers.transfer.delivery import BlobDelivery
-from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.handlers.transfer.delivery import BlobAnswers
+from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.cas import BlobUpload, StoredBlob
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.cas import CASService, InlineNeeded
+from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake, TakenBlob
 
 CasPath = Annotated[
@@ -45,16 +46,6 @@ class MissingBody(msgspec.Struct, frozen=True):
     missing: list[str]
 
 
-class BlobBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob without its bytes."""
-
-    cas_id: str
-    size_bytes: int
-    media_type: str
-    created_at: datetime
-    sha256: str | None = None
-
-
 class CASHandler:
     """Blobs by name: direct orchestration of intake, the CAS service, and delivery."""
 
@@ -63,8 +54,9 @@ class CASHandler:
         database: Database,
         cas: CASService,
         intake: Intake,
-        delivery: BlobDelivery,
-        storage: StorageGate,
+        delivery: Delivery,
+        answers: BlobAnswers,
+        gate: WriteGate,
         replay: Replay,
         *,
         missing_ids_max: int,
@@ -73,7 +65,8 @@ class CASHandler:
         self._cas = cas
         self._intake = intake
         self._delivery = delivery
-        self._storage = storage
+        self._answers = answers
+        self._gate = gate
         self._replay = replay
         self._missing_ids_max = missing_ids_max
         self._uploads = Batcher(
@@ -107,7 +100,7 @@ class CASHandler:
         media_type = media_type_of(call.headers.get("content-type", ""))
         digest = given_sha256(call)
         chunks = call.chunks(self._intake.blob_bytes_max, "blob")
-        await self._storage.admit(call.declared_length)
+        await self._gate.admit(call.declared_length)
         async with self._intake.received(
             chunks,
             media_type,
@@ -154,7 +147,7 @@ class CASHandler:
 
     async def get(self, call: Call, cas_id: CasPath) -> Reply:
         """The exact bytes; they never change, so they may be cached for ever."""
-        return await self._delivery.answer(call, cas_id)
+        return await self._answers.answer(call, cas_id)
 
     async def missing(self, call: Call) -> Answer:
         """Which of these blobs the namespace does not have."""
@@ -173,14 +166,7 @@ class CASHandler:
 
 
 def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:
-    blob = stored.blob
-    body = BlobBody(
-        cas_id=str(blob.cas_id),
-        size_bytes=blob.size_bytes,
-        media_type=blob.media_type,
-        created_at=blob.created_at,
-        sha256=str(blob.sha256) if blob.sha256 else None,
-    )
+    body = blob_body(stored.blob)
     where = location("cas", body.cas_id, namespace)
     headers = {"ETag": etag(body.cas_id), "Location": where}
     return json_answer(body, 201 if stored.created else 200, headers)

@@ -7,7 +7,7 @@ from orchestrator import __version__
 from orchestrator.core.database import Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.http.replying import json_answer
-from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService
 from orchestrator.telemetry.exposition import Exposition
@@ -41,12 +41,12 @@ class HealthHandler:
         self,
         database: Database,
         schema: SchemaService,
-        storage: StorageGate,
+        write_gate: WriteGate,
         exposition: Exposition,
     ) -> None:
         self._database = database
         self._schema = schema
-        self._storage = storage
+        self._write_gate = write_gate
         self._exposition = exposition
 
     async def health(self) -> Answer:
@@ -68,7 +68,7 @@ class HealthHandler:
             return _not_ready({"database": "unavailable"})
         if mismatch is not None:
             return _not_ready({"database": "ok", "schema": mismatch})
-        checks = {"database": "ok", "schema": "ok", "storage": await self._storage.ready()}
+        checks = {"database": "ok", "schema": "ok", "storage": await self._write_gate.ready()}
         if checks["storage"] != "ok":
             return _not_ready(checks)
         return json_answer(ReadyBody("ready", checks))

@@ -15,7 +15,7 @@ import structlog
 from orchestrator.core.database import Database
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import DomainError, MaintenanceHeld, StorageUnavailable
-from orchestrator.handlers.upkeep.gc import Collector
+from orchestrator.jobs.collection import Collection
 from orchestrator.models.upkeep.gc import GC_START, GCPosition
 from orchestrator.service.upkeep.lease import LeaseService
 from orchestrator.telemetry import metrics
@@ -38,14 +38,14 @@ class Schedule:
         self,
         database: Database,
         leases: LeaseService,
-        collector: Collector,
+        collection: Collection,
         *,
         interval_seconds: float,
         page_items: int,
     ) -> None:
         self._database = database
         self._leases = leases
-        self._collector = collector
+        self._collection = collection
         self._interval_seconds = interval_seconds
         self._page_items = page_items
 
@@ -101,7 +101,7 @@ class Schedule:
         deleted = bytes_freed = 0
         renewed = monotonic()
         while at is not None:
-            page = await self._collector.collect(at, limit=self._page_items)
+            page = await self._collection.collect(at, limit=self._page_items)
             deleted += len(page.deleted)
             bytes_freed += page.bytes_freed
             at = page.following

@@ -1,7 +1,8 @@
 """Makes a blob of an upload whose bytes are all there; a failure leaves it to be tried again.
 
-A session is complete in the very transaction that stores its blob. Until then whoever asks for it
-tries to finish it: a client that lost the connection with its last byte asks only where it was.
+A session is complete in the very transaction that stores its blob. Until then each request that
+asks for it tries to complete it: a client that lost the connection with its last byte asks only
+where it was.
 """
 
 import asyncio
@@ -12,9 +13,9 @@ import structlog
 
 from orchestrator.core.database import Database
 from orchestrator.errors import DigestMismatch, NotFound, StorageUnavailable, UploadConflict
-from orchestrator.handlers.transfer.delivery import BlobDelivery
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.cas import CASService, InlineNeeded
+from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import TakenBlob
 from orchestrator.service.transfer.upload import UploadService
 from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
@@ -28,8 +29,8 @@ RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0)
 _ELSEWHERE_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
-class Finisher:
-    """One task for each upload that is being finished; all who ask for it wait for the same."""
+class UploadCompletion:
+    """One task for each upload that is being completed; all who ask for it wait for that task."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class Finisher:
         uploads: UploadService,
         stages: UploadStages,
         cas: CASService,
-        delivery: BlobDelivery,
+        delivery: Delivery,
     ) -> None:
         self._database = database
         self._uploads = uploads
@@ -46,21 +47,21 @@ class Finisher:
         self._delivery = delivery
         self._running: dict[UUID, asyncio.Task[Upload]] = {}
 
-    async def finish(self, upload: Upload) -> Upload:
+    async def complete(self, upload: Upload) -> Upload:
         """The completed upload. It goes on if we are cancelled."""
         task = self._running.get(upload.upload_id)
         if task is None:
-            task = asyncio.create_task(self._finish(upload))
+            task = asyncio.create_task(self._complete(upload))
             self._running[upload.upload_id] = task
-            task.add_done_callback(partial(self._finished, upload.upload_id))
+            task.add_done_callback(partial(self._ended, upload.upload_id))
         return await asyncio.shield(task)
 
-    def _finished(self, upload_id: UUID, task: asyncio.Task[Upload]) -> None:
+    def _ended(self, upload_id: UUID, task: asyncio.Task[Upload]) -> None:
         del self._running[upload_id]
         if not task.cancelled():
-            task.exception()  # Whoever waits for it has it; perhaps nobody does any more.
+            task.exception()  # Nobody may be waiting for it any more.
 
-    async def _finish(self, upload: Upload) -> Upload:
+    async def _complete(self, upload: Upload) -> Upload:
         try:
             done = await self._make_blob(upload)
         except UploadConflict:
@@ -81,12 +82,12 @@ class Finisher:
 
     async def _make_blob(self, upload: Upload) -> Upload:
         refusal: UploadConflict | NotFound
-        async with self._stages.received(upload, partial(self._last_chance, upload)) as kept:
+        async with self._stages.received(upload, partial(self._last_chance, upload)) as taken:
             try:
-                return await self._keep(upload, kept)
+                return await self._commit(upload, taken)
             except InlineNeeded:
-                kept.received = await self._delivery.inlined(kept.received)
-                return await self._keep(upload, kept)
+                taken.received = await self._delivery.inlined(taken.received)
+                return await self._commit(upload, taken)
             except (UploadConflict, NotFound) as error:
                 refusal = error  # The block ends as it should, and leaves no object behind.
         raise refusal
@@ -96,7 +97,7 @@ class Finisher:
         async with self._database.connection() as conn:
             await self._uploads.prolong(conn, upload)
 
-    async def _keep(self, upload: Upload, kept: TakenBlob) -> Upload:
+    async def _commit(self, upload: Upload, taken: TakenBlob) -> Upload:
         """Session and blob in one transaction. After a commit whose outcome is not known, nothing
         is thrown away any more: a row may point at it.
         """
@@ -104,18 +105,18 @@ class Finisher:
         for seconds in (*RETRY_SECONDS, None):
             try:
                 async with self._database.transaction() as conn:
-                    done = await self._uploads.complete(conn, upload, kept.received.cas_id)
-                    stored = await self._cas.upload(conn, upload.namespace, kept.received, by=None)
+                    done = await self._uploads.complete(conn, upload, taken.received.cas_id)
+                    stored = await self._cas.upload(conn, upload.namespace, taken.received, by=None)
             except StorageUnavailable:
                 is_in_doubt = True
                 if seconds is None:
                     raise
                 await asyncio.sleep(seconds)
             except (UploadConflict, NotFound):
-                kept.is_used = kept.is_used or is_in_doubt
+                taken.is_used = taken.is_used or is_in_doubt
                 raise
             else:
-                kept.is_used = stored.used and kept.received.placement is not None
+                taken.is_used = stored.used and taken.received.placement is not None
                 return done
         raise AssertionError
 

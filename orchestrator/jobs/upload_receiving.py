@@ -14,8 +14,8 @@ import structlog
 from orchestrator.core.database import Database
 from orchestrator.core.threads import in_thread
 from orchestrator.errors import DomainError, NotFound, UploadConflict
-from orchestrator.handlers.transfer.upload_body import Checksum
 from orchestrator.models.transfer.upload import Upload
+from orchestrator.service.transfer.checksum import BodyChecksum
 from orchestrator.service.transfer.upload import TakenUpload, UploadService
 from orchestrator.service.transfer.upload_stage import Appender, UploadStages
 
@@ -25,7 +25,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 ADVANCE_BYTES = 32 * 1024 * 1024
 
 
-class Receiver:
+class UploadReceiving:
     """Appends for a request that has taken the upload (`UploadService.take`)."""
 
     def __init__(self, database: Database, uploads: UploadService, stages: UploadStages) -> None:
@@ -34,7 +34,7 @@ class Receiver:
         self._stages = stages
 
     async def receive(
-        self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: Checksum | None
+        self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: BodyChecksum | None
     ) -> Upload:
         """The upload with all that came. With a checksum the body counts whole or not at all."""
         upload = taken.upload
@@ -54,7 +54,7 @@ class Receiver:
         return await self._end(taken, appender, appender.durable_bytes)
 
     async def _append(
-        self, taken: TakenUpload, appender: Appender, piece: bytes, checksum: Checksum | None
+        self, taken: TakenUpload, appender: Appender, piece: bytes, checksum: BodyChecksum | None
     ) -> None:
         await appender.append(piece)
         if checksum is not None:

@@ -1,7 +1,6 @@
 """Goes through database and blob storage page by page and opens the connections for it.
 
-It stands beside the handlers because a restore verifies without HTTP; what is right and what is
-wrong the services say.
+A restore verifies without HTTP. What is right and what is wrong the services say.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +27,6 @@ from orchestrator.service.upkeep.verify_leftover import (
 )
 from orchestrator.storage.base import StoredObject
 from orchestrator.telemetry import metrics
-from orchestrator.wiring.services import Container
 
 #: A page ends after so many bytes or so long, whichever is first; one blob may be larger.
 PAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -60,12 +58,6 @@ class Verification:
         self._leftovers = leftovers
         self._bytes_max = bytes_max
         self._seconds_max = seconds_max
-
-    @classmethod
-    def of(cls, container: Container) -> "Verification":
-        """Of what a process shares."""
-        c = container
-        return cls(c.database, c.identity, c.verify, c.verify_leftovers)
 
     async def page(
         self, position: VerifyPosition | None, scope: Scope, *, limit: int = PAGE_ITEMS_MAX
@@ -216,8 +208,3 @@ def _next(at: VerifyPosition, last: str | None) -> VerifyPosition:
     if last is not None:
         return VerifyPosition(at.phase, last)
     return VerifyPosition(_ORDER[_ORDER.index(at.phase) + 1])
-
-
-def verify_all(container: Container, scope: Scope) -> AsyncIterator[PageReport]:
-    """A whole verification in this process, page by page; the caller has opened the database."""
-    return Verification.of(container).pages(scope)

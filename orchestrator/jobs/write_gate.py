@@ -1,4 +1,4 @@
-"""Lets writes through to blob storage: room on the disk, and the right storage behind it."""
+"""What must hold before bytes are written: room on the disk, and the right blob storage."""
 
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
@@ -6,7 +6,7 @@ from orchestrator.errors import StorageUnavailable
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 
 
-class StorageGate:
+class WriteGate:
     """The identity is asked for once per process; the disk each time."""
 
     def __init__(self, database: Database, identity: StorageIdentity, disk: Disk) -> None:

@@ -3,7 +3,8 @@
 from litestar import post, put, route
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.cas import BlobBody, CASHandler, MissingBody, MissingQuery
+from orchestrator.handlers.cas import CASHandler, MissingBody, MissingQuery
+from orchestrator.handlers.cas_body import BlobBody
 from orchestrator.handlers.http.framework import operation
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (

@@ -9,18 +9,16 @@ from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.transaction import TransactionHandler
-from orchestrator.handlers.transfer.delivery import BlobDelivery
+from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.handlers.transfer.upload import UploadHandler
-from orchestrator.handlers.upkeep.gc import Collector, GCHandler
+from orchestrator.handlers.upkeep.gc import GCHandler
 from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_change import VersionChanges
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_schema import SchemaHandler
-from orchestrator.jobs.storage_gate import StorageGate
-from orchestrator.jobs.upload_completion import Finisher
-from orchestrator.jobs.verification import Verification
 from orchestrator.settings import Settings
+from orchestrator.wiring.jobs import Jobs
 from orchestrator.wiring.services import Container
 
 
@@ -37,18 +35,14 @@ class Handlers:
     blobs: CASHandler
     uploads: UploadHandler
     verify: VerifyHandler
-    collector: Collector
     gc: GCHandler
     health: HealthHandler
     schemas: SchemaHandler
 
 
-def build_handlers(c: Container, settings: Settings) -> Handlers:
+def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
-    storage = StorageGate(c.database, c.identity, c.disk)
     replay = Replay(c.database, c.idempotency)
-    collector = Collector(c.database, c.gc, storage)
-    delivery = _delivery(c, settings)
     changes = VersionChanges(c.database, c.versions, replay)
     return Handlers(
         workflows=WorkflowHandler(
@@ -93,30 +87,29 @@ def build_handlers(c: Container, settings: Settings) -> Handlers:
             c.database,
             c.cas,
             c.intake,
-            delivery,
-            storage,
+            c.delivery,
+            _blob_answers(c, settings),
+            jobs.write_gate,
             replay,
             missing_ids_max=settings.missing_ids_max,
         ),
         uploads=UploadHandler(
             c.database,
             c.uploads,
-            c.stages,
             c.cas,
-            storage,
-            Finisher(c.database, c.uploads, c.stages, c.cas, delivery),
+            jobs.upload_sessions,
+            jobs.write_gate,
             replay,
         ),
-        verify=VerifyHandler(Verification.of(c), replay),
-        collector=collector,
-        gc=GCHandler(collector, page_items=settings.gc_page_items),
-        health=HealthHandler(c.database, c.schema, storage, c.exposition),
+        verify=VerifyHandler(jobs.verification, replay),
+        gc=GCHandler(jobs.collection, page_items=settings.gc_page_items),
+        health=HealthHandler(c.database, c.schema, jobs.write_gate, c.exposition),
         schemas=SchemaHandler(),
     )
 
 
-def _delivery(c: Container, settings: Settings) -> BlobDelivery:
-    return BlobDelivery(
+def _blob_answers(c: Container, settings: Settings) -> BlobAnswers:
+    return BlobAnswers(
         c.database,
         c.cas,
         c.delivery,

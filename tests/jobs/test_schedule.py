@@ -14,9 +14,9 @@ import pytest
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import MaintenanceHeld, StorageUnavailable
-from orchestrator.handlers.upkeep.gc import Collector
+from orchestrator.jobs.collection import Collection
 from orchestrator.jobs.schedule import JOB, Schedule
-from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.upkeep.gc import GC_START, CollectedPage, GCPosition
 from orchestrator.repository.upkeep.lease import LeaseRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
@@ -153,18 +153,18 @@ class Server:
     ) -> None:
         c = build(settings)
         self.database: Database = c.database
-        self.collector = Pausing(c.database, c.gc, StorageGate(c.database, c.identity, c.disk))
+        self.collection = Pausing(c.database, c.gc, WriteGate(c.database, c.identity, c.disk))
         self.schedule = Schedule(
             c.database,
             LeaseService(LeaseRepository(), seconds=LEASE_SECONDS),
-            self.collector,
+            self.collection,
             interval_seconds=interval_seconds,
             page_items=page_items,
         )
 
 
-class Pausing(Collector):
-    """A collector whose pages wait until they are let go."""
+class Pausing(Collection):
+    """A collection whose pages wait until they are let go."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -205,7 +205,7 @@ async def test_of_two_servers_one_collects(
     one, two = await servers(), await servers()
     outcomes = await asyncio.gather(one.schedule.collect(), two.schedule.collect())
     assert sorted(outcomes) == [False, True]
-    assert min(one.collector.pages, two.collector.pages) == 0
+    assert min(one.collection.pages, two.collection.pages) == 0
     assert await counts(database) == (0, 0, 0)
     assert await two.schedule.collect() is False, "an interval has not passed"
     assert await one.schedule.collect() is False
@@ -216,12 +216,12 @@ async def test_while_a_collection_runs_no_connection_is_held(
 ) -> None:
     await upload(api, database, b"garbage")
     one = await servers()
-    one.collector.go_on.clear()
+    one.collection.go_on.clear()
     collecting = asyncio.create_task(one.schedule.collect())
-    await until(lambda: one.collector.pages == 1)
+    await until(lambda: one.collection.pages == 1)
     async with asyncio.timeout(1), one.database.connection() as conn:
         assert await conn.fetchval("SELECT 1") == 1, "the only connection of the pool"
-    one.collector.go_on.set()
+    one.collection.go_on.set()
     assert await collecting is True
     assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
@@ -241,14 +241,14 @@ async def test_after_a_crash_of_the_collecting_server_another_one_goes_on_in_bou
 ) -> None:
     await upload(api, database, b"garbage")
     crashed, other = await servers(), await servers(interval_seconds=0.05)
-    crashed.collector.go_on.clear()
+    crashed.collection.go_on.clear()
     collecting = asyncio.create_task(crashed.schedule.collect())
-    await until(lambda: crashed.collector.pages == 1)
+    await until(lambda: crashed.collection.pages == 1)
     assert await other.schedule.collect() is False
     # It neither renews nor gives back from here on: what a process does that was killed.
     started = asyncio.get_running_loop().time()
     async with other.schedule.running():
-        await until(lambda: other.collector.pages > 0, seconds=5)
+        await until(lambda: other.collection.pages > 0, seconds=5)
     took = asyncio.get_running_loop().time() - started
     assert LEASE_SECONDS / 2 < took < LEASE_SECONDS * 3
     collecting.cancel()
@@ -261,9 +261,9 @@ async def test_a_server_that_is_shut_down_leaves_the_collection_to_another_at_on
 ) -> None:
     await upload(api, database, b"garbage")
     one, two = await servers(interval_seconds=0.05), await servers()
-    one.collector.go_on.clear()
+    one.collection.go_on.clear()
     async with one.schedule.running():
-        await until(lambda: one.collector.pages == 1)
+        await until(lambda: one.collection.pages == 1)
     assert await two.schedule.collect() is True
     assert await counts(database) == (0, 0, 0)
 
@@ -274,9 +274,9 @@ async def test_a_long_collection_keeps_its_lease(
     await upload(api, database, *(b"garbage %d" % number for number in range(12)))
     one, two = await servers(page_items=1), await servers()
 
-    one.collector.page_seconds = LEASE_SECONDS / 3
+    one.collection.page_seconds = LEASE_SECONDS / 3
     collecting = asyncio.create_task(one.schedule.collect())
-    await until(lambda: one.collector.pages == 1)
+    await until(lambda: one.collection.pages == 1)
     started = asyncio.get_running_loop().time()
     while not collecting.done():
         assert await two.schedule.collect() is False
@@ -291,19 +291,19 @@ async def test_a_server_that_lost_its_lease_ends_after_its_page_and_takes_nothin
 ) -> None:
     await upload(api, database, b"garbage", b"more")
     slow, other = await servers(page_items=1), await servers(page_items=1)
-    slow.collector.go_on.clear()
+    slow.collection.go_on.clear()
     collecting = asyncio.create_task(slow.schedule.collect())
-    await until(lambda: slow.collector.pages == 1)
+    await until(lambda: slow.collection.pages == 1)
     await asyncio.sleep(LEASE_SECONDS * 1.2)
-    other.collector.go_on.clear()
+    other.collection.go_on.clear()
     taken_over = asyncio.create_task(other.schedule.collect())
-    await until(lambda: other.collector.pages == 1)
-    slow.collector.go_on.set()
+    await until(lambda: other.collection.pages == 1)
+    slow.collection.go_on.set()
     await collecting
-    assert slow.collector.pages == 1
+    assert slow.collection.pages == 1
     holds = "SELECT expires_at > now() FROM job_lease WHERE job = $1"
     assert await database.fetchval(holds, JOB), "the other one's lease is untouched"
-    other.collector.go_on.set()
+    other.collection.go_on.set()
     assert await taken_over is True
     assert await counts(database) == (0, 0, 0)
 
@@ -326,15 +326,15 @@ async def test_a_database_that_is_gone_at_the_end_leaves_the_lease_to_expire(
     servers: Callable[..., Any], api: Api, database: Connection
 ) -> None:
     one, two = await servers(), await servers()
-    one.collector.go_on.clear()
+    one.collection.go_on.clear()
     async with AsyncExitStack() as stack:
         collecting = asyncio.create_task(one.schedule.collect())
-        await until(lambda: one.collector.pages == 1)
+        await until(lambda: one.collection.pages == 1)
         await database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        one.collector.go_on.set()
+        one.collection.go_on.set()
         with contextlib.suppress(StorageUnavailable):
             await collecting
         await stack.aclose()

@@ -19,7 +19,7 @@ from orchestrator.handlers.http.precondition import none_match
 from orchestrator.handlers.http.reading import segment as unquoted
 from orchestrator.handlers.http.reply import EncodedAnswer, Reply, streamed
 from orchestrator.handlers.http.replying import etag, not_modified
-from orchestrator.models.cas import Blob, BlobContent, Placement, Received
+from orchestrator.models.cas import Blob, BlobContent, Placement
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
 from orchestrator.service.transfer.delivery import Delivery
@@ -40,7 +40,7 @@ class _Remembered(NamedTuple):
     until: float
 
 
-class BlobDelivery:
+class BlobAnswers:
     """Answers with the bytes of a blob that the namespace holds."""
 
     def __init__(
@@ -105,14 +105,6 @@ class BlobDelivery:
             return Answer(status=200, headers=headers, body=content)
         headers["Content-Range"] = _content_range(part, blob)
         return Answer(status=206, headers=headers, body=content[part.start : part.stop])
-
-    async def inlined(self, received: Received) -> Received:
-        """The same bytes, in memory."""
-        assert received.placement is not None
-        content = await self._delivery.whole(
-            received.cas_id, received.placement, received.size_bytes
-        )
-        return msgspec.structs.replace(received, content=content, placement=None)
 
     async def _find(self, namespace: str, name: BlobName) -> BlobContent:
         try:

@@ -1,40 +1,30 @@
-"""The headers and bodies of tus 1.0.0: read from requests, made from sessions; nothing is decided.
+"""The words of tus 1.0.0: headers read from requests and made from sessions; nothing is decided.
 
 https://tus.io/protocols/resumable-upload
 """
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from email.utils import format_datetime
-from hashlib import sha1, sha256
-from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import (
-    ChecksumMismatch,
     InvalidInput,
     UnsupportedMediaType,
     UnsupportedProtocol,
 )
-from orchestrator.handlers.cas import BlobBody
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.reading import media_type_of
 from orchestrator.handlers.http.replying import etag, location
-from orchestrator.models.cas import Blob
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.transfer.upload import Upload
+from orchestrator.service.transfer.checksum import ALGORITHMS, BodyChecksum
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination,checksum"
-ALGORITHMS: dict[str, Callable[[], Any]] = {
-    "sha1": lambda: sha1(usedforsecurity=False),
-    "sha256": sha256,
-}
 OFFSET_STREAM = "application/offset+octet-stream"
 TUS = {"Tus-Resumable": VERSION}
 #: An upload is found as it is now, never as it was.
@@ -44,46 +34,12 @@ _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 _TYPE_KEYS = ("filetype", "contentType")
 
 
-class UploadBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of an upload. `blob` is what it became, as long as the namespace holds it."""
-
-    upload_id: str
-    namespace: str
-    media_type: str
-    size_bytes: int | None
-    offset_bytes: int
-    complete: bool
-    cas_id: str | None
-    created_by: str
-    created_at: datetime
-    expires_at: datetime
-    blob: BlobBody | None = None
-
-
 class Metadata(msgspec.Struct, frozen=True):
     """What `Upload-Metadata` says of the blob, and all of it as it was sent."""
 
     text: str
     media_type: str
     expected: BlobName | None
-
-
-class Checksum:
-    """What `Upload-Checksum` says of the body of one request."""
-
-    def __init__(self, algorithm: str, expected: bytes) -> None:
-        self._algorithm = algorithm
-        self._expected = expected
-        self._hash = ALGORITHMS[algorithm]()
-
-    def update(self, piece: bytes) -> None:
-        """The next bytes of the body."""
-        self._hash.update(piece)
-
-    def check(self) -> None:
-        """Raise ChecksumMismatch unless the body was the one that was meant."""
-        if self._hash.digest() != self._expected:
-            raise ChecksumMismatch(self._algorithm)
 
 
 # --------------------------------------------------------------------------------------- requests
@@ -122,7 +78,7 @@ def length_of(call: Call) -> int | None:
 
 
 def new_length_of(call: Call) -> int | None:
-    """The same for a creation, which must say it or that it is said later."""
+    """How long the whole of a new upload is; the request must say it, or that it says it later."""
     length, deferred = length_of(call), call.headers.get("upload-defer-length")
     if deferred not in {None, "1"}:
         message = "Upload-Defer-Length is 1, or left out."
@@ -149,7 +105,7 @@ def metadata_of(call: Call) -> Metadata:
     return Metadata(text, media_type_of(media_type), expected)
 
 
-def checksum_of(call: Call) -> Checksum | None:
+def checksum_of(call: Call) -> BodyChecksum | None:
     """What the sender says of this body."""
     given = call.headers.get("upload-checksum")
     if given is None:
@@ -159,10 +115,10 @@ def checksum_of(call: Call) -> Checksum | None:
         message = f"The checksum algorithm is one of {', '.join(ALGORITHMS)}."
         raise InvalidInput.at("/Upload-Checksum", "upload-checksum", message)
     digest = _base64(text)
-    if digest is None or len(digest) != ALGORITHMS[algorithm]().digest_size:
+    if digest is None or len(digest) != BodyChecksum.size_bytes(algorithm):
         message = f"A checksum is the Base64 of the bytes of the {algorithm}."
         raise InvalidInput.at("/Upload-Checksum", "upload-checksum", message)
-    return Checksum(algorithm, digest)
+    return BodyChecksum(algorithm, digest)
 
 
 def said_at_creation(call: Call) -> bytes:
@@ -225,45 +181,9 @@ def state_headers(upload: Upload) -> dict[str, str]:
     return headers
 
 
-def state_body(upload: Upload, blob: Blob | None) -> UploadBody:
-    """The same as JSON."""
-    return UploadBody(
-        upload_id=str(upload.upload_id),
-        namespace=upload.namespace,
-        media_type=upload.media_type,
-        size_bytes=upload.size_bytes,
-        offset_bytes=upload.offset_bytes,
-        complete=upload.cas_id is not None,
-        cas_id=str(upload.cas_id) if upload.cas_id else None,
-        created_by=upload.created_by,
-        created_at=upload.created_at,
-        expires_at=upload.expires_at,
-        blob=_blob_body(blob) if blob else None,
-    )
-
-
 def empty(headers: Mapping[str, str]) -> Answer:
     """An answer that is all headers."""
     return Answer(status=204, headers=dict(headers), body=b"")
-
-
-def _blob_body(blob: Blob) -> BlobBody:
-    return BlobBody(
-        cas_id=str(blob.cas_id),
-        size_bytes=blob.size_bytes,
-        media_type=blob.media_type,
-        created_at=blob.created_at,
-        sha256=str(blob.sha256) if blob.sha256 else None,
-    )
-
-
-def upload_id_of(text: str) -> UUID | None:
-    """The id in a route; None for what no upload is named."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
 
 
 def refusal_headers(error: Exception) -> dict[str, str]:

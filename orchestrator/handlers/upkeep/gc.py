@@ -4,13 +4,11 @@ from typing import Annotated
 
 import msgspec
 
-from orchestrator.core.database import Database
-from orchestrator.errors import MaintenanceHeld
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
 from orchestrator.handlers.http.replying import json_answer
-from orchestrator.jobs.storage_gate import StorageGate
+from orchestrator.jobs.collection import Collection
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.gc import (
     ARTIFACT,
@@ -21,9 +19,7 @@ from orchestrator.models.upkeep.gc import (
     GCPosition,
     Retained,
 )
-from orchestrator.service.upkeep.gc import GCService
 from orchestrator.settings import GC_PAGE_ITEMS_MAX
-from orchestrator.telemetry import metrics
 
 PageItems = Annotated[int, msgspec.Meta(ge=1, le=GC_PAGE_ITEMS_MAX)]
 
@@ -50,38 +46,11 @@ class CollectedBody(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class Collector:
-    """The steps of one page, for whoever asks for it: a request or the schedule."""
-
-    def __init__(self, database: Database, gc: GCService, storage: StorageGate) -> None:
-        self._database = database
-        self._gc = gc
-        self._storage = storage
-
-    async def collect(
-        self, at: GCPosition = GC_START, *, limit: int, dry_run: bool = False
-    ) -> CollectedPage:
-        """One transaction, then the objects of what it deleted."""
-        try:
-            if not dry_run:
-                await self._storage.confirm()
-            async with self._database.transaction() as conn:
-                page = await self._gc.collect(conn, at, limit=limit, dry_run=dry_run)
-        except MaintenanceHeld:
-            metrics.GC_RUNS.labels("held").inc()
-            raise
-        # A crash here leaves objects that no row names; verification finds them.
-        await self._gc.delete_objects(page.storage_keys)
-        if page.following is None and not dry_run:
-            metrics.GC_RUNS.labels("done").inc()
-        return page
-
-
 class GCHandler:
     """Whoever may call it may delete: today that is the bearer of the one token."""
 
-    def __init__(self, collector: Collector, *, page_items: int) -> None:
-        self._collector = collector
+    def __init__(self, collection: Collection, *, page_items: int) -> None:
+        self._collection = collection
         self._page_items = page_items
 
     async def collect(self, call: Call) -> Answer:
@@ -91,7 +60,7 @@ class GCHandler:
         no harm.
         """
         data = decode(await call.read_json(SMALL_BODY_BYTES_MAX), CollectGarbage)
-        page = await self._collector.collect(
+        page = await self._collection.collect(
             after(data.cursor, GCPosition, GC_START),
             limit=data.limit or self._page_items,
             dry_run=data.dry_run,

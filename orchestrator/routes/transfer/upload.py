@@ -7,8 +7,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.framework import FREES_SPACE, operation
 from orchestrator.handlers.http.framework_errors import exception_handlers
+from orchestrator.handlers.transfer.tus import OFFSET_STREAM, refusal_headers
 from orchestrator.handlers.transfer.upload import UploadHandler
-from orchestrator.handlers.transfer.upload_body import OFFSET_STREAM, UploadBody, refusal_headers
+from orchestrator.handlers.transfer.upload_body import UploadBody
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
     API,

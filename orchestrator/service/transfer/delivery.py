@@ -6,11 +6,12 @@ Whether a blob may be seen was decided before.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import msgspec
 import structlog
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob
-from orchestrator.models.cas import Placement
+from orchestrator.models.cas import Placement, Received
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.storage.base import MissingObject, Storage
 from orchestrator.storage.checked_reading import CheckedReader
@@ -37,9 +38,13 @@ class Delivery:
         """All bytes as they are stored, for a caller that reads the encoding itself."""
         return self._sent(self._reader.packed(cas_id, placement), cas_id)
 
-    async def whole(self, cas_id: CasId, placement: Placement, size_bytes: int) -> bytes:
-        """All of a blob that is known to be small."""
-        return b"".join([piece async for piece in self.plain(cas_id, placement, range(size_bytes))])
+    async def inlined(self, received: Received) -> Received:
+        """The same bytes, in memory instead of in storage. They are known to be few."""
+        assert received.placement is not None
+        everything = range(received.size_bytes)
+        pieces = self.plain(received.cas_id, received.placement, everything)
+        content = b"".join([piece async for piece in pieces])
+        return msgspec.structs.replace(received, content=content, placement=None)
 
     async def presigned_url(self, placement: Placement, seconds: int) -> str | None:
         """Where the bytes can be had from the storage itself, unchecked by us."""

@@ -16,7 +16,7 @@ from obstore.store import MemoryStore
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.jobs.verification import Verification, verify_all
+from orchestrator.jobs.verification import Verification
 from orchestrator.models.upkeep.verify import (
     PageReport,
     Scope,
@@ -33,6 +33,7 @@ from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
 from orchestrator.wiring import services as container
+from orchestrator.wiring.jobs import build_verification
 from orchestrator.wiring.services import Container, build
 from tests.api import ANN
 from tests.conftest import settings_for
@@ -189,7 +190,7 @@ async def test_no_connection_is_held_while_bytes_are_read(
             yield piece
 
     monkeypatch.setattr(FilesystemStorage, "read", observed)
-    assert [page async for page in verify_all(store.c, REPAIR)]
+    assert [page async for page in build_verification(store.c).pages(REPAIR)]
     assert len(reads) == 1
 
 
@@ -210,7 +211,7 @@ async def test_an_object_that_is_named_after_it_was_listed_is_not_deleted(
         return found
 
     monkeypatch.setattr(FilesystemStorage, "list_objects", listed)
-    verification = Verification.of(store.c)
+    verification = build_verification(store.c)
     report = await verification.page(VerifyPosition(VerifyPhase.OBJECTS), Scope(repair=True))
     assert (report.checked_objects, report.problems) == (1, [])
     assert path.exists()
@@ -269,7 +270,7 @@ async def test_a_page_takes_bounded_memory(store: Store) -> None:
 async def test_a_whole_verification_runs_without_http(store: Store) -> None:
     names = [await store.put(noise(seed, size)) for seed, size in enumerate((700_000, 100, 0))]
     await spoil(store, names[0])
-    found = [page async for page in verify_all(store.c, Scope(read_data=True))]
+    found = [page async for page in build_verification(store.c).pages(Scope(read_data=True))]
     assert [each.cas_id for page in found for each in page.problems] == [str(names[0])]
     assert sum(page.checked_blobs for page in found) == 3
     assert found[0].total_blobs == 3
@@ -289,7 +290,7 @@ async def test_a_stage_that_becomes_an_object_is_as_young_as_one(store: Store) -
     [found] = await storage.list_objects("", 10)
     assert found.key == key
     assert abs(found.modified_at.timestamp() - time.time()) < 60
-    report = await Verification.of(store.c).page(VerifyPosition(VerifyPhase.OBJECTS), REPAIR)
+    report = await build_verification(store.c).page(VerifyPosition(VerifyPhase.OBJECTS), REPAIR)
     assert report.problems == []
 
 
@@ -307,7 +308,7 @@ async def test_what_somebody_else_put_between_our_folders_is_left_alone(
     assert store.c.storage.folder
     foreign = store.c.storage.folder / "objects" / ".of-somebody-else"
     make(foreign)
-    found = [page async for page in verify_all(store.c, REPAIR)]
+    found = [page async for page in build_verification(store.c).pages(REPAIR)]
     assert [page.problems for page in found if page.problems] == []
     assert foreign.exists()
 
@@ -326,14 +327,18 @@ async def test_a_bucket_is_verified_as_a_folder_is(
         await c.identity.confirm(conn)
         store = Store(c, conn)
         names = [await store.put(noise(seed)) for seed in range(3)]
-        assert [page.problems async for page in verify_all(c, REPAIR) if page.problems] == []
+        assert [
+            page.problems async for page in build_verification(c).pages(REPAIR) if page.problems
+        ] == []
         lost, *_ = [each.key for each in await bucket.list_objects("", 10)]
         await bucket.delete(lost)
         writer = await bucket.create(None, "image/png")
         await writer.write(b"left behind")
         left = await writer.commit(names[0])
         await bucket.append("stage", 0, b"left behind")
-        told = [each async for page in verify_all(c, REPAIR) for each in page.problems]
+        told = [
+            each async for page in build_verification(c).pages(REPAIR) for each in page.problems
+        ]
         assert [(each.problem, each.storage_key) for each in told] == [
             ("missing", lost),
             ("leftover", left),

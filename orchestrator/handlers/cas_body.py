@@ -1,0 +1,28 @@
+"""The body of answers about blobs."""
+
+from datetime import datetime
+
+import msgspec
+
+from orchestrator.models.cas import Blob
+
+
+class BlobBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob without its bytes."""
+
+    cas_id: str
+    size_bytes: int
+    media_type: str
+    created_at: datetime
+    sha256: str | None = None
+
+
+def blob_body(blob: Blob) -> BlobBody:
+    """The blob with its names as text."""
+    return BlobBody(
+        cas_id=str(blob.cas_id),
+        size_bytes=blob.size_bytes,
+        media_type=blob.media_type,
+        created_at=blob.created_at,
+        sha256=str(blob.sha256) if blob.sha256 else None,
+    )
