@@ -22,6 +22,10 @@ from tools.sources import Sources
 #: What serving needs, and what tests, lint and everything else need.
 SERVE = ("requirements.lock",)
 DEVELOP = ("requirements.lock", "requirements-dev.lock")
+#: Everything in the lowest version that pyproject.toml allows.
+LOWEST = ("requirements-lowest.lock",)
+#: Everything in the newest version that it allows: of that there is no lock file.
+NEWEST = ()
 #: The lock file that names the installer.
 INSTALLER = "requirements-dev.lock"
 #: Counted up when an environment is made in another way, so that older ones are made again.
@@ -68,7 +72,11 @@ class Environment:
     def is_ready(self) -> bool:
         """Tell whether it is complete, and made from the lock files as they are now."""
         found = self._found()
-        return found[:1] == self._head() and set(self._lines(self._locks)) <= set(found)
+        return (
+            bool(self._locks)
+            and found[:1] == self._head()
+            and set(self._lines(self._locks)) <= set(found)
+        )
 
     def make(self) -> None:
         """Make it ready; whoever comes second waits, and then finds the work done."""
@@ -100,13 +108,13 @@ class Environment:
         kept = before[:1] == self._head() and _says("ready", self.python, "-c", "print('ready ')")
         if not kept:
             version = ".".join(map(str, sys.version_info[:2]))
-            say(f"Making {self._venv.name} with Python {version} (once) ...")
+            say(f"Making {self._venv.relative_to(self._root)} with Python {version} (once) ...")
             venv.create(self._venv, clear=True, symlinks=True)
         try:
             pin = Pin((self._root / INSTALLER).read_text(encoding="utf-8"))
             if not _says(pin.version, self.program("uv"), "--version"):
                 install_uv(pin, self._sources, cache_folder(), self._venv / "bin")
-        except (Failed, ValueError) as error:
+        except (Failed, ValueError, OSError) as error:
             raise self._explained(str(error)) from error
         self._install(lock)
         self._link()
@@ -119,15 +127,14 @@ class Environment:
         say(f"Installed in {time.monotonic() - started:.1f} s.")
 
     def _install(self, lock: int) -> None:
-        files = [word for name in self._locks for word in ("-r", name)]
+        words = ["--require-hashes", *(f"--requirements={name}" for name in self._locks)]
         texts = [(self._root / name).read_text(encoding="utf-8") for name in self._locks]
         count = len(set(re.findall(r"^[a-z0-9][^ =]*(?===)", "\n".join(texts), re.MULTILINE)))
-        say(f"Installing {count} packages from {self._sources.place()} ...")
-        self._run(
-            lock,
-            *(self.program("uv"), "pip", "install", "--quiet", "--python", self.python),
-            *("--require-hashes", "--compile-bytecode", *files),
-        )
+        if not self._locks:
+            words = ["--upgrade", "-r", "pyproject.toml", "--extra", "embedded", "--group", "dev"]
+        say(f"Installing {count or 'the newest'} packages from {self._sources.place()} ...")
+        uv = (self.program("uv"), "pip", "install", "--quiet", "--compile-bytecode")
+        self._run(lock, *uv, "--python", self.python, *words)
 
     def _link(self) -> None:
         """Make the sources importable, and the command.

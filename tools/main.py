@@ -8,19 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tools.environment import DEVELOP, SERVE, Environment
+from tools.environment import DEVELOP, LOWEST, NEWEST, SERVE, Environment
+from tools.pythons import find_pythons
 from tools.say import Failed, say
 
 INTERRUPTED = 130
-#: The options of `./dev test` that are ours; all others are for pytest.
-OTHER_VERSIONS = ("--lowest", "--newest")
+#: Options of `./dev test` that run the quick tests on other versions of the packages.
+OTHER_VERSIONS = {"--lowest": LOWEST, "--newest": NEWEST}
+EVERY_PYTHON = "--every-python"
 
 
-def main(folder: str, command: str, *arguments: str) -> int:
+def main(root: Path, command: str, *arguments: str) -> int:
     """Run a command of `./dev`, which knows these names; return its exit code."""
-    root = Path(folder)
     try:
-        environment = Environment(root, ".venv", SERVE if command in COMMAND_LINE else DEVELOP)
+        if command == "test" and EVERY_PYTHON in arguments:
+            return _test_on_every_python(root, arguments)
+        environment = _environment(root, command, arguments)
         if not environment.is_ready():
             environment.make()
         if command in COMMAND_LINE:
@@ -37,6 +40,15 @@ def main(folder: str, command: str, *arguments: str) -> int:
         for line in str(error).splitlines():
             say(line)
         return 1
+
+
+def _environment(root: Path, command: str, arguments: Sequence[str]) -> Environment:
+    """Choose the environment that a command runs in."""
+    for option, locks in OTHER_VERSIONS.items():
+        if command == "test" and option in arguments:
+            python = "{}.{}".format(*sys.version_info)
+            return Environment(root, f".venvs/{python}-{option.removeprefix('--')}", locks)
+    return Environment(root, ".venv", SERVE if command in COMMAND_LINE else DEVELOP)
 
 
 def _become(environment: Environment, *words: str) -> NoReturn:
@@ -89,14 +101,46 @@ def _lint(environment: Environment, _: Sequence[str]) -> int:
 
 
 def _test(environment: Environment, arguments: Sequence[str]) -> int:
-    if arguments == ("--fast",):
-        _become(environment, "-m", "pytest", *FAST)
-    if arguments:
-        _become(environment, "-m", "pytest", *arguments)
+    ours = set(arguments) & {"--fast", *OTHER_VERSIONS}
+    rest = [word for word in arguments if word not in ours]
+    if "--newest" in ours:
+        return _report(environment, rest)
+    if ours:
+        rest = [*FAST, *rest]
+    if rest:
+        _become(environment, "-m", "pytest", *rest)
     checks = Checks(environment)
     _run_lint(checks)
     checks.run("pytest", *WHOLE)
     return checks.result()
+
+
+def _report(environment: Environment, arguments: Sequence[str]) -> int:
+    """Run the quick tests, and only tell how they went: nobody here made the newest versions."""
+    checks = Checks(environment)
+    checks.run("pytest", *FAST, *arguments)
+    try:
+        checks.result()
+        say("The newest versions pass.")
+    except Failed:
+        say("The newest versions fail: a report, not a gate.")
+    return 0
+
+
+def _test_on_every_python(root: Path, arguments: Sequence[str]) -> int:
+    """Run the same tests on each Python of this machine."""
+    words = [word for word in arguments if word != EVERY_PYTHON]
+    if not set(words) & {*OTHER_VERSIONS}:
+        raise Failed(f"{EVERY_PYTHON} goes with --lowest or --newest.")
+    failed = []
+    for version, python in find_pythons(os.environ).items():
+        name = "Python {}.{}".format(*version)
+        say(f"{name}: {' '.join(words)}")
+        done = subprocess.run([python, "-I", "-S", root / "tools", "test", *words], check=False)
+        failed += [name] if done.returncode else []
+    if failed:
+        raise Failed(f"Failed: {', '.join(failed)}")
+    return 0
 
 
 def _bench(environment: Environment, arguments: Sequence[str]) -> int:
@@ -104,12 +148,14 @@ def _bench(environment: Environment, arguments: Sequence[str]) -> int:
 
 
 def _lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Write the lock files: the second agrees with the first, the third is by itself."""
+    """Write the lock files: the second agrees with the first, the third stands by itself."""
     uv = (environment.program("uv"), "pip", "compile", "--quiet", "--no-header")
+    everything = ("pyproject.toml", "--extra", "embedded")
     serve, develop = DEVELOP
     for words in (
-        ("pyproject.toml", "--extra", "embedded", "-o", serve),
+        (*everything, "-o", serve),
         ("--group", "dev", "-c", serve, "-o", develop),
+        (*everything, "--group", "dev", "--resolution", "lowest-direct", "-o", *LOWEST),
     ):
         subprocess.run([*uv, "--universal", "--generate-hashes", *words, *arguments], check=True)
     return 0

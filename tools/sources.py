@@ -103,8 +103,10 @@ class Sources:
             added["UV_NO_INDEX"] = "1"
         if hosts := self._words("trusted-host"):
             added["UV_INSECURE_HOST"] = " ".join(hosts)
-        added |= {name: self._option(option) for option, name in PLAIN.items()}
-        environ = {name: value for name, value in added.items() if value} | dict(self._environ)
+        added |= {
+            name: self._option(option) for option, name in PLAIN.items() if self._option(option)
+        }
+        environ = added | dict(self._environ)
         if not self.certificates:
             environ.setdefault("UV_SYSTEM_CERTS", "1")
             return environ
@@ -147,7 +149,7 @@ class Sources:
     def describe(self) -> str:
         """Say what is used, for a person whose installation failed."""
         by = "pip's no-index and find-links" if self.no_index else self.index_by
-        text = f"{self.place()} ({by}) and "
+        text = f"{'' if self.no_index else 'the index '}{self.place()} ({by}) and "
         if self.certificates:
             text += f"the certificates in {self.certificates} ({self.certificates_by})"
         else:

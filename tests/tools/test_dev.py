@@ -1,114 +1,14 @@
 """`./dev` where there is Python and nothing else, and no network: the wheels are fakes."""
 
-import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import pytest
 
 from tests.server.conftest import processes_below, wait_until
-
-ROOT = Path(__file__).parents[2]
-DEV = ROOT / "dev"
-BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
-
-#: Stands for uv: writes down what it was asked. `hang` and `broken` beside it say what befalls it.
-FAKE_UV = f"""#!{BASE_PYTHON}
-import pathlib, signal, sys, time
-
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-root = pathlib.Path(sys.argv[0]).parents[2]
-if sys.argv[1:] == ["--version"]:
-    sys.exit(print("uv 1.0 (fake)"))
-with open(root / "asked.txt", "a") as file:
-    file.write(" ".join(sys.argv[1:]) + "\\n")
-if (root / "hang").exists():
-    time.sleep(60)
-if (root / "broken").exists():
-    sys.exit("no such host")
-"""
-
-#: Stands for the command line: says what it was given.
-FAKE_MAIN = """
-import os, sys
-
-def main():
-    print(sys.argv[1:], os.environ["ORCHESTRATOR_DATA_DIR"])
-"""
-
-
-def fake_uv(folder: Path) -> str:
-    """Make the wheel; its line for the lock file."""
-    wheel = folder / "uv-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("uv-1.0.data/scripts/uv", FAKE_UV)
-        archive.writestr("uv-1.0.dist-info/METADATA", "Name: uv\nVersion: 1.0\n")
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return f"uv==1.0 \\\n    --hash=sha256:{digest}\n"
-
-
-class Checkout:
-    """A copy of the repository as far as `dev` looks at it, and a PATH with Python alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "a check out"
-        self.root.mkdir()
-        shutil.copy(DEV, self.root)
-        shutil.copytree(ROOT / "tools", self.root / "tools")
-        (self.root / "orchestrator" / "cli").mkdir(parents=True)
-        (self.root / "orchestrator" / "cli" / "main.py").write_text(FAKE_MAIN)
-        self.path = folder / "bin"
-        self.path.mkdir()
-        (self.path / "python3").symlink_to(BASE_PYTHON)
-        self.wheels = folder / "wheels"
-        self.wheels.mkdir()
-        self.lock("zipp==1.0\nattrs==1.0\n")
-        self.lock("# nothing\nattrs==1.0\n" + fake_uv(self.wheels), "requirements-dev.lock")
-
-    def lock(self, text: str, name: str = "requirements.lock") -> None:
-        (self.root / name).write_text(text)
-
-    def environ(self) -> dict[str, str]:
-        return {
-            "PATH": str(self.path),
-            "HOME": str(self.path),
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": str(self.wheels),
-        }
-
-    def start(
-        self, *words: str, program: Path | None = None, new_group: bool = False
-    ) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [program or self.root / "dev", *words],
-            cwd=self.path,
-            env=self.environ(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0 if new_group else None,
-        )
-
-    def run(self, *words: str, program: Path | None = None) -> tuple[int, str, str]:
-        process = self.start(*words, program=program)
-        out, errors = process.communicate(timeout=60)
-        return process.returncode, out, errors
-
-    def asked(self) -> list[str]:
-        file = self.root / "asked.txt"
-        return file.read_text().splitlines() if file.exists() else []
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path)
+from tests.tools.checkout import BASE_PYTHON, DEV, Checkout
 
 
 def fake_python(checkout: Checkout, script: str, name: str = "python3") -> None:
@@ -170,7 +70,7 @@ def test_it_installs_once_and_again_when_something_changed(checkout: Checkout) -
     ]
     assert last.startswith("dev: Installed in ")
     (asked,) = checkout.asked()
-    assert asked.endswith(" --require-hashes --compile-bytecode -r requirements.lock")
+    assert asked.endswith(" --require-hashes --requirements=requirements.lock")
 
     # The second time, also through a link and without a network, nothing is installed.
     checkout.wheels.rename(checkout.wheels.with_name("gone"))
@@ -232,7 +132,7 @@ def test_two_at_the_same_time_install_once(checkout: Checkout) -> None:
 def test_tests_need_more_than_serving_does(checkout: Checkout) -> None:
     assert "Installing 2 packages" in checkout.run("serve")[2]
     assert "Installing 3 packages" in checkout.run("test", "--version")[2]
-    assert checkout.asked()[1].endswith("-r requirements.lock -r requirements-dev.lock")
+    assert checkout.asked()[1].endswith("=requirements.lock --requirements=requirements-dev.lock")
     # Serving does not wait for what only tests need, and tests notice what serving replaced.
     checkout.lock((checkout.root / "requirements-dev.lock").read_text() + "more==1.0\n")
     checkout.lock("zipp==1.0\nattrs==1.0\nmore==1.0\n")
