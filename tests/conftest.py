@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ FOLDER_VARIABLE = "TEST_FOLDER"
 #: What memory must have room for: the databases of two workers, and one with many rows.
 MEMORY_BYTES_MIN = 4 << 30
 
+MEASURED_CASES_MAX = 2
+SLOW_FOLDERS = {"server", "docs", "tools"}
+
 _running = ExitStack()
 #: Every application of this process has the routes that were registered once.
 ROUTES = RouteTables()
@@ -62,6 +66,24 @@ def pytest_configure(config: pytest.Config) -> None:
         _running.enter_context(_guarded(folder))
     if URL_VARIABLE not in os.environ:
         os.environ[URL_VARIABLE] = start_postgres(Path(os.environ[FOLDER_VARIABLE]), _running)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole folders whose tests start processes of their own; others say so where they stand.
+
+    Such a module runs on one worker: what it starts once is not started twice. And of a test that
+    is repeated with other values only the first cases count for coverage: to measure all of them
+    takes twice as long, and could only make it more.
+    """
+    cases: Counter[str] = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        cases[name] += 1
+        if cases[name] > MEASURED_CASES_MAX and "copies" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.no_cover)
+        if SLOW_FOLDERS & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -27,6 +27,8 @@ from orchestrator.wiring.services import Container, build
 from tests.api import ANN, Api, chain
 from tests.conftest import TOKEN, settings_for
 
+pytestmark = pytest.mark.slow
+
 LARGE = 5_000
 SMALL = 50
 

@@ -20,6 +20,8 @@ RUN = """
 import pathlib
 import time
 
+pytestmark = pytest.mark.slow
+
 def test_that_lasts(server):
     pathlib.Path({ready!r}).touch()
     time.sleep(60)

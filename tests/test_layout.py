@@ -62,11 +62,7 @@ def test_nothing_but_the_settings_and_the_entry_points_reads_the_environment() -
     }
     assert readers <= {
         "app.py",
-        "handlers/health.py",
         "server/parent.py",
-        "server/http.py",
         "server/migrate.py",
-        "embedded/cluster.py",
-        "embedded/binaries.py",
-        "embedded/process.py",
+        "server/migrate_child.py",
     }

@@ -95,6 +95,7 @@ def test_the_schema_of_the_program_is_that_of_the_newest_migration() -> None:
     assert migration.steps().get_current_head() == SCHEMA_VERSION
 
 
+@pytest.mark.slow
 def test_of_four_upgrades_at_once_one_migrates_and_all_succeed(empty_database: str) -> None:
     script = f"from orchestrator.migration import upgrade; upgrade({empty_database!r})"
     children = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]

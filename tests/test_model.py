@@ -12,6 +12,8 @@ from tests.api import Api
 from tests.conftest import TOKEN
 from tests.handlers.test_version import patch
 
+pytestmark = pytest.mark.slow
+
 NODES = "abcde"
 TAGS = ("main", "side", "release")
 STEPS = 200

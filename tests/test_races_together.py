@@ -18,6 +18,8 @@ from tests.api import Api, chain
 from tests.conftest import TOKEN, settings_for
 from tests.test_failures import dangling
 
+pytestmark = pytest.mark.slow
+
 CALLERS = 64
 
 

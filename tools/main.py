@@ -164,8 +164,9 @@ def _lock(environment: Environment, arguments: Sequence[str]) -> int:
 #: Those that run the product: they need what serving needs.
 COMMAND_LINE = {"serve", "cli", "migrate"}
 COMMANDS = {"test": _test, "lint": _lint, "bench": _bench, "lock": _lock}
-FAST = ("-q", "-n", "2", "-m", "not slow")
+#: Tests of a group share what they started, so they run on one worker.
+FAST = ("-q", "-n", "2", "--dist", "loadgroup", "-m", "not slow")
 WHOLE = (
-    *("-n", "2", "--cov=orchestrator", "--cov-branch"),
+    *("-n", "2", "--dist", "loadgroup", "--cov=orchestrator", "--cov-branch"),
     *("--cov-report=term-missing:skip-covered", "--cov-fail-under=95"),
 )

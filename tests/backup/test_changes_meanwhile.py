@@ -20,6 +20,8 @@ from tests.api import Api
 from tests.backup.conftest import check_readable, fill, noise, put_back, serving, take, upload
 from tests.test_failures import DANGLING
 
+pytestmark = pytest.mark.slow
+
 numbers = count()
 
 

@@ -17,6 +17,8 @@ from orchestrator.core.digest import CasId
 from orchestrator.settings import Settings
 from tests.backup.conftest import files_of, put_back, rows_of, take
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 #: What a backup writes, in order.

@@ -20,6 +20,8 @@ from tests.cli.conftest import COMMAND, Run, environ
 from tests.databases import run as execute
 from tests.databases import url_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def empty_database() -> Iterator[str]:

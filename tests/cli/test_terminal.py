@@ -9,6 +9,8 @@ import pytest
 from tests.api import chain
 from tests.cli.conftest import Run, Terminal
 
+pytestmark = pytest.mark.slow
+
 BOLD = "\x1b[1m"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -342,6 +342,7 @@ async def test_compaction_keeps_the_bytes_and_the_chain_and_moves_only_when_aske
     assert (again.status_code, again.json()["error"]) == (409, "nothing to compact")
 
 
+@pytest.mark.slow
 async def test_a_thousand_patches_on_one_branch_work(make_app: Callable[..., Edge]) -> None:
     async with Api.on(make_app(access_log=False, log_level="warning"), TOKEN) as api:
         await api.create("main", "a", "b")

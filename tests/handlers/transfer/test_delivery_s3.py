@@ -13,6 +13,8 @@ from tests.api import Api
 from tests.conftest import TOKEN
 from tests.radosgw import BUCKET, Gateway
 
+pytestmark = pytest.mark.slow
+
 LARGE = blake3(b"large").digest(12 * 1024 * 1024 + 17)
 TEXT = b"".join(b"line %d of a text\n" % number for number in range(100_000))
 MakeApp = Callable[..., Edge]
