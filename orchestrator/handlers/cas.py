@@ -7,13 +7,14 @@ import msgspec
 from litestar.params import PathParameter
 
 from orchestrator.core.batching import Batcher
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
 from orchestrator.handlers.cas_body import blob_body
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
-from orchestrator.handlers.http.reading import decode, media_type_of, offloaded, segment
+from orchestrator.handlers.http.reading import decode, media_type_of, segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import Reply
 from orchestrator.handlers.http.replying import etag, json_answer, location
@@ -58,6 +59,7 @@ class CASHandler:
         answers: BlobAnswers,
         gate: WriteGate,
         replay: Replay,
+        compute: Compute,
         *,
         missing_ids_max: int,
     ) -> None:
@@ -68,6 +70,7 @@ class CASHandler:
         self._answers = answers
         self._gate = gate
         self._replay = replay
+        self._compute = compute
         self._missing_ids_max = missing_ids_max
         self._uploads = Batcher(
             self._upload_new, alone=self._upload_alone, key=lambda upload: upload.received.cas_id
@@ -152,7 +155,7 @@ class CASHandler:
     async def missing(self, call: Call) -> Answer:
         """Which of these blobs the namespace does not have."""
         body = await call.read_json(CAS_ID_BYTES_MAX * (self._missing_ids_max + 1))
-        query = await offloaded(lambda: decode(body, MissingQuery), len(body))
+        query = await self._compute.run(lambda: decode(body, MissingQuery), len(body))
         if len(query.cas_ids) > self._missing_ids_max:
             message = f"At most {self._missing_ids_max} cas ids are asked for at once."
             raise InvalidInput.at("/cas_ids", "length", message)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.reading import (
@@ -12,7 +13,6 @@ from orchestrator.handlers.http.reading import (
     TagPath,
     checked_message,
     decode,
-    offloaded,
     tag_in_path,
 )
 from orchestrator.handlers.http.replying import json_answer
@@ -47,11 +47,13 @@ class MergeHandler:
         versions: VersionService,
         merges: MergeService,
         changes: VersionChanges,
+        compute: Compute,
     ) -> None:
         self._database = database
         self._versions = versions
         self._merges = merges
         self._changes = changes
+        self._compute = compute
 
     async def diff(
         self,
@@ -68,9 +70,9 @@ class MergeHandler:
             before = await self._versions.get(conn, call.namespace, reference)
         size = len(before.content) + len(head.version.content)
         if format == "text":
-            text = await offloaded(lambda: diff_text(before, head.version), size)
+            text = await self._compute.run(lambda: diff_text(before, head.version), size)
             return Answer(status=200, headers={"Content-Type": PLAIN_TEXT}, body=text)
-        return json_answer(await offloaded(lambda: diff_body(before, head.version), size))
+        return json_answer(await self._compute.run(lambda: diff_body(before, head.version), size))
 
     async def merge(self, call: Call, tag: TagPath) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""

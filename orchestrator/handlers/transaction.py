@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow import Workflow
@@ -20,7 +21,6 @@ from orchestrator.handlers.http.reading import (
     decode,
     idempotent_call,
     namespace_of,
-    offloaded,
     parse_id,
     read_json_body,
 )
@@ -136,6 +136,7 @@ class TransactionHandler:
         tags: TagService,
         workflows: WorkflowService,
         idempotency: IdempotencyService,
+        compute: Compute,
         *,
         body_bytes_max: int,
         workflow_bytes_max: int,
@@ -147,6 +148,7 @@ class TransactionHandler:
         self._tags = tags
         self._workflows = workflows
         self._idempotency = idempotency
+        self._compute = compute
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
         self._operations_max = operations_max
@@ -155,7 +157,7 @@ class TransactionHandler:
         """All operations or none."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
-        data, steps = await offloaded(lambda: self._read(body), len(body))
+        data, steps = await self._compute.run(lambda: self._read(body), len(body))
         caller = Caller(namespace, actor_of(request), checked_message(data.message))
         call = idempotent_call(request, body)
         async with self._database.transaction() as conn:

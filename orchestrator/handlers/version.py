@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar.params import PathParameter, QueryParameter
 
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_change import Revision
 from orchestrator.documents.workflow_patch import PatchFormat, read_patch
@@ -18,7 +19,6 @@ from orchestrator.handlers.http.reading import (
     TagPath,
     checked_message,
     decode,
-    offloaded,
     segment,
     tag_in_path,
 )
@@ -57,6 +57,7 @@ class VersionHandler:
         versions: VersionService,
         changes: VersionChanges,
         replay: Replay,
+        compute: Compute,
         *,
         body_bytes_max: int,
     ) -> None:
@@ -64,6 +65,7 @@ class VersionHandler:
         self._versions = versions
         self._changes = changes
         self._replay = replay
+        self._compute = compute
         self._body_bytes_max = body_bytes_max
 
     # ------------------------------------------------------------------------------- changing
@@ -72,7 +74,7 @@ class VersionHandler:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
         body = await call.read(self._body_bytes_max)
-        patch = await offloaded(lambda: read_patch(body, format_), len(body))
+        patch = await self._compute.run(lambda: read_patch(body, format_), len(body))
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
             return self._versions.plan_patch(head, patch)

@@ -6,6 +6,7 @@ The head is read, the change is computed without a connection, and it is stored 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import (
@@ -23,7 +24,6 @@ from orchestrator.handlers.http.precondition import (
     hash_guard,
     workflow_precondition,
 )
-from orchestrator.handlers.http.reading import offloaded
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.version import Change, Head
@@ -48,10 +48,13 @@ DUE_TO_A_COPY = (
 class VersionChanges:
     """Makes changes that are guarded by the version of the tag, each once for its key."""
 
-    def __init__(self, database: Database, versions: VersionService, replay: Replay) -> None:
+    def __init__(
+        self, database: Database, versions: VersionService, replay: Replay, compute: Compute
+    ) -> None:
         self._database = database
         self._versions = versions
         self._replay = replay
+        self._compute = compute
 
     async def head(
         self, conn: Connection, namespace: str, tag: str, precondition: HashPrecondition
@@ -83,7 +86,7 @@ class VersionChanges:
                 async with self._database.connection() as conn:
                     head = await self.head(conn, call.namespace, tag, precondition)
                     change = await plan(conn, head)
-                computed = await offloaded(change.compute, change.size_bytes)
+                computed = await self._compute.run(change.compute, change.size_bytes)
 
                 async def make(conn: Connection) -> Answer:
                     return await store(conn, change, computed)

@@ -7,6 +7,7 @@ from litestar import Response
 from litestar.params import QueryParameter
 
 from orchestrator.core.batching import Batcher
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
 from orchestrator.documents.canonical import JSONValue
@@ -35,7 +36,6 @@ from orchestrator.handlers.http.reading import (
     decode,
     idempotent_call,
     namespace_of,
-    offloaded,
     read_json_body,
     tag_in_path,
 )
@@ -75,6 +75,7 @@ class WorkflowHandler:
         publications: PublicationService,
         tags: TagService,
         idempotency: IdempotencyService,
+        compute: Compute,
         *,
         body_bytes_max: int,
         workflow_bytes_max: int,
@@ -84,6 +85,7 @@ class WorkflowHandler:
         self._publications = publications
         self._tags = tags
         self._idempotency = idempotency
+        self._compute = compute
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
         self._lookups = Batcher(self._look_up_together)
@@ -99,7 +101,7 @@ class WorkflowHandler:
         """The same. Creates that come together and demand nothing of their tags are one commit."""
         namespace = namespace_of(request, namespace)
         body = await read_json_body(request, self._body_bytes_max)
-        data, workflow, cas_id = await offloaded(lambda: self._read(body), len(body))
+        data, workflow, cas_id = await self._compute.run(lambda: self._read(body), len(body))
         new = NewWorkflow(
             namespace=namespace,
             tag=data.tag,

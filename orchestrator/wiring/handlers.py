@@ -43,7 +43,7 @@ class Handlers:
 def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     replay = Replay(c.database, c.idempotency)
-    changes = VersionChanges(c.database, c.versions, replay)
+    changes = VersionChanges(c.database, c.versions, replay, c.compute)
     return Handlers(
         workflows=WorkflowHandler(
             c.database,
@@ -51,6 +51,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.publications,
             c.tags,
             c.idempotency,
+            c.compute,
             body_bytes_max=settings.json_body_bytes_max,
             workflow_bytes_max=settings.workflow_bytes_max,
         ),
@@ -70,6 +71,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.tags,
             c.workflows,
             c.idempotency,
+            c.compute,
             body_bytes_max=settings.json_body_bytes_max,
             workflow_bytes_max=settings.workflow_bytes_max,
             operations_max=settings.transaction_operations_max,
@@ -80,9 +82,10 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.versions,
             changes,
             replay,
+            c.compute,
             body_bytes_max=settings.json_body_bytes_max,
         ),
-        merges=MergeHandler(c.database, c.versions, c.merges, changes),
+        merges=MergeHandler(c.database, c.versions, c.merges, changes, c.compute),
         blobs=CASHandler(
             c.database,
             c.cas,
@@ -91,6 +94,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             _blob_answers(c, settings),
             jobs.write_gate,
             replay,
+            c.compute,
             missing_ids_max=settings.missing_ids_max,
         ),
         uploads=UploadHandler(

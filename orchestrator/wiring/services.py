@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.core.compute import Compute
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
 from orchestrator.documents.workflow_change import ChangeRules
@@ -57,6 +58,7 @@ class Container:
     """What all handlers of a process share, and the commands that work without handlers."""
 
     database: Database
+    compute: Compute
     storage: Storage
     disk: Disk
     identity: StorageIdentity
@@ -122,6 +124,7 @@ def build(settings: Settings) -> Container:
     versions = VersionService(cas, artifacts, tags, rules=rules)
     return Container(
         database=database,
+        compute=Compute(),
         storage=storage,
         disk=disk,
         identity=identity,

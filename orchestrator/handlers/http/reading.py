@@ -1,8 +1,5 @@
 """Reads what a request says: bodies, names, preconditions, keys. Nothing is decided here."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -44,13 +41,8 @@ MESSAGE_LENGTH_MAX = 4_096
 MEDIA_TYPE_LENGTH_MAX = 255
 #: How deep a document may stand in a body: /operations/0/workflow.
 ENVELOPE_DEPTH = 3
-#: Bodies from this size on are parsed and hashed in a thread: other requests go on meanwhile.
-THREADED_BYTES_MIN = 64 * 1024
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
-# One: more would not be faster under the interpreter's lock, and each makes the event loop wait
-# its turn once more (measured: with six, small requests waited ten times as long).
-_THREAD = ThreadPoolExecutor(1, thread_name_prefix="offloaded")
 
 
 # ---------------------------------------------------------------------------------------- bodies
@@ -98,13 +90,6 @@ def decode(body: bytes, type_: type[T]) -> T:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
-
-
-async def offloaded(work: Callable[[], T], size_bytes: int) -> T:
-    """Run in line what is short, in the one thread what would hold up the other requests."""
-    if size_bytes < THREADED_BYTES_MIN:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
 
 
 # ----------------------------------------------------------------------------- names in the route
