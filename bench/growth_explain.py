@@ -51,10 +51,10 @@ def _hard(known: dict[str, Any]) -> list[tuple[str, str, tuple[object, ...]]]:
     shared = name_of(operations(0))
     soon = START + timedelta(hours=1)
     return [
-        ("shared by thousands", "cas.GET_HELD", (shared, namespace)),
+        ("shared by thousands", "cas.GET_VISIBLE", (shared, namespace)),
         ("of a busy tag, long ago", "tag.GET_REDO", (namespace, BUSY_TAG, 100)),
         ("of a busy tag, long ago", "tag.GET_MOVE_AT", (namespace, BUSY_TAG, soon)),
-        ("of a busy tag, long ago", "resolution.RESOLVE_AT", (namespace, BUSY_TAG, soon)),
+        ("of a busy tag, long ago", "workflow.RESOLVE_AT", (namespace, BUSY_TAG, soon)),
         ("of a long chain", "artifact.LIST_CHAIN", (namespace, known["deep_id"])),
         ("of a long chain", "artifact.GET_AT_DEPTH", (namespace, known["deep_id"], 1)),
     ]

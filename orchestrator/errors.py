@@ -5,9 +5,11 @@ limits, never content.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -36,6 +38,13 @@ class DomainError(Exception):
     def short(self) -> str | None:
         """What it is in a few words, if its kind alone does not say it."""
         return None
+
+
+def accepted(outcome: T | DomainError) -> T:
+    """What came of one of several things that were wanted; raises why it was refused."""
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
 
 
 class InvalidInput(DomainError):

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.tag import TagRepository
@@ -20,7 +21,7 @@ STEPS: list[tuple[type, str]] = [
     (CASRepository, "insert"),
     (ArtifactRepository, "insert"),
     (TagRepository, "put"),
-    (ArtifactRepository, "insert_lineage"),
+    (LineageRepository, "insert"),
     (IdempotencyRepository, "remember"),
 ]
 

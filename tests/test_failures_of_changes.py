@@ -9,6 +9,7 @@ import pytest
 from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.tag import TagRepository
@@ -22,11 +23,9 @@ WRITES: list[tuple[type, str]] = [
     (CASRepository, "insert"),
     (CASRepository, "put_lease"),
     (ArtifactRepository, "insert"),
-    (ArtifactRepository, "insert_lineage"),
+    (LineageRepository, "insert"),
     (TagRepository, "put"),
-    (TagRepository, "compare_and_swap"),
     (TagRepository, "step"),
-    (TagRepository, "delete"),
 ]
 KEY = {"Idempotency-Key": "once"}
 
@@ -60,9 +59,9 @@ async def uploading(api: Api) -> Any:
 
 
 CHANGES: dict[str, tuple[Callable[[Api], Awaitable[Any]], int]] = {
-    "patch": (patching, 7),
-    "merge": (merging, 8),
-    "cherry-pick": (picking, 8),
+    "patch": (patching, 6),
+    "merge": (merging, 7),
+    "cherry-pick": (picking, 7),
     "compact": (compacting, 5),
     "undo": (undoing, 3),
     "delete": (deleting, 1),

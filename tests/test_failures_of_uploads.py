@@ -31,7 +31,7 @@ BEFORE = [
 ]
 INSIDE = [
     (IdempotencyRepository, "claim"),
-    (CASRepository, "get_held"),
+    (CASRepository, "get_visible"),
     (CASRepository, "insert"),
     (CASRepository, "put_lease"),
     (IdempotencyRepository, "remember"),

@@ -12,7 +12,8 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.cas import CASRepository
-from orchestrator.repository.publication import PublicationRepository
+from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.workflow import WorkflowRepository
 from tests.api import Api, chain
 from tests.test_failures import dangling
 
@@ -63,8 +64,8 @@ async def upload(api: Api) -> Answers:
 
 #: The statement that is shared, which commits itself; for one request alone too.
 STEPS: dict[Callable[[Api], Awaitable[Answers]], Step] = {
-    create: (PublicationRepository, "create_many"),
-    move: (PublicationRepository, "move_many"),
+    create: (WorkflowRepository, "create_new"),
+    move: (TagRepository, "put"),
     upload: (CASRepository, "insert_leased"),
 }
 EACH = pytest.mark.parametrize("act", list(STEPS), ids=lambda act: act.__name__)
@@ -259,8 +260,8 @@ async def watched_api(
 ) -> tuple[Api, dict[str, list[int]]]:
     """How many were at work together, each time."""
     sizes = {
-        "create": watch_step(monkeypatch, PublicationRepository, "create_many"),
-        "move": watch_step(monkeypatch, PublicationRepository, "move_many"),
+        "create": watch_step(monkeypatch, WorkflowRepository, "create_new"),
+        "move": watch_step(monkeypatch, TagRepository, "put"),
         "upload": watch_step(monkeypatch, CASRepository, "insert_leased"),
     }
     return fresh_api, sizes
@@ -388,7 +389,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_him(
     fresh_api: Api, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await prepared(fresh_api)
-    original = PublicationRepository.create_many
+    original = WorkflowRepository.create_new
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def waiting(*args: Any) -> Any:
@@ -396,7 +397,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_him(
         await go_on.wait()
         return await original(*args)
 
-    monkeypatch.setattr(PublicationRepository, "create_many", waiting)
+    monkeypatch.setattr(WorkflowRepository, "create_new", waiting)
     asked = [
         asyncio.create_task(
             fresh_api.post("/workflows", {"tag": f"t{number}", "workflow": chain(f"new{number}")})

@@ -16,8 +16,8 @@ import pytest
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.handlers.workflow import prepare
-from orchestrator.models.artifact import Artifact
+from orchestrator.documents.workflow_prepare import prepare
+from orchestrator.models.artifact import Artifact, NewVersion
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.cas import CASRepository
@@ -99,12 +99,14 @@ async def untagged(c: Container, document: dict[str, Any]) -> Artifact:
         await c.cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id, by=ANN)
         artifact, _ = await c.artifacts.find_or_create_dag_version(
             conn,
-            "default",
-            cas_id,
-            name=None,
-            by=ANN,
-            nodes_count=workflow.nodes_count,
-            edges_count=workflow.edges_count,
+            NewVersion(
+                namespace="default",
+                cas_id=cas_id,
+                name=None,
+                by=ANN,
+                nodes_count=workflow.nodes_count,
+                edges_count=workflow.edges_count,
+            ),
         )
     return artifact
 
@@ -319,9 +321,9 @@ async def test_a_create_that_comes_too_late_makes_it_again(
 @pytest.mark.parametrize(
     ("repository", "method"),
     [
-        (CASRepository, "get_locked"),
+        (CASRepository, "list_locked"),
         (ArtifactRepository, "insert"),
-        (ArtifactRepository, "get_dag_version"),
+        (ArtifactRepository, "list_dag_versions_locked"),
         (TagRepository, "put"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

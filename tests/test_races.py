@@ -7,14 +7,18 @@ from itertools import pairwise
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId
 from orchestrator.errors import VersionConflict
+from orchestrator.models.artifact import NewVersion
 from orchestrator.models.tag import Action
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from tests.api import ANN, Api, chain
+from tests.service.conftest import order
 
 CALLERS = 64
 
@@ -71,7 +75,10 @@ async def test_of_concurrent_moves_from_one_version_exactly_one_wins(api: Api) -
 async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_database: str) -> None:
     database = Database(shared_database, connections_max=16)
     cas = CASService(CASRepository(), document_bytes_max=100, lease_seconds=1)
-    artifacts, tags = ArtifactService(ArtifactRepository()), TagService(TagRepository())
+    artifacts, tags = (
+        ArtifactService(ArtifactRepository(), LineageRepository()),
+        TagService(TagRepository(), TagMoveRepository()),
+    )
     async with database.opened():
         async with database.transaction() as conn:
             ids = []
@@ -79,20 +86,24 @@ async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_databa
                 blob = (await cas.store_content(conn, b"%d" % number, "text/plain", by=ANN)).blob
                 artifact, _ = await artifacts.find_or_create_dag_version(
                     conn,
-                    "races",
-                    blob.cas_id,
-                    name=None,
-                    by=ANN,
-                    nodes_count=0,
-                    edges_count=0,
+                    NewVersion(
+                        namespace="races",
+                        cas_id=blob.cas_id,
+                        name=None,
+                        by=ANN,
+                        nodes_count=0,
+                        edges_count=0,
+                    ),
                 )
                 ids.append(artifact.artifact_id)
-            await tags.create(conn, "races", "main", ids[0], by=ANN)
+            await tags.create(conn, order("main", ids[0], namespace="races"))
 
         async def swap(number: int) -> bool:
             async with database.transaction() as conn:
                 target = ids[1 + number % 7]
-                return await tags.compare_and_swap(conn, "races", "main", 1, target, by=ANN)
+                return await tags.compare_and_swap(
+                    conn, order("main", target, expected={1}, namespace="races")
+                )
 
         won = await asyncio.gather(*(swap(number) for number in range(CALLERS)))
         assert Counter(won) == {True: 1, False: CALLERS - 1}
@@ -150,7 +161,10 @@ async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) ->
     """Also for callers that expect the version that another is just making."""
     database = Database(shared_database, connections_max=8)
     cas = CASService(CASRepository(), document_bytes_max=100, lease_seconds=1)
-    artifacts, tags = ArtifactService(ArtifactRepository()), TagService(TagRepository())
+    artifacts, tags = (
+        ArtifactService(ArtifactRepository(), LineageRepository()),
+        TagService(TagRepository(), TagMoveRepository()),
+    )
     wrong = acknowledged = 0
     async with database.opened():
         async with database.transaction() as conn:
@@ -160,21 +174,25 @@ async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) ->
                 blob = (await cas.store_content(conn, content, "text/plain", by=ANN)).blob
                 artifact, _ = await artifacts.find_or_create_dag_version(
                     conn,
-                    "races-2",
-                    blob.cas_id,
-                    name=None,
-                    by=ANN,
-                    nodes_count=0,
-                    edges_count=0,
+                    NewVersion(
+                        namespace="races-2",
+                        cas_id=blob.cas_id,
+                        name=None,
+                        by=ANN,
+                        nodes_count=0,
+                        edges_count=0,
+                    ),
                 )
                 ids.append(artifact.artifact_id)
-            version = (await tags.create(conn, "races-2", "main", ids[0], by=ANN)).tag.version
+            version = (
+                await tags.create(conn, order("main", ids[0], namespace="races-2"))
+            ).tag.version
 
         async def move(number: int, expected: int) -> bool | None:
             try:
                 async with database.transaction() as conn:
                     change = await tags.move(
-                        conn, "races-2", "main", ids[number], by=ANN, expected=(expected,)
+                        conn, order("main", ids[number], expected=(expected,), namespace="races-2")
                     )
             except VersionConflict:
                 return None

@@ -7,7 +7,7 @@ from litestar import Response
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.errors import DomainError, InvalidInput, NotFound, accepted
 from orchestrator.handlers.http.direct import Asked
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.http.precondition import none_match, precondition_guard, tag_precondition
@@ -24,9 +24,9 @@ from orchestrator.handlers.http.reading import (
     idempotent_call,
     namespace_of,
     parse_id,
-    parse_time,
     read_json_body,
     tag_in_path,
+    time_travel,
 )
 from orchestrator.handlers.http.replying import etag, json_answer, not_modified
 from orchestrator.handlers.tag_body import (
@@ -44,10 +44,9 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import MovedTag, Tag, TagChange, TagMove, TagOrder
+from orchestrator.models.tag import Tag, TagChange, TagMove, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.idempotency import IdempotencyService
-from orchestrator.service.publication import PublicationService
 from orchestrator.service.tag import SEQ_MAX, TagService
 from orchestrator.service.version import VersionService
 
@@ -61,26 +60,20 @@ class TagHandler:
     def __init__(
         self,
         database: Database,
+        *,
         tags: TagService,
-        publications: PublicationService,
         artifacts: ArtifactService,
         versions: VersionService,
         idempotency: IdempotencyService,
-        *,
         body_bytes_max: int,
     ) -> None:
         self._database = database
         self._tags = tags
-        self._publications = publications
         self._artifacts = artifacts
         self._versions = versions
         self._idempotency = idempotency
         self._body_bytes_max = body_bytes_max
-        self._moves = Batcher(
-            self._move_ready,
-            alone=self._move_alone,
-            key=lambda order: (order.namespace, order.name),
-        )
+        self._moves = Batcher(self._move_together, key=lambda order: (order.namespace, order.name))
 
     async def get(
         self,
@@ -113,16 +106,17 @@ class TagHandler:
         async with self._database.transaction() as conn:
             artifact = await self._versions.find(conn, namespace, source, locked=True)
             with precondition_guard(precondition):
-                change = await self._tags.put(
-                    conn,
-                    namespace,
-                    tag,
-                    artifact.artifact_id,
-                    by=actor_of(request),
+                order = TagOrder(
+                    namespace=namespace,
+                    name=tag,
+                    target_id=artifact.artifact_id,
                     message=message,
+                    by=actor_of(request),
                     condition=precondition.condition,
                 )
-        return respond(tag_answer(change, artifact))
+                (outcome,) = await self._tags.put(conn, [order])
+                change = accepted(outcome)
+        return respond(tag_answer(change))
 
     async def delete(
         self, request: AnyRequest, name: TagPath, namespace: Namespace = None
@@ -132,13 +126,13 @@ class TagHandler:
         precondition = tag_precondition(request)
         async with self._database.transaction() as conn:
             with precondition_guard(precondition):
-                change = await self._tags.delete(
-                    conn,
-                    namespace,
-                    tag,
+                order = TagOrder(
+                    namespace=namespace,
+                    name=tag,
                     by=actor_of(request),
-                    expected=precondition.versions,
+                    condition=precondition.on_existing,
                 )
+                change = await self._tags.delete(conn, order)
         return respond(json_answer(deleted_body(change.tag)))
 
     async def move(
@@ -156,59 +150,28 @@ class TagHandler:
         message = checked_message(data.message)
         precondition = tag_precondition(request, data.expected_version)
         call = idempotent_call(request, body)
+        order = TagOrder(
+            namespace=namespace,
+            name=tag,
+            target_id=target_id,
+            message=message,
+            by=actor_of(request),
+            condition=precondition.on_existing,
+        )
         if call is None and precondition.header is None:
-            order = TagOrder(
-                namespace=namespace,
-                name=tag,
-                target_id=target_id,
-                message=message,
-                by=actor_of(request),
-                expected=data.expected_version,
-            )
-            moved = await self._moves(order)
-            return tag_answer(moved.change, moved)
+            return tag_answer(await self._moves(order))
         async with self._database.transaction() as conn:
             if kept := await self._idempotency.claim(conn, call):
                 return kept
-            artifact = await self._artifacts.get_by_id(conn, namespace, target_id, locked=True)
             with precondition_guard(precondition):
-                change = await self._tags.move(
-                    conn,
-                    namespace,
-                    tag,
-                    artifact.artifact_id,
-                    by=actor_of(request),
-                    message=message,
-                    expected=precondition.versions,
-                )
-            answer = tag_answer(change, artifact)
+                change = await self._tags.move(conn, order)
+            answer = tag_answer(change)
             await self._idempotency.remember(conn, call, answer)
         return answer
 
-    async def _move_ready(self, orders: Sequence[TagOrder]) -> list[MovedTag | None]:
+    async def _move_together(self, orders: Sequence[TagOrder]) -> list[TagChange | DomainError]:
         async with self._database.write() as conn:
-            return await self._publications.move_ready(conn, orders)
-
-    async def _move_alone(self, order: TagOrder) -> MovedTag:
-        async with self._database.transaction() as conn:
-            artifact = await self._artifacts.get_by_id(
-                conn, order.namespace, order.target_id, locked=True
-            )
-            change = await self._tags.move(
-                conn,
-                order.namespace,
-                order.name,
-                order.target_id,
-                by=order.by,
-                message=order.message,
-                expected=None if order.expected is None else (order.expected,),
-            )
-        return MovedTag(
-            change=change,
-            artifact_id=artifact.artifact_id,
-            kind=artifact.kind,
-            version_hash=artifact.version_hash,
-        )
+            return await self._tags.put(conn, orders)
 
     async def undo(
         self, request: AnyRequest, name: TagPath, namespace: Namespace = None
@@ -227,7 +190,7 @@ class TagHandler:
         request: AnyRequest,
         name: str,
         namespace: str | None,
-        step: Callable[..., Awaitable[TagChange]],
+        step: Callable[[Connection, TagOrder], Awaitable[TagChange]],
     ) -> Response[bytes]:
         namespace, tag = namespace_of(request, namespace), tag_in_path(name)
         body = b"{}"
@@ -241,15 +204,15 @@ class TagHandler:
             if kept := await self._idempotency.claim(conn, call):
                 return respond(kept)
             with precondition_guard(precondition):
-                change = await step(
-                    conn,
-                    namespace,
-                    tag,
-                    by=actor_of(request),
+                order = TagOrder(
+                    namespace=namespace,
+                    name=tag,
                     message=message,
-                    expected=precondition.versions,
+                    by=actor_of(request),
+                    condition=precondition.on_existing,
                 )
-            answer = tag_answer(change, await self._artifact_of(conn, change.tag))
+                change = await step(conn, order)
+            answer = tag_answer(change)
             await self._idempotency.remember(conn, call, answer)
         return respond(answer)
 
@@ -323,14 +286,3 @@ def _source(tag: str, data: PutTag) -> Reference:
         wanted = parse_id(data.artifact_id, "/artifact_id")
         return Reference(text=data.artifact_id, artifact_id=wanted)
     return parse_reference(data.from_ or "", tag=tag, pointer="/from")
-
-
-def time_travel(version: int | None, at: str | None) -> int | datetime | None:
-    """The moment that `?version=` or `?at=` names; None for now."""
-    if version is not None and at is not None:
-        raise InvalidInput.at("/at", "one-moment", "Ask for a version or for a time, not for both.")
-    if version is not None:
-        if not 1 <= version <= SEQ_MAX:
-            raise InvalidInput.at("/version", "range", "The versions of a tag begin at 1.")
-        return version
-    return None if at is None else parse_time(at)

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.errors import NotFound
 from orchestrator.handlers.http.replying import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.tag import Action, MovedTag, Tag, TagChange
+from orchestrator.models.tag import Action, Tag, TagChange, TagTarget
 from orchestrator.service.tag import SEQ_MAX
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
@@ -83,7 +84,7 @@ class TagItem(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime
 
 
-def tag_body(tag: Tag, target: Artifact | MovedTag) -> TagBody:
+def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
     """The tag with what its artifact says."""
     return TagBody(
         namespace=tag.namespace,
@@ -98,9 +99,11 @@ def tag_body(tag: Tag, target: Artifact | MovedTag) -> TagBody:
     )
 
 
-def change_body(change: TagChange, target: Artifact | MovedTag) -> TagChangeBody:
+def change_body(change: TagChange) -> TagChangeBody:
     """The tag after a write."""
-    body = tag_body(change.tag, target)
+    if change.target is None:
+        raise NotFound("tag", change.tag.name)
+    body = tag_body(change.tag, change.target)
     return TagChangeBody(**msgspec.structs.asdict(body), action=change.action)
 
 
@@ -131,10 +134,10 @@ def tag_item(tag: Tag) -> TagItem:
     )
 
 
-def tag_answer(change: TagChange, target: Artifact | MovedTag) -> Answer:
+def tag_answer(change: TagChange) -> Answer:
     """201 with its address when the tag was created, 200 otherwise."""
     tag = change.tag
-    body = change_body(change, target)
+    body = change_body(change)
     if change.action is Action.CREATE:
         where = location("tags", tag.name, tag.namespace)
         return json_answer(body, 201, {"ETag": etag(tag.version), "Location": where})

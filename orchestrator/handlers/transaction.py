@@ -12,7 +12,8 @@ from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow import Workflow
-from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
+from orchestrator.documents.workflow_prepare import prepare
+from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation, accepted
 from orchestrator.handlers.http.problem import AnyRequest, respond
 from orchestrator.handlers.http.reading import (
     Namespace,
@@ -32,17 +33,15 @@ from orchestrator.handlers.tag_body import (
     change_body,
     deleted_body,
 )
-from orchestrator.handlers.workflow import prepare
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
 )
 from orchestrator.models.artifact import Artifact
-from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.name import parse_tag
 from orchestrator.models.principal import Actor
-from orchestrator.models.tag import Condition
-from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.models.tag import Condition, TagChange, TagOrder
+from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
@@ -104,9 +103,10 @@ class TransactionBody(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """An operation that was read: its place, and what it needs besides what it says."""
+    """An operation that was read, and what it is to point its tag at: a workflow that comes with
+    it, an artifact that is there, or nothing for a delete.
+    """
 
-    at: int
     operation: Operation
     workflow: Workflow | None = None
     cas_id: CasId | None = None
@@ -124,20 +124,21 @@ class Caller(msgspec.Struct, frozen=True):
 class TransactionHandler:
     """Calls the focused services itself, because the order of the steps matters here.
 
-    Blobs, then artifacts, then tags, each in the order of their keys: every writer takes its
-    locks in this order, so overlapping transactions wait for each other and never deadlock.
+    Blobs, then artifacts, then tags, one statement for each, which takes its locks in the order of
+    their keys: every writer does, so overlapping transactions wait for each other and never
+    deadlock.
     """
 
     def __init__(
         self,
         database: Database,
+        *,
         cas: CASService,
         artifacts: ArtifactService,
         tags: TagService,
         workflows: WorkflowService,
         idempotency: IdempotencyService,
         compute: Compute,
-        *,
         body_bytes_max: int,
         workflow_bytes_max: int,
         operations_max: int,
@@ -175,97 +176,80 @@ class TransactionHandler:
             message = f"A transaction has 1 to {self._operations_max} operations."
             raise InvalidInput.at("/operations", "length", message)
         _check_tags(operations)
-        steps: list[Step] = []
-        for at, operation in enumerate(operations):
-            if isinstance(operation, CreateWorkflowOperation):
+        return data, [self._step(at, operation) for at, operation in enumerate(operations)]
+
+    def _step(self, at: int, operation: Operation) -> Step:
+        if isinstance(operation, CreateWorkflowOperation):
+            with _failing(at):
                 pointer = f"/operations/{at}/workflow"
-                with _failing(at):
-                    prepared = prepare(operation.workflow, self._workflow_bytes_max, pointer)
-                steps.append(Step(at, operation, *prepared))
-            elif isinstance(operation, CreateOperation | MoveOperation):
-                pointer = f"/operations/{at}/artifact_id"
-                wanted = parse_id(operation.artifact_id, pointer)
-                steps.append(Step(at, operation, artifact_id=wanted))
-            else:
-                steps.append(Step(at, operation))
-        return data, steps
+                prepared = prepare(operation.workflow, self._workflow_bytes_max, pointer)
+            return Step(operation, *prepared)
+        if isinstance(operation, CreateOperation | MoveOperation):
+            wanted = parse_id(operation.artifact_id, f"/operations/{at}/artifact_id")
+            return Step(operation, artifact_id=wanted)
+        return Step(operation)
 
     async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> list[Result]:
-        versions = await self._store_versions(conn, caller, steps)
-        results: dict[int, Result] = {}
-        for step in sorted(steps, key=lambda step: step.operation.tag):
-            with _failing(step.at):
-                results[step.at] = await self._apply(conn, caller, step, versions)
-        return [results[at] for at in range(len(steps))]
+        stored = await self._store_versions(conn, caller, steps)
+        orders = [
+            TagOrder(
+                namespace=caller.namespace,
+                name=step.operation.tag,
+                target_id=stored[at][0].artifact_id if at in stored else step.artifact_id,
+                message=caller.message,
+                by=caller.by,
+                condition=_condition(step.operation),
+            )
+            for at, step in enumerate(steps)
+        ]
+        outcomes = await self._tags.put(conn, orders)
+        for at in sorted(range(len(steps)), key=lambda at: orders[at].name):
+            with _failing(at):
+                accepted(outcomes[at])
+        await self._workflows.link_revisions(
+            conn, list(stored.values()), [outcomes[at] for at in stored]
+        )
+        return [
+            _result(accepted(outcome), stored[at][0] if at in stored else None)
+            for at, outcome in enumerate(outcomes)
+        ]
 
     async def _store_versions(
         self, conn: Connection, caller: Caller, steps: Sequence[Step]
-    ) -> dict[CasId, tuple[Artifact, bool]]:
-        """The dag_version of each new workflow, and whether it was created here."""
-        workflows = {step.cas_id: step.workflow for step in steps if step.cas_id and step.workflow}
-        for cas_id in sorted(workflows):
-            content = workflows[cas_id].content
-            await self._cas.store_content(conn, content, WORKFLOW, cas_id=cas_id, by=caller.by)
-        return {
-            cas_id: await self._artifacts.find_or_create_dag_version(
-                conn,
-                caller.namespace,
-                cas_id,
-                name=workflows[cas_id].name,
-                by=caller.by,
-                nodes_count=workflows[cas_id].nodes_count,
-                edges_count=workflows[cas_id].edges_count,
-            )
-            for cas_id in sorted(workflows)
+    ) -> dict[int, tuple[Artifact, bool]]:
+        """By the place of the step, the dag_version of its workflow, and whether it is new."""
+        new = {
+            at: _new_workflow(caller, step.operation.tag, step.workflow, step.cas_id)
+            for at, step in enumerate(steps)
+            if step.workflow and step.cas_id
         }
-
-    async def _apply(
-        self,
-        conn: Connection,
-        caller: Caller,
-        step: Step,
-        versions: dict[CasId, tuple[Artifact, bool]],
-    ) -> Result:
-        operation = step.operation
-        if isinstance(operation, DeleteOperation):
-            expected = _condition(operation).versions
-            change = await self._tags.delete(
-                conn,
-                caller.namespace,
-                operation.tag,
-                by=caller.by,
-                message=caller.message,
-                expected=expected,
-            )
-            return deleted_body(change.tag)
-        artifact, is_new = await self._target(conn, caller, step, versions)
-        change = await self._tags.put(
-            conn,
-            caller.namespace,
-            operation.tag,
-            artifact.artifact_id,
-            by=caller.by,
-            message=caller.message,
-            condition=_condition(operation),
+        if not new:
+            return {}
+        await self._cas.store_documents(conn, [each.document() for each in new.values()])
+        versions = await self._artifacts.find_or_create_dag_versions(
+            conn, [each.version() for each in new.values()]
         )
-        if not isinstance(operation, CreateWorkflowOperation):
-            return change_body(change, artifact)
-        if is_new:
-            await self._workflows.link_revision(conn, artifact, change)
-        return created_body(CreatedWorkflow(artifact=artifact, change=change))
+        return dict(zip(new, versions, strict=True))
 
-    async def _target(
-        self,
-        conn: Connection,
-        caller: Caller,
-        step: Step,
-        versions: dict[CasId, tuple[Artifact, bool]],
-    ) -> tuple[Artifact, bool]:
-        if step.cas_id is not None:
-            return versions[step.cas_id]
-        assert step.artifact_id is not None  # Only a delete has neither, and no target.
-        wanted = step.artifact_id
-        return await self._artifacts.get_by_id(conn, caller.namespace, wanted, locked=True), False
+
+def _new_workflow(caller: Caller, tag: str, workflow: Workflow, cas_id: CasId) -> NewWorkflow:
+    return NewWorkflow(
+        namespace=caller.namespace,
+        tag=tag,
+        content=workflow.content,
+        cas_id=cas_id,
+        name=workflow.name,
+        nodes_count=workflow.nodes_count,
+        edges_count=workflow.edges_count,
+        by=caller.by,
+        message=caller.message,
+    )
+
+
+def _result(change: TagChange, created: Artifact | None) -> Result:
+    if created is not None:
+        return created_body(CreatedWorkflow(artifact=created, change=change))
+    return deleted_body(change.tag) if change.target is None else change_body(change)
 
 
 def _condition(operation: Operation) -> Condition:

@@ -5,14 +5,15 @@ from typing import Annotated, Any
 
 from litestar import Response
 from litestar.params import QueryParameter
+from msgspec.structs import replace
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
-from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.workflow import Workflow, check_workflow
-from orchestrator.errors import DomainError, InvalidInput, NotFound, RuleBroken, TooLarge, Violation
+from orchestrator.documents.workflow import Workflow
+from orchestrator.documents.workflow_prepare import prepare
+from orchestrator.errors import DomainError, NotFound, accepted
 from orchestrator.handlers.http.direct import Asked
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
@@ -38,9 +39,9 @@ from orchestrator.handlers.http.reading import (
     namespace_of,
     read_json_body,
     tag_in_path,
+    time_travel,
 )
 from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
-from orchestrator.handlers.tag import time_travel
 from orchestrator.handlers.tag_body import (
     deleted_body,
 )
@@ -53,10 +54,9 @@ from orchestrator.handlers.workflow_body import (
 )
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
-from orchestrator.models.tag import Condition
+from orchestrator.models.tag import Condition, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.service.idempotency import IdempotencyService
-from orchestrator.service.publication import PublicationService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
 
@@ -72,7 +72,6 @@ class WorkflowHandler:
         self,
         database: Database,
         workflows: WorkflowService,
-        publications: PublicationService,
         tags: TagService,
         idempotency: IdempotencyService,
         compute: Compute,
@@ -82,7 +81,6 @@ class WorkflowHandler:
     ) -> None:
         self._database = database
         self._workflows = workflows
-        self._publications = publications
         self._tags = tags
         self._idempotency = idempotency
         self._compute = compute
@@ -123,18 +121,22 @@ class WorkflowHandler:
                 return kept
             with hash_guard(by_hash, new.tag), precondition_guard(precondition):
                 condition = await self._condition(conn, namespace, new.tag, precondition, by_hash)
-                created = await self._workflows.create(conn, new, condition=condition)
+                created = await self._create(conn, replace(new, condition=condition))
             answer = created_answer(created)
             await self._idempotency.remember(conn, call, answer)
         return answer
 
     async def _create_new(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow | None]:
         async with self._database.write() as conn:
-            return await self._publications.create_new(conn, new)
+            return await self._workflows.create_new(conn, new)
 
     async def _create_alone(self, new: NewWorkflow) -> CreatedWorkflow:
         async with self._database.transaction() as conn:
-            return await self._workflows.create(conn, new)
+            return await self._create(conn, new)
+
+    async def _create(self, conn: Connection, new: NewWorkflow) -> CreatedWorkflow:
+        (outcome,) = await self._workflows.create(conn, [new])
+        return accepted(outcome)
 
     async def _condition(
         self,
@@ -216,14 +218,11 @@ class WorkflowHandler:
         async with self._database.transaction() as conn:
             with hash_guard(by_hash, name):
                 condition = await self._condition(conn, namespace, name, ANYWHERE, by_hash)
+                order = TagOrder(
+                    namespace=namespace, name=name, by=actor_of(request), condition=condition
+                )
                 try:
-                    change = await self._tags.delete(
-                        conn,
-                        namespace,
-                        name,
-                        by=actor_of(request),
-                        expected=condition.versions,
-                    )
+                    change = await self._tags.delete(conn, order)
                 except NotFound:
                     raise NotFound("workflow", name) from None
         return respond(json_answer(deleted_body(change.tag)))
@@ -235,24 +234,6 @@ def _resolved_answer(request: Asked, found: ResolvedWorkflow) -> Answer:
         return not_modified({"ETag": etag(entity_tag)})
     body = spliced(found.entry, "workflow", found.content)
     return json_answer(body, headers={"ETag": etag(entity_tag)})
-
-
-def prepare(document: JSONValue, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:
-    """Validate, canonicalise and hash: all that needs no transaction."""
-    try:
-        workflow = check_workflow(document)
-    except (InvalidInput, RuleBroken) as error:
-        raise _inside(error, pointer) from None
-    if len(workflow.content) > bytes_max:
-        raise TooLarge("workflow", bytes_max, len(workflow.content))
-    return workflow, CasId.of(workflow.content)
-
-
-def _inside(error: InvalidInput | RuleBroken, pointer: str) -> InvalidInput | RuleBroken:
-    """The violations of a document that is a member of the body, with pointers into the body."""
-    found: list[Violation] = getattr(error, "errors", [])
-    moved = [Violation(pointer + each.pointer, each.rule, each.message) for each in found]
-    return type(error)(str(error), moved)
 
 
 def _moment(version: int | None, at: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.core.digest import CasId
+from orchestrator.models.principal import Actor
 
 
 class Kind(StrEnum):
@@ -64,6 +65,26 @@ class Artifact(NewArtifact, frozen=True, kw_only=True):
     """One entry of the catalogue. It never changes."""
 
     created_at: datetime
+
+
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole version of a workflow that a namespace is to have; `cas_id` names its content."""
+
+    namespace: str
+    cas_id: CasId
+    name: str | None
+    nodes_count: int
+    edges_count: int
+    by: Actor
+    meta: dict[str, Any] = {}
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A lineage edge as it is stored."""
+
+    child_id: UUID
+    parent_id: UUID
+    relation: Relation
 
 
 #: A version contains the changes of a parent to which it has one of these relations.

@@ -75,3 +75,12 @@ class BlobUpload(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     received: Received
     by: Actor
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that the server itself reads, their name, and who brought them."""
+
+    content: bytes
+    media_type: str
+    cas_id: CasId
+    by: Actor

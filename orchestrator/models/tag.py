@@ -43,17 +43,6 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime
 
 
-class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a request wants a tag to point; `expected` is the version it must be at, if any."""
-
-    namespace: str
-    name: str
-    target_id: UUID
-    message: str | None
-    by: Actor
-    expected: int | None = None
-
-
 class TagMove(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded change. `parent_seq` is where the tag stood when it was made."""
 
@@ -84,22 +73,6 @@ class TagReference(msgspec.Struct, frozen=True, kw_only=True):
     last_moved_at: datetime
 
 
-class TagChange(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a write: the tag now, and what was done (None: it was there already)."""
-
-    tag: Tag
-    action: Action | None
-
-
-class MovedTag(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a move, with what the artifact says that the tag names now."""
-
-    change: TagChange
-    artifact_id: UUID
-    kind: Kind
-    version_hash: CasId | None
-
-
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """What must hold of a tag before a write: to be absent, or to exist at one of some versions.
 
@@ -113,3 +86,49 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 #: No condition: create the tag, or move it from wherever it is.
 ALWAYS = Condition()
+
+
+class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants of a tag: that it names this artifact, on a condition.
+
+    A delete has no target, nor has an undo or a redo: where they lead is what the history says.
+    """
+
+    namespace: str
+    name: str
+    target_id: UUID | None = None
+    message: str | None = None
+    by: Actor
+    condition: Condition = ALWAYS
+
+
+class TagTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What the artifact says that a tag names."""
+
+    artifact_id: UUID
+    kind: Kind
+    version_hash: CasId | None
+
+
+class TagChange(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a write: the tag now and its target (None: the tag is deleted), and what was
+    done (None: it was like that already).
+    """
+
+    tag: Tag
+    action: Action | None
+    target: TagTarget | None
+
+    @property
+    def replaced_id(self) -> UUID | None:
+        """The artifact that the tag named before this change of it."""
+        return None if self.action is None else self.tag.from_id
+
+
+class FoundTag(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order that changed nothing found behind the tag's lock: the tag, if there is one,
+    and the target that the order names.
+    """
+
+    tag: Tag | None
+    target: TagTarget | None

@@ -6,9 +6,10 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Artifact, Kind
+from orchestrator.models.artifact import Artifact, Kind, NewVersion
+from orchestrator.models.cas import WORKFLOW, Document
 from orchestrator.models.principal import Actor
-from orchestrator.models.tag import TagChange
+from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
 
 
 class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,34 @@ class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     nodes_count: int
     edges_count: int
     by: Actor
-    message: str | None
+    message: str | None = None
+    condition: Condition = ALWAYS
+
+    def order(self, target_id: UUID) -> TagOrder:
+        """That the tag names this artifact."""
+        return TagOrder(
+            namespace=self.namespace,
+            name=self.tag,
+            target_id=target_id,
+            message=self.message,
+            by=self.by,
+            condition=self.condition,
+        )
+
+    def document(self) -> Document:
+        """What the store of blobs is to have."""
+        return Document(content=self.content, media_type=WORKFLOW, cas_id=self.cas_id, by=self.by)
+
+    def version(self) -> NewVersion:
+        """What the catalogue is to have."""
+        return NewVersion(
+            namespace=self.namespace,
+            cas_id=self.cas_id,
+            name=self.name,
+            nodes_count=self.nodes_count,
+            edges_count=self.edges_count,
+            by=self.by,
+        )
 
 
 class CreatedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +98,8 @@ class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
 class Pointing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a tag points now; `version` is None when it is the one that the caller knows."""
 
-    turn: int
+    #: The place of the question among those that were put at once.
+    at: int
     tag_version: int
     message: str | None
     moved_by: str

@@ -1,59 +1,86 @@
 """SQL for artifacts and lineage: one statement per method, no decisions."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Artifact, Kind, NewArtifact, Relation
-from orchestrator.models.lineage import LineageStep
+from orchestrator.models.artifact import Artifact, Kind, NewArtifact
+from orchestrator.repository.columns import columns
 
-COLUMNS = """artifact_id, namespace, kind, cas_id, name, version_hash, plan_hash, base_id,
-previous_id, depth, op_count, nodes_count, edges_count, meta, created_by, created_at"""
+_ARTIFACT = columns("a", *Artifact.__struct_fields__)
+_NEW = NewArtifact.__struct_fields__
 
-# Of kinds that are unique by hash only the first is stored: the caller looks that one up.
-INSERT = f"""
-INSERT INTO artifact (artifact_id, namespace, kind, cas_id, name, version_hash, plan_hash, base_id,
-    previous_id, depth, op_count, nodes_count, edges_count, meta, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-ON CONFLICT DO NOTHING
-RETURNING {COLUMNS}
+
+def artifacts_inserted(source: str, *names: str, conflict: str = "") -> str:
+    """The artifacts in the rows of `source`, which has these columns and `at`; in the order of
+    what they must be the only ones of, so that two who make the same ones cannot deadlock.
+
+    Of equal ones, which `conflict` tells (else any unique index), only the first is stored.
+    """
+    return f"""
+INSERT INTO artifact ({", ".join(names)})
+SELECT {columns("n", *names)} FROM {source} n ORDER BY n.namespace, n.version_hash, n.at
+ON CONFLICT {conflict} DO NOTHING
+RETURNING artifact_id, created_at
 """
 
-GET = f"SELECT {COLUMNS} FROM artifact WHERE artifact_id = $1 AND namespace = $2"
+
+INSERT = f"""
+WITH new AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[],
+                         $7::bytea[], $8::uuid[], $9::uuid[], $10::int[], $11::int[], $12::int[],
+                         $13::int[], $14::jsonb[], $15::text[]) WITH ORDINALITY
+        AS n ({", ".join(_NEW)}, at)
+)
+{artifacts_inserted("new", *_NEW)}
+"""
+
+GET = f"SELECT {_ARTIFACT} FROM artifact a WHERE artifact_id = $1 AND namespace = $2"
 
 # The lock keeps the garbage collector away until what refers to the artifact is committed too.
 GET_LOCKED = f"{GET} FOR KEY SHARE"
 
 GET_DAG_VERSION = f"""
-SELECT {COLUMNS} FROM artifact
+SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND version_hash = $2 AND kind = 'dag_version'
 """
-GET_DAG_VERSION_LOCKED = f"{GET_DAG_VERSION} FOR KEY SHARE"
+# What is found stays: see GET_LOCKED.
+LIST_DAG_VERSIONS_LOCKED = f"""
+SELECT {_ARTIFACT}
+  FROM (SELECT * FROM unnest($1::text[], $2::bytea[]) AS n (namespace, version_hash)
+         ORDER BY namespace, version_hash) n
+ CROSS JOIN LATERAL (
+       SELECT * FROM artifact
+        WHERE namespace = n.namespace AND version_hash = n.version_hash AND kind = 'dag_version'
+          FOR KEY SHARE) a
+"""
 
 GET_RUN_SNAPSHOT = f"""
-SELECT {COLUMNS} FROM artifact
+SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND plan_hash = $2 AND kind = 'run_snapshot'
 """
 GET_RUN_SNAPSHOT_LOCKED = f"{GET_RUN_SNAPSHOT} FOR KEY SHARE"
 
 LIST_BY_VERSION_HASH = f"""
-SELECT {COLUMNS} FROM artifact
+SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND version_hash = $2 AND ($3::text IS NULL OR kind = $3)
    AND artifact_id < $4
  ORDER BY artifact_id DESC LIMIT $5
 """
 
 LIST_BY_KIND = f"""
-SELECT {COLUMNS} FROM artifact
+SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND kind = $2 AND artifact_id < $3
  ORDER BY artifact_id DESC LIMIT $4
 """
 
 LIST_ALL = f"""
-SELECT {COLUMNS} FROM artifact
+SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND artifact_id < $2
  ORDER BY artifact_id DESC LIMIT $3
 """
@@ -65,47 +92,11 @@ WITH RECURSIVE chain AS (
     UNION ALL
     SELECT a.* FROM artifact a JOIN chain c ON a.artifact_id = c.previous_id
 )
-SELECT {COLUMNS} FROM chain ORDER BY depth
+SELECT {_ARTIFACT} FROM chain a ORDER BY depth
 """
-
-INSERT_LINEAGE = """
-INSERT INTO lineage (child_id, parent_id, relation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-"""
-
-# Edges in the order in which they are met, nearest first. Rows come as they are walked, so a page
-# costs a page. An artifact whose edges were told in part goes on with the farther end told last.
-# The planner cannot know how short a walk is; what has a limit it never reads as a whole table.
-_WALK_LINEAGE = """
-WITH RECURSIVE walk (id, after) AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[])
-    UNION
-    SELECT l.{far}, {first} FROM walk w CROSS JOIN LATERAL (
-        SELECT {far} FROM lineage WHERE {near} = w.id AND {far} {beyond} w.after LIMIT $3) l
-)
-SELECT l.child_id, l.parent_id, l.relation,
-       (SELECT true FROM lineage WHERE {near} = l.{far} LIMIT 1) IS NOT NULL AS leads_on
-  FROM walk w CROSS JOIN LATERAL (
-       SELECT * FROM lineage l WHERE l.{near} = w.id AND l.{far} {beyond} w.after
-        ORDER BY l.{far} {order}, l.relation COLLATE "C" LIMIT $3) l
- LIMIT $3
-"""
-WALK_LINEAGE_UP = _WALK_LINEAGE.format(
-    near="child_id",
-    far="parent_id",
-    first="'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid",
-    beyond="<=",
-    order="DESC",
-)
-WALK_LINEAGE_DOWN = _WALK_LINEAGE.format(
-    near="parent_id",
-    far="child_id",
-    first="'00000000-0000-0000-0000-000000000000'::uuid",
-    beyond=">=",
-    order="ASC",
-)
 
 LIST_BY_ID = f"""
-SELECT {COLUMNS} FROM unnest($1::uuid[]) AS n (id) CROSS JOIN LATERAL (
+SELECT {_ARTIFACT} FROM unnest($1::uuid[]) AS n (id) CROSS JOIN LATERAL (
        SELECT * FROM artifact WHERE artifact_id = n.id AND namespace = $2 LIMIT 1) a
 """
 
@@ -118,83 +109,69 @@ WITH RECURSIVE down AS (
         ON a.artifact_id = coalesce(d.previous_id, d.base_id) WHERE d.kind = 'patch_set'
 )
 """
-LIST_VERSIONS = f"{_DOWN} SELECT {COLUMNS} FROM down LIMIT $3"
+LIST_VERSIONS = f"{_DOWN} SELECT {_ARTIFACT} FROM down a LIMIT $3"
 
-GET_AT_DEPTH = f"{_DOWN} SELECT {COLUMNS} FROM down WHERE depth = $3 LIMIT 1"
-
-LIST_PARENTS = f"""
-SELECT {COLUMNS} FROM lineage l JOIN artifact a ON a.artifact_id = l.parent_id
- WHERE l.child_id = $1 AND l.relation = ANY($2::text[])
- ORDER BY l.relation, l.parent_id
-"""
-
-# Of the versions that both contain, one that no other of them contains. The planner, which cannot
-# know how few are met, would read all lineage and all artifacts beside them: not what is fenced
-# off by OFFSET or LIMIT.
-_PARENTS = """
-       SELECT parent_id FROM lineage
-        WHERE child_id = {of}.id AND relation = ANY($3::text[]) OFFSET 0"""
-GET_COMMON_ANCESTOR = f"""
-WITH RECURSIVE ours (id) AS (
-    SELECT $1::uuid
-     UNION
-    SELECT p.parent_id FROM ours o CROSS JOIN LATERAL ({_PARENTS.format(of="o")}) p
-), theirs (id) AS (
-    SELECT $2::uuid
-     UNION
-    SELECT p.parent_id FROM theirs t CROSS JOIN LATERAL ({_PARENTS.format(of="t")}) p
-), common AS (SELECT id FROM ours INTERSECT SELECT id FROM theirs)
-SELECT {COLUMNS}
-  FROM (SELECT id FROM common
-        EXCEPT
-        SELECT p.parent_id FROM common c CROSS JOIN LATERAL ({_PARENTS.format(of="c")}) p) c
- CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = c.id LIMIT 1) a
- ORDER BY artifact_id DESC LIMIT 1
-"""
+GET_AT_DEPTH = f"{_DOWN} SELECT {_ARTIFACT} FROM down a WHERE depth = $3 LIMIT 1"
 
 
 class ArtifactRepository:
     """Rows of artifact and lineage. The caller owns the transaction."""
 
-    async def insert(self, conn: Connection, new: NewArtifact) -> Artifact | None:
-        """None when an equal dag_version or run_snapshot is there already."""
-        row = await conn.fetchrow(
+    async def insert(self, conn: Connection, new: Sequence[NewArtifact]) -> list[Artifact | None]:
+        """None where an equal dag_version or run_snapshot is there already."""
+        rows = await conn.fetch(
             INSERT,
-            new.artifact_id,
-            new.namespace,
-            new.kind,
-            new.cas_id.raw,
-            new.name,
-            _raw(new.version_hash),
-            _raw(new.plan_hash),
-            new.base_id,
-            new.previous_id,
-            new.depth,
-            new.op_count,
-            new.nodes_count,
-            new.edges_count,
-            new.meta,
-            new.created_by,
+            [each.artifact_id for each in new],
+            [each.namespace for each in new],
+            [each.kind for each in new],
+            [each.cas_id.raw for each in new],
+            [each.name for each in new],
+            [_raw(each.version_hash) for each in new],
+            [_raw(each.plan_hash) for each in new],
+            [each.base_id for each in new],
+            [each.previous_id for each in new],
+            [each.depth for each in new],
+            [each.op_count for each in new],
+            [each.nodes_count for each in new],
+            [each.edges_count for each in new],
+            [each.meta for each in new],
+            [each.created_by for each in new],
         )
-        return artifact_of(row) if row else None
+        since = {row[0]: row[1] for row in rows}
+        return [
+            artifact_made(each, since[each.artifact_id]) if each.artifact_id in since else None
+            for each in new
+        ]
 
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
     ) -> Artifact | None:
-        """What is locked, nobody can delete before we commit; so with the next two."""
+        """What is locked, nobody can delete before we commit."""
         row = await conn.fetchrow(GET_LOCKED if locked else GET, artifact_id, namespace)
         return artifact_of(row) if row else None
 
     async def get_dag_version(
-        self, conn: Connection, namespace: str, version_hash: CasId, *, locked: bool = False
+        self, conn: Connection, namespace: str, version_hash: CasId
     ) -> Artifact | None:
-        statement = GET_DAG_VERSION_LOCKED if locked else GET_DAG_VERSION
-        row = await conn.fetchrow(statement, namespace, version_hash.raw)
+        row = await conn.fetchrow(GET_DAG_VERSION, namespace, version_hash.raw)
         return artifact_of(row) if row else None
+
+    async def list_dag_versions_locked(
+        self, conn: Connection, wanted: Sequence[tuple[str, CasId]]
+    ) -> dict[tuple[str, CasId], Artifact]:
+        """Of (namespace, version hash), those that are there; nobody can delete them before we
+        commit.
+        """
+        namespaces = [namespace for namespace, _ in wanted]
+        hashes = [version_hash.raw for _, version_hash in wanted]
+        rows = await conn.fetch(LIST_DAG_VERSIONS_LOCKED, namespaces, hashes)
+        found = [artifact_of(row) for row in rows]
+        return {(each.namespace, each.cas_id): each for each in found}
 
     async def get_run_snapshot(
         self, conn: Connection, namespace: str, plan_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
+        """What is locked, nobody can delete before we commit."""
         statement = GET_RUN_SNAPSHOT_LOCKED if locked else GET_RUN_SNAPSHOT
         row = await conn.fetchrow(statement, namespace, plan_hash.raw)
         return artifact_of(row) if row else None
@@ -234,30 +211,6 @@ class ArtifactRepository:
         """The patches up to and with this one, oldest first; empty unless it is a patch_set."""
         return [artifact_of(row) for row in await conn.fetch(LIST_CHAIN, namespace, head_id)]
 
-    async def insert_lineage(
-        self, conn: Connection, child_id: UUID, parent_id: UUID, relation: Relation
-    ) -> None:
-        """Adding an edge that is there already changes nothing."""
-        await conn.execute(INSERT_LINEAGE, child_id, parent_id, relation)
-
-    async def walk_lineage(
-        self,
-        conn: Connection,
-        from_ids: Sequence[UUID],
-        after: Sequence[UUID],
-        *,
-        up: bool,
-        limit: int,
-    ) -> list[LineageStep]:
-        """So many of the edges that can be reached from these, nearest first; those of one nearer
-        end follow each other. `after` is for each the first farther end that counts.
-        """
-        statement = WALK_LINEAGE_UP if up else WALK_LINEAGE_DOWN
-        return [
-            LineageStep(**{**row, "relation": Relation(row["relation"])})
-            for row in await conn.fetch(statement, from_ids, after, limit)
-        ]
-
     async def list_by_id(
         self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
     ) -> list[Artifact]:
@@ -279,22 +232,14 @@ class ArtifactRepository:
         row = await conn.fetchrow(GET_AT_DEPTH, namespace, head_id, depth)
         return artifact_of(row) if row else None
 
-    async def list_parents(
-        self, conn: Connection, child_id: UUID, relations: Sequence[Relation]
-    ) -> list[Artifact]:
-        """What an artifact comes from in one of these ways, one step up."""
-        return [artifact_of(row) for row in await conn.fetch(LIST_PARENTS, child_id, relations)]
 
-    async def get_common_ancestor(
-        self, conn: Connection, one_id: UUID, other_id: UUID, relations: Sequence[Relation]
-    ) -> Artifact | None:
-        """The nearest artifact that both come from in these ways; it may be one of them."""
-        row = await conn.fetchrow(GET_COMMON_ANCESTOR, one_id, other_id, relations)
-        return artifact_of(row) if row else None
+def artifact_made(new: NewArtifact, created_at: datetime) -> Artifact:
+    """What became of a new one that was stored."""
+    return Artifact(created_at=created_at, **msgspec.structs.asdict(new))
 
 
 def artifact_of(row: asyncpg.Record) -> Artifact:
-    """The artifact in a row that has all of COLUMNS."""
+    """The artifact in a row that has all of its columns."""
     return Artifact(
         artifact_id=row["artifact_id"],
         namespace=row["namespace"],

@@ -19,45 +19,69 @@ from orchestrator.models.cas import (
     Placement,
     Received,
 )
+from orchestrator.repository.columns import columns
 
-COLUMNS = """cas_id, size_bytes, media_type, created_at, content IS NOT NULL AS inline, sha256,
-quarantined_at IS NOT NULL AS quarantined"""
+_BLOB = """b.cas_id, b.size_bytes, b.media_type, b.created_at, b.content IS NOT NULL AS inline,
+b.sha256, b.quarantined_at IS NOT NULL AS quarantined"""
+_PLACE = columns("b", "content", "storage_key", "segments", "stored_bytes", "encoding")
 
-INSERT = f"""
-INSERT INTO cas_blob (cas_id, size_bytes, media_type, sha256, content, encoding)
-VALUES ($1, $2, $3, $4, $5, $6)
+
+def blobs_inserted(source: str, *names: str) -> str:
+    """The blobs in the rows of `source`, which has these columns, as far as they are not there
+    yet; in the order of their names, so that two who store the same ones cannot deadlock.
+    """
+    return f"""
+INSERT INTO cas_blob ({", ".join(names)})
+SELECT {columns("n", *names)} FROM {source} n ORDER BY n.cas_id
 ON CONFLICT (cas_id) DO NOTHING
-RETURNING {COLUMNS}
 """
 
-# Blobs that are there already get no lease here: what is known of them is to be asked first.
-INSERT_LEASED = """
-WITH new AS (
-    INSERT INTO cas_blob (cas_id, size_bytes, media_type, content)
-    SELECT n.cas_id, octet_length(n.content), n.media_type, n.content
-      FROM unnest($1::bytea[], $2::text[], $3::bytea[]) AS n (cas_id, media_type, content)
-    ON CONFLICT (cas_id) DO NOTHING
-    RETURNING cas_id, media_type
+
+_RECEIVED = (
+    "cas_id",
+    "size_bytes",
+    "media_type",
+    "sha256",
+    "content",
+    "storage_key",
+    "segments",
+    "stored_bytes",
+    "encoding",
 )
-INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
-SELECT new.cas_id, n.namespace, new.media_type, now() + make_interval(secs => $5)
-  FROM unnest($1::bytea[], $4::text[]) AS n (cas_id, namespace) JOIN new USING (cas_id)
+
+INSERT = f"""
+WITH received AS (
+    SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[],
+                         $6::text[], $7::bytea[], $8::bigint[], $9::text[])
+        AS n ({", ".join(_RECEIVED)})
+)
+{blobs_inserted("received", *_RECEIVED)}
 RETURNING cas_id, created_at
 """
 
-INSERT_PLACED = f"""
-INSERT INTO cas_blob (cas_id, size_bytes, media_type, sha256,
-                      storage_key, segments, stored_bytes, encoding)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (cas_id) DO NOTHING
-RETURNING {COLUMNS}
+# Blobs that are there already get no lease here: first it must be known what they are like.
+INSERT_LEASED = f"""
+WITH received AS (
+    SELECT n.*, octet_length(n.content) AS size_bytes
+      FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[])
+        AS n (cas_id, media_type, content, namespace)
+), new AS (
+    {blobs_inserted("received", "cas_id", "size_bytes", "media_type", "content")}
+    RETURNING cas_id, media_type
+)
+INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
+SELECT new.cas_id, r.namespace, new.media_type, now() + make_interval(secs => $5)
+  FROM received r JOIN new USING (cas_id)
+RETURNING cas_id, created_at
 """
 
 # The lock keeps the garbage collector away until what refers to the blob is committed too.
 # What came under the same name and is not the same bytes proves that those here are damaged.
-GET_LOCKED = f"""
-SELECT {COLUMNS}, coalesce(content <> $2, false) AS differs
-  FROM cas_blob WHERE cas_id = $1 FOR KEY SHARE
+LIST_LOCKED = f"""
+SELECT {_BLOB}, coalesce(b.content <> n.content, false) AS differs
+  FROM (SELECT * FROM unnest($1::bytea[], $2::bytea[]) AS n (cas_id, content)
+         ORDER BY cas_id) n
+ CROSS JOIN LATERAL (SELECT * FROM cas_blob WHERE cas_id = n.cas_id FOR KEY SHARE) b
 """
 
 # The bytes came again: for a blob that was damaged, or that a lookup must find inline.
@@ -92,7 +116,7 @@ SET_SHA256 = "UPDATE cas_blob SET sha256 = $2 WHERE cas_id = $1 AND sha256 IS NU
 
 # A blob is visible to a namespace through an artifact of it or an upload that is still leased.
 # LIMIT 1 keeps the planner from going through all artifacts of the namespace for the last.
-HELD = """
+_IS_VISIBLE = """
    (l.expires_at > now() OR a.created_at IS NOT NULL
  OR (SELECT true FROM artifact_blob x CROSS JOIN LATERAL (
             SELECT FROM artifact WHERE artifact_id = x.artifact_id AND namespace = $2 LIMIT 1) y
@@ -100,12 +124,12 @@ HELD = """
 """
 
 # A namespace sees what its own artifacts and uploads say of a blob, never what another's do.
-HELD_COLUMNS = """b.cas_id, b.size_bytes, b.sha256,
+_VISIBLE_BLOB = """b.cas_id, b.size_bytes, b.sha256,
 coalesce(a.media_type, l.media_type, b.media_type) AS media_type,
 coalesce(least(a.created_at, l.created_at), b.created_at) AS created_at,
 b.content IS NOT NULL AS inline, b.quarantined_at IS NOT NULL AS quarantined"""
 # The oldest of the artifacts of which it is the content, or the result: one entry of each index.
-HELD_FROM = f"""
+_VISIBLE_FROM = f"""
   FROM cas_blob b
   LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
   LEFT JOIN LATERAL (
@@ -121,24 +145,23 @@ HELD_FROM = f"""
                  WHERE version_hash = b.cas_id AND namespace = $2 ORDER BY created_at LIMIT 1)) h
         ORDER BY h.created_at LIMIT 1) a ON true
 """
-CONTENT_COLUMNS = "b.content, b.storage_key, b.segments, b.stored_bytes, b.encoding"
 
-GET_HELD = f"SELECT {HELD_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}"
+GET_VISIBLE = f"SELECT {_VISIBLE_BLOB} {_VISIBLE_FROM} WHERE b.cas_id = $1 AND {_IS_VISIBLE}"
 
-GET_HELD_CONTENT = f"""
-SELECT {HELD_COLUMNS}, {CONTENT_COLUMNS} {HELD_FROM} WHERE b.cas_id = $1 AND {HELD}
+GET_VISIBLE_CONTENT = f"""
+SELECT {_VISIBLE_BLOB}, {_PLACE} {_VISIBLE_FROM} WHERE b.cas_id = $1 AND {_IS_VISIBLE}
 """
 
 GET_NAMED = "SELECT cas_id FROM cas_blob WHERE sha256 = $1"
 
 LIST_CONTENT = f"""
-SELECT {COLUMNS}, {CONTENT_COLUMNS} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
+SELECT {_BLOB}, {_PLACE} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
 """
 
-LIST_HELD = f"""
-SELECT b.cas_id, b.sha256 {HELD_FROM}
+LIST_VISIBLE = f"""
+SELECT b.cas_id, b.sha256 {_VISIBLE_FROM}
  WHERE (b.cas_id = ANY($1::bytea[]) OR b.sha256 = ANY($3::bytea[]))
-   AND b.quarantined_at IS NULL AND {HELD}
+   AND b.quarantined_at IS NULL AND {_IS_VISIBLE}
 """
 
 # Also to prolong a lease the blob is locked: deleting the blob would delete the lease with it.
@@ -155,34 +178,60 @@ RETURNING cas_id
 class CASRepository:
     """Rows of cas_blob and cas_lease. The caller owns the transaction."""
 
-    async def insert(self, conn: Connection, received: Received) -> Blob | None:
-        """None when the blob is there already; a concurrent insert of it is waited for."""
-        sha256 = received.sha256.raw if received.sha256 else None
-        named = (received.cas_id.raw, received.size_bytes, received.media_type, sha256)
-        if received.placement is None:
-            row = await conn.fetchrow(INSERT, *named, received.content, None)
-        else:
-            row = await conn.fetchrow(INSERT_PLACED, *named, *_placed(received.placement))
-        return _blob(row) if row else None
+    async def insert(self, conn: Connection, contents: Sequence[Received]) -> dict[CasId, Blob]:
+        """Those that were not there yet; a concurrent insert of one is waited for."""
+        placements = [each.placement for each in contents]
+        rows = await conn.fetch(
+            INSERT,
+            [each.cas_id.raw for each in contents],
+            [each.size_bytes for each in contents],
+            [each.media_type for each in contents],
+            [each.sha256.raw if each.sha256 else None for each in contents],
+            [each.content for each in contents],
+            [each and each.storage_key for each in placements],
+            [each and each.segments for each in placements],
+            [each and each.stored_bytes for each in placements],
+            [each and each.encoding for each in placements],
+        )
+        since = {CasId(cas_id): created_at for cas_id, created_at in rows}
+        return {
+            each.cas_id: new_blob(each, since[each.cas_id])
+            for each in contents
+            if each.cas_id in since
+        }
 
     async def insert_leased(
         self, conn: Connection, uploads: Sequence[BlobUpload], seconds: float
-    ) -> dict[CasId, datetime]:
-        """Those that are new, each with a lease and its beginning.
+    ) -> dict[CasId, Blob]:
+        """Those that were not there yet, each with a lease; each name once."""
+        contents = [each.received for each in uploads]
+        rows = await conn.fetch(
+            INSERT_LEASED,
+            [each.cas_id.raw for each in contents],
+            [each.media_type for each in contents],
+            [each.content for each in contents],
+            [each.namespace for each in uploads],
+            seconds,
+        )
+        since = {CasId(cas_id): created_at for cas_id, created_at in rows}
+        return {
+            each.cas_id: new_blob(each, since[each.cas_id])
+            for each in contents
+            if each.cas_id in since
+        }
 
-        Sorted by name; each name once.
+    async def list_locked(
+        self, conn: Connection, contents: Sequence[Received]
+    ) -> dict[CasId, Blob]:
+        """Those that are there: nobody can delete them before we commit. One whose bytes are not
+        these is in quarantine too.
         """
-        columns = _columns([each.received for each in uploads])
-        namespaces = [each.namespace for each in uploads]
-        rows = await conn.fetch(INSERT_LEASED, *columns, namespaces, seconds)
-        return {CasId(row["cas_id"]): row["created_at"] for row in rows}
-
-    async def get_locked(self, conn: Connection, received: Received) -> Blob | None:
-        """Nobody can delete it before we commit; in quarantine also if its bytes are not these."""
-        row = await conn.fetchrow(GET_LOCKED, received.cas_id.raw, received.content)
-        if row is None or not row["differs"]:
-            return _blob(row) if row else None
-        return msgspec.structs.replace(_blob(row), quarantined=True)
+        rows = await conn.fetch(
+            LIST_LOCKED,
+            [each.cas_id.raw for each in contents],
+            [each.content for each in contents],
+        )
+        return {CasId(row["cas_id"]): _locked(row) for row in rows}
 
     async def replace(self, conn: Connection, received: Received) -> bool:
         """Let the blob be where the bytes are that came now; bytes in storage heal only."""
@@ -206,14 +255,14 @@ class CASRepository:
         """The second name, computed later."""
         await conn.execute(SET_SHA256, cas_id.raw, sha256.raw)
 
-    async def get_held(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
-        row = await conn.fetchrow(GET_HELD, cas_id.raw, namespace)
+    async def get_visible(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
+        row = await conn.fetchrow(GET_VISIBLE, cas_id.raw, namespace)
         return _blob(row) if row else None
 
-    async def get_held_content(
+    async def get_visible_content(
         self, conn: Connection, namespace: str, cas_id: CasId
     ) -> BlobContent | None:
-        row = await conn.fetchrow(GET_HELD_CONTENT, cas_id.raw, namespace)
+        row = await conn.fetchrow(GET_VISIBLE_CONTENT, cas_id.raw, namespace)
         return _content(row) if row else None
 
     async def get_named(self, conn: Connection, sha256: Sha256) -> CasId | None:
@@ -226,13 +275,13 @@ class CASRepository:
         rows = await conn.fetch(LIST_CONTENT, [cas_id.raw for cas_id in cas_ids])
         return [_content(row) for row in rows]
 
-    async def list_held(
+    async def list_visible(
         self, conn: Connection, namespace: str, names: Sequence[BlobName]
     ) -> set[BlobName]:
-        """Both names of those that are held and not in quarantine."""
+        """Both names of those that are visible and not in quarantine."""
         cas_ids = [name.raw for name in names if isinstance(name, CasId)]
         digests = [name.raw for name in names if isinstance(name, Sha256)]
-        rows = await conn.fetch(LIST_HELD, cas_ids, namespace, digests)
+        rows = await conn.fetch(LIST_VISIBLE, cas_ids, namespace, digests)
         found: set[BlobName] = {CasId(row["cas_id"]) for row in rows}
         return found | {Sha256(row["sha256"]) for row in rows if row["sha256"]}
 
@@ -244,11 +293,15 @@ class CASRepository:
         return row is not None
 
 
-def _columns(contents: Sequence[Received]) -> tuple[list[bytes], list[str], list[bytes | None]]:
-    return (
-        [each.cas_id.raw for each in contents],
-        [each.media_type for each in contents],
-        [each.content for each in contents],
+def new_blob(received: Received, created_at: datetime) -> Blob:
+    """A blob as whoever brought it sees it."""
+    return Blob(
+        cas_id=received.cas_id,
+        size_bytes=received.size_bytes,
+        media_type=received.media_type,
+        created_at=created_at,
+        inline=received.placement is None,
+        sha256=received.sha256,
     )
 
 
@@ -271,6 +324,11 @@ def _blob(row: asyncpg.Record) -> Blob:
         sha256=Sha256(row["sha256"]) if row["sha256"] else None,
         quarantined=row["quarantined"],
     )
+
+
+def _locked(row: asyncpg.Record) -> Blob:
+    blob = _blob(row)
+    return msgspec.structs.replace(blob, quarantined=True) if row["differs"] else blob
 
 
 def _content(row: asyncpg.Record) -> BlobContent:

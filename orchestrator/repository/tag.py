@@ -1,79 +1,124 @@
-"""SQL for tags and their moves: one statement per method, no decisions.
+"""SQL for tags as they are: one statement per method, no decisions.
 
 A statement that changes a tag records the move in the same breath. What the move replaced is read
 from the row that the statement holds locked (the row keeps its own last move), never from another
 CTE: that one would see the value before a concurrent move.
+
+What an order says of a tag, the rows do not say again: each column of each row is a noticeable
+part of what a statement costs us.
 """
 
-from collections.abc import Collection
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
+from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
-from orchestrator.models.tag import Action, Landing, Tag, TagMove, TagReference
-
-COLUMNS = """namespace, name, target_id, version, cursor, protected, action, from_id, parent_seq,
-message, moved_by, moved_at"""
-
-MOVE_COLUMNS = "seq, action, from_id, to_id, parent_seq, message, moved_by, moved_at"
-
-# The move of a time, among those of the tag ($1, $2) at $3, is the one that `max(low)` numbers.
-# Moves have no gaps and their times never fall, so it is found in as many steps as its number has
-# binary digits, not by reading all that came later. A deleted tag keeps its row. `low` is a move
-# that is not too late, or 0; `high` is too late, or not made yet.
-MOVE_SEARCH = """
-search (low, high) AS (
-    SELECT 0::bigint, version + 1 FROM tag WHERE namespace = $1 AND name = $2
-     UNION ALL
-    SELECT CASE WHEN m.moved_at <= $3 THEN m.seq ELSE s.low END,
-           CASE WHEN m.moved_at <= $3 THEN s.high ELSE m.seq END
-      FROM search s CROSS JOIN LATERAL (
-           SELECT seq, moved_at FROM tag_move
-            WHERE namespace = $1 AND name = $2 AND seq = (s.low + s.high) / 2 LIMIT 1) m
-     WHERE s.high - s.low > 1
+from orchestrator.core.digest import CasId
+from orchestrator.models.artifact import Kind
+from orchestrator.models.tag import (
+    Action,
+    Condition,
+    FoundTag,
+    Landing,
+    Tag,
+    TagChange,
+    TagOrder,
+    TagTarget,
 )
-"""
+from orchestrator.repository.columns import columns
 
-RECORDED = """
-, recorded AS (
+_TAG = columns("t", *Tag.__struct_fields__)
+_MADE = ("version", "protected", "from_id", "parent_seq", "moved_at")
+
+
+def made(alias: str) -> str:
+    """What `tag_of` needs of a tag that was changed, besides its order."""
+    return columns(alias, *_MADE)
+
+
+def moved_by(source: str, allowed: str = "true") -> str:
+    """The tags that the rows of `source` (namespace, name, target_id, message, moved_by) create,
+    move, or, without a target, delete; in the order of the rows, each tag at most once.
+
+    A tag that has its target already is left out, and one that is not `allowed` to change.
+    """
+    # moved_at never goes back along a tag's versions, also when the clock of the machine does.
+    return f"""
+moved AS (
+    INSERT INTO tag AS t (namespace, name, target_id, version, cursor, action, message, moved_by,
+                          moved_at)
+    SELECT n.namespace, n.name, n.target_id, 1, CASE WHEN n.target_id IS NOT NULL THEN 1 END,
+           CASE WHEN n.target_id IS NULL THEN 'delete' ELSE 'create' END, n.message, n.moved_by,
+           clock_timestamp()
+      FROM {source} n
+    ON CONFLICT (namespace, name) DO UPDATE
+       SET target_id = excluded.target_id, version = t.version + 1,
+           cursor = CASE WHEN excluded.target_id IS NOT NULL THEN t.version + 1 END,
+           action = CASE WHEN excluded.target_id IS NULL THEN 'delete'
+                         WHEN t.target_id IS NULL THEN 'create' ELSE 'move' END,
+           from_id = t.target_id, parent_seq = t.cursor, message = excluded.message,
+           moved_by = excluded.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
+     WHERE t.target_id IS DISTINCT FROM excluded.target_id AND {allowed}
+    RETURNING {_TAG}
+)"""
+
+
+def recorded() -> str:
+    """The moves of the tags that `moved` changed, recorded."""
+    return """
+recorded AS (
     INSERT INTO tag_move (namespace, name, seq, action, from_id, to_id, parent_seq, message,
                           moved_by, moved_at)
     SELECT namespace, name, version, action, from_id, target_id, parent_seq, message,
            moved_by, moved_at
       FROM moved
-)
-"""
-RECORD = f"{RECORDED} SELECT {COLUMNS} FROM moved"
+)"""
 
-# moved_at never goes back along a tag's versions, also when the clock of the machine does.
+
+_REST = ("target_id", "cursor", "action", "message", "moved_by")
+
+# All artifacts are locked first, then all tags, each in one order: two that write the same rows
+# wait for each other only in one direction. A tag is looked at behind its lock, and is changed
+# before the next one is locked. What was changed comes first; what was only looked at follows.
 PUT = f"""
-WITH moved AS (
-    INSERT INTO tag AS t (namespace, name, target_id, version, cursor, action, message, moved_by,
-                          moved_at)
-    VALUES ($1, $2, $3, 1, 1, 'create', $4, $5, clock_timestamp())
-    ON CONFLICT (namespace, name) DO UPDATE
-       SET target_id = excluded.target_id, version = t.version + 1, cursor = t.version + 1,
-           action = CASE WHEN t.target_id IS NULL THEN 'create' ELSE 'move' END,
-           from_id = t.target_id, parent_seq = t.cursor, message = excluded.message,
-           moved_by = excluded.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
-     WHERE t.target_id IS DISTINCT FROM excluded.target_id
-       AND (t.target_id IS NULL OR NOT $6)
-    RETURNING {COLUMNS}
-){RECORD}
-"""
-
-COMPARE_AND_SWAP = f"""
-WITH moved AS (
-    UPDATE tag t
-       SET target_id = $3, version = t.version + 1, cursor = t.version + 1, action = 'move',
-           from_id = t.target_id, parent_seq = t.cursor, message = $4, moved_by = $5,
-           moved_at = greatest(t.moved_at, clock_timestamp())
-     WHERE t.namespace = $1 AND t.name = $2 AND t.target_id <> $3
-       AND ($6::bigint[] IS NULL OR t.version = ANY($6))
-    RETURNING {COLUMNS}
-){RECORD}
+WITH wanted AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bool[],
+                         $7::bool[], $8::text[])
+        AS n (namespace, name, target_id, message, moved_by, must_be_absent, must_exist, versions)
+), target AS (
+    SELECT artifact_id, namespace, kind, version_hash FROM artifact
+     WHERE (namespace, artifact_id) IN (SELECT * FROM unnest($1::text[], $3::uuid[]))
+     ORDER BY artifact_id FOR KEY SHARE
+), possible AS (
+    SELECT n.* FROM wanted n
+      LEFT JOIN target a ON a.namespace = n.namespace AND a.artifact_id = n.target_id
+     WHERE n.target_id IS NULL OR a.artifact_id IS NOT NULL
+     ORDER BY n.namespace, n.name
+), looked AS (
+    SELECT n.*, l.found FROM possible n LEFT JOIN LATERAL (
+           SELECT t AS found FROM tag t
+            WHERE t.namespace = n.namespace AND t.name = n.name FOR NO KEY UPDATE) l ON true
+), ready AS (
+    SELECT * FROM looked n
+     WHERE NOT n.must_exist OR (n.found).target_id IS NOT NULL
+       AND (n.versions IS NULL OR (n.found).version = ANY (n.versions::bigint[]))
+), {
+    moved_by(
+        "ready",
+        "(t.target_id IS NULL OR (t.namespace, t.name) NOT IN"
+        " (SELECT namespace, name FROM wanted WHERE must_be_absent))",
+    )
+}, {recorded()}
+SELECT true, m.namespace, m.name, a.kind, a.version_hash, {made("m")},
+       NULL::uuid, NULL::bigint, NULL, NULL, NULL
+  FROM moved m LEFT JOIN target a ON a.artifact_id = m.target_id
+ UNION ALL
+SELECT false, n.namespace, n.name, a.kind, a.version_hash, {made("(n.found)")},
+       {columns("(n.found)", *_REST)}
+  FROM looked n LEFT JOIN target a ON a.artifact_id = n.target_id
+ WHERE NOT EXISTS (SELECT FROM moved m WHERE m.namespace = n.namespace AND m.name = n.name)
 """
 
 STEP = f"""
@@ -83,123 +128,53 @@ WITH moved AS (
            from_id = t.target_id, parent_seq = t.cursor, message = $7, moved_by = $8,
            moved_at = greatest(t.moved_at, clock_timestamp())
      WHERE t.namespace = $1 AND t.name = $2 AND t.version = $3
-    RETURNING {COLUMNS}
-){RECORD}
+    RETURNING {_TAG}
+), {recorded()}
+SELECT a.kind, a.version_hash, {made("m")}
+  FROM moved m CROSS JOIN LATERAL (
+       SELECT kind, version_hash FROM artifact WHERE artifact_id = m.target_id LIMIT 1) a
 """
 
-DELETE = f"""
-WITH moved AS (
-    UPDATE tag t
-       SET target_id = NULL, version = t.version + 1, cursor = NULL, action = 'delete',
-           from_id = t.target_id, parent_seq = t.cursor, message = $3, moved_by = $4,
-           moved_at = greatest(t.moved_at, clock_timestamp())
-     WHERE t.namespace = $1 AND t.name = $2 AND t.target_id IS NOT NULL
-       AND ($5::bigint[] IS NULL OR t.version = ANY($5))
-    RETURNING {COLUMNS}
-){RECORD}
-"""
+GET = f"SELECT {_TAG} FROM tag t WHERE namespace = $1 AND name = $2 AND target_id IS NOT NULL"
 
-GET = f"""
-SELECT {COLUMNS} FROM tag WHERE namespace = $1 AND name = $2 AND target_id IS NOT NULL
-"""
-
-GET_FOR_UPDATE = f"""
-SELECT {COLUMNS} FROM tag
- WHERE namespace = $1 AND name = $2 AND target_id IS NOT NULL FOR NO KEY UPDATE
-"""
+GET_FOR_UPDATE = f"{GET} FOR NO KEY UPDATE"
 
 LIST = f"""
-SELECT {COLUMNS} FROM tag
+SELECT {_TAG} FROM tag t
  WHERE namespace = $1 AND name > $2 AND target_id IS NOT NULL ORDER BY name LIMIT $3
-"""
-
-GET_UNDO = """
-SELECT parent.seq, parent.to_id AS target_id
-  FROM tag_move here
-  JOIN tag_move parent ON parent.namespace = here.namespace AND parent.name = here.name
-                      AND parent.seq = here.parent_seq
- WHERE here.namespace = $1 AND here.name = $2 AND here.seq = $3
-"""
-
-GET_REDO = """
-SELECT seq, to_id AS target_id
-  FROM tag_move
- WHERE namespace = $1 AND name = $2 AND seq > $3 AND parent_seq = $3 AND action = 'move'
- ORDER BY seq DESC LIMIT 1
-"""
-
-LIST_MOVES = f"""
-SELECT {MOVE_COLUMNS} FROM tag_move
- WHERE namespace = $1 AND name = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4
-"""
-
-GET_MOVE = f"SELECT {MOVE_COLUMNS} FROM tag_move WHERE namespace = $1 AND name = $2 AND seq = $3"
-
-GET_MOVE_AT = f"""
-WITH RECURSIVE {MOVE_SEARCH}
-SELECT {MOVE_COLUMNS} FROM tag_move
- WHERE namespace = $1 AND name = $2 AND seq = (SELECT max(low) FROM search)
-"""
-
-LIST_BY_TARGET = """
-SELECT m.name, max(m.seq) AS last_version, min(m.seq) AS first_version,
-       max(m.moved_at) AS last_moved_at,
-       EXISTS (SELECT FROM tag t WHERE t.namespace = $1 AND t.name = m.name AND t.target_id = $2)
-           AS current
-  FROM tag_move m
- WHERE m.namespace = $1 AND m.to_id = $2 AND m.name > $3
- GROUP BY m.name ORDER BY m.name LIMIT $4
 """
 
 
 class TagRepository:
-    """Rows of tag and tag_move. The caller owns the transaction."""
+    """Rows of tag, each change with its row of tag_move. The caller owns the transaction."""
 
     async def put(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        moved_by: str,
-        message: str | None,
-        only_create: bool = False,
-    ) -> Tag | None:
-        """Create or move; None when the tag has that target, or exists and may only be created."""
-        row = await conn.fetchrow(PUT, namespace, name, target_id, message, moved_by, only_create)
-        return _tag(row) if row else None
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | FoundTag | None]:
+        """Create, move, or delete (an order without a target); each tag at most once.
 
-    async def compare_and_swap(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        moved_by: str,
-        message: str | None,
-        expected: Collection[int] | None,
-    ) -> Tag | None:
-        """Move an existing tag that is at one of the expected versions (None: at any).
-
-        None when it does not exist, has that target already, or is at another version.
+        The tag as it was found where an order changed nothing; None where its target is missing.
         """
-        row = await conn.fetchrow(
-            COMPARE_AND_SWAP, namespace, name, target_id, message, moved_by, expected
+        rows = await conn.fetch(
+            PUT,
+            [order.namespace for order in orders],
+            [order.name for order in orders],
+            [order.target_id for order in orders],
+            [order.message for order in orders],
+            [order.by.name for order in orders],
+            [order.condition.absent for order in orders],
+            [order.condition.exists or order.target_id is None for order in orders],
+            [_versions(order.condition) for order in orders],
         )
-        return _tag(row) if row else None
+        outcomes = {(row[1], row[2]): row for row in rows}
+        return [
+            _outcome(order, *row) if (row := outcomes.get((order.namespace, order.name))) else None
+            for order in orders
+        ]
 
     async def step(
-        self,
-        conn: Connection,
-        tag: Tag,
-        landing: Landing,
-        action: Action,
-        *,
-        moved_by: str,
-        message: str | None,
-    ) -> Tag | None:
+        self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
+    ) -> TagChange | None:
         """Undo or redo to the landing; None when the tag has moved since it was read."""
         row = await conn.fetchrow(
             STEP,
@@ -209,24 +184,15 @@ class TagRepository:
             landing.target_id,
             landing.seq,
             action,
-            message,
-            moved_by,
+            order.message,
+            order.by.name,
         )
-        return _tag(row) if row else None
-
-    async def delete(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        *,
-        moved_by: str,
-        message: str | None,
-        expected: Collection[int] | None,
-    ) -> Tag | None:
-        """None when the tag does not exist or is at none of the expected versions."""
-        row = await conn.fetchrow(DELETE, namespace, name, message, moved_by, expected)
-        return _tag(row) if row else None
+        if row is None:
+            return None
+        to = replace(order, target_id=landing.target_id)
+        change = change_of(to, _target(to, row[0], row[1]), row[2:])
+        moved = replace(change.tag, action=action, cursor=landing.seq)
+        return replace(change, tag=moved, action=action)
 
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag | None:
         row = await conn.fetchrow(GET, namespace, name)
@@ -243,50 +209,72 @@ class TagRepository:
         """By name, those after this one."""
         return [_tag(row) for row in await conn.fetch(LIST, namespace, after, limit)]
 
-    async def get_undo(
-        self, conn: Connection, namespace: str, name: str, cursor: int
-    ) -> Landing | None:
-        """The move from which the one at the cursor was made."""
-        row = await conn.fetchrow(GET_UNDO, namespace, name, cursor)
-        return Landing(**row) if row else None
 
-    async def get_redo(
-        self, conn: Connection, namespace: str, name: str, cursor: int
-    ) -> Landing | None:
-        """The newest move that was made from the one at the cursor."""
-        row = await conn.fetchrow(GET_REDO, namespace, name, cursor)
-        return Landing(**row) if row else None
+def _outcome(
+    order: TagOrder,
+    is_changed: bool,  # noqa: FBT001 - a column.
+    namespace: str,
+    name: str,
+    kind: str | None,
+    version_hash: bytes | None,
+    *tag: Any,
+) -> TagChange | FoundTag:
+    target = _target(order, kind, version_hash)
+    if is_changed:
+        return change_of(order, target, tag[: len(_MADE)])
+    if tag[0] is None:
+        return FoundTag(tag=None, target=target)
+    fields = dict(zip((*_MADE, *_REST), tag, strict=True))
+    action = Action(fields.pop("action"))
+    return FoundTag(tag=Tag(namespace=namespace, name=name, action=action, **fields), target=target)
 
-    async def list_moves(
-        self, conn: Connection, namespace: str, name: str, before: int, limit: int
-    ) -> list[TagMove]:
-        """Newest first, those before this seq; also of a deleted tag."""
-        return [_move(row) for row in await conn.fetch(LIST_MOVES, namespace, name, before, limit)]
 
-    async def get_move(
-        self, conn: Connection, namespace: str, name: str, seq: int
-    ) -> TagMove | None:
-        row = await conn.fetchrow(GET_MOVE, namespace, name, seq)
-        return _move(row) if row else None
+def change_of(order: TagOrder, target: TagTarget | None, changed: Sequence[Any]) -> TagChange:
+    """What an order has done: what was `made` of its tag."""
+    tag = tag_of(order, changed)
+    return TagChange(tag=tag, action=tag.action, target=target)
 
-    async def get_move_at(
-        self, conn: Connection, namespace: str, name: str, at: datetime
-    ) -> TagMove | None:
-        """The last move at or before this time."""
-        row = await conn.fetchrow(GET_MOVE_AT, namespace, name, at)
-        return _move(row) if row else None
 
-    async def list_by_target(
-        self, conn: Connection, namespace: str, target_id: UUID, after: str, limit: int
-    ) -> list[TagReference]:
-        """The tags that name an artifact or ever did, by name."""
-        rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
-        return [TagReference(**row) for row in rows]
+def tag_of(order: TagOrder, changed: Sequence[Any]) -> Tag:
+    """The tag as an order left it: what the order says, and what was `made` of it."""
+    version, protected, from_id, parent_seq, moved_at = changed
+    if order.target_id is None:
+        action = Action.DELETE
+    else:
+        # The table sees to it that a create, and nothing else, comes from nowhere.
+        action = Action.CREATE if from_id is None else Action.MOVE
+    return Tag(
+        namespace=order.namespace,
+        name=order.name,
+        target_id=order.target_id,
+        version=version,
+        cursor=None if order.target_id is None else version,
+        protected=protected,
+        action=action,
+        from_id=from_id,
+        parent_seq=parent_seq,
+        message=order.message,
+        moved_by=order.by.name,
+        moved_at=moved_at,
+    )
+
+
+def _target(order: TagOrder, kind: str | None, version_hash: bytes | None) -> TagTarget | None:
+    if order.target_id is None or kind is None:
+        return None
+    return TagTarget(
+        artifact_id=order.target_id,
+        kind=Kind(kind),
+        version_hash=CasId(version_hash) if version_hash else None,
+    )
+
+
+def _versions(condition: Condition) -> str | None:
+    """As PostgreSQL writes an array: arrays of arrays would all have to be of one length."""
+    if condition.versions is None:
+        return None
+    return "{" + ",".join(map(str, condition.versions)) + "}"
 
 
 def _tag(row: asyncpg.Record) -> Tag:
     return Tag(**{**row, "action": Action(row["action"])})
-
-
-def _move(row: asyncpg.Record) -> TagMove:
-    return TagMove(**{**row, "action": Action(row["action"])})

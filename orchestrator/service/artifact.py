@@ -12,12 +12,15 @@ from orchestrator.models.artifact import (
     CONTAINING,
     Artifact,
     Kind,
+    Link,
     NewArtifact,
+    NewVersion,
     Relation,
 )
 from orchestrator.models.lineage import LineagePage, LineagePosition
 from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
 from orchestrator.telemetry.after_commit import tell
 
@@ -28,47 +31,38 @@ ATTEMPTS = 2
 class ArtifactService:
     """Artifacts are created and found; nothing changes one."""
 
-    def __init__(self, artifacts: ArtifactRepository) -> None:
+    def __init__(self, artifacts: ArtifactRepository, lineage: LineageRepository) -> None:
         self._artifacts = artifacts
+        self._lineage = lineage
 
     async def find_or_create_dag_version(
-        self,
-        conn: Connection,
-        namespace: str,
-        cas_id: CasId,
-        *,
-        name: str | None,
-        by: Actor,
-        nodes_count: int,
-        edges_count: int,
-        meta: dict[str, Any] | None = None,
+        self, conn: Connection, version: NewVersion
     ) -> tuple[Artifact, bool]:
-        """The one dag_version of this content in the namespace, and whether it is new.
+        """The one dag_version of this content in the namespace, and whether it is new."""
+        return (await self.find_or_create_dag_versions(conn, [version]))[0]
 
-        Nobody can delete it before this transaction ends.
+    async def find_or_create_dag_versions(
+        self, conn: Connection, versions: Sequence[NewVersion]
+    ) -> list[tuple[Artifact, bool]]:
+        """Of each content the one dag_version in its namespace, and whether it is new.
+
+        Nobody can delete them before this transaction ends.
         """
-        new = NewArtifact(
-            artifact_id=new_id(),
-            namespace=namespace,
-            kind=Kind.DAG_VERSION,
-            cas_id=cas_id,
-            name=name,
-            version_hash=cas_id,
-            nodes_count=nodes_count,
-            edges_count=edges_count,
-            meta=meta or {},
-            created_by=by.name,
-        )
+        keys = [(version.namespace, version.cas_id) for version in versions]
+        outcomes: dict[int, tuple[Artifact, bool]] = {}
         for _ in range(ATTEMPTS):
-            created = await self._artifacts.insert(conn, new)
-            if created is not None:
-                tell_created(conn, new, by=by)
-                return created, True
-            found = await self._artifacts.get_dag_version(
-                conn, new.namespace, new.cas_id, locked=True
-            )
-            if found is not None:
-                return found, False
+            left = [at for at in range(len(versions)) if at not in outcomes]
+            created = await self._artifacts.insert(conn, [dag_version(versions[at]) for at in left])
+            for at, artifact in zip(left, created, strict=True):
+                if artifact is not None:
+                    tell_created(conn, artifact, by=versions[at].by)
+                    outcomes[at] = (artifact, True)
+            if left := [at for at in left if at not in outcomes]:
+                wanted = [keys[at] for at in left]
+                found = await self._artifacts.list_dag_versions_locked(conn, wanted)
+                outcomes |= {at: (found[keys[at]], False) for at in left if keys[at] in found}
+            if len(outcomes) == len(versions):
+                return [outcomes[at] for at in range(len(versions))]
         raise _deleted_meanwhile()
 
     async def create_patch_set(
@@ -105,7 +99,7 @@ class ArtifactService:
             meta=meta or {},
             created_by=by.name,
         )
-        created = _found(await self._artifacts.insert(conn, new), str(new.artifact_id))
+        created = _found((await self._artifacts.insert(conn, [new]))[0], str(new.artifact_id))
         await self.link(conn, created.artifact_id, below.artifact_id, Relation.PATCH_OF)
         tell(
             conn,
@@ -142,7 +136,7 @@ class ArtifactService:
             created_by=by.name,
         )
         for _ in range(ATTEMPTS):
-            created = await self._artifacts.insert(conn, new)
+            (created,) = await self._artifacts.insert(conn, [new])
             if created is not None:
                 tell(
                     conn,
@@ -213,7 +207,12 @@ class ArtifactService:
         Call it only for a child created in this transaction: then every edge leads to something
         older and lineage has no cycles by construction.
         """
-        await self._artifacts.insert_lineage(conn, child_id, parent_id, relation)
+        await self.link_all(conn, [Link(child_id=child_id, parent_id=parent_id, relation=relation)])
+
+    async def link_all(self, conn: Connection, links: Sequence[Link]) -> None:
+        """`link` of several."""
+        if links:
+            await self._lineage.insert(conn, links)
 
     async def get_lineage(
         self,
@@ -227,7 +226,9 @@ class ArtifactService:
         limit: int,
     ) -> LineagePage:
         """A page of edges to what it came from (up) or what came of it, nearer ones first."""
-        walk = LineageWalk(self._artifacts, conn, artifact_id, up=up, depth_max=depth_max)
+        walk = LineageWalk(
+            self._artifacts, self._lineage, conn, artifact_id, up=up, depth_max=depth_max
+        )
         return await walk.page(namespace, after, limit)
 
     async def list_versions(
@@ -248,7 +249,7 @@ class ArtifactService:
     async def get_parent_id(self, conn: Connection, artifact: Artifact) -> UUID | None:
         """The version that a whole version replaced; InvalidInput if it did so on several tags."""
         relations = (Relation.REVISION_OF,)
-        parents = await self._artifacts.list_parents(conn, artifact.artifact_id, relations)
+        parents = await self._lineage.list_parents(conn, artifact.artifact_id, relations)
         if len(parents) > 1:
             message = "Several tags replaced different versions by this one: name it by its tag."
             raise InvalidInput.at("/version", "ambiguous", message)
@@ -258,9 +259,25 @@ class ArtifactService:
         self, conn: Connection, one: Artifact, other: Artifact
     ) -> Artifact | None:
         """The nearest version that both contain; it may be one of them."""
-        return await self._artifacts.get_common_ancestor(
+        return await self._lineage.get_common_ancestor(
             conn, one.artifact_id, other.artifact_id, CONTAINING
         )
+
+
+def dag_version(version: NewVersion) -> NewArtifact:
+    """The catalogue entry of a whole version, which is its own version."""
+    return NewArtifact(
+        artifact_id=new_id(),
+        namespace=version.namespace,
+        kind=Kind.DAG_VERSION,
+        cas_id=version.cas_id,
+        name=version.name,
+        version_hash=version.cas_id,
+        nodes_count=version.nodes_count,
+        edges_count=version.edges_count,
+        meta=version.meta,
+        created_by=version.by.name,
+    )
 
 
 def tell_created(conn: Connection, artifact: NewArtifact, *, by: Actor) -> None:

@@ -20,6 +20,7 @@ from orchestrator.core.database import Connection
 from orchestrator.models.artifact import LineageEdge, Relation
 from orchestrator.models.lineage import LineagePage, LineagePosition, LineageStep
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 
 #: Before the first and after the last id, for pages.
 ID_MIN, ID_MAX = UUID(int=0), UUID(int=2**128 - 1)
@@ -50,6 +51,7 @@ class LineageWalk:
     def __init__(
         self,
         artifacts: ArtifactRepository,
+        lineage: LineageRepository,
         conn: Connection,
         start_id: UUID,
         *,
@@ -58,6 +60,7 @@ class LineageWalk:
         limits: WalkLimits = LIMITS,
     ) -> None:
         self._artifacts = artifacts
+        self._lineage = lineage
         self._conn = conn
         self._start_id = start_id
         self._up = up
@@ -139,7 +142,7 @@ class LineageWalk:
         first = ID_MAX if self._up else ID_MIN
         is_partly_listed = self._last is not None and self._last[0] == near
         after = self._last[1] if self._last and is_partly_listed else first
-        steps = await self._artifacts.walk_lineage(
+        steps = await self._lineage.walk(
             self._conn,
             [near, *others],
             [after, *([first] * len(others))],

@@ -1,7 +1,6 @@
 """Rules of content-addressed storage: no HTTP, no SQL, no transaction opened."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -10,7 +9,7 @@ import structlog
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
-from orchestrator.models.cas import Blob, BlobContent, BlobUpload, Received, StoredBlob
+from orchestrator.models.cas import Blob, BlobContent, BlobUpload, Document, Received, StoredBlob
 from orchestrator.models.principal import Actor
 from orchestrator.repository.cas import CASRepository
 from orchestrator.telemetry import metrics
@@ -49,19 +48,32 @@ class CASService:
         by: Actor,
         cas_id: CasId | None = None,
     ) -> StoredBlob:
-        """Store a document once. `cas_id`, if given, is what `compute_hash` said of it.
+        """One document. `cas_id`, if given, is what `compute_hash` said of it."""
+        name = cas_id or CasId.of(content)
+        document = Document(content=content, media_type=media_type, cas_id=name, by=by)
+        return (await self.store_documents(conn, [document]))[0]
+
+    async def store_documents(
+        self, conn: Connection, documents: Sequence[Document]
+    ) -> list[StoredBlob]:
+        """Store each document once.
 
         The media type of the first store of the same bytes stays. Concurrent stores of the same
         bytes all succeed: one brings the row, the others wait for its commit.
         """
-        self._check_size(len(content))
-        received = Received(
-            cas_id=cas_id or CasId.of(content),
-            size_bytes=len(content),
-            media_type=media_type,
-            content=content,
-        )
-        return await self._store(conn, received, by, inline=True)
+        for document in documents:
+            self._check_size(len(document.content))
+        contents = [
+            Received(
+                cas_id=document.cas_id,
+                size_bytes=len(document.content),
+                media_type=document.media_type,
+                content=document.content,
+            )
+            for document in documents
+        ]
+        actors = [document.by for document in documents]
+        return await self._store(conn, contents, actors, inline=True)
 
     async def upload_new(
         self, conn: Connection, uploads: Sequence[BlobUpload]
@@ -69,18 +81,14 @@ class CASService:
         """`upload` of small blobs of several requests in one statement; None for those that are
         there already, whoever has them. No name may be there twice.
         """
-        in_order = sorted(uploads, key=lambda upload: upload.received.cas_id)
-        new = await self._blobs.insert_leased(conn, in_order, self._lease_seconds)
-        stored: list[StoredBlob | None] = []
+        new = await self._blobs.insert_leased(conn, uploads, self._lease_seconds)
         for upload in uploads:
-            received = upload.received
-            since = new.get(received.cas_id)
-            if since is None:
-                stored.append(None)
-                continue
-            tell_stored(conn, received.cas_id, received.size_bytes, by=upload.by)
-            stored.append(StoredBlob(blob=_leased(received, since), created=True, used=True))
-        return stored
+            if (blob := new.get(upload.received.cas_id)) is not None:
+                tell_stored(conn, blob.cas_id, blob.size_bytes, by=upload.by)
+        brought = {
+            cas_id: StoredBlob(blob=blob, created=True, used=True) for cas_id, blob in new.items()
+        }
+        return [brought.get(upload.received.cas_id) for upload in uploads]
 
     async def upload(
         self, conn: Connection, namespace: str, received: Received, *, by: Actor | None
@@ -90,8 +98,8 @@ class CASService:
         `created` tells whether they are new to the namespace: what others have does not show.
         Raises InlineNeeded before anything is written.
         """
-        known = await self._blobs.get_held(conn, namespace, received.cas_id)
-        stored = await self._store(conn, received, by)
+        known = await self._blobs.get_visible(conn, namespace, received.cas_id)
+        (stored,) = await self._store(conn, [received], [by])
         await self.lease(conn, namespace, received.cas_id, received.media_type)
         blob = known or await self.get_blob(conn, namespace, received.cas_id)
         if received.sha256 and blob.sha256 is None:
@@ -109,18 +117,39 @@ class CASService:
             raise NotFound("blob", str(cas_id))
 
     async def _store(
-        self, conn: Connection, received: Received, by: Actor | None, *, inline: bool = False
-    ) -> StoredBlob:
-        # The second time is for a blob that was deleted between the insert and the look.
+        self,
+        conn: Connection,
+        contents: Sequence[Received],
+        actors: Sequence[Actor | None],
+        *,
+        inline: bool = False,
+    ) -> list[StoredBlob]:
+        """What came of each content, in two statements if none is new; the same bytes may be
+        among them twice.
+        """
+        stored: list[StoredBlob | None] = [None] * len(contents)
+        # The second time is for blobs that were deleted between the insert and the look.
         for _ in range(2):
-            blob = await self._blobs.insert(conn, received)
-            if blob is not None:
-                tell_stored(conn, received.cas_id, received.size_bytes, by=by)
-                return StoredBlob(blob=blob, created=True, used=True)
-            blob = await self._blobs.get_locked(conn, received)
-            if blob is not None:
-                return await self._store_again(conn, received, blob, by, inline=inline)
-        raise StorageUnavailable("The blob was deleted while it was stored; send it again.")
+            left = [at for at, each in enumerate(stored) if each is None]
+            new = await self._blobs.insert(conn, [contents[at] for at in left])
+            for at in left:
+                blob = new.pop(contents[at].cas_id, None)
+                if blob is not None:
+                    tell_stored(conn, blob.cas_id, blob.size_bytes, by=actors[at])
+                    stored[at] = StoredBlob(blob=blob, created=True, used=True)
+            left = [at for at in left if stored[at] is None]
+            known = (
+                await self._blobs.list_locked(conn, [contents[at] for at in left]) if left else {}
+            )
+            for at in left:
+                if (blob := known.get(contents[at].cas_id)) is not None:
+                    stored[at] = await self._store_again(
+                        conn, contents[at], blob, actors[at], inline=inline
+                    )
+            done = [each for each in stored if each is not None]
+            if len(done) == len(contents):
+                return done
+        raise StorageUnavailable("A blob was deleted while it was stored; send it again.")
 
     async def _store_again(
         self, conn: Connection, received: Received, blob: Blob, by: Actor | None, *, inline: bool
@@ -153,7 +182,7 @@ class CASService:
 
     async def exists(self, conn: Connection, namespace: str, cas_id: CasId) -> bool:
         """Whether the namespace can see such a blob."""
-        return await self._blobs.get_held(conn, namespace, cas_id) is not None
+        return await self._blobs.get_visible(conn, namespace, cas_id) is not None
 
     async def resolve_name(self, conn: Connection, name: BlobName) -> CasId:
         """The first name of a blob; NotFound if nobody ever asked for its second one."""
@@ -167,7 +196,7 @@ class CASService:
     async def get_blob(self, conn: Connection, namespace: str, name: BlobName) -> Blob:
         """All but the bytes; NotFound also for a blob that only other namespaces hold."""
         cas_id = await self.resolve_name(conn, name)
-        blob = await self._blobs.get_held(conn, namespace, cas_id)
+        blob = await self._blobs.get_visible(conn, namespace, cas_id)
         if blob is None:
             raise NotFound("blob", str(name))
         return _undamaged(blob)
@@ -175,7 +204,7 @@ class CASService:
     async def get_content(self, conn: Connection, namespace: str, name: BlobName) -> BlobContent:
         """The exact bytes, or the place to read them from; CorruptBlob rather than others."""
         cas_id = await self.resolve_name(conn, name)
-        found = await self._blobs.get_held_content(conn, namespace, cas_id)
+        found = await self._blobs.get_visible_content(conn, namespace, cas_id)
         if found is None:
             raise NotFound("blob", str(name))
         return _verified(found)
@@ -198,8 +227,8 @@ class CASService:
         self, conn: Connection, namespace: str, names: Sequence[BlobName]
     ) -> list[BlobName]:
         """Those that the namespace would have to upload, in the order asked, each once."""
-        held = await self._blobs.list_held(conn, namespace, names)
-        return [name for name in dict.fromkeys(names) if name not in held]
+        visible = await self._blobs.list_visible(conn, namespace, names)
+        return [name for name in dict.fromkeys(names) if name not in visible]
 
     async def quarantine(self, conn: Connection, cas_id: CasId, key: str | None) -> None:
         """Serve this blob no more until its bytes come again; `key` is where it was damaged."""
@@ -222,17 +251,6 @@ def _inline(found: BlobContent) -> bytes:
     if found.content is None:
         raise CorruptBlob(str(found.blob.cas_id))
     return found.content
-
-
-def _leased(received: Received, since: datetime) -> Blob:
-    """A blob as its first namespace sees it."""
-    return Blob(
-        cas_id=received.cas_id,
-        size_bytes=received.size_bytes,
-        media_type=received.media_type,
-        created_at=since,
-        inline=True,
-    )
 
 
 def tell_stored(conn: Connection, cas_id: CasId, size_bytes: int, *, by: Actor | None) -> None:

@@ -1,220 +1,144 @@
 """Rules of tags: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
     Current,
+    DomainError,
     NotFound,
     NothingToRedo,
     NothingToUndo,
     StorageUnavailable,
     VersionConflict,
+    accepted,
 )
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import (
     ALWAYS,
     Action,
     Condition,
+    FoundTag,
     Landing,
     Tag,
     TagChange,
     TagMove,
+    TagOrder,
     TagReference,
 )
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
 #: After the last seq, for pages.
 SEQ_MAX = 2**63 - 1
+#: A tag that is absent cannot be locked: others may create and delete it in turns.
+ATTEMPTS = 3
 
 
 class TagService:
     """Every change is one recorded move; a write that would change nothing records nothing.
 
-    `expected` is the set of versions at which the tag may be; None accepts any. Of many that
-    expect the same version exactly one wins.
+    Of many orders that expect the same version of a tag exactly one is carried out.
     """
 
-    def __init__(self, tags: TagRepository) -> None:
+    def __init__(self, tags: TagRepository, moves: TagMoveRepository) -> None:
         self._tags = tags
-
-    async def create(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        by: Actor,
-        message: str | None = None,
-    ) -> TagChange:
-        """AlreadyExists when there is such a tag, whatever it names."""
-        tag = await self._tags.put(
-            conn, namespace, name, target_id, moved_by=by.name, message=message, only_create=True
-        )
-        if tag is None:
-            current = await self.get(conn, namespace, name)
-            raise AlreadyExists("tag", name, _current(current))
-        return _changed(conn, tag, by)
-
-    async def create_or_move(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        by: Actor,
-        message: str | None = None,
-    ) -> TagChange:
-        """One upsert: of concurrent first creates one creates and the others move."""
-        tag = await self._tags.put(
-            conn, namespace, name, target_id, moved_by=by.name, message=message
-        )
-        if tag is None:
-            return TagChange(tag=await self.get(conn, namespace, name), action=None)
-        return _changed(conn, tag, by)
-
-    async def move(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        by: Actor,
-        message: str | None = None,
-        expected: Collection[int] | None = None,
-    ) -> TagChange:
-        """NotFound when there is no such tag, VersionConflict when it is at another version."""
-
-        async def attempt() -> Tag | None:
-            return await self._tags.compare_and_swap(
-                conn,
-                namespace,
-                name,
-                target_id,
-                moved_by=by.name,
-                message=message,
-                expected=expected,
-            )
-
-        tag = await attempt()
-        if tag is None:
-            current = await self._refused(conn, namespace, name, expected)
-            if current.target_id == target_id:
-                return TagChange(tag=current, action=None)
-            tag = await attempt()
-        return _changed(conn, _moved(tag, name), by)
+        self._moves = moves
 
     async def put(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        target_id: UUID,
-        *,
-        by: Actor,
-        message: str | None = None,
-        condition: Condition = ALWAYS,
-    ) -> TagChange:
-        """Create, move, or whichever fits, as the condition says."""
-        if condition.absent:
-            return await self.create(conn, namespace, name, target_id, by=by, message=message)
-        if condition.exists:
-            versions = condition.versions
-            return await self.move(
-                conn, namespace, name, target_id, by=by, message=message, expected=versions
-            )
-        return await self.create_or_move(conn, namespace, name, target_id, by=by, message=message)
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | DomainError]:
+        """Create, move or delete, as each order says, and why not; each tag at most once.
 
-    async def compare_and_swap(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        expected_version: int,
-        target_id: UUID,
-        *,
-        by: Actor,
-        message: str | None = None,
-    ) -> bool:
+        One statement: an order is refused for what it found behind the lock of its tag. A tag that
+        was absent could not be locked; if it appeared meanwhile, its order is tried again.
+        """
+        outcomes: dict[int, TagChange | DomainError] = {}
+        for _ in range(ATTEMPTS):
+            left = [at for at in range(len(orders)) if at not in outcomes]
+            if not left:
+                break
+            tried = await self._tags.put(conn, [orders[at] for at in left])
+            for at, found in zip(left, tried, strict=True):
+                if isinstance(found, TagChange):
+                    tell_changed(conn, found.tag, by=orders[at].by)
+                    outcomes[at] = found
+                elif (outcome := _unchanged(orders[at], found)) is not None:
+                    outcomes[at] = outcome
+        return [outcomes.get(at) or _changed_meanwhile(order) for at, order in enumerate(orders)]
+
+    # --------------------------------------------------------------------------------- one tag
+
+    async def create(self, conn: Connection, order: TagOrder) -> TagChange:
+        """AlreadyExists when there is such a tag, whatever it names."""
+        return await self._put_one(conn, replace(order, condition=Condition(absent=True)))
+
+    async def create_or_move(self, conn: Connection, order: TagOrder) -> TagChange:
+        """Of concurrent first creates one creates and the others move."""
+        return await self._put_one(conn, replace(order, condition=ALWAYS))
+
+    async def move(self, conn: Connection, order: TagOrder) -> TagChange:
+        """NotFound when there is no such tag, VersionConflict when it is at another version."""
+        condition = Condition(exists=True, versions=order.condition.versions)
+        return await self._put_one(conn, replace(order, condition=condition))
+
+    async def compare_and_swap(self, conn: Connection, order: TagOrder) -> bool:
         """False and nothing changed when stale; anything else that is wrong raises."""
         try:
-            await self.move(
-                conn,
-                namespace,
-                name,
-                target_id,
-                by=by,
-                message=message,
-                expected=(expected_version,),
-            )
+            await self.move(conn, order)
         except VersionConflict:
             return False
         return True
 
-    async def undo(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        *,
-        by: Actor,
-        message: str | None = None,
-        expected: Collection[int] | None = None,
-    ) -> TagChange:
-        """Back to where the current position was moved from, itself a recorded move."""
-        tag, cursor = await self._locked(conn, namespace, name, expected)
-        landing = await self._tags.get_undo(conn, namespace, name, cursor)
-        if landing is None:
-            raise NothingToUndo(name, tag.version)
-        return await self._step(conn, tag, landing, Action.UNDO, by, message)
-
-    async def redo(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        *,
-        by: Actor,
-        message: str | None = None,
-        expected: Collection[int] | None = None,
-    ) -> TagChange:
-        """Forward to the newest move made from here, itself a recorded move."""
-        tag, cursor = await self._locked(conn, namespace, name, expected)
-        landing = await self._tags.get_redo(conn, namespace, name, cursor)
-        if landing is None:
-            raise NothingToRedo(name, tag.version)
-        return await self._step(conn, tag, landing, Action.REDO, by, message)
-
-    async def delete(
-        self,
-        conn: Connection,
-        namespace: str,
-        name: str,
-        *,
-        by: Actor,
-        message: str | None = None,
-        expected: Collection[int] | None = None,
-    ) -> TagChange:
+    async def delete(self, conn: Connection, order: TagOrder) -> TagChange:
         """The name is free again, its history and what it named stay."""
+        return await self._put_one(conn, replace(order, target_id=None))
 
-        async def attempt() -> Tag | None:
-            return await self._tags.delete(
-                conn, namespace, name, moved_by=by.name, message=message, expected=expected
-            )
+    async def _put_one(self, conn: Connection, order: TagOrder) -> TagChange:
+        (outcome,) = await self.put(conn, [order])
+        return accepted(outcome)
 
-        tag = await attempt()
-        if tag is None:
-            await self._refused(conn, namespace, name, expected)
-            tag = await attempt()
-        return _changed(conn, _moved(tag, name), by)
+    async def undo(self, conn: Connection, order: TagOrder) -> TagChange:
+        """Back to where the current position was moved from, itself a recorded move."""
+        tag, cursor = await self._locked(conn, order)
+        landing = await self._moves.get_undo(conn, order.namespace, order.name, cursor)
+        if landing is None:
+            raise NothingToUndo(order.name, tag.version)
+        return await self._step(conn, tag, landing, Action.UNDO, order)
+
+    async def redo(self, conn: Connection, order: TagOrder) -> TagChange:
+        """Forward to the newest move made from here, itself a recorded move."""
+        tag, cursor = await self._locked(conn, order)
+        landing = await self._moves.get_redo(conn, order.namespace, order.name, cursor)
+        if landing is None:
+            raise NothingToRedo(order.name, tag.version)
+        return await self._step(conn, tag, landing, Action.REDO, order)
+
+    async def _locked(self, conn: Connection, order: TagOrder) -> tuple[Tag, int]:
+        tag = await self._tags.get_for_update(conn, order.namespace, order.name)
+        if tag is None or tag.cursor is None:
+            raise NotFound("tag", order.name)
+        if (refusal := _conflict(order, tag)) is not None:
+            raise refusal
+        return tag, tag.cursor
+
+    async def _step(
+        self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
+    ) -> TagChange:
+        change = await self._tags.step(conn, tag, landing, action, order)
+        if change is None:
+            raise _changed_meanwhile(order)
+        tell_changed(conn, change.tag, by=order.by)
+        return change
+
+    # ----------------------------------------------------------------------------------- reads
 
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag:
         """NotFound when there is none."""
@@ -233,7 +157,7 @@ class TagService:
         self, conn: Connection, namespace: str, name: str, *, before: int = SEQ_MAX, limit: int
     ) -> list[TagMove]:
         """A page of moves, newest first; a deleted tag still has them."""
-        moves = await self._tags.list_moves(conn, namespace, name, before, limit)
+        moves = await self._moves.list_moves(conn, namespace, name, before, limit)
         if not moves and before == SEQ_MAX:
             raise NotFound("tag", name)
         return moves
@@ -242,58 +166,23 @@ class TagService:
         self, conn: Connection, namespace: str, name: str, version: int
     ) -> TagMove:
         """The move that made this version."""
-        return self._existed(await self._tags.get_move(conn, namespace, name, version), name)
+        return self._existed(await self._moves.get_move(conn, namespace, name, version), name)
 
     async def at_time(self, conn: Connection, namespace: str, name: str, at: datetime) -> TagMove:
         """The move that counted at this time."""
-        return self._existed(await self._tags.get_move_at(conn, namespace, name, at), name)
+        return self._existed(await self._moves.get_move_at(conn, namespace, name, at), name)
 
     async def list_by_target(
         self, conn: Connection, namespace: str, target_id: UUID, *, after: str = "", limit: int
     ) -> list[TagReference]:
         """A page of the tags that name an artifact or ever did."""
-        return await self._tags.list_by_target(conn, namespace, target_id, after, limit)
+        return await self._moves.list_by_target(conn, namespace, target_id, after, limit)
 
     @staticmethod
     def _existed(move: TagMove | None, name: str) -> TagMove:
         if move is None or move.to_id is None:
             raise NotFound("tag", name)
         return move
-
-    async def _refused(
-        self, conn: Connection, namespace: str, name: str, expected: Collection[int] | None
-    ) -> Tag:
-        """Why a write did not take place; the tag, locked, if it could take place now.
-
-        Without the lock, a tag that arrives at the expected version between the write and the
-        look would read as if the write had moved it.
-        """
-        current = await self._tags.get_for_update(conn, namespace, name)
-        if current is None:
-            raise NotFound("tag", name)
-        _check_expected(current, expected)
-        return current
-
-    async def _locked(
-        self, conn: Connection, namespace: str, name: str, expected: Collection[int] | None
-    ) -> tuple[Tag, int]:
-        tag = await self._tags.get_for_update(conn, namespace, name)
-        if tag is None or tag.cursor is None:
-            raise NotFound("tag", name)
-        _check_expected(tag, expected)
-        return tag, tag.cursor
-
-    async def _step(
-        self,
-        conn: Connection,
-        tag: Tag,
-        landing: Landing,
-        action: Action,
-        by: Actor,
-        message: str | None,
-    ) -> TagChange:
-        moved = await self._tags.step(conn, tag, landing, action, moved_by=by.name, message=message)
-        return _changed(conn, _moved(moved, tag.name), by)
 
 
 _EVENTS = {
@@ -305,16 +194,36 @@ _EVENTS = {
 }
 
 
-def _moved(tag: Tag | None, name: str) -> Tag:
-    """A write on a row that is locked takes place; one that did not is never acknowledged."""
+def _unchanged(order: TagOrder, found: FoundTag | None) -> TagChange | DomainError | None:
+    """Why an order changed nothing; None if it can be carried out now."""
+    if found is None:
+        return NotFound("artifact", str(order.target_id))
+    tag = None if found.tag is None or found.tag.target_id is None else found.tag
     if tag is None:
-        raise StorageUnavailable(f"The tag {name!r} changed although it was locked.")
-    return tag
+        must_exist = order.condition.exists or order.target_id is None
+        return NotFound("tag", order.name) if must_exist else None
+    if order.condition.absent:
+        return AlreadyExists("tag", order.name, _current(tag))
+    if (conflict := _conflict(order, tag)) is not None:
+        return conflict
+    is_there = tag.target_id == order.target_id
+    return TagChange(tag=tag, action=None, target=found.target) if is_there else None
 
 
-def _changed(conn: Connection, tag: Tag, by: Actor) -> TagChange:
-    tell_changed(conn, tag, by=by)
-    return TagChange(tag=tag, action=tag.action)
+def _conflict(order: TagOrder, tag: Tag) -> VersionConflict | None:
+    expected = order.condition.versions
+    if expected is None or tag.version in expected:
+        return None
+    return VersionConflict("tag", tag.name, max(expected, default=0), _current(tag))
+
+
+def _current(tag: Tag) -> Current:
+    return Current(tag.version, artifact_id=str(tag.target_id))
+
+
+def _changed_meanwhile(order: TagOrder) -> StorageUnavailable:
+    """What was not carried out is never acknowledged."""
+    return StorageUnavailable(f"The tag {order.name!r} changed meanwhile.")
 
 
 def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
@@ -329,12 +238,3 @@ def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
         version=tag.version,
         artifact_id=None if tag.target_id is None else str(tag.target_id),
     )
-
-
-def _check_expected(tag: Tag, expected: Collection[int] | None) -> None:
-    if expected is not None and tag.version not in expected:
-        raise VersionConflict("tag", tag.name, max(expected, default=0), _current(tag))
-
-
-def _current(tag: Tag) -> Current:
-    return Current(tag.version, artifact_id=str(tag.target_id))

@@ -10,16 +10,15 @@ from functools import partial
 from uuid import UUID
 
 from orchestrator.core.database import Connection
-from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
 from orchestrator.documents.workflow_merge_value import Side
 from orchestrator.documents.workflow_patch import WorkflowPatch
 from orchestrator.errors import NotFound, NothingToCompact
-from orchestrator.models.artifact import Artifact, Kind, Relation
-from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW
+from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
+from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
-from orchestrator.models.tag import TagChange
+from orchestrator.models.tag import Condition, TagChange, TagOrder
 from orchestrator.models.version import Change, Changed, Head, Origin, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
@@ -215,7 +214,7 @@ class VersionService:
             # Also a change that changes nothing must be one on the current head.
             change = await self.move(conn, head, below, by=by, message=message)
             return Changed(artifact=below, change=change)
-        await self._store_blobs(conn, revision, by)
+        await self._cas.store_documents(conn, _documents(revision, by))
         artifact = await self._artifacts.create_patch_set(
             conn,
             below,
@@ -239,31 +238,31 @@ class VersionService:
         self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
     ) -> TagChange:
         """Move the head's tag to a version, if it is still where the head was read."""
-        return await self._tags.move(
-            conn,
-            artifact.namespace,
-            head.tag,
-            artifact.artifact_id,
-            by=by,
+        order = TagOrder(
+            namespace=artifact.namespace,
+            name=head.tag,
+            target_id=artifact.artifact_id,
             message=message,
-            expected=(head.tag_version,),
+            by=by,
+            condition=Condition(exists=True, versions=frozenset({head.tag_version})),
         )
+        return await self._tags.move(conn, order)
 
     async def compact(self, conn: Connection, head: Head, *, by: Actor) -> tuple[Artifact, bool]:
         """One dag_version equal to a chain's head, and whether it is new; no tag is moved."""
         top = head.version.artifact
         if top.kind is not Kind.PATCH_SET or top.version_hash is None:
             raise NothingToCompact(head.tag)
-        compacted, is_new = await self._artifacts.find_or_create_dag_version(
-            conn,
-            top.namespace,
-            top.version_hash,
+        version = NewVersion(
+            namespace=top.namespace,
+            cas_id=top.version_hash,
             name=top.name,
-            by=by,
             nodes_count=top.nodes_count or 0,
             edges_count=top.edges_count or 0,
+            by=by,
             meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
         )
+        compacted, is_new = await self._artifacts.find_or_create_dag_version(conn, version)
         # An equal version that was there before does not come from this chain, unless nothing
         # of the chain comes from it: then the edge cannot close a cycle.
         if is_new or await self._is_apart(conn, compacted, top):
@@ -276,16 +275,24 @@ class VersionService:
         """Whether neither of the two has anything of the other in its history."""
         return await self._artifacts.get_common_ancestor(conn, version, top) is None
 
-    async def _store_blobs(self, conn: Connection, revision: Revision, by: Actor) -> None:
-        """In the order of their names, as every writer does, so that no two can deadlock."""
-        blobs: dict[CasId, tuple[bytes, str]] = {
-            revision.operations_id: (revision.operations_content, PATCH_OPERATIONS),
-            revision.version_hash: (revision.workflow.content, WORKFLOW),
-        }
-        for cas_id in sorted(blobs):
-            content, media_type = blobs[cas_id]
-            await self._cas.store_content(conn, content, media_type, cas_id=cas_id, by=by)
-
 
 def _origin(version: WorkflowVersion, relation: Relation) -> Origin:
     return Origin(parent_id=version.artifact.artifact_id, relation=relation)
+
+
+def _documents(revision: Revision, by: Actor) -> list[Document]:
+    """A patch is its operations and the workflow after them."""
+    return [
+        Document(
+            content=revision.operations_content,
+            media_type=PATCH_OPERATIONS,
+            cas_id=revision.operations_id,
+            by=by,
+        ),
+        Document(
+            content=revision.workflow.content,
+            media_type=WORKFLOW,
+            cas_id=revision.version_hash,
+            by=by,
+        ),
+    ]

@@ -5,9 +5,8 @@ from datetime import datetime
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
-from orchestrator.models.artifact import Artifact, Relation
-from orchestrator.models.cas import WORKFLOW
-from orchestrator.models.tag import ALWAYS, Condition, TagChange
+from orchestrator.models.artifact import Artifact, Link, Relation
+from orchestrator.models.tag import TagChange
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -18,8 +17,8 @@ from orchestrator.models.workflow import (
 )
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
-from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
+from orchestrator.service.workflow_join import WorkflowJoinService
 
 
 class WorkflowService:
@@ -30,46 +29,62 @@ class WorkflowService:
         cas: CASService,
         artifacts: ArtifactService,
         tags: TagService,
-        resolutions: ResolutionService,
+        joins: WorkflowJoinService,
     ) -> None:
         self._cas = cas
         self._artifacts = artifacts
         self._tags = tags
-        self._resolutions = resolutions
+        self._joins = joins
 
     async def create(
-        self, conn: Connection, new: NewWorkflow, *, condition: Condition = ALWAYS
-    ) -> CreatedWorkflow:
-        """Store the version and let the tag name it."""
-        await self._cas.store_content(conn, new.content, WORKFLOW, cas_id=new.cas_id, by=new.by)
-        artifact, is_new = await self._artifacts.find_or_create_dag_version(
-            conn,
-            new.namespace,
-            new.cas_id,
-            name=new.name,
-            by=new.by,
-            nodes_count=new.nodes_count,
-            edges_count=new.edges_count,
-        )
-        change = await self._tags.put(
-            conn,
-            new.namespace,
-            new.tag,
-            artifact.artifact_id,
-            by=new.by,
-            message=new.message,
-            condition=condition,
-        )
-        if is_new:
-            await self.link_revision(conn, artifact, change)
-        return CreatedWorkflow(artifact=artifact, change=change)
+        self, conn: Connection, new: Sequence[NewWorkflow]
+    ) -> list[CreatedWorkflow | DomainError]:
+        """Store versions and let tags name them, each tag at most once.
 
-    async def link_revision(self, conn: Connection, artifact: Artifact, change: TagChange) -> None:
-        """A new version put where a tag named another one comes from that one."""
-        if change.action is not None and change.tag.from_id is not None:
-            await self._artifacts.link(
-                conn, artifact.artifact_id, change.tag.from_id, Relation.REVISION_OF
+        What is refused leaves its version behind: then the caller rolls back.
+        """
+        await self._cas.store_documents(conn, [each.document() for each in new])
+        versions = await self._artifacts.find_or_create_dag_versions(
+            conn, [each.version() for each in new]
+        )
+        orders = [
+            each.order(artifact.artifact_id)
+            for each, (artifact, _) in zip(new, versions, strict=True)
+        ]
+        outcomes = await self._tags.put(conn, orders)
+        await self.link_revisions(conn, versions, outcomes)
+        return [
+            outcome
+            if isinstance(outcome, DomainError)
+            else CreatedWorkflow(artifact=artifact, change=outcome)
+            for (artifact, _), outcome in zip(versions, outcomes, strict=True)
+        ]
+
+    async def link_revisions(
+        self,
+        conn: Connection,
+        versions: Sequence[tuple[Artifact, bool]],
+        outcomes: Sequence[TagChange | DomainError],
+    ) -> None:
+        """A new version that was put where a tag named another one comes from that one."""
+        links = [
+            Link(
+                child_id=artifact.artifact_id,
+                parent_id=outcome.replaced_id,
+                relation=Relation.REVISION_OF,
             )
+            for (artifact, is_new), outcome in zip(versions, outcomes, strict=True)
+            if is_new and isinstance(outcome, TagChange) and outcome.replaced_id is not None
+        ]
+        await self._artifacts.link_all(conn, links)
+
+    async def create_new(
+        self, conn: Connection, new: Sequence[NewWorkflow]
+    ) -> list[CreatedWorkflow | None]:
+        """`create` in one statement, where the content is new and nothing is demanded of the tag;
+        None where the content is there already.
+        """
+        return await self._joins.create_new(conn, new)
 
     async def get_by_tag(
         self,
@@ -81,19 +96,19 @@ class WorkflowService:
         at: datetime | None = None,
     ) -> ResolvedWorkflow:
         """The workflow after all patches: one query at any depth."""
-        return await self._resolutions.resolve(conn, namespace, tag, version=version, at=at)
+        return await self._joins.resolve(conn, namespace, tag, version=version, at=at)
 
     async def get_by_tags(
         self, conn: Connection, wanted: Sequence[tuple[str, str]]
     ) -> list[ResolvedWorkflow | DomainError]:
         """The workflows that these (namespace, tag) name now, or why there is none: one query."""
-        return await self._resolutions.resolve_many(conn, wanted)
+        return await self._joins.resolve_many(conn, wanted)
 
     async def list_by_tag(
         self, conn: Connection, namespace: str, *, after: str = "", limit: int
     ) -> list[WorkflowEntry]:
         """A page of workflows by tag name, without their documents."""
-        return await self._resolutions.list_by_tag(conn, namespace, after=after, limit=limit)
+        return await self._joins.list_by_tag(conn, namespace, after=after, limit=limit)
 
     async def get_components(
         self,
@@ -105,7 +120,7 @@ class WorkflowService:
         at: datetime | None = None,
     ) -> WorkflowComponents:
         """Base and patches as they are stored: four queries at any depth."""
-        resolved = await self._resolutions.resolve(conn, namespace, tag, version=version, at=at)
+        resolved = await self._joins.resolve(conn, namespace, tag, version=version, at=at)
         head_id = resolved.entry.artifact_id
         chain = await self._artifacts.get_patch_chain(conn, namespace, head_id)
         base_id = chain[0].base_id if chain else head_id

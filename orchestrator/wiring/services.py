@@ -9,12 +9,12 @@ from orchestrator.core.disk import Disk
 from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
-from orchestrator.repository.publication import PublicationRepository
 from orchestrator.repository.rate import RateRepository
-from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.lease import LeaseRepository
@@ -22,13 +22,12 @@ from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
+from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
-from orchestrator.service.publication import PublicationService
 from orchestrator.service.rate import RateService
-from orchestrator.service.resolution import ResolutionService
 from orchestrator.service.tag import TagService
 from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake
@@ -42,6 +41,7 @@ from orchestrator.service.upkeep.verify import VerifyService
 from orchestrator.service.upkeep.verify_leftover import VerifyLeftoverService
 from orchestrator.service.version import VersionService
 from orchestrator.service.workflow import WorkflowService
+from orchestrator.service.workflow_join import WorkflowJoinService
 from orchestrator.settings import Settings
 from orchestrator.storage.base import Storage
 from orchestrator.storage.checked_reading import CheckedReader
@@ -67,7 +67,6 @@ class Container:
     delivery: Delivery
     artifacts: ArtifactService
     tags: TagService
-    publications: PublicationService
     workflows: WorkflowService
     versions: VersionService
     merges: MergeService
@@ -102,11 +101,10 @@ def build(settings: Settings) -> Container:
         lease_seconds=settings.lease_seconds,
     )
     reader = CheckedReader(storage)
-    artifacts = ArtifactService(ArtifactRepository())
-    tags = TagService(TagRepository())
-    publications = PublicationService(PublicationRepository())
-    resolutions = ResolutionService(
-        ResolutionRepository(), cache_bytes_max=settings.document_cache_bytes_max
+    artifacts = ArtifactService(ArtifactRepository(), LineageRepository())
+    tags = TagService(TagRepository(), TagMoveRepository())
+    joins = WorkflowJoinService(
+        WorkflowRepository(), cache_bytes_max=settings.document_cache_bytes_max
     )
     intake = Intake(
         storage,
@@ -133,8 +131,7 @@ def build(settings: Settings) -> Container:
         delivery=Delivery(storage, reader, identity),
         artifacts=artifacts,
         tags=tags,
-        publications=publications,
-        workflows=WorkflowService(cas, artifacts, tags, resolutions),
+        workflows=WorkflowService(cas, artifacts, tags, joins),
         versions=versions,
         merges=MergeService(versions, artifacts, rules=rules),
         uploads=UploadService(

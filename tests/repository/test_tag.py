@@ -6,12 +6,14 @@ from itertools import accumulate
 import pytest
 
 from orchestrator.core.database import Connection
-from orchestrator.repository.resolution import ResolutionRepository
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.tag_move import TagMoveRepository
+from orchestrator.repository.workflow import WorkflowRepository
+from tests.service.conftest import order
 from tests.test_migration import insert_artifact
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-TAGS = TagRepository()
+MOVES = TagMoveRepository()
 
 AT_OR_BEFORE = """
 SELECT max(seq) FROM tag_move WHERE namespace = 'ns' AND name = 'main' AND moved_at <= $1
@@ -51,18 +53,18 @@ async def test_the_move_of_a_time_is_the_last_that_is_not_later(
     for second in range(-1, seconds[-1] + 2):
         at = BEGIN + timedelta(seconds=second)
         expected = await conn.fetchval(AT_OR_BEFORE, at)
-        found = await TAGS.get_move_at(conn, "ns", "main", at)
+        found = await MOVES.get_move_at(conn, "ns", "main", at)
         assert (found and found.seq) == expected
-        resolved = await ResolutionRepository().resolve_at(conn, "ns", "main", at)
+        resolved = await WorkflowRepository().resolve_at(conn, "ns", "main", at)
         assert (resolved and resolved.entry.tag_version) == expected
 
 
 async def test_a_deleted_tag_still_has_its_times(conn: Connection) -> None:
     await insert_moves(conn, "main", [0, 1])
-    await TAGS.delete(conn, "ns", "main", moved_by="ann", message=None, expected=None)
+    await TagRepository().put(conn, [order("main", namespace="ns")])
     later = datetime.now(UTC) + timedelta(days=1)
-    found = await TAGS.get_move_at(conn, "ns", "main", later)
+    found = await MOVES.get_move_at(conn, "ns", "main", later)
     assert found is not None
     assert (found.seq, found.to_id) == (3, None)
-    assert await ResolutionRepository().resolve_at(conn, "ns", "main", later) is None
-    assert await TAGS.get_move_at(conn, "ns", "gone", later) is None
+    assert await WorkflowRepository().resolve_at(conn, "ns", "main", later) is None
+    assert await MOVES.get_move_at(conn, "ns", "gone", later) is None

@@ -8,9 +8,10 @@ import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewVersion, Relation
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.service.artifact_lineage import LIMITS, LineageWalk, WalkLimits
 from tests.api import ANN, BOB
 from tests.service.conftest import NS, Store
@@ -19,7 +20,10 @@ from tests.service.conftest import NS, Store
 async def test_the_same_version_twice_is_one_artifact(store: Store) -> None:
     first = await store.version("A")
     again, is_new = await store.artifacts.find_or_create_dag_version(
-        store.conn, NS, first.cas_id, name="A", by=BOB, nodes_count=1, edges_count=0
+        store.conn,
+        NewVersion(
+            namespace=NS, cas_id=first.cas_id, name="A", by=BOB, nodes_count=1, edges_count=0
+        ),
     )
     assert not is_new
     assert again == first
@@ -129,7 +133,7 @@ async def lineage(
     after: LineagePosition | None = None
     for _ in range(200):
         page = await LineageWalk(
-            *(ArtifactRepository(), store.conn, start.artifact_id),
+            *(ArtifactRepository(), LineageRepository(), store.conn, start.artifact_id),
             up=up,
             depth_max=depth_max,
             limits=limits,
@@ -251,7 +255,7 @@ async def test_a_page_takes_a_bounded_number_of_statements(
     after: LineagePosition | None = None
     while len(sizes) < 9 and (not sizes or after is not None):
         page = await LineageWalk(
-            *(ArtifactRepository(), store.conn, made[-1].artifact_id),
+            *(ArtifactRepository(), LineageRepository(), store.conn, made[-1].artifact_id),
             up=True,
             depth_max=100,
             limits=limits,

@@ -11,16 +11,22 @@ from orchestrator.errors import (
     NothingToRedo,
     NothingToUndo,
     VersionConflict,
+    accepted,
 )
-from orchestrator.models.tag import Action, Condition
-from tests.api import ANN, BOB
-from tests.service.conftest import NS, Store
+from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
+from tests.api import BOB
+from tests.service.conftest import NS, Store, order
 
 
 async def put(store: Store, text: str, name: str = "main") -> UUID:
     target = (await store.version(text)).artifact_id
-    await store.tags.create_or_move(store.conn, NS, name, target, by=ANN)
+    await store.tags.create_or_move(store.conn, order(name, target))
     return target
+
+
+async def put_order(store: Store, wanted: TagOrder) -> TagChange:
+    (outcome,) = await store.tags.put(store.conn, [wanted])
+    return accepted(outcome)
 
 
 async def target(store: Store, name: str = "main") -> UUID | None:
@@ -34,7 +40,7 @@ async def actions(store: Store, name: str = "main") -> list[tuple[int, str]]:
 
 async def test_a_new_tag_is_at_version_one(store: Store) -> None:
     version = await store.version("A")
-    change = await store.tags.create(store.conn, NS, "main", version.artifact_id, by=ANN)
+    change = await store.tags.create(store.conn, order("main", version.artifact_id))
     assert (change.action, change.tag.version, change.tag.moved_by) == (Action.CREATE, 1, "ann")
 
 
@@ -42,8 +48,9 @@ async def test_creating_an_existing_tag_is_a_conflict_that_changes_nothing(store
     first = await put(store, "A")
     other = (await store.version("B")).artifact_id
     with pytest.raises(AlreadyExists) as refusal:
-        await store.tags.create(store.conn, NS, "main", other, by=ANN)
-    assert vars(refusal.value)["current_version"] == 1
+        await store.tags.create(store.conn, order("main", other))
+    assert refusal.value.current is not None
+    assert refusal.value.current.version == 1
     assert await target(store) == first
     assert await actions(store) == [(1, "create")]
 
@@ -58,9 +65,9 @@ async def test_a_move_sets_the_target_and_counts_the_version(store: Store) -> No
 async def test_moving_to_where_it_is_changes_and_records_nothing(store: Store) -> None:
     first = await put(store, "A")
     for _ in range(2):
-        change = await store.tags.create_or_move(store.conn, NS, "main", first, by=BOB)
+        change = await store.tags.create_or_move(store.conn, order("main", first, by=BOB))
         assert change.action is None
-        change = await store.tags.move(store.conn, NS, "main", first, by=BOB, expected={1})
+        change = await store.tags.move(store.conn, order("main", first, by=BOB, expected={1}))
         assert change.action is None
     assert await actions(store) == [(1, "create")]
 
@@ -68,7 +75,7 @@ async def test_moving_to_where_it_is_changes_and_records_nothing(store: Store) -
 async def test_moving_an_unknown_tag_is_not_found(store: Store) -> None:
     version = await store.version("A")
     with pytest.raises(NotFound):
-        await store.tags.move(store.conn, NS, "nope", version.artifact_id, by=ANN)
+        await store.tags.move(store.conn, order("nope", version.artifact_id))
 
 
 @pytest.mark.parametrize("expected", [{2}, {7, 9}, set()])
@@ -76,21 +83,21 @@ async def test_a_move_from_a_stale_version_is_a_conflict(store: Store, expected:
     first = await put(store, "A")
     other = (await store.version("B")).artifact_id
     with pytest.raises(VersionConflict):
-        await store.tags.move(store.conn, NS, "main", other, by=ANN, expected=expected)
+        await store.tags.move(store.conn, order("main", other, expected=expected))
     assert await target(store) == first
 
 
 async def test_a_stale_move_to_the_current_target_is_a_conflict_too(store: Store) -> None:
     first = await put(store, "A")
     with pytest.raises(VersionConflict):
-        await store.tags.move(store.conn, NS, "main", first, by=ANN, expected={5})
+        await store.tags.move(store.conn, order("main", first, expected={5}))
 
 
 async def test_compare_and_swap_tells_whether_it_won(store: Store) -> None:
     await put(store, "A")
     other = (await store.version("B")).artifact_id
-    assert await store.tags.compare_and_swap(store.conn, NS, "main", 1, other, by=ANN)
-    assert not await store.tags.compare_and_swap(store.conn, NS, "main", 1, other, by=ANN)
+    assert await store.tags.compare_and_swap(store.conn, order("main", other, expected={1}))
+    assert not await store.tags.compare_and_swap(store.conn, order("main", other, expected={1}))
     assert await actions(store) == [(1, "create"), (2, "move")]
 
 
@@ -99,23 +106,25 @@ async def test_compare_and_swap_of_an_unknown_tag_raises_instead_of_reading_as_s
 ) -> None:
     version = await store.version("A")
     with pytest.raises(NotFound):
-        await store.tags.compare_and_swap(store.conn, NS, "nope", 1, version.artifact_id, by=ANN)
+        await store.tags.compare_and_swap(
+            store.conn, order("nope", version.artifact_id, expected={1})
+        )
 
 
 async def test_a_condition_chooses_between_create_move_and_either(store: Store) -> None:
     one = (await store.version("A")).artifact_id
     two = (await store.version("B")).artifact_id
     with pytest.raises(NotFound):
-        await store.tags.put(store.conn, NS, "main", one, by=ANN, condition=Condition(exists=True))
+        await put_order(store, order("main", one, condition=Condition(exists=True)))
     absent = Condition(absent=True)
-    change = await store.tags.put(store.conn, NS, "main", one, by=ANN, condition=absent)
+    change = await put_order(store, order("main", one, condition=absent))
     assert change.action is Action.CREATE
     with pytest.raises(AlreadyExists):
-        await store.tags.put(store.conn, NS, "main", two, by=ANN, condition=absent)
+        await put_order(store, order("main", two, condition=absent))
     at_one = Condition(exists=True, versions=frozenset({1}))
-    change = await store.tags.put(store.conn, NS, "main", two, by=ANN, condition=at_one)
+    change = await put_order(store, order("main", two, condition=at_one))
     assert change.action is Action.MOVE
-    change = await store.tags.put(store.conn, NS, "main", one, by=ANN)
+    change = await put_order(store, order("main", one))
     assert change.tag.version == 3
 
 
@@ -125,27 +134,27 @@ async def test_a_target_that_recurs_undoes_through_all_positions_and_redoes_back
     a, b = await put(store, "A"), await put(store, "B")
     assert [await put(store, "A"), await put(store, "B")] == [a, b]
     for expected in (a, b, a):
-        change = await store.tags.undo(store.conn, NS, "main", by=ANN)
+        change = await store.tags.undo(store.conn, order("main"))
         assert (change.action, change.tag.target_id) == (Action.UNDO, expected)
     with pytest.raises(NothingToUndo):
-        await store.tags.undo(store.conn, NS, "main", by=ANN)
+        await store.tags.undo(store.conn, order("main"))
     for expected in (b, a, b):
-        change = await store.tags.redo(store.conn, NS, "main", by=ANN)
+        change = await store.tags.redo(store.conn, order("main"))
         assert (change.action, change.tag.target_id) == (Action.REDO, expected)
     with pytest.raises(NothingToRedo):
-        await store.tags.redo(store.conn, NS, "main", by=ANN)
+        await store.tags.redo(store.conn, order("main"))
     assert [seq for seq, _ in await actions(store)] == list(range(1, 11))
 
 
 async def test_a_move_after_an_undo_starts_a_new_branch(store: Store) -> None:
     a, _, c = await put(store, "A"), await put(store, "B"), None
-    await store.tags.undo(store.conn, NS, "main", by=ANN)
+    await store.tags.undo(store.conn, order("main"))
     c = await put(store, "C")
     with pytest.raises(NothingToRedo):
-        await store.tags.redo(store.conn, NS, "main", by=ANN)
-    undone = await store.tags.undo(store.conn, NS, "main", by=ANN)
+        await store.tags.redo(store.conn, order("main"))
+    undone = await store.tags.undo(store.conn, order("main"))
     assert undone.tag.target_id == a
-    redone = await store.tags.redo(store.conn, NS, "main", by=ANN)
+    redone = await store.tags.redo(store.conn, order("main"))
     assert redone.tag.target_id == c
 
 
@@ -153,20 +162,20 @@ async def test_undo_from_a_stale_version_is_a_conflict(store: Store) -> None:
     await put(store, "A")
     second = await put(store, "B")
     with pytest.raises(VersionConflict):
-        await store.tags.undo(store.conn, NS, "main", by=ANN, expected={1})
+        await store.tags.undo(store.conn, order("main", expected={1}))
     assert await target(store) == second
 
 
 @pytest.mark.parametrize("step", ["undo", "redo"])
 async def test_a_step_of_an_unknown_tag_is_not_found(store: Store, step: str) -> None:
     with pytest.raises(NotFound):
-        await getattr(store.tags, step)(store.conn, NS, "nope", by=ANN)
+        await getattr(store.tags, step)(store.conn, order("nope"))
 
 
 async def test_versions_go_on_after_a_delete_so_none_comes_back(store: Store) -> None:
     await put(store, "A")
     await put(store, "B")
-    deleted = await store.tags.delete(store.conn, NS, "main", by=ANN, message="done")
+    deleted = await store.tags.delete(store.conn, order("main", message="done"))
     assert (deleted.action, deleted.tag.target_id, deleted.tag.version) == (Action.DELETE, None, 3)
     with pytest.raises(NotFound):
         await store.tags.get(store.conn, NS, "main")
@@ -175,22 +184,22 @@ async def test_versions_go_on_after_a_delete_so_none_comes_back(store: Store) ->
     assert (tag.version, tag.target_id) == (4, again)
     assert await actions(store) == [(1, "create"), (2, "move"), (3, "delete"), (4, "create")]
     with pytest.raises(NothingToUndo):
-        await store.tags.undo(store.conn, NS, "main", by=ANN)
+        await store.tags.undo(store.conn, order("main"))
 
 
 async def test_a_deleted_tag_keeps_its_history(store: Store) -> None:
     await put(store, "A")
-    await store.tags.delete(store.conn, NS, "main", by=ANN)
+    await store.tags.delete(store.conn, order("main"))
     assert await actions(store) == [(1, "create"), (2, "delete")]
 
 
 async def test_deleting_needs_the_tag_at_the_expected_version(store: Store) -> None:
     await put(store, "A")
     with pytest.raises(VersionConflict):
-        await store.tags.delete(store.conn, NS, "main", by=ANN, expected={3})
-    await store.tags.delete(store.conn, NS, "main", by=ANN, expected={1})
+        await store.tags.delete(store.conn, order("main", expected={3}))
+    await store.tags.delete(store.conn, order("main", expected={1}))
     with pytest.raises(NotFound):
-        await store.tags.delete(store.conn, NS, "main", by=ANN)
+        await store.tags.delete(store.conn, order("main"))
 
 
 async def test_the_history_of_a_name_never_used_is_not_found(store: Store) -> None:
@@ -201,7 +210,7 @@ async def test_the_history_of_a_name_never_used_is_not_found(store: Store) -> No
 async def test_a_move_records_what_it_replaced_and_why(store: Store) -> None:
     first = await put(store, "A")
     other = (await store.version("B")).artifact_id
-    await store.tags.move(store.conn, NS, "main", other, by=BOB, message="roll out")
+    await store.tags.move(store.conn, order("main", other, by=BOB, message="roll out"))
     move = (await store.tags.history(store.conn, NS, "main", limit=1))[0]
     assert (move.from_id, move.to_id, move.parent_seq) == (first, other, 1)
     assert (move.moved_by, move.message) == ("bob", "roll out")
@@ -217,7 +226,7 @@ async def test_names_of_other_namespaces_are_other_tags(store: Store) -> None:
 async def test_tags_are_listed_by_name_and_paged_by_key(store: Store) -> None:
     for name in ("c", "a", "b", "gone"):
         await put(store, "A", name)
-    await store.tags.delete(store.conn, NS, "gone", by=ANN)
+    await store.tags.delete(store.conn, order("gone"))
     first = await store.tags.list_by_name(store.conn, NS, limit=2)
     rest = await store.tags.list_by_name(store.conn, NS, after="b", limit=10)
     assert [tag.name for tag in (*first, *rest)] == ["a", "b", "c"]
@@ -237,7 +246,7 @@ async def test_the_past_of_a_tag_is_known_by_version_and_by_time(store: Store) -
 
 async def test_a_tag_was_not_there_while_it_was_deleted(store: Store) -> None:
     await put(store, "A")
-    deleted = await store.tags.delete(store.conn, NS, "main", by=ANN)
+    deleted = await store.tags.delete(store.conn, order("main"))
     with pytest.raises(NotFound):
         await store.tags.at_version(store.conn, NS, "main", 2)
     with pytest.raises(NotFound):

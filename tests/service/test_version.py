@@ -14,7 +14,7 @@ from orchestrator.models.version import Head, MergeOutcome
 from orchestrator.service.merge import MergeService
 from orchestrator.service.version import VersionService
 from tests.api import ANN, chain
-from tests.service.conftest import NS, Store
+from tests.service.conftest import NS, Store, order
 
 RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5, operations_max=9)
 
@@ -30,7 +30,7 @@ def json_patch(*operations: Any) -> WorkflowPatch:
 async def workflow(store: Store, tag: str, *ids: str) -> Artifact:
     content = check_workflow(chain(*ids)).content
     artifact = await store.version(content.decode())
-    await store.tags.create_or_move(store.conn, NS, tag, artifact.artifact_id, by=ANN)
+    await store.tags.create_or_move(store.conn, order(tag, artifact.artifact_id))
     return artifact
 
 
@@ -87,7 +87,7 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
 async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -> None:
     base = await workflow(store, "main", "a")
     fork = await change(store, 1)
-    await store.tags.create(store.conn, NS, "side", fork.artifact_id, by=ANN)
+    await store.tags.create(store.conn, order("side", fork.artifact_id))
     ours, theirs = await change(store, 2), await change(store, 3, "side")
     find = store.artifacts.get_common_ancestor
     assert await find(store.conn, ours, theirs) == fork
@@ -160,7 +160,7 @@ async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
 
 async def test_tags_that_named_an_artifact_are_found(store: Store) -> None:
     base = await workflow(store, "main", "a")
-    await store.tags.create(store.conn, NS, "release", base.artifact_id, by=ANN)
+    await store.tags.create(store.conn, order("release", base.artifact_id))
     await change(store, 1)
     found = await store.tags.list_by_target(store.conn, NS, base.artifact_id, limit=9)
     assert [(each.name, each.current, each.last_version) for each in found] == [

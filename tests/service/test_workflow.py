@@ -10,15 +10,15 @@ import pytest
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow import check_workflow
-from orchestrator.errors import CorruptBlob, NotFound
+from orchestrator.errors import CorruptBlob, NotFound, accepted
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
-from orchestrator.repository.resolution import ResolutionRepository
-from orchestrator.service.resolution import ResolutionService
+from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.workflow import WorkflowService
+from orchestrator.service.workflow_join import WorkflowJoinService
 from tests.api import ANN, chain
-from tests.service.conftest import NS, Store, services
+from tests.service.conftest import NS, Store, order, services
 
 
 @dataclass
@@ -41,11 +41,12 @@ class Workflows:
             by=ANN,
             message=None,
         )
-        return await self.service.create(self.store.conn, new)
+        (outcome,) = await self.service.create(self.store.conn, [new])
+        return accepted(outcome)
 
     async def patched(self, tag: str, below: Artifact, text: str) -> Artifact:
         patch = await self.store.patch(below, text)
-        await self.store.tags.create_or_move(self.store.conn, NS, tag, patch.artifact_id, by=ANN)
+        await self.store.tags.create_or_move(self.store.conn, order(tag, patch.artifact_id))
         return patch
 
     async def parents(self, created: CreatedWorkflow) -> list[UUID]:
@@ -58,8 +59,8 @@ class Workflows:
 @pytest.fixture
 def workflows(conn: Connection) -> Workflows:
     store = services(conn)
-    resolutions = ResolutionService(ResolutionRepository(), cache_bytes_max=100_000)
-    return Workflows(store, WorkflowService(store.cas, store.artifacts, store.tags, resolutions))
+    joins = WorkflowJoinService(WorkflowRepository(), cache_bytes_max=100_000)
+    return Workflows(store, WorkflowService(store.cas, store.artifacts, store.tags, joins))
 
 
 async def test_a_create_leaves_blob_artifact_tag_and_move(workflows: Workflows) -> None:

@@ -11,7 +11,8 @@ from orchestrator.app import create_app
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import StorageUnavailable
 from orchestrator.models.principal import Actor
-from orchestrator.repository.publication import PublicationRepository
+from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.telemetry import logs
 from orchestrator.telemetry.after_commit import tell
 from tests.api import ANN, Api, chain
@@ -99,8 +100,8 @@ async def test_requests_that_share_a_commit_are_told_with_their_own_ids(
     fails: bool,
 ) -> None:
     if fails:
-        for method in ("create_many", "move_many"):
-            _fail_together(monkeypatch, method)
+        _fail_together(monkeypatch, WorkflowRepository, "create_new")
+        _fail_together(monkeypatch, TagRepository, "put")
     numbers = range(6)
     ids: dict[int, str] = {}
 
@@ -130,16 +131,16 @@ async def test_requests_that_share_a_commit_are_told_with_their_own_ids(
     }
 
 
-def _fail_together(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def _fail_together(monkeypatch: pytest.MonkeyPatch, repository: type, method: str) -> None:
     """Let the statement that several share fail, so that each is served by itself."""
-    original = getattr(PublicationRepository, method)
+    original = getattr(repository, method)
 
     async def failing(this: Any, conn: Connection, several: Any, *rest: Any) -> Any:
         if len(several) > 1:
             raise StorageUnavailable
         return await original(this, conn, several, *rest)
 
-    monkeypatch.setattr(PublicationRepository, method, failing)
+    monkeypatch.setattr(repository, method, failing)
 
 
 async def test_a_transaction_that_failed_leaves_no_trace_in_log_and_metrics(

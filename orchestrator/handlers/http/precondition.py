@@ -36,6 +36,11 @@ class Precondition(msgspec.Struct, frozen=True):
         """The versions at which an existing tag may be: None accepts any, an absent one none."""
         return frozenset() if self.condition.absent else self.condition.versions
 
+    @property
+    def on_existing(self) -> Condition:
+        """For a write that is possible only on a tag that exists."""
+        return Condition(exists=True, versions=self.versions)
+
 
 #: Without a condition.
 ANYWHERE = Precondition(Condition())

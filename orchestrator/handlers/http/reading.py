@@ -19,6 +19,7 @@ from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace, parse_tag
 from orchestrator.models.principal import Actor, Principal
+from orchestrator.service.tag import SEQ_MAX
 
 __all__ = ["Namespace"]
 
@@ -167,6 +168,17 @@ def parse_time(text: str) -> datetime:
         message = f"A time is written as in RFC 3339, with an offset: {example}"
         raise InvalidInput.at("/at", "rfc3339", message)
     return moment
+
+
+def time_travel(version: int | None, at: str | None) -> int | datetime | None:
+    """The moment that `?version=` or `?at=` names; None for now."""
+    if version is not None and at is not None:
+        raise InvalidInput.at("/at", "one-moment", "Ask for a version or for a time, not for both.")
+    if version is not None:
+        if not 1 <= version <= SEQ_MAX:
+            raise InvalidInput.at("/version", "range", "The versions of a tag begin at 1.")
+        return version
+    return None if at is None else parse_time(at)
 
 
 # ----------------------------------------------------------------------------- repeated requests

@@ -497,12 +497,12 @@ async def test_a_direct_route_needs_the_token_too(api: Api, authorization: str) 
 async def test_a_defect_is_answered_and_logged_both_ways(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.repository.resolution import ResolutionRepository  # noqa: PLC0415
+    from orchestrator.repository.workflow import WorkflowRepository  # noqa: PLC0415
 
     async def broken(*_: Any) -> Any:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(ResolutionRepository, "resolve_many", broken)
+    monkeypatch.setattr(WorkflowRepository, "resolve", broken)
     short, long = await pair.ask("GET", f"{API}/workflows/main")
     assert essence(short) == essence(long)
     assert short.status_code == 500

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
-from orchestrator.models.artifact import Artifact, Relation
+from orchestrator.models.artifact import Artifact, NewVersion, Relation
 from orchestrator.models.upkeep.gc import (
     GC_START,
     Collected,
@@ -25,7 +25,7 @@ from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.service.upkeep.gc import GCService
 from tests.api import ANN
-from tests.service.conftest import NS, Store, services
+from tests.service.conftest import NS, Store, order, services
 
 DAY = 86_400
 GRACE = Grace(seconds=7 * DAY, run_seconds=30 * DAY)
@@ -84,7 +84,9 @@ async def collect(
 
 async def name(store: Store, tag: str, *artifacts: Artifact) -> None:
     for each in artifacts:
-        await store.tags.create_or_move(store.conn, each.namespace, tag, each.artifact_id, by=ANN)
+        await store.tags.create_or_move(
+            store.conn, order(tag, each.artifact_id, namespace=each.namespace)
+        )
 
 
 async def artifact_ids(conn: Connection) -> set[str]:
@@ -124,20 +126,20 @@ async def test_the_chain_and_the_base_of_a_tagged_head_stay_at_any_depth(
 async def test_the_target_of_an_undone_move_stays(store: Store) -> None:
     first, second = await store.version("first"), await store.version("second")
     await name(store, "main", first, second)
-    await store.tags.undo(store.conn, NS, "main", by=ANN)
+    await store.tags.undo(store.conn, order("main"))
     await age(store.conn, 100)
     outcome = await collect(store.conn)
     assert outcome.of(first, second) == [RetainedReason.NAMED, RetainedReason.WAS_NAMED]
     assert outcome.details[str(second.artifact_id)] == f"was named by tag {NS}/main at version 2"
     by = {each.id: each.by for each in outcome.kept}
     assert by[str(second.artifact_id)] == f"{NS}/main@2"
-    await store.tags.redo(store.conn, NS, "main", by=ANN)
+    await store.tags.redo(store.conn, order("main"))
 
 
 async def test_what_a_deleted_tag_named_stays(store: Store) -> None:
     version = await store.version("version")
     await name(store, "main", version)
-    await store.tags.delete(store.conn, NS, "main", by=ANN)
+    await store.tags.delete(store.conn, order("main"))
     await age(store.conn, 100)
     assert (await collect(store.conn)).of(version) == [RetainedReason.WAS_NAMED]
 
@@ -146,12 +148,9 @@ async def compacted(store: Store, top: Artifact) -> Artifact:
     assert top.version_hash is not None
     artifact, _ = await store.artifacts.find_or_create_dag_version(
         store.conn,
-        NS,
-        top.version_hash,
-        name=None,
-        by=ANN,
-        nodes_count=1,
-        edges_count=0,
+        NewVersion(
+            namespace=NS, cas_id=top.version_hash, name=None, by=ANN, nodes_count=1, edges_count=0
+        ),
     )
     ids = artifact.artifact_id, top.artifact_id
     await store.artifacts.link(store.conn, *ids, Relation.COMPACTED_FROM)

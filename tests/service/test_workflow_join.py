@@ -1,4 +1,4 @@
-"""What several requests write in one statement, and what is left to be served alone."""
+"""What several requests write in one statement, and what is left out of it."""
 
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -7,45 +7,46 @@ import pytest
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import NotFound
+from orchestrator.errors import DomainError, NotFound
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
-from orchestrator.models.tag import Action, Tag, TagOrder
+from orchestrator.models.tag import Action, Condition, Tag, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
-from orchestrator.repository.publication import PublicationRepository
-from orchestrator.service.publication import PublicationService
+from orchestrator.repository.workflow import WorkflowRepository
+from orchestrator.service.workflow_join import WorkflowJoinService
 from tests.api import ANN, BOB
-from tests.service.conftest import NS, Store, services
+from tests.service.conftest import NS, Store, order, services
 
 
 @dataclass
-class Publications:
+class Joins:
     """The service under test and the focused ones that read what it wrote."""
 
     store: Store
-    service: PublicationService
+    service: WorkflowJoinService
 
     async def create(self, *new: NewWorkflow) -> list[CreatedWorkflow | None]:
         return await self.service.create_new(self.store.conn, new)
 
     async def move(self, *orders: TagOrder) -> list[tuple[Action | None, int] | None]:
-        """What was done, and the version that came of it. The told tags are as they are now."""
-        moved = await self.service.move_ready(self.store.conn, orders)
-        told: list[tuple[Action | None, int] | None] = []
+        """What was done, and the version that came of it. Each tag is now as the answer says."""
+        moved = await self.store.tags.put(self.store.conn, orders)
+        done: list[tuple[Action | None, int] | None] = []
         for each in moved:
-            if each is None:
-                told.append(None)
+            if isinstance(each, DomainError) or each.action is None:
+                done.append(None)
                 continue
-            tag = each.change.tag
+            tag, target = each.tag, each.target
             assert await self.tag(tag.name, tag.namespace) == tag
             artifact = await self.artifact(tag.target_id, tag.namespace)
-            assert (each.artifact_id, each.kind, each.version_hash) == (
+            assert target is not None
+            assert (target.artifact_id, target.kind, target.version_hash) == (
                 artifact.artifact_id,
                 artifact.kind,
                 artifact.version_hash,
             )
-            told.append((each.change.action, tag.version))
-        return told
+            done.append((each.action, tag.version))
+        return done
 
     async def tag(self, name: str, namespace: str = NS) -> Tag:
         return await self.store.tags.get(self.store.conn, namespace, name)
@@ -63,20 +64,20 @@ class Publications:
     async def put(self, text: str, *names: str) -> UUID:
         target = (await self.store.version(text)).artifact_id
         for name in names:
-            await self.store.tags.create_or_move(self.store.conn, NS, name, target, by=BOB)
+            await self.store.tags.create_or_move(self.store.conn, order(name, target, by=BOB))
         return target
 
     async def delete(self, name: str) -> None:
-        await self.store.tags.delete(self.store.conn, NS, name, by=BOB)
+        await self.store.tags.delete(self.store.conn, order(name, by=BOB))
 
     async def protect(self, name: str) -> None:
         await self.store.conn.execute("UPDATE tag SET protected = true WHERE name = $1", name)
 
 
 @pytest.fixture
-def publications(conn: Connection) -> Publications:
+def joins(conn: Connection) -> Joins:
     store = services(conn)
-    return Publications(store, PublicationService(PublicationRepository()))
+    return Joins(store, WorkflowJoinService(WorkflowRepository(), cache_bytes_max=0))
 
 
 def new(
@@ -95,23 +96,23 @@ def new(
     )
 
 
-def order(
+def move_order(
     name: str, target_id: UUID, expected: int | None = None, *, namespace: str = NS
 ) -> TagOrder:
-    return TagOrder(
+    versions = None if expected is None else frozenset({expected})
+    return order(
+        name,
+        target_id,
         namespace=namespace,
-        name=name,
-        target_id=target_id,
         message=f"for {name}",
-        by=ANN,
-        expected=expected,
+        condition=Condition(exists=True, versions=versions),
     )
 
 
-async def test_what_is_told_of_new_versions_is_what_is_there(publications: Publications) -> None:
-    old = await publications.put("old", "moved", "protected", "gone")
-    await publications.protect("protected")
-    await publications.delete("gone")
+async def test_new_versions_are_as_the_answer_says(joins: Joins) -> None:
+    old = await joins.put("old", "moved", "protected", "gone")
+    await joins.protect("protected")
+    await joins.delete("gone")
     wanted = [
         new("moved", "one", message="second", name="One"),
         new("new", "two"),
@@ -119,7 +120,7 @@ async def test_what_is_told_of_new_versions_is_what_is_there(publications: Publi
         new("gone", "four"),
         new("moved", "one", namespace="other"),
     ]
-    made = await publications.create(*wanted)
+    made = await joins.create(*wanted)
     created = [each for each in made if each is not None]
     assert [(each.change.action, each.change.tag.version) for each in created] == [
         (Action.MOVE, 2),
@@ -132,69 +133,67 @@ async def test_what_is_told_of_new_versions_is_what_is_there(publications: Publi
     for asked, each in zip(wanted, created, strict=True):
         tag, artifact = each.change.tag, each.artifact
         assert (tag.namespace, tag.name, tag.message) == (asked.namespace, asked.tag, asked.message)
-        assert await publications.tag(tag.name, tag.namespace) == tag
-        assert await publications.artifact(tag.target_id, tag.namespace) == artifact
+        assert await joins.tag(tag.name, tag.namespace) == tag
+        assert await joins.artifact(tag.target_id, tag.namespace) == artifact
         assert (artifact.cas_id, artifact.name) == (asked.cas_id, asked.name)
-        found = await publications.store.cas.get_content(
-            publications.store.conn, asked.namespace, asked.cas_id
-        )
+        found = await joins.store.cas.get_content(joins.store.conn, asked.namespace, asked.cas_id)
         assert (found.content, found.blob.media_type) == (asked.content, WORKFLOW)
-    assert await publications.parents(created[0]) == [(old, Relation.REVISION_OF)]
+    assert await joins.parents(created[0]) == [(old, Relation.REVISION_OF)]
     for each in (created[1], created[3]):
-        assert await publications.parents(each) == [], "a name that was free replaces nothing"
-    undone = await publications.store.tags.undo(publications.store.conn, NS, "moved", by=ANN)
+        assert await joins.parents(each) == [], "a name that was free replaces nothing"
+    undone = await joins.store.tags.undo(joins.store.conn, order("moved"))
     assert undone.tag.target_id == old
 
 
 async def test_content_that_is_known_is_left_out_with_all_that_follows(
-    publications: Publications,
+    joins: Joins,
 ) -> None:
-    old = await publications.put("known", "main", "other")
-    await publications.store.cas.store_content(publications.store.conn, b"loose", WORKFLOW, by=ANN)
-    made = await publications.create(
+    old = await joins.put("known", "main", "other")
+    await joins.store.cas.store_content(joins.store.conn, b"loose", WORKFLOW, by=ANN)
+    made = await joins.create(
         new("main", "loose"), new("new", "known"), new("other", "twice"), new("third", "twice")
     )
     assert [each is not None for each in made[:2]] == [False, False]
     assert [each is not None for each in made[2:]].count(True) == 1, "one content, one version"
-    assert (await publications.tag("main")).target_id == old
+    assert (await joins.tag("main")).target_id == old
     with pytest.raises(NotFound):
-        await publications.tag("new")
+        await joins.tag("new")
 
 
-async def test_each_tag_is_moved_by_itself_if_it_can_be(publications: Publications) -> None:
-    a = await publications.put("A", "any", "expected", "stale", "same", "protected", "gone")
-    b = await publications.put("B", "other")
-    patch = await publications.store.patch(await publications.artifact(a), "1")
-    theirs = (await publications.store.version("theirs", "other")).artifact_id
-    await publications.protect("protected")
-    await publications.delete("gone")
-    told = await publications.move(
-        order("stale", b, 2),
-        order("any", b),
-        order("nope", b),
-        order("same", a, 1),
-        order("gone", b),
-        order("expected", patch.artifact_id, 1),
-        order("protected", b),
-        order("other", uuid4()),
+async def test_each_tag_is_moved_by_itself_if_it_can_be(joins: Joins) -> None:
+    a = await joins.put("A", "any", "expected", "stale", "same", "protected", "gone")
+    b = await joins.put("B", "other")
+    patch = await joins.store.patch(await joins.artifact(a), "1")
+    theirs = (await joins.store.version("theirs", "other")).artifact_id
+    await joins.protect("protected")
+    await joins.delete("gone")
+    done_now = await joins.move(
+        move_order("stale", b, 2),
+        move_order("any", b),
+        move_order("nope", b),
+        move_order("same", a, 1),
+        move_order("gone", b),
+        move_order("expected", patch.artifact_id, 1),
+        move_order("protected", b),
+        move_order("other", uuid4()),
     )
     done = (Action.MOVE, 2)
-    assert told == [None, done, None, None, None, done, done, None]
-    assert await publications.move(order("stale", theirs)) == [None]
+    assert done_now == [None, done, None, None, None, done, done, None]
+    assert await joins.move(move_order("stale", theirs)) == [None]
     for name, target in {"stale": a, "same": a, "any": b, "other": b}.items():
-        assert (await publications.tag(name)).target_id == target
-    assert (await publications.tag("any")).message == "for any"
-    moves = await publications.store.tags.history(publications.store.conn, NS, "any", limit=9)
+        assert (await joins.tag(name)).target_id == target
+    assert (await joins.tag("any")).message == "for any"
+    moves = await joins.store.tags.history(joins.store.conn, NS, "any", limit=9)
     assert [(each.seq, each.from_id, each.to_id) for each in moves] == [(2, a, b), (1, None, a)]
-    redone = await publications.store.tags.undo(publications.store.conn, NS, "any", by=ANN)
+    redone = await joins.store.tags.undo(joins.store.conn, order("any"))
     assert redone.tag.target_id == a
 
 
-async def test_tags_of_one_name_in_two_namespaces_are_two(publications: Publications) -> None:
-    await publications.put("A", "main")
-    b = (await publications.store.version("B")).artifact_id
-    made = await publications.create(new("main", "theirs", namespace="other"))
+async def test_tags_of_one_name_in_two_namespaces_are_two(joins: Joins) -> None:
+    await joins.put("A", "main")
+    b = (await joins.store.version("B")).artifact_id
+    made = await joins.create(new("main", "theirs", namespace="other"))
     assert made[0] is not None
-    again = (await publications.store.version("again", "other")).artifact_id
-    told = await publications.move(order("main", again, namespace="other"), order("main", b))
-    assert told == [(Action.MOVE, 2), (Action.MOVE, 2)]
+    again = (await joins.store.version("again", "other")).artifact_id
+    done_now = await joins.move(move_order("main", again, namespace="other"), move_order("main", b))
+    assert done_now == [(Action.MOVE, 2), (Action.MOVE, 2)]

@@ -1,4 +1,4 @@
-"""Rules of resolving a tag to a workflow: reads only, no HTTP, no SQL."""
+"""Workflows where one statement spans blob, artifact and tag: no HTTP, no SQL, no transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,27 +8,33 @@ import structlog
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import CorruptBlob, DomainError, NotFound
+from orchestrator.errors import CorruptBlob, DomainError, NotFound, accepted
 from orchestrator.models.workflow import (
+    CreatedWorkflow,
+    NewWorkflow,
     Pointing,
     ResolvedWorkflow,
     StoredVersion,
     WorkflowEntry,
 )
-from orchestrator.repository.resolution import ResolutionRepository
+from orchestrator.repository.workflow import WorkflowRepository
+from orchestrator.service.artifact import dag_version, tell_created
+from orchestrator.service.cas import tell_stored
+from orchestrator.service.tag import tell_changed
 
 log = structlog.get_logger()
 
 
-class ResolutionService:
-    """What a tag names now, named at a version, or named at a time: one query each.
+class WorkflowJoinService:
+    """What a tag names now, named at a version, or named at a time; and versions that are new:
+    one statement each.
 
-    The versions that tags named when they were last looked up are kept in memory. Where a tag
-    points is asked each time; its version is read again only when it is another one.
+    The versions that tags named when they were last looked up stay in memory. Where a tag points
+    is read each time, its version only when it is another one.
     """
 
-    def __init__(self, resolutions: ResolutionRepository, *, cache_bytes_max: int) -> None:
-        self._resolutions = resolutions
+    def __init__(self, workflows: WorkflowRepository, *, cache_bytes_max: int) -> None:
+        self._workflows = workflows
         self._versions: Cache[tuple[str, str], StoredVersion] = Cache(cache_bytes_max)
 
     async def resolve(
@@ -42,14 +48,12 @@ class ResolutionService:
     ) -> ResolvedWorkflow:
         """NotFound when the tag did not exist then or names no workflow."""
         if version is not None:
-            found = await self._resolutions.resolve_version(conn, namespace, tag, version)
+            found = await self._workflows.resolve_version(conn, namespace, tag, version)
         elif at is not None:
-            found = await self._resolutions.resolve_at(conn, namespace, tag, at)
+            found = await self._workflows.resolve_at(conn, namespace, tag, at)
         else:
             (now,) = await self.resolve_many(conn, [(namespace, tag)])
-            if isinstance(now, DomainError):
-                raise now
-            return now
+            return accepted(now)
         if found is None:
             raise NotFound("workflow", tag)
         _verify(found.content, found.entry.version_hash)
@@ -60,31 +64,47 @@ class ResolutionService:
     ) -> list[ResolvedWorkflow | DomainError]:
         """What each (namespace, tag) names now, in this order, or why there is no answer."""
         known = [self._versions.get(each) for each in wanted]
-        asked = [
+        questions = [
             (namespace, tag, None if had is None else had.artifact_id)
             for (namespace, tag), had in zip(wanted, known, strict=True)
         ]
         answers: list[ResolvedWorkflow | DomainError] = [
             NotFound("workflow", tag) for _, tag in wanted
         ]
-        for pointing in await self._resolutions.resolve_many(conn, asked):
-            namespace, tag = wanted[pointing.turn]
-            version = pointing.version or known[pointing.turn]
+        for pointing in await self._workflows.resolve(conn, questions):
+            namespace, tag = wanted[pointing.at]
+            version = pointing.version or known[pointing.at]
             assert version is not None
             try:
                 if pointing.version is not None:
                     _verify(version.content, version.version_hash)
                     self._versions.put((namespace, tag), version, len(version.content))
-                answers[pointing.turn] = _resolved(namespace, tag, pointing, version)
+                answers[pointing.at] = _resolved(namespace, tag, pointing, version)
             except CorruptBlob as error:
-                answers[pointing.turn] = error
+                answers[pointing.at] = error
         return answers
+
+    async def create_new(
+        self, conn: Connection, new: Sequence[NewWorkflow]
+    ) -> list[CreatedWorkflow | None]:
+        """Store versions and let tags name them, each tag at most once and on no condition.
+
+        None where the content is there already: WorkflowService creates it, in a transaction.
+        """
+        versions = [dag_version(each.version()) for each in new]
+        created = await self._workflows.create_new(conn, new, versions)
+        for each, made in zip(new, created, strict=True):
+            if made is not None:
+                tell_stored(conn, each.cas_id, len(each.content), by=each.by)
+                tell_created(conn, made.artifact, by=each.by)
+                tell_changed(conn, made.change.tag, by=each.by)
+        return created
 
     async def list_by_tag(
         self, conn: Connection, namespace: str, *, after: str = "", limit: int
     ) -> list[WorkflowEntry]:
         """A page of the tags that name workflows, by name."""
-        return await self._resolutions.list_by_namespace(conn, namespace, after, limit)
+        return await self._workflows.list_by_namespace(conn, namespace, after, limit)
 
 
 def _verify(content: bytes, version_hash: CasId) -> None:

@@ -1,0 +1,131 @@
+"""SQL for lineage: where artifacts come from and what comes of them, one statement per method."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from orchestrator.core.database import Connection
+from orchestrator.models.artifact import Artifact, Link, Relation
+from orchestrator.models.lineage import LineageStep
+from orchestrator.repository.artifact import artifact_of
+from orchestrator.repository.columns import columns
+
+_ARTIFACT = columns("a", *Artifact.__struct_fields__)
+
+
+def linked(source: str) -> str:
+    """The edges in the rows of `source` (child_id, parent_id, relation), each once."""
+    return f"""
+INSERT INTO lineage (child_id, parent_id, relation)
+SELECT n.child_id, n.parent_id, n.relation FROM {source} n
+ON CONFLICT DO NOTHING
+"""
+
+
+INSERT = f"""
+WITH new AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS n (child_id, parent_id, relation)
+)
+{linked("new")}
+"""
+
+
+# Edges in the order in which they are met, nearest first. Rows come as they are walked, so a page
+# costs a page. An artifact whose edges are shown in part goes on with the farther end shown last.
+# The planner cannot know how short a walk is; what has a limit it never reads as a whole table.
+def _walk(near: str, far: str, *, first: str, beyond: str, order: str) -> str:
+    return f"""
+WITH RECURSIVE walk (id, after) AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[])
+    UNION
+    SELECT l.{far}, '{first}'::uuid FROM walk w CROSS JOIN LATERAL (
+        SELECT {far} FROM lineage WHERE {near} = w.id AND {far} {beyond} w.after LIMIT $3) l
+)
+SELECT l.child_id, l.parent_id, l.relation,
+       (SELECT true FROM lineage WHERE {near} = l.{far} LIMIT 1) IS NOT NULL AS leads_on
+  FROM walk w CROSS JOIN LATERAL (
+       SELECT * FROM lineage l WHERE l.{near} = w.id AND l.{far} {beyond} w.after
+        ORDER BY l.{far} {order}, l.relation COLLATE "C" LIMIT $3) l
+ LIMIT $3
+"""
+
+
+WALK_UP = _walk("child_id", "parent_id", first=str(UUID(int=2**128 - 1)), beyond="<=", order="DESC")
+WALK_DOWN = _walk("parent_id", "child_id", first=str(UUID(int=0)), beyond=">=", order="ASC")
+
+LIST_PARENTS = f"""
+SELECT {_ARTIFACT} FROM lineage l JOIN artifact a ON a.artifact_id = l.parent_id
+ WHERE l.child_id = $1 AND l.relation = ANY($2::text[])
+ ORDER BY l.relation, l.parent_id
+"""
+
+
+# Of the versions that both contain, one that no other of them contains. The planner, which cannot
+# know how few are met, would read all lineage and all artifacts beside them: not what is fenced
+# off by OFFSET or LIMIT.
+def _parents(of: str) -> str:
+    return f"""
+       SELECT parent_id FROM lineage
+        WHERE child_id = {of}.id AND relation = ANY($3::text[]) OFFSET 0"""
+
+
+GET_COMMON_ANCESTOR = f"""
+WITH RECURSIVE ours (id) AS (
+    SELECT $1::uuid
+     UNION
+    SELECT p.parent_id FROM ours o CROSS JOIN LATERAL ({_parents("o")}) p
+), theirs (id) AS (
+    SELECT $2::uuid
+     UNION
+    SELECT p.parent_id FROM theirs t CROSS JOIN LATERAL ({_parents("t")}) p
+), common AS (SELECT id FROM ours INTERSECT SELECT id FROM theirs)
+SELECT {_ARTIFACT}
+  FROM (SELECT id FROM common
+        EXCEPT
+        SELECT p.parent_id FROM common c CROSS JOIN LATERAL ({_parents("c")}) p) c
+ CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = c.id LIMIT 1) a
+ ORDER BY artifact_id DESC LIMIT 1
+"""
+
+
+class LineageRepository:
+    """Rows of lineage. The caller owns the transaction."""
+
+    async def insert(self, conn: Connection, links: Sequence[Link]) -> None:
+        """Adding an edge that is there already changes nothing."""
+        await conn.execute(
+            INSERT,
+            [each.child_id for each in links],
+            [each.parent_id for each in links],
+            [each.relation for each in links],
+        )
+
+    async def walk(
+        self,
+        conn: Connection,
+        from_ids: Sequence[UUID],
+        after: Sequence[UUID],
+        *,
+        up: bool,
+        limit: int,
+    ) -> list[LineageStep]:
+        """So many of the edges that can be reached from these, nearest first; those of one nearer
+        end follow each other. `after` is for each the first farther end that counts.
+        """
+        statement = WALK_UP if up else WALK_DOWN
+        return [
+            LineageStep(**{**row, "relation": Relation(row["relation"])})
+            for row in await conn.fetch(statement, from_ids, after, limit)
+        ]
+
+    async def list_parents(
+        self, conn: Connection, child_id: UUID, relations: Sequence[Relation]
+    ) -> list[Artifact]:
+        """What an artifact comes from in one of these ways, one step up."""
+        return [artifact_of(row) for row in await conn.fetch(LIST_PARENTS, child_id, relations)]
+
+    async def get_common_ancestor(
+        self, conn: Connection, one_id: UUID, other_id: UUID, relations: Sequence[Relation]
+    ) -> Artifact | None:
+        """The nearest artifact that both come from in these ways; it may be one of them."""
+        row = await conn.fetchrow(GET_COMMON_ANCESTOR, one_id, other_id, relations)
+        return artifact_of(row) if row else None

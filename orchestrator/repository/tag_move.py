@@ -1,0 +1,119 @@
+"""SQL for what happened to tags: reads of their recorded moves, one statement per method."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from orchestrator.core.database import Connection
+from orchestrator.models.tag import Action, Landing, TagMove, TagReference
+from orchestrator.repository.columns import columns
+
+_MOVE = columns("m", *TagMove.__struct_fields__)
+
+
+def move_searched() -> str:
+    """The move of a time: of the tag ($1, $2), at $3, it is the one that `max(low)` numbers.
+
+    Moves have no gaps and their times never fall, so it is found in as many steps as its number
+    has binary digits, not by reading all that came later. A deleted tag keeps its row. `low` is a
+    move that is not too late, or 0; `high` is too late, or not made yet.
+    """
+    return """
+search (low, high) AS (
+    SELECT 0::bigint, version + 1 FROM tag WHERE namespace = $1 AND name = $2
+     UNION ALL
+    SELECT CASE WHEN m.moved_at <= $3 THEN m.seq ELSE s.low END,
+           CASE WHEN m.moved_at <= $3 THEN s.high ELSE m.seq END
+      FROM search s CROSS JOIN LATERAL (
+           SELECT seq, moved_at FROM tag_move
+            WHERE namespace = $1 AND name = $2 AND seq = (s.low + s.high) / 2 LIMIT 1) m
+     WHERE s.high - s.low > 1
+)"""
+
+
+GET_UNDO = """
+SELECT parent.seq, parent.to_id AS target_id
+  FROM tag_move here
+  JOIN tag_move parent ON parent.namespace = here.namespace AND parent.name = here.name
+                      AND parent.seq = here.parent_seq
+ WHERE here.namespace = $1 AND here.name = $2 AND here.seq = $3
+"""
+
+GET_REDO = """
+SELECT seq, to_id AS target_id
+  FROM tag_move
+ WHERE namespace = $1 AND name = $2 AND seq > $3 AND parent_seq = $3 AND action = 'move'
+ ORDER BY seq DESC LIMIT 1
+"""
+
+LIST_MOVES = f"""
+SELECT {_MOVE} FROM tag_move m
+ WHERE namespace = $1 AND name = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4
+"""
+
+GET_MOVE = f"SELECT {_MOVE} FROM tag_move m WHERE namespace = $1 AND name = $2 AND seq = $3"
+
+GET_MOVE_AT = f"""
+WITH RECURSIVE {move_searched()}
+SELECT {_MOVE} FROM tag_move m
+ WHERE namespace = $1 AND name = $2 AND seq = (SELECT max(low) FROM search)
+"""
+
+LIST_BY_TARGET = """
+SELECT m.name, max(m.seq) AS last_version, min(m.seq) AS first_version,
+       max(m.moved_at) AS last_moved_at,
+       EXISTS (SELECT FROM tag t WHERE t.namespace = $1 AND t.name = m.name AND t.target_id = $2)
+           AS current
+  FROM tag_move m
+ WHERE m.namespace = $1 AND m.to_id = $2 AND m.name > $3
+ GROUP BY m.name ORDER BY m.name LIMIT $4
+"""
+
+
+class TagMoveRepository:
+    """Rows of tag_move, which the statements that change a tag write."""
+
+    async def get_undo(
+        self, conn: Connection, namespace: str, name: str, cursor: int
+    ) -> Landing | None:
+        """The move from which the one at the cursor was made."""
+        row = await conn.fetchrow(GET_UNDO, namespace, name, cursor)
+        return Landing(**row) if row else None
+
+    async def get_redo(
+        self, conn: Connection, namespace: str, name: str, cursor: int
+    ) -> Landing | None:
+        """The newest move that was made from the one at the cursor."""
+        row = await conn.fetchrow(GET_REDO, namespace, name, cursor)
+        return Landing(**row) if row else None
+
+    async def list_moves(
+        self, conn: Connection, namespace: str, name: str, before: int, limit: int
+    ) -> list[TagMove]:
+        """Newest first, those before this seq; also of a deleted tag."""
+        return [_move(row) for row in await conn.fetch(LIST_MOVES, namespace, name, before, limit)]
+
+    async def get_move(
+        self, conn: Connection, namespace: str, name: str, seq: int
+    ) -> TagMove | None:
+        row = await conn.fetchrow(GET_MOVE, namespace, name, seq)
+        return _move(row) if row else None
+
+    async def get_move_at(
+        self, conn: Connection, namespace: str, name: str, at: datetime
+    ) -> TagMove | None:
+        """The last move at or before this time."""
+        row = await conn.fetchrow(GET_MOVE_AT, namespace, name, at)
+        return _move(row) if row else None
+
+    async def list_by_target(
+        self, conn: Connection, namespace: str, target_id: UUID, after: str, limit: int
+    ) -> list[TagReference]:
+        """The tags that name an artifact or ever did, by name."""
+        rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
+        return [TagReference(**row) for row in rows]
+
+
+def _move(row: asyncpg.Record) -> TagMove:
+    return TagMove(**{**row, "action": Action(row["action"])})
