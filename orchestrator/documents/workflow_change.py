@@ -17,7 +17,7 @@ from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_value import Conflict, Side
-from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, WorkflowPatch, operations_on
+from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat, read_operations
 from orchestrator.errors import MergeConflict, RuleBroken, TooLarge, Violation
 
 
@@ -40,14 +40,14 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
     operations_max: int
 
 
-def patched(head: bytes, patch: WorkflowPatch, rules: ChangeRules) -> Revision:
+def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules) -> Revision:
     """Apply a patch to a stored version.
 
     InvalidInput says why it is no patch, PatchFailed names the operation that cannot be applied,
     RuleBroken every rule that the result breaks, with pointers into the result.
     """
     before = parsed(head)
-    operations = operations_on(before, patch, operations_max=rules.operations_max)
+    operations = read_operations(patch, format_, before, operations_max=rules.operations_max)
     after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
     workflow = check_workflow(after)
     check_change(before, workflow.document, rules)

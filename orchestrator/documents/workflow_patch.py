@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-import msgspec
-
 from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, parse
 from orchestrator.documents.merge_patch import merge_patch_operations
 from orchestrator.documents.patch import PatchOperation, parse_operations
@@ -20,36 +18,26 @@ class PatchFormat(StrEnum):
     MERGE_PATCH = "application/merge-patch+json"
 
 
-class WorkflowPatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A patch that is strict JSON. Whether it fits a workflow shows when it is applied."""
-
-    format: PatchFormat
-    document: JSONValue
-    size_bytes: int
-
-
-def read_patch(body: bytes, format_: PatchFormat) -> WorkflowPatch:
-    """InvalidInput says what of the body is no strict JSON."""
-    document = parse(body, bytes_max=len(body), kind="patch", depth_max=PATCH_DEPTH_MAX)
-    return WorkflowPatch(format=format_, document=document, size_bytes=len(body))
-
-
-def operations_on(
-    before: JSONValue, patch: WorkflowPatch, *, operations_max: int
+def read_operations(
+    patch: bytes, format_: PatchFormat, before: JSONValue, *, operations_max: int
 ) -> tuple[PatchOperation, ...]:
-    """The operations of the patch on this document: one or more, and not too many."""
-    if patch.format is PatchFormat.MERGE_PATCH:
-        return _merge_operations(before, patch.document, operations_max)
-    operations = parse_operations(patch.document, operations_max=operations_max)
+    """What the patch does to this document: one operation or more, and not too many.
+
+    InvalidInput says why it is no patch. Whether it can be applied is not known here.
+    """
+    value = parse(patch, bytes_max=len(patch), kind="patch", depth_max=PATCH_DEPTH_MAX)
+    if format_ is PatchFormat.MERGE_PATCH:
+        return _merge_operations(value, before, operations_max)
+    operations = parse_operations(value, operations_max=operations_max)
     if not operations:
         raise InvalidInput.at("", "operations-min", "A patch has at least one operation.")
     return operations
 
 
 def _merge_operations(
-    before: JSONValue, document: JSONValue, operations_max: int
+    patch: JSONValue, before: JSONValue, operations_max: int
 ) -> tuple[PatchOperation, ...]:
-    operations = merge_patch_operations(before, document)
+    operations = merge_patch_operations(before, patch)
     if not operations:
         raise InvalidInput.at("", "operations-min", "The merge patch changes nothing.")
     if len(operations) > operations_max:

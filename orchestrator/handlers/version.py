@@ -6,10 +6,9 @@ from uuid import UUID
 
 from litestar.params import PathParameter, QueryParameter
 
-from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_change import Revision
-from orchestrator.documents.workflow_patch import PatchFormat, read_patch
+from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import InvalidInput, UnsupportedMediaType
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
@@ -57,7 +56,6 @@ class VersionHandler:
         versions: VersionService,
         changes: VersionChanges,
         replay: Replay,
-        compute: Compute,
         *,
         body_bytes_max: int,
     ) -> None:
@@ -65,7 +63,6 @@ class VersionHandler:
         self._versions = versions
         self._changes = changes
         self._replay = replay
-        self._compute = compute
         self._body_bytes_max = body_bytes_max
 
     # ------------------------------------------------------------------------------- changing
@@ -74,10 +71,9 @@ class VersionHandler:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
         body = await call.read(self._body_bytes_max)
-        patch = await self._compute.run(lambda: read_patch(body, format_), len(body))
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
-            return self._versions.plan_patch(head, patch)
+            return self._versions.plan_patch(head, body, format_)
 
         return await self._change(call, tag_in_path(tag), body, message, plan)
 

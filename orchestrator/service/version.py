@@ -12,7 +12,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
 from orchestrator.documents.workflow_merge_value import Side
-from orchestrator.documents.workflow_patch import WorkflowPatch
+from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import NotFound, NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
@@ -139,13 +139,13 @@ class VersionService:
 
     # ------------------------------------------------------------------------------- planning
 
-    def plan_patch(self, head: Head, patch: WorkflowPatch) -> Change[Revision]:
+    def plan_patch(self, head: Head, patch: bytes, format_: PatchFormat) -> Change[Revision]:
         """A patch needs nothing but the head."""
         content = head.version.content
         return Change(
             head=head,
-            size_bytes=len(content) + patch.size_bytes,
-            compute=partial(patched, content, patch, self._rules),
+            size_bytes=len(content) + len(patch),
+            compute=partial(patched, content, patch, format_, self._rules),
         )
 
     async def plan_cherry_pick(

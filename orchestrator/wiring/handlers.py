@@ -80,7 +80,6 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.versions,
             changes,
             replay,
-            c.compute,
             body_bytes_max=settings.json_body_bytes_max,
         ),
         merges=MergeHandler(c.database, c.versions, c.merges, changes, c.compute),

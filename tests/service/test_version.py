@@ -1,12 +1,13 @@
 """Versions made from versions: ancestors, chains and compaction."""
 
+import json
 from typing import Any
 
 import pytest
 
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.documents.workflow_change import ChangeRules, patched
-from orchestrator.documents.workflow_patch import PatchFormat, WorkflowPatch
+from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.reference import parse_reference
@@ -23,8 +24,8 @@ def versions_of(store: Store) -> VersionService:
     return VersionService(store.cas, store.artifacts, store.tags, rules=RULES)
 
 
-def json_patch(*operations: Any) -> WorkflowPatch:
-    return WorkflowPatch(format=PatchFormat.JSON_PATCH, document=list(operations), size_bytes=0)
+def json_patch(*operations: Any) -> tuple[bytes, PatchFormat]:
+    return json.dumps(operations).encode(), PatchFormat.JSON_PATCH
 
 
 async def workflow(store: Store, tag: str, *ids: str) -> Artifact:
@@ -41,7 +42,7 @@ async def head(store: Store, tag: str = "main") -> Head:
 async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact:
     at = await head(store, tag)
     operation: Any = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
-    revision = patched(at.version.content, json_patch(operation), RULES)
+    revision = patched(at.version.content, *json_patch(operation), RULES)
     changed = await versions_of(store).store_patch(store.conn, at, revision, by=ANN, message=None)
     return changed.artifact
 
@@ -79,7 +80,7 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
     same: list[Any] = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
     other: list[Any] = [{"op": "add", "path": "/name", "value": "x"}]
     for operations in (same, other):
-        revision = patched(stale.version.content, json_patch(*operations), RULES)
+        revision = patched(stale.version.content, *json_patch(*operations), RULES)
         with pytest.raises(VersionConflict):
             await versions_of(store).store_patch(store.conn, stale, revision, by=ANN, message=None)
 
