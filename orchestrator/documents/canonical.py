@@ -1,8 +1,8 @@
 """Strict JSON in and canonical JSON (RFC 8785) out; it knows no document format and does no I/O.
 
 What `parse` accepts, `canonicalise` can write, and `parse` reads that back as the same value. Good
-input goes through C code and one survey of the values; only when those find something odd does a
-slower pass look again, to say where and what.
+input goes through C code and one survey of the values. Only if those find something suspicious does
+a slower pass look again, to say what is wrong and where.
 """
 
 import json
@@ -31,8 +31,8 @@ _ESCAPED_NUL = b"\\u0000"
 _FIRST_BYTES_OF_ASTRAL = bytes(range(0xF0, 0xF5))
 
 
-class _Odd(ValueError):
-    """Something may not be as it is; the slow pass will say what."""
+class _Suspicious(ValueError):
+    """Something may be wrong; the slow pass will say what, or that nothing is."""
 
 
 def parse(
@@ -42,7 +42,7 @@ def parse(
     if len(body) > bytes_max:
         raise TooLarge(kind, bytes_max, len(body))
     try:
-        root = [_decoded_alike(body)]
+        root = [_decoded_losslessly(body)]
         holders = _survey(root, depth_max)
     except (ValueError, RecursionError):
         return _parse_slowly(body, kind, depth_max)
@@ -57,7 +57,7 @@ def canonicalise(value: JSONValue, *, depth_max: int = DEPTH_MAX) -> bytes:
     except ValueError:
         refuse_violations(value, "value", depth_max)
         holders, content = _survey([value], depth_max), _SORTING_ENCODER.encode(value)
-    if _has_astral(content) or not all(map(_is_spelled_alike, _floats(holders))):
+    if _has_astral(content) or not all(map(_is_spelled_canonically, _floats(holders))):
         return _ENCODER.encode(_spelled(value))
     return content
 
@@ -65,21 +65,23 @@ def canonicalise(value: JSONValue, *, depth_max: int = DEPTH_MAX) -> bytes:
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(members)
     if len(value) != len(members):
-        raise _Odd
+        raise _Suspicious
     return value
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def _decoded_alike(body: bytes) -> Any:
-    """The value, with nothing lost. The fast decoder would drop the first of two equal keys, but
-    then what it read is not written as it was sent. Most programs send no spaces between the
-    tokens, and their bodies are written just so: a third of the time of the careful decoder.
+def _decoded_losslessly(body: bytes) -> Any:
+    """The value, with nothing lost: the fast decoder would drop the first of two equal keys.
+
+    If what it decoded is encoded to the same bytes again, nothing was lost. That is so for most
+    programs, which send no spaces between the tokens, and it takes a third of the time of the
+    careful decoder.
     """
     value = _FAST_DECODER.decode(body)
     if _ESCAPED_NUL in body:
-        raise _Odd
+        raise _Suspicious
     if _ENCODER.encode(value) != body:
         value = _DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:
@@ -88,17 +90,17 @@ def _decoded_alike(body: bytes) -> Any:
 
 
 def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
-    """The encoder refuses lone surrogates by itself; the escape of NUL may also be plain text."""
+    """The encoder refuses lone surrogates. What looks like an escaped NUL may be plain text."""
     content = encoder.encode(value)
     if _ESCAPED_NUL in content:
-        raise _Odd
+        raise _Suspicious
     return content
 
 
 def _survey(root: list[Any], depth_max: int = DEPTH_MAX) -> list[Any]:
-    """List the containers that hold floats; stop at numbers and depths that may not be.
+    """List the containers that hold floats; stop at a number or a depth that is not allowed.
 
-    It goes level by level, so depth is known and costs no recursion.
+    It goes level by level, so it knows the depth without recursion.
     """
     holders: list[Any] = []
     level = [root]
@@ -106,7 +108,7 @@ def _survey(root: list[Any], depth_max: int = DEPTH_MAX) -> list[Any]:
         level = _level_below(level, holders)
         if not level:
             return holders
-    raise _Odd
+    raise _Suspicious
 
 
 def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
@@ -123,7 +125,7 @@ def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
                 below.append(child)
             elif kind is int or kind is float:
                 if not is_writable(child):
-                    raise _Odd
+                    raise _Suspicious
                 if kind is float and (not holders or holders[-1] is not container):
                     holders.append(container)
             elif child is not None and kind is not bool:
@@ -148,8 +150,8 @@ def _floats(holders: list[Any]) -> Iterator[float]:
                 yield child
 
 
-def _is_spelled_alike(number: float) -> bool:
-    """Whether msgspec writes the number as RFC 8785 wants it."""
+def _is_spelled_canonically(number: float) -> bool:
+    """Whether msgspec spells the number as RFC 8785 asks: 1.0, and exponents, it does not."""
     return 1e-5 <= abs(number) <= INTEGER_MAX and not number.is_integer()
 
 
@@ -174,7 +176,7 @@ def _utf16(key: str) -> bytes:
 
 
 def _parse_slowly(body: bytes, kind: str, depth_max: int) -> JSONValue:
-    """Refuse with the reason; without one the alarm was false, and the value is returned."""
+    """Raise InvalidInput with what is wrong; if nothing is, return the value."""
     refuse_violations(read_spelled(body, kind, depth_max), kind, depth_max)
     root = [_DECODER.decode(body.decode("utf-8"))]
     return _with_integers(root, _survey(root, depth_max))

@@ -1,6 +1,6 @@
 """What canonical JSON does not allow, where it stands in a document, and why; it writes nothing.
 
-This is the slow pass: it runs when something odd was found, to say where and what.
+This is the slow pass: it runs when something suspicious was found, to say where it is and what.
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""Equality of JSON values: two are equal if they have one canonical form; none is written here.
+"""Equality of JSON values: two are equal if they have the same canonical form; it writes none.
 
 So 1 is 1.0 and -0.0 is 0, but 1 is not true, and the order of members does not count.
 """
@@ -14,7 +14,7 @@ def equal(a: Any, b: Any) -> bool:
     """Whether the values are equal; what is no JSON value, such as UNSET, is equal to itself."""
     if a is b:
         return True
-    # Python compares in C code, and has one wish too few: it takes 1 for True.
+    # This runs in C code, but takes 1 for True: what it calls equal is looked at once more.
     if a != b:
         return False
     if type(a) is str:

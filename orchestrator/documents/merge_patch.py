@@ -35,7 +35,7 @@ def _member_operations(
 
 
 def _without_nulls(patch: JSONValue) -> JSONValue:
-    """What a merge patch makes out of nothing: null members of its objects say "absent"."""
+    """What the merge patch makes where there is nothing: a null member means that there is none."""
     if not isinstance(patch, dict):
         return patch
     return {key: _without_nulls(value) for key, value in patch.items() if value is not None}

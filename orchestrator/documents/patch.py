@@ -1,7 +1,7 @@
 """JSON Patch (RFC 6902): read operations, apply them, take them back; no workflows, no storage.
 
-To validate a patch is to apply it: there is no second set of rules. Documents and values are taken
-as immutable: a result shares all that did not change with the document it came from.
+A patch is validated by applying it: there is no second set of rules. Documents and values are never
+written to: a result shares all that did not change with the document that it came from.
 """
 
 from collections.abc import Iterable, Iterator
@@ -120,7 +120,7 @@ def _pointer_violations(index: int, item: dict[str, Any], member: str) -> Iterat
 
 
 def _operation(item: Any) -> PatchOperation:
-    """Keep the member that the operation needs, and no other."""
+    """The operation with the members that it needs, and no other."""
     op = item["op"]
     needed = _MEMBER_NEEDED[op]
     if needed == "value":

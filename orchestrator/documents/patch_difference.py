@@ -1,8 +1,8 @@
 """The JSON Patch (RFC 6902) from one JSON value to another; it knows no workflows.
 
-Items of a list are told apart by their `id` where all have one, else by their content. Moves are
-found with a longest increasing subsequence, so the cost is O(n log n), and not by the shortest edit
-script, which is quadratic: the patch is exact and small, not always the smallest.
+Items of a list are known by their `id` if all have one, else by their content. Moves are found with
+a longest increasing subsequence, in O(n log n). The shortest edit script would take quadratic time:
+the patch is exact and small, but not always the smallest.
 """
 
 from bisect import bisect_left
@@ -97,7 +97,7 @@ def _aligned_by_id(before: list[str], after: list[str]) -> _Alignment:
 
 
 def _aligned_by_content(before: list[Any], after: list[Any]) -> _Alignment:
-    """Match equal items; what is left over between the same two matches counts as changed."""
+    """Match equal items. Items left over between the same two matches are changed ones."""
     old, new = [fingerprint(item) for item in before], [fingerprint(item) for item in after]
     head, shortest = 0, min(len(old), len(new))
     while head < shortest and old[head] == new[head]:
@@ -127,7 +127,10 @@ def _numbered(keys: list[bytes]) -> Iterator[tuple[Hashable, int]]:
 
 
 def _pair_leftovers(origins: list[int | None], before_length: int) -> list[int]:
-    """Give items without origin one that is left over in the same gap, in order; return them."""
+    """Give each item without an origin one that is left over in the same gap, in order.
+
+    Return the items that got one.
+    """
     used = set(origins)
     fixed = _longest_increasing([origin for origin in origins if origin is not None])
     leftover = [index for index in range(before_length) if index not in used]
@@ -149,13 +152,13 @@ def _pair_leftovers(origins: list[int | None], before_length: int) -> list[int]:
 def _rearrangement(
     path: str, before_length: int, origins: Sequence[int | None], after: list[Any]
 ) -> list[PatchOperation] | None:
-    """Removals, additions and moves, after which each item stands where its origin says.
+    """Removals, additions and moves that bring each item to its place.
 
-    None stands for more work than replacing the whole list.
+    None: to replace the whole list is less work.
     """
-    kept = [origin for origin in origins if origin is not None]
-    fixed = _longest_increasing(kept)
-    used, staying = set(kept), set(fixed)
+    remaining = [origin for origin in origins if origin is not None]
+    fixed = _longest_increasing(remaining)
+    used, staying = set(remaining), set(fixed)
     moving = sorted(used - staying)
     edits = before_length - len(used) + len(origins) - len(staying)
     if edits * max(before_length, len(origins)) > ITEMS_SHIFTED_MAX:
@@ -172,10 +175,10 @@ def _rearrangement(
 def _placements(
     path: str, origins: Sequence[int | None], after: list[Any], fixed: list[int], moving: list[int]
 ) -> Iterator[PatchOperation]:
-    """Go through the items as they shall be; those not yet moved wait between the fixed ones.
+    """Add and move items in their final order. Items not moved yet wait between the fixed ones.
 
-    The gap of a waiting item is the number of fixed items before it. In its gap it stands behind
-    all that was placed there, for each item is placed directly behind the one before it.
+    The gap of a waiting item is the number of fixed items before it. It stands there behind all
+    that was placed in the gap, because each item is placed directly behind the one before it.
     """
     places = {origin: place for place, origin in enumerate(origins)}
     gaps = {index: bisect_left(fixed, index) for index in moving}

@@ -50,13 +50,13 @@ class _Record:
     """What is known of one container.
 
     A container is either shared, and then never written to, or owned: a copy that this draft made
-    of its origin. Size and height are those of the origin, found when they are first asked for.
+    of its origin. Size and height are those of the origin, measured when they are first needed.
     """
 
     __slots__ = ("container", "grown_bytes", "height", "height_min", "origin", "size_bytes")
 
     def __init__(self, container: Container, origin: Container | None = None) -> None:
-        # Keeping the container alive keeps its id from being given to another one.
+        # While the record refers to the container, no other object can get its id.
         self.container = container
         self.origin = origin
         self.size_bytes: int | None = None
@@ -66,7 +66,7 @@ class _Record:
 
 
 class Draft:
-    """One document under edit. The document it began with, and all values put in, stay as they are.
+    """A document that is being edited. The one it began with, and all values put in, do not change.
 
     After a EditRefused the draft is of no further use.
     """
@@ -255,7 +255,7 @@ class Draft:
 
 
 def _key(container: Any, token: str) -> Any:
-    """The key under which the container holds something; a EditRefused when it does not."""
+    """The key under which the container holds something; EditRefused if it holds nothing there."""
     if isinstance(container, dict):
         if token in container:
             return token

@@ -49,8 +49,8 @@ def check_workflow(document: JSONValue) -> Workflow:
 def _counts_if_sound(document: Any) -> tuple[int, int] | None:
     """How many nodes and edges a document of the right shape has, if nothing is wrong between them.
 
-    None also for what only the long look understands: maps of nodes, dependencies, nodes that name
-    others. That one tells what is wrong, and where; it takes four times as long.
+    None also for what only the slow check understands: maps of nodes, dependencies, nodes that name
+    others. The slow check says what is wrong, and where; it takes four times as long.
     """
     nodes, edges = document["nodes"], document.get("edges", ())
     if type(nodes) is not list or "dependencies" in document:

@@ -1,8 +1,8 @@
 """What changed between two workflows, node by node and edge by edge; it applies and stores nothing.
 
-A node is told by its id and not by its place, an edge by its ends and its condition. The order of
+A node is known by its id and not by its place, an edge by its ends and its condition. The order of
 nodes and edges means nothing to a workflow, but it is part of its bytes: the JSON Patch between two
-documents (`patch_between`) keeps it, and here it is one flag.
+documents (`patch_between`) has every move, and here there is one flag.
 """
 
 from collections.abc import Container, Hashable, Iterable, Iterator
@@ -54,7 +54,7 @@ class EdgeChange(ReversiblePatch, frozen=True, kw_only=True):
 
 
 class WorkflowDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What was added, removed, renamed and changed; edges that follow a renamed node are the same.
+    """What was added, removed, renamed and changed; an edge of a renamed node is not a new one.
 
     `members` is the patch of all that is neither node nor edge, with pointers into the document.
     """

@@ -17,10 +17,10 @@ Neighbours: TypeAlias = dict[str, list[tuple[str, bool, str, str]]]
 def renamed_nodes(before: Parts, after: Parts) -> dict[str, str]:
     """From old id to new id, for nodes with equal content and consistently rewired edges.
 
-    Nodes are labelled by their content, then again and again by their own label and those of their
-    neighbours (Weisfeiler and Leman 1968). Two nodes are one if no other has their label. What is
-    left over then may have gained or lost edges: equal content is enough if it is unique, and the
-    nodes have a neighbour in common.
+    Each node is labelled by its content, and then, round after round, by its label and those of its
+    neighbours (Weisfeiler and Leman 1968). Two nodes are the same if no third one has their label.
+    The nodes that are left may have gained or lost edges: for them a content that no third node has
+    is enough, if they have a neighbour in common.
     """
     gone = {id_: node for id_, node in before.nodes.items() if id_ not in after.nodes}
     new = {id_: node for id_, node in after.nodes.items() if id_ not in before.nodes}

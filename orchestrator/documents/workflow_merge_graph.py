@@ -15,14 +15,15 @@ Key = TypeVar("Key", bound=Hashable)
 class GraphMerge:
     """The merge of three graphs of one shape.
 
-    To add or change an edge is to change the nodes at its ends: who removes one of these nodes is
-    in conflict. A node that such a conflict kept has the edges of the side that kept it.
+    A side that adds or changes an edge has changed the nodes at its ends, so the other side is in
+    conflict if it removes one of them. A node that survives such a conflict has the edges of the
+    favoured side.
     """
 
     def __init__(self, merger: Merger, base: Parts, ours: Parts, theirs: Parts) -> None:
         self._merger = merger
         self._base, self._ours, self._theirs = base, ours, theirs
-        self._kept: set[str] = set()
+        self._rescued: set[str] = set()
 
     def merged(self, rest: dict[str, Any]) -> Parts:
         """The merged graph beside members that were merged before."""
@@ -78,7 +79,7 @@ class GraphMerge:
         detail = f" Its edge {edge_name(edge)} is one of the changes." if edge else ""
         node = self._merger.settled(("nodes", id_), base, ours, theirs, detail=detail)
         if node is not UNSET:
-            self._kept.add(id_)
+            self._rescued.add(id_)
         return node
 
     def _node_added_twice(self, id_: str) -> Any:
@@ -96,7 +97,7 @@ class GraphMerge:
             source, target, _ = key
             if source not in nodes or target not in nodes:
                 continue
-            if source in self._kept or target in self._kept:
+            if source in self._rescued or target in self._rescued:
                 edge = _get(favoured, key)
             else:
                 sides = _get(base, key), _get(ours, key), _get(theirs, key)
@@ -120,7 +121,7 @@ def edge_name(key: EdgeKey) -> str:
 def _is_marked(
     key: Key, ours: Container[Key], theirs: Container[Key], marked: Sequence[Container[Key]]
 ) -> bool:
-    """Three-way merge of a yes or no, if both sides have the key; else its only side says."""
+    """Three-way merge of a yes or no; of a key that only one side has, that side decides."""
     in_base, in_ours, in_theirs = (key in each for each in marked)
     if key in ours and key in theirs:
         return in_ours if in_ours != in_base else in_theirs
@@ -138,9 +139,9 @@ def _edges_changed(base: Parts, side: Parts) -> dict[str, EdgeKey]:
 
 
 def _merged_order(base: Iterable[Key], ours: Iterable[Key], theirs: Iterable[Key]) -> list[Key]:
-    """The order of ours, or of theirs if only they changed it.
+    """The order of ours, or of theirs if only theirs has changed.
 
-    What the other side has besides stands behind its predecessor there.
+    What only the other side has comes after the key that it follows there.
     """
     in_base, in_ours, in_theirs = (dict.fromkeys(keys) for keys in (base, ours, theirs))
     common = in_base.keys() & in_ours.keys() & in_theirs.keys()

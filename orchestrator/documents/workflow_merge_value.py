@@ -60,7 +60,7 @@ class Merger:
         self.conflicts: list[Conflict] = []
 
     def merged(self, place: Sequence[str], base: Any, ours: Any, theirs: Any) -> Any:
-        """What only one side changed is as that side has it."""
+        """The merged value. What only one side changed is taken from that side."""
         if equal(ours, theirs) or equal(base, theirs):
             return ours
         if equal(base, ours):

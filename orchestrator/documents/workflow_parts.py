@@ -19,8 +19,8 @@ class Parts(NamedTuple):
     """A valid workflow; nodes and edges stand in the order of the document.
 
     The dependencies of a map's nodes are not in the nodes but among the edges, as objects with
-    `from` and `to`, and with their keys in `inside`. The nodes that have a list of dependencies,
-    be it empty, are the `dependents`.
+    `from` and `to`; their keys are in `inside`. The nodes that have a list of dependencies, even an
+    empty one, are the `dependents`.
     """
 
     nodes: dict[str, dict[str, Any]]

@@ -41,8 +41,9 @@ class _Part(NamedTuple):
 def schema_violations(document: JSONValue) -> Iterator[Violation]:
     """All violations, part by part.
 
-    The validator lists every error before it returns the first, at some 20 µs each, so it never
-    gets a whole document that is wrong: who reads only the first violations pays only for those.
+    The validator lists every error before it returns the first, at some 20 µs each. So it is never
+    given a whole document that is wrong, and a caller that reads only the first violations pays
+    only for those.
     """
     if not _WORKFLOW.is_valid(document):
         for part in _parts(document):
