@@ -2,8 +2,10 @@
 
 from litestar import get, patch, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Operation as Specification
 
-from orchestrator.handlers.http.framework import operation
+from orchestrator.handlers.http.framework import Operation, operation
 from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
@@ -38,6 +40,8 @@ WRITE_PROBLEMS = problems(404, 408, 409, 412, 413, 415, 422, 507)
 def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPRouteHandler]:
     """All routes of both handlers."""
     changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.")
+    compacted = answer(CompactedBody, examples.COMPACTED, "The version.")
+    merged = answer(MergedBody, examples.MERGED, "What the merge turned out to be.")
     return [
         patch(
             WORKFLOW,
@@ -68,36 +72,30 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 **problems(304, 404),
             },
         )(operation(versions.get_version)),
-        post(
-            f"{WORKFLOW}/compact",
+        _change(
+            versions.compact,
+            "compact",
             operation_id="compactWorkflow",
-            operation_class=takes(CompactWorkflow, examples.COMPACT, IDEMPOTENCY, IF_MATCH),
+            body=takes(CompactWorkflow, examples.COMPACT, IDEMPOTENCY, IF_MATCH),
             summary="One version equal to a chain's head",
-            tags=TAGS,
-            status_code=200,
-            responses={
-                200: answer(CompactedBody, examples.COMPACTED, "The version."),
-                **WRITE_PROBLEMS,
-            },
-        )(operation(versions.compact)),
-        post(
-            f"{WORKFLOW}/cherry-pick",
+            result=compacted,
+        ),
+        _change(
+            versions.cherry_pick,
+            "cherry-pick",
             operation_id="cherryPick",
-            operation_class=takes(CherryPick, examples.CHERRY_PICK, IDEMPOTENCY, IF_MATCH),
+            body=takes(CherryPick, examples.CHERRY_PICK, IDEMPOTENCY, IF_MATCH),
             summary="Make one change of another chain here too",
-            tags=TAGS,
-            status_code=200,
-            responses={200: changed, **WRITE_PROBLEMS},
-        )(operation(versions.cherry_pick)),
-        post(
-            f"{WORKFLOW}/revert",
+            result=changed,
+        ),
+        _change(
+            versions.revert,
+            "revert",
             operation_id="revertVersion",
-            operation_class=takes(Revert, examples.REVERT, IDEMPOTENCY, IF_MATCH),
+            body=takes(Revert, examples.REVERT, IDEMPOTENCY, IF_MATCH),
             summary="Take one change back",
-            tags=TAGS,
-            status_code=200,
-            responses={200: changed, **WRITE_PROBLEMS},
-        )(operation(versions.revert)),
+            result=changed,
+        ),
         get(
             f"{WORKFLOW}/diff",
             operation_id="diffWorkflow",
@@ -108,16 +106,33 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 **problems(404),
             },
         )(operation(merges.diff)),
-        post(
-            f"{WORKFLOW}/merge",
+        _change(
+            merges.merge,
+            "merge",
             operation_id="mergeWorkflow",
-            operation_class=takes(MergeWorkflow, examples.MERGE, IDEMPOTENCY, IF_MATCH),
+            body=takes(MergeWorkflow, examples.MERGE, IDEMPOTENCY, IF_MATCH),
             summary="Three-way merge into a tag",
-            tags=TAGS,
-            status_code=200,
-            responses={
-                200: answer(MergedBody, examples.MERGED, "What the merge turned out to be."),
-                **WRITE_PROBLEMS,
-            },
-        )(operation(merges.merge)),
+            result=merged,
+        ),
     ]
+
+
+def _change(
+    method: Operation,
+    name: str,
+    *,
+    operation_id: str,
+    body: type[Specification],
+    summary: str,
+    result: ResponseSpec,
+) -> HTTPRouteHandler:
+    """The route of a change of what a tag names: it makes nothing that has an address of its own."""
+    return post(
+        f"{WORKFLOW}/{name}",
+        operation_id=operation_id,
+        operation_class=body,
+        summary=summary,
+        tags=TAGS,
+        status_code=200,
+        responses={200: result, **WRITE_PROBLEMS},
+    )(operation(method))
