@@ -126,7 +126,7 @@ def _change(
     summary: str,
     result: ResponseSpec,
 ) -> HTTPRouteHandler:
-    """The route of a change of what a tag names: it makes nothing that has an address of its own."""
+    """The route of a change of what a tag names: it makes nothing with an address of its own."""
     return post(
         f"{WORKFLOW}/{name}",
         operation_id=operation_id,
