@@ -56,6 +56,7 @@ def database_url() -> Iterator[str]:
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # Seconds, on a machine with nothing else to do.
 @pytest.mark.parametrize("page", [page for page in PAGES if page.commands], ids=lambda p: p.name)
 def test_a_page_prints_what_it_says(page: Page, tmp_path: Path, database_url: str) -> None:
