@@ -27,18 +27,20 @@ _CLIENT: "ClientConfig" = {
     "read_timeout": "30s",
     "timeout": "24h",
 }
-_RETRIES: "RetryConfig" = {
-    "backoff": {"max_backoff": timedelta(seconds=2)},
-    "max_retries": 3,
-    "retry_timeout": timedelta(seconds=10),
-}
+#: How often a request is repeated that the client may repeat.
+RETRIES_MAX = 3
 
 
-def connect(url: str) -> "ObjectStore":
+def connect(url: str, *, retries_max: int) -> "ObjectStore":
     """The client of a bucket; it sends nothing yet. ValueError for a URL of anything else."""
     if urlsplit(url).scheme not in _SCHEMES:
         raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
-    return from_url(url, client_options=_CLIENT, retry_config=_RETRIES)
+    retries: RetryConfig = {
+        "backoff": {"max_backoff": timedelta(seconds=2)},
+        "max_retries": retries_max,
+        "retry_timeout": timedelta(seconds=10),
+    }
+    return from_url(url, client_options=_CLIENT, retry_config=retries)
 
 
 async def next_chunk(stream: "BytesStream", key: str) -> bytes:

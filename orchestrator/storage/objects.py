@@ -22,7 +22,13 @@ from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import StorageUnavailable
 from orchestrator.storage.base import MissingObject, StoredObject
-from orchestrator.storage.object_client import connect, delete, next_chunk, translated
+from orchestrator.storage.object_client import (
+    RETRIES_MAX,
+    connect,
+    delete,
+    next_chunk,
+    translated,
+)
 
 if TYPE_CHECKING:
     from obstore import Attributes, BytesStream, GetOptions, GetResult
@@ -38,13 +44,13 @@ _STAGE_PIECE_BYTES = 1024 * 1024
 _PAGE = 1000
 
 
-def open_objects(url: str) -> "ObjectStorage":
+def open_objects(url: str, *, retries_max: int = RETRIES_MAX) -> "ObjectStorage":
     """The storage of `s3://bucket/prefix`, `gs://…` or `az://…`, without asking it anything.
 
     Credentials, region and endpoint come from the variables that the provider's own tools read.
     Raises ValueError for any other URL.
     """
-    return ObjectStorage(connect(url))
+    return ObjectStorage(connect(url, retries_max=retries_max))
 
 
 class ObjectStorage:

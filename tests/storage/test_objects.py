@@ -12,7 +12,6 @@ import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
-from orchestrator.storage import object_client
 from orchestrator.storage.base import MissingObject
 from orchestrator.storage.objects import ObjectStorage, open_objects
 from tests.radosgw import BUCKET, Gateway
@@ -171,10 +170,9 @@ async def test_a_read_goes_on_where_its_connection_broke(
     radosgw: Gateway, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = await put(open_objects(s3_url), 20)
-    monkeypatch.setitem(object_client._RETRIES, "max_retries", 0)
     async with cut_once(radosgw.endpoint, 5 * MIB) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        reading = open_objects(s3_url).read(key, 1, [MIB] * 19)
+        reading = open_objects(s3_url, retries_max=0).read(key, 1, [MIB] * 19)
         assert b"".join([piece async for piece in reading]) == (PIECE * 20)[1 : 1 + 19 * MIB]
 
 
