@@ -1,5 +1,7 @@
 """Prints: tables for people, bodies for programs; it knows no command."""
 
+import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,18 +13,37 @@ import msgspec
 WIDTH_MAX = 10_000
 #: Between two columns.
 GAP = 2
+#: JSON escapes the control characters of ASCII except this one.
+_NOT_ASCII = re.compile(r"[\x7f-\U0010ffff]+")
 
 
 def write_json(body: bytes) -> None:
     """As the server sent it, on one line; on a terminal indented."""
     if sys.stdout.isatty():
         body = msgspec.json.format(body, indent=2)
-    write_bytes(body + b"\n")
+    write_exactly(body + b"\n")
 
 
 def write_document(content: bytes) -> None:
     """JSON for a person."""
-    write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+    write_exactly(msgspec.json.format(content, indent=2) + b"\n")
+
+
+def write_exactly(content: bytes) -> None:
+    """JSON byte for byte; on a terminal with escapes for what the terminal could obey."""
+    write_bytes(escaped_json(content) if sys.stdout.isatty() else content)
+
+
+def escaped_json(content: bytes) -> bytes:
+    """The same JSON value, without characters that are commands or change the order of others.
+
+    Outside of strings JSON is ASCII, so all that is escaped is in strings.
+    """
+    return _NOT_ASCII.sub(lambda found: _escaped(found[0]), content.decode()).encode()
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def write_bytes(content: bytes) -> None:

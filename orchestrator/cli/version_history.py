@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.options import LimitOption, TagName, WithSession
-from orchestrator.cli.output import write_bytes, write_document, write_json, write_table
+from orchestrator.cli.output import write_document, write_exactly, write_json, write_table
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record, workflow_in
 from orchestrator.cli.version import VersionName
@@ -112,7 +112,7 @@ def show(
         reply = server.get("workflows", tag, "versions", str(seq))
     content = workflow_in(reply)
     if document:
-        write_bytes(content)
+        write_exactly(content)
         return
     show_record(session, reply, _VERSION_MEMBERS)
     if not session.is_json:

@@ -18,7 +18,7 @@ from orchestrator.cli.options import (
     VersionOption,
     WithSession,
 )
-from orchestrator.cli.output import write_bytes, write_document, write_record
+from orchestrator.cli.output import write_document, write_exactly, write_record
 from orchestrator.cli.showing import show_list, show_record, workflow_in
 from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
 
@@ -121,7 +121,7 @@ def get(
     with session.connect() as server:
         reply = server.get("workflows", tag, version=version, at=at, materialize=materialize)
     if document:
-        write_bytes(workflow_in(reply))
+        write_exactly(workflow_in(reply))
         return
     show_record(session, reply, MEMBERS)
     if session.is_json:

@@ -1,6 +1,7 @@
 """`orchestrator workflow …` against a real server."""
 
 import json
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from blake3 import blake3
 
 from orchestrator.cli.limits import Limits
 from tests.api import chain
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Result, Run, Terminal
 
 Write = Callable[..., Path]
 
@@ -245,3 +246,46 @@ print(blake3.blake3(sys.stdin.buffer.read()).hexdigest())'
     assert done.code == 0, done.err
     row, digest = done.out.splitlines()
     assert row.endswith(digest)
+
+
+#: What a terminal obeys, or shows in another order, though no control character of ASCII is in it.
+OBEYED = "\x9b31m \x85 \u202egpj.exe\u2066 \u200f \U000e0041"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "w"),
+        ("get", "w", "--document"),
+        ("get", "w", "--components"),
+        ("get", "w", "--output", "json"),
+        ("show", "w", "0"),
+        ("show", "w", "0", "--document"),
+        ("show", "w", "0", "--output", "json"),
+        ("diff", "w", "plain"),
+        ("diff", "w", "plain", "--patch"),
+        ("diff", "w", "plain", "--output", "json"),
+        ("log", "w", "--graph"),
+    ],
+)
+def test_no_text_of_a_document_can_change_what_a_terminal_shows(
+    cli: Run, write: Write, terminal: Terminal, arguments: tuple[str, ...]
+) -> None:
+    document = {**chain("a"), "metadata": {"name": OBEYED, "é 日本 🎉": OBEYED}}
+    cli("workflow", "create", "plain", write("plain.json", chain("a")))
+    cli("workflow", "create", "w", write("w.json", document), "--message", OBEYED)
+    code, seen = terminal("workflow", *arguments)
+    assert code == 0
+    assert not set(seen) & (set(OBEYED) - set(string.printable))
+
+
+def test_text_of_a_document_is_the_same_after_a_terminal_escaped_it(
+    cli: Run, write: Write, terminal: Terminal
+) -> None:
+    document = {**chain("a"), "metadata": {"name": OBEYED, "é 日本 🎉": OBEYED}}
+    cli("workflow", "create", "w", write("w.json", document))
+    _, seen = terminal("workflow", "get", "w", "--document")
+    assert json.loads(seen) == document
+    assert "é 日本 🎉" in seen
+    piped = cli("workflow", "get", "w", "--document").stdout
+    assert OBEYED.encode() in piped, "a program gets the bytes as they are hashed"
