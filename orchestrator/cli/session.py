@@ -4,6 +4,7 @@ A flag goes before its environment variable, and that goes before the data folde
 here.
 """
 
+import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,7 @@ def _published_url(folder: Path | None, *, is_its_token: bool) -> str:
         raise _nothing_found(str(path)) from None
     except msgspec.MsgspecError as error:
         raise CommandFailed(f"{path} is damaged: {error}") from None
-    if not _is_running(found.pid):
+    if not _is_running(folder, found.pid):
         # Another program may have the port by now, and must not get the token.
         raise ServerUnusable(
             f"The server of {path.parent} is not running: process {found.pid} has ended.",
@@ -137,14 +138,21 @@ def _nothing_found(place: str) -> ServerUnusable:
     )
 
 
-def _is_running(pid: int) -> bool:
+def _is_running(folder: Path, pid: int) -> bool:
+    """Whether the server that published its address still has the lock of its data folder.
+
+    Its process number alone proves nothing: after a crash another process may have the number, and
+    another user's program the port. A backup locks the folder too, under a number of its own.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with (folder / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip() == str(pid)
+    except OSError:
         return False
-    except PermissionError:
-        return True  # Another user's.
-    return True
+    return False
 
 
 def _checked_url(url: str) -> str:

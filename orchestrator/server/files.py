@@ -7,6 +7,8 @@ import os
 import secrets
 import shutil
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +16,7 @@ from orchestrator.core.durable_file import write_private
 from orchestrator.server.error import ServeError
 
 TOKEN_PREFIX = "orc_"  # noqa: S105 - so that scanners for leaked secrets know it.
+LOCK_RETRY_SECONDS = (0.01, 0.02, 0.05, 0.1)
 
 
 def lock_folder(folder: Path) -> TextIO:
@@ -29,7 +32,7 @@ def lock_folder(folder: Path) -> TextIO:
         raise ServeError(f"The data folder {folder} cannot be used: {error.strerror}.") from error
     lock = os.fdopen(descriptor, "r+")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock)
     except BlockingIOError:
         holder = lock.read().strip() or "?"
         lock.close()
@@ -43,6 +46,18 @@ def lock_folder(folder: Path) -> TextIO:
     # Forked workers share the lock; only we may hold it, so that it ends with us.
     os.register_at_fork(after_in_child=lock.close)
     return lock
+
+
+def _lock(lock: TextIO) -> None:
+    """BlockingIOError if another process has it, and not only for a moment: a command that looks
+    whether a server runs shares the lock for so long.
+    """
+    for seconds in LOCK_RETRY_SECONDS:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(seconds)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def admin_token_sha256(folder: Path) -> str:

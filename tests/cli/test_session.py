@@ -1,9 +1,11 @@
 """Where the command line finds the server and the token, and what it says when it does not."""
 
+import fcntl
 import json
 import os
-import subprocess
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,30 +18,31 @@ TOKEN = "orc_secret"
 
 
 @pytest.fixture
-def folder(alone: Path) -> Callable[..., Path]:
-    """A data folder, as a server leaves it."""
+def folder(alone: Path) -> Iterator[Callable[..., Path]]:
+    """A data folder of a server that runs, or of one that was killed."""
+    with ExitStack() as stack:
 
-    def make(
-        place: str = ".orchestrator", url: str = "http://127.0.0.1:7", pid: int | None = None
-    ) -> Path:
-        made = alone / place
-        made.mkdir(parents=True)
-        published = {"url": url, "pid": os.getpid() if pid is None else pid}
-        (made / "server.json").write_text(json.dumps(published))
-        (made / "admin.token").write_text(TOKEN + "\n")
-        return made
+        def make(
+            place: str = ".orchestrator",
+            url: str = "http://127.0.0.1:7",
+            pid: int = 4_000_000,
+            locked_by: int | None = 4_000_000,
+        ) -> Path:
+            made = alone / place
+            made.mkdir(parents=True)
+            (made / "server.json").write_text(json.dumps({"url": url, "pid": pid}))
+            (made / "admin.token").write_text(TOKEN + "\n")
+            lock = stack.enter_context((made / "lock").open("w"))
+            lock.write(f"{pid if locked_by is None else locked_by}\n")
+            lock.flush()
+            if locked_by is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            return made
 
-    return make
+        yield make
 
 
 Folder = Callable[..., Path]
-
-
-def ended() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
 
 
 def test_the_nearest_data_folder_above_is_found(
@@ -90,19 +93,25 @@ def test_a_folder_cannot_send_our_token_to_another_machine(folder: Folder) -> No
     assert Session(token="ours", url="http://host.example").connect().has_token
 
 
-def test_the_port_of_a_server_that_ended_is_not_asked(folder: Folder) -> None:
-    folder(pid=ended())
-    with pytest.raises(CommandFailed, match="is not running"):
-        Session().connect()
-
-
-def test_a_server_of_another_user_runs_too(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_pid: int, _signal: int) -> None:
-        raise PermissionError
-
-    folder()
-    monkeypatch.setattr(os, "kill", refused)
+def test_a_server_in_another_container_runs_too(folder: Folder) -> None:
+    """The number of its process means nothing here; its lock does."""
+    folder(pid=1, locked_by=1)
     assert Session().connect().url == "http://127.0.0.1:7"
+
+
+@pytest.mark.parametrize("locked_by", [None, 4_000_001], ids=["nobody", "a backup"])
+@pytest.mark.parametrize("pid", [os.getpid(), 4_000_000], ids=["used again", "ended"])
+def test_the_port_of_a_server_that_was_killed_gets_no_token(
+    folder: Folder, run: Run, pid: int, locked_by: int | None
+) -> None:
+    """Another user of the machine may listen there by now, and another process have its number."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        folder(url=f"http://127.0.0.1:{listener.getsockname()[1]}", pid=pid, locked_by=locked_by)
+        done = run("tag", "list")
+        assert (done.code, "is not running" in done.err) == (1, True)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"url": 1, "pid": 1}'])
