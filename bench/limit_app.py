@@ -22,7 +22,7 @@ from bench.ours_api import TAGS
 from orchestrator.core.identifier import new_id
 from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
-from orchestrator.server.http import HTTPOptions, load, run
+from orchestrator.server.http import HTTPOptions, load_application, run_workers
 
 URL = "BENCH_LIMIT_DATABASE_URL"
 READERS = 8
@@ -161,8 +161,8 @@ def main() -> None:
             tls_key=None,
         )
         postgres.register_at_fork()
-        load(options.target)
-        run(options)
+        load_application(options.target)
+        run_workers(options)
     finally:
         postgres.stop()
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import FOLDER_VARIABLE
 from tests.databases import URL_VARIABLE
 from tests.guardian import RUN_VARIABLE, members
-from tests.server.conftest import command_line, is_running, processes_below, wait_until
+from tests.processes import command_line, is_running, processes_below, wait_until
 
 ROOT = Path(__file__).parent.parent
 #: A server of its own PostgreSQL, and then a long wait.

@@ -47,7 +47,7 @@ class HTTPOptions:
     tls_key: Path | None
 
 
-def resolve(host: str) -> str:
+def resolve_host(host: str) -> str:
     """The numeric address of a host name."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -62,7 +62,7 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def reserve(address: str, port: int) -> socket.socket:
+def reserve_port(address: str, port: int) -> socket.socket:
     """Take the port for as long as the socket is open, without listening: the workers do.
 
     Each worker binds the port again with SO_REUSEPORT, which would let a second server join in
@@ -82,15 +82,17 @@ def reserve(address: str, port: int) -> socket.socket:
     return reserved
 
 
-def load(target: str) -> None:
+def load_application(target: str) -> None:
     """Import the application here, once, so that forked workers start at once and share it."""
     importlib.import_module("granian")
     importlib.import_module(target.partition(":")[0])
 
 
-def run(options: HTTPOptions) -> None:
+def run_workers(options: HTTPOptions) -> None:
     """Serve until a signal comes. Returns when every worker has ended."""
     from granian import Granian
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.log import LogLevels
 
     _raise_file_limit()
     if sys.platform == "linux":
@@ -102,15 +104,15 @@ def run(options: HTTPOptions) -> None:
             options.target,
             address=options.address,
             port=options.port,
-            interface="asgi",  # type: ignore[arg-type]
-            http="1",  # type: ignore[arg-type]
-            loop="uvloop",  # type: ignore[arg-type]
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            loop=Loops.uvloop,
             factory=True,
             workers=options.workers,
             backlog=2048,
             backpressure=8192,
             websockets=False,
-            log_level="warning",  # type: ignore[arg-type]
+            log_level=LogLevels.warning,
             log_dictconfig=LOG_TO_STDERR,
             ssl_cert=options.tls_certificate,
             ssl_key=options.tls_key,

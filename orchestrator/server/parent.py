@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.embedded.binaries import EmbeddedPostgresError
-from orchestrator.server import http as serve_http
 from orchestrator.server.error import ServeError, Stopped, UsageError
 from orchestrator.server.files import (
     admin_token_sha256,
@@ -24,7 +23,15 @@ from orchestrator.server.files import (
     publish,
     unpublish,
 )
-from orchestrator.server.http import HTTPOptions
+from orchestrator.server.http import (
+    HTTPOptions,
+    call_when_ready,
+    is_loopback,
+    load_application,
+    reserve_port,
+    resolve_host,
+    run_workers,
+)
 from orchestrator.server.postgres import PostgresSupervisor
 from orchestrator.settings import PREFIX, Settings
 
@@ -83,7 +90,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
     folder = options.data_dir
     with ExitStack() as stack:
         stack.enter_context(lock_folder(folder))
-        reserved = stack.enter_context(serve_http.reserve(address, options.port))
+        reserved = stack.enter_context(reserve_port(address, options.port))
         http = HTTPOptions(
             target=options.target,
             address=address,
@@ -99,7 +106,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
             supervisor.start()
         _prepare_environment(options, address, environ)
         _check_settings(environ)
-        serve_http.load(options.target)  # While PostgreSQL starts.
+        load_application(options.target)  # While PostgreSQL starts.
         if supervisor:
             environ["ORCHESTRATOR_DATABASE_URL"] = supervisor.url()
         from orchestrator.server.migrate import migrate
@@ -107,7 +114,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
         migrate(environ["ORCHESTRATOR_DATABASE_URL"], environ)
         stack.callback(unpublish, folder)
         _announce_when_ready(options, http, environ)
-        serve_http.run(http)
+        run_workers(http)
 
 
 def _checked(options: ServeOptions) -> str:
@@ -120,8 +127,8 @@ def _checked(options: ServeOptions) -> str:
     for path in (options.tls_certificate, options.tls_key):
         if path and not os.access(path, os.R_OK):
             raise ServeError(f"The file {path} cannot be read.")
-    address = serve_http.resolve(options.host)
-    if not (serve_http.is_loopback(address) or has_tls or options.behind_proxy):
+    address = resolve_host(options.host)
+    if not (is_loopback(address) or has_tls or options.behind_proxy):
         raise UsageError(
             f"{options.host} is open to the network: give a TLS certificate and key, "
             "or --behind-proxy if a proxy in front of this server speaks TLS."
@@ -134,9 +141,7 @@ def _prepare_environment(
 ) -> None:
     """What the workers need to know. They are forked, so no other user can see it."""
     folder = options.data_dir.absolute()
-    direct = serve_http.is_loopback(address) and not (
-        options.behind_proxy or options.tls_certificate
-    )
+    direct = is_loopback(address) and not (options.behind_proxy or options.tls_certificate)
     environ["ORCHESTRATOR_ADMIN_TOKEN_SHA256"] = admin_token_sha256(folder)
     environ.setdefault("ORCHESTRATOR_BLOB_STORE", (folder / "blobs").as_uri())
     if not environ.get("ORCHESTRATOR_DATABASE_URL"):
@@ -168,7 +173,7 @@ def _announce_when_ready(
         publish(options.data_dir, url)
         print(READY.format(url=url, folder=folder, token=token, command=command), flush=True)
 
-    serve_http.call_when_ready(http, allowed or "localhost", announce)
+    call_when_ready(http, allowed or "localhost", announce)
 
 
 def _url(options: ServeOptions, http: HTTPOptions) -> str:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from orchestrator.embedded.cluster import EmbeddedPostgres
+from tests.processes import (
+    END_SECONDS_MAX,
+    command_line,
+    is_running,
+    processes_below,
+    wait_until,
+)
 
 TARGET = "orchestrator.app:create_app"
 START_SECONDS_MAX = 30.0
-#: What the product promises; the machine that runs the tests may be busy.
-END_SECONDS_MAX = 5.0
 
 CODE = """
 import sys
@@ -28,45 +31,6 @@ from pathlib import Path
 from orchestrator.server.parent import ServeOptions, serve
 sys.exit(serve(ServeOptions({options})))
 """
-
-
-def processes_below(pid: int) -> list[int]:
-    """The process and all that it started, also indirectly."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        children.setdefault(int(parent), []).append(int(entry.name))
-    found = [pid]
-    for each in found:
-        found.extend(children.get(each, []))
-    return found
-
-
-def command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""  # Ended meanwhile.
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
-
-
-def wait_until(condition: Callable[[], object], seconds: float = END_SECONDS_MAX) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @dataclass
@@ -203,31 +167,3 @@ def folder(tmp_path: Path) -> Path:
     """Where a server may put its data; below a folder that only we may enter."""
     tmp_path.chmod(0o700)
     return tmp_path / "data"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A running one, for the tests that leave it as it was."""
-    folder = tmp_path_factory.mktemp("cluster") / "postgres"
-    postgres = EmbeddedPostgres(folder)
-    try:
-        yield folder, postgres.start()
-    finally:
-        postgres.stop()
-
-
-@pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stopped") / "postgres"
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    postgres.stop()
-    return folder
-
-
-@pytest.fixture
-def stopped(tmp_path: Path, initialised: Path) -> Path:
-    """A cluster that was stopped, below a folder that only we may enter."""
-    tmp_path.chmod(0o700)
-    subprocess.run(["cp", "-a", initialised, tmp_path / "postgres"], check=True)
-    return tmp_path / "postgres"

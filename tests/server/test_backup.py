@@ -11,7 +11,8 @@ import pytest
 
 from tests.api import chain
 from tests.cli.conftest import Terminal
-from tests.server.conftest import Launch, Server, processes_below, wait_until
+from tests.processes import processes_below, wait_until
+from tests.server.conftest import Launch, Server
 
 COMMAND = Path(sys.executable).with_name("orchestrator")
 LARGE = bytes(range(256)) * 4_000

@@ -13,14 +13,8 @@ import asyncpg
 import pytest
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
-from tests.server.conftest import (
-    END_SECONDS_MAX,
-    Launch,
-    Server,
-    is_running,
-    processes_below,
-    wait_until,
-)
+from tests.processes import END_SECONDS_MAX, is_running, processes_below, wait_until
+from tests.server.conftest import Launch, Server
 
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from tests.server.conftest import Launch, Server, processes_below, wait_until
+from tests.processes import processes_below, wait_until
+from tests.server.conftest import Launch, Server
 
 MIB = 1024 * 1024
 #: Quick deadlines, so that a test of them is quick too.

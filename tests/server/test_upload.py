@@ -17,7 +17,8 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusUploadFailed
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
-from tests.server.conftest import Launch, Server, wait_until
+from tests.processes import wait_until
+from tests.server.conftest import Launch, Server
 
 MIB = 1024 * 1024
 CONTENT = random.Random(4).randbytes(72 * MIB + 9)
@@ -164,11 +165,11 @@ def test_an_upload_survives_servers_that_are_killed(launch: Launch, seeded: Path
 
 
 def test_an_upload_goes_on_at_another_server(
-    launch: Launch, tmp_path: Path, initialised: Path
+    launch: Launch, tmp_path: Path, migrated: Path
 ) -> None:
     """Of the same database and storage; nothing else knows of the upload."""
     tmp_path.chmod(0o700)
-    subprocess.run(["cp", "-a", initialised, tmp_path / "postgres"], check=True)
+    subprocess.run(["cp", "-a", migrated, tmp_path / "postgres"], check=True)
     postgres = EmbeddedPostgres(tmp_path / "postgres")
     variables = {
         "ORCHESTRATOR_DATABASE_URL": postgres.start(),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.server.conftest import processes_below, wait_until
+from tests.processes import processes_below, wait_until
 from tests.tools.checkout import BASE_PYTHON, DEV, Checkout
 
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.embedded import binaries as embedded_binaries
 from orchestrator.embedded.binaries import POSTGRESQL_MAJOR, account_for, binaries
 from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
-from tests.server.clusters import query
+from tests.embedded.clusters import query
 
 
 def test_without_the_wheel_the_two_ways_out_are_named(

@@ -16,7 +16,7 @@ from orchestrator.embedded import log as embedded_log
 from orchestrator.embedded.binaries import POSTGRESQL_MAJOR
 from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
 from orchestrator.embedded.log import BoundedLog
-from tests.server.clusters import postmaster, query, socket_folder
+from tests.embedded.clusters import postmaster, query, socket_folder
 
 
 def test_the_url_works_for_asyncpg_and_for_sqlalchemy(cluster: tuple[Path, str]) -> None:

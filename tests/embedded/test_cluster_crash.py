@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
-from tests.server.clusters import postmaster, query, socket_folder
-from tests.server.conftest import is_running, processes_below, wait_until
+from tests.embedded.clusters import postmaster, query, socket_folder
+from tests.processes import is_running, processes_below, wait_until
 
 PARENT = """
 import sys
