@@ -23,6 +23,7 @@ from orchestrator.core.identifier import new_id
 from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
 from orchestrator.server.http import HTTPOptions, load_application, run_workers
+from orchestrator.server.stop import Stop
 
 URL = "BENCH_LIMIT_DATABASE_URL"
 READERS = 8
@@ -162,7 +163,7 @@ def main() -> None:
         )
         postgres.register_at_fork()
         load_application(options.target)
-        run_workers(options)
+        run_workers(options, Stop())
     finally:
         postgres.stop()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.server.error import ServeError
+from orchestrator.server.stop import Stop
 
 OPEN_FILES_MAX = 65_536
 #: Workers get so long to finish their requests; a client that stalls does not hold us up.
@@ -88,7 +89,7 @@ def load_application(target: str) -> None:
     importlib.import_module(target.partition(":")[0])
 
 
-def run_workers(options: HTTPOptions) -> None:
+def run_workers(options: HTTPOptions, stop: Stop) -> None:
     """Serve until a signal comes. Returns when every worker has ended."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops
@@ -125,6 +126,8 @@ def run_workers(options: HTTPOptions) -> None:
     def on_startup() -> None:
         # Granian would restart its workers; for us the terminal has closed.
         signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+        # From here on its handlers note a signal. This is for one that came before them.
+        stop.check()
 
     server.on_startup(on_startup)
     try:

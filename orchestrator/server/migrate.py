@@ -16,24 +16,25 @@ import asyncpg
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import migrate_child
 from orchestrator.server.error import ServeError
+from orchestrator.server.stop import Stop
 
 CONNECT_SECONDS_MAX = 10.0
 #: The folder that this program was imported from.
 PROGRAM = Path(__file__).parents[2]
 
 
-def migrate(database_url: str, environ: Mapping[str, str] = os.environ) -> None:
+def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
     """Bring the database to this program's schema, or refuse in one line."""
     try:
-        found = asyncio.run(_found(database_url))
+        found = stop.in_thread(lambda: asyncio.run(_found(database_url)))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ServeError(f"The database cannot be reached: {reason}") from error
     if found != SCHEMA_VERSION:
-        _upgrade(dict(environ) | {migrate_child.URL: database_url})
+        _upgrade(dict(environ) | {migrate_child.URL: database_url}, stop)
 
 
-def _upgrade(environ: dict[str, str]) -> None:
+def _upgrade(environ: dict[str, str], stop: Stop) -> None:
     # The child must run this very program: not what lies in the working folder (-P), nor another
     # copy that is installed. An empty part of PYTHONPATH would mean the working folder too.
     paths = [str(PROGRAM), *environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -48,7 +49,7 @@ def _upgrade(environ: dict[str, str]) -> None:
         text=True,
     )
     try:
-        said, _ = child.communicate()
+        said, _ = stop.in_thread(child.communicate)
     finally:
         # Killed in the middle, its transaction is rolled back and the next start begins again.
         child.kill()

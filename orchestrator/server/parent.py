@@ -7,10 +7,9 @@ answers no request itself.
 import os
 import shlex
 import shutil
-import signal
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import MutableMapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +32,10 @@ from orchestrator.server.http import (
     run_workers,
 )
 from orchestrator.server.postgres import PostgresSupervisor
+from orchestrator.server.stop import Stop
 from orchestrator.settings import PREFIX, Settings
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 READY = """\
 orchestrator is ready: {url}
@@ -71,8 +70,8 @@ class ServeOptions:
 def serve(options: ServeOptions, environ: MutableMapping[str, str] = os.environ) -> int:
     """Run until a signal ends us. Returns 0 then, 1 if we could not run, 2 for a wrong option."""
     try:
-        with _signals_stop():
-            _serve(options, environ)
+        with Stop() as stop:
+            _serve(options, environ, stop)
     except Stopped:
         return 0
     except UsageError as error:
@@ -84,8 +83,9 @@ def serve(options: ServeOptions, environ: MutableMapping[str, str] = os.environ)
     return 0
 
 
-def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
+def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop) -> None:
     address = _checked(options)
+    stop.check()
     os.umask(0o077)  # Whatever we and the workers write is private.
     folder = options.data_dir
     with ExitStack() as stack:
@@ -106,15 +106,15 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str]) -> None:
             supervisor.start()
         _prepare_environment(options, address, environ)
         _check_settings(environ)
-        load_application(options.target)  # While PostgreSQL starts.
+        stop.in_thread(lambda: load_application(options.target))  # While PostgreSQL starts.
         if supervisor:
-            environ["ORCHESTRATOR_DATABASE_URL"] = supervisor.url()
+            environ["ORCHESTRATOR_DATABASE_URL"] = stop.wait_for(supervisor.url)
         from orchestrator.server.migrate import migrate
 
-        migrate(environ["ORCHESTRATOR_DATABASE_URL"], environ)
+        migrate(environ["ORCHESTRATOR_DATABASE_URL"], environ, stop)
         stack.callback(unpublish, folder)
         _announce_when_ready(options, http, environ)
-        run_workers(http)
+        run_workers(http, stop)
 
 
 def _checked(options: ServeOptions) -> str:
@@ -197,26 +197,3 @@ def _shown(path: Path) -> str:
     absolute = path.absolute()
     below = absolute.is_relative_to(Path.cwd())
     return shlex.quote(str(absolute.relative_to(Path.cwd()) if below else absolute))
-
-
-@contextmanager
-def _signals_stop() -> Iterator[None]:
-    """The first signal ends the start; later ones change nothing, up to the end of the process.
-
-    While the workers run, Granian has its own handlers, which do the same.
-    """
-    ending = False
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal ending
-        if not ending:
-            ending = True
-            raise Stopped
-
-    for number in SIGNALS:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)

@@ -20,17 +20,14 @@ class PostgresSupervisor:
     def __init__(self, folder: Path) -> None:
         self._postgres = EmbeddedPostgres(folder)
         self._postgres.register_at_fork()
-        self._url: Future[str] = Future()
+        #: Where PostgreSQL is, once it takes connections, or what kept it from starting.
+        self.url: Future[str] = Future()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="postgresql", daemon=True)
 
     def start(self) -> None:
         """Return at once, so that the caller can do other things meanwhile."""
         self._thread.start()
-
-    def url(self) -> str:
-        """Where PostgreSQL is, once it takes connections; raises what kept it from starting."""
-        return self._url.result()
 
     def stop(self) -> None:
         """Returns when no process of PostgreSQL is left."""
@@ -39,9 +36,9 @@ class PostgresSupervisor:
 
     def _run(self) -> None:
         try:
-            self._url.set_result(self._postgres.start())
+            self.url.set_result(self._postgres.start())
         except Exception as error:  # noqa: BLE001 - raised again by `url`.
-            self._url.set_exception(error)
+            self.url.set_exception(error)
             return
         delay = DELAY_SECONDS_MIN
         while True:

@@ -10,16 +10,17 @@ from orchestrator import migration
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server.error import ServeError
 from orchestrator.server.migrate import migrate
+from orchestrator.server.stop import Stop
 from tests.databases import run
 
 
 def test_a_database_is_migrated_and_one_that_is_current_needs_no_process(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrate(empty_database)
+    migrate(empty_database, os.environ, Stop())
     assert migration.current(empty_database) == SCHEMA_VERSION
     monkeypatch.setattr(subprocess, "Popen", None)
-    migrate(empty_database)
+    migrate(empty_database, os.environ, Stop())
 
 
 @pytest.mark.parametrize("python_path", [None, "", ":", f":{os.sep}nowhere:"])
@@ -34,7 +35,7 @@ def test_no_module_of_the_working_folder_is_imported(
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if python_path is not None:
         environ["PYTHONPATH"] = python_path
-    migrate(empty_database, environ)
+    migrate(empty_database, environ, Stop())
     assert migration.current(empty_database) == SCHEMA_VERSION
 
 
@@ -43,19 +44,19 @@ def test_another_copy_of_the_program_that_is_found_first_is_not_run(
 ) -> None:
     (tmp_path / "orchestrator").mkdir()
     (tmp_path / "orchestrator" / "__init__.py").write_text("raise SystemExit('another copy')")
-    migrate(empty_database, os.environ | {"PYTHONPATH": str(tmp_path)})
+    migrate(empty_database, os.environ | {"PYTHONPATH": str(tmp_path)}, Stop())
     assert migration.current(empty_database) == SCHEMA_VERSION
 
 
 def test_a_newer_database_is_refused_in_one_line(empty_database: str) -> None:
-    migrate(empty_database)
+    migrate(empty_database, os.environ, Stop())
     run("UPDATE alembic_version SET version_num = '9999'", empty_database)
     with pytest.raises(ServeError, match="schema 9999, newer than schema") as refusal:
-        migrate(empty_database)
+        migrate(empty_database, os.environ, Stop())
     assert "\n" not in str(refusal.value)
 
 
 def test_a_database_that_is_not_there_is_one_line() -> None:
     with pytest.raises(ServeError, match="cannot be reached") as refusal:
-        migrate("postgresql://nobody@127.0.0.1:1/none")
+        migrate("postgresql://nobody@127.0.0.1:1/none", os.environ, Stop())
     assert "\n" not in str(refusal.value)

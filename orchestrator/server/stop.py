@@ -1,0 +1,70 @@
+"""How a signal ends the start of the server: it is noted at once and obeyed between two steps.
+
+A handler that raised would end whatever runs at that moment: an event loop only logs what a handler
+raises, and a clean-up would stay half done.
+"""
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from types import FrameType
+from typing import Self, TypeVar
+
+from orchestrator.server.error import Stopped
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+POLL_SECONDS = 0.02
+
+
+class Stop:
+    """Whether a signal has asked the server to end.
+
+    While the workers run, Granian has its own handlers, which do the same.
+    """
+
+    def __init__(self) -> None:
+        self._is_wanted = False
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Nothing is left to end; a further signal must not disturb the last lines.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def check(self) -> None:
+        """Raise Stopped if the server is to end. To be called after each step of the start."""
+        if self._is_wanted:
+            raise Stopped
+
+    def wait_for(self, result: "Future[T]") -> T:
+        """The result; raises Stopped soon after a signal, whatever becomes of the result."""
+        while True:
+            self.check()
+            try:
+                return result.result(POLL_SECONDS)
+            except TimeoutError:
+                if result.done():  # Just now, or it is the error of the work itself.
+                    return result.result()
+
+    def in_thread(self, work: Callable[[], T]) -> T:
+        """The result of work that may take long. After a signal it is left to end by itself."""
+        result: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised again by `wait_for`.
+                result.set_exception(error)
+
+        Thread(target=run, name="start", daemon=True).start()
+        return self.wait_for(result)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_wanted = True
