@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> Edge:
         exit_with_parent(asyncio.get_running_loop())
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
-        with c.exposition.shared(), c.compute.running():
+        with c.exposition.shared(), c.compute.running(), c.threads.ended_after():
             async with c.database.opened(), jobs.schedule.running():
                 yield
         logs.LINES.flush()

@@ -406,7 +406,7 @@ async def test_a_bucket_gets_the_bytes_of_many_requests(
 ) -> None:
     """Also those of one that failed and was taken over from; nothing else is left of them."""
     bucket = ObjectStorage(MemoryStore())
-    monkeypatch.setattr(container, "open_storage", lambda _: bucket)
+    monkeypatch.setattr(container, "open_storage", lambda *_: bucket)
     original, failed = ObjectStorage.append, False
 
     async def failing(*args: Any) -> None:

@@ -9,7 +9,7 @@ from blake3 import blake3
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder
 from orchestrator.core.identifier import new_id
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 
 _READ_BYTES = 1024 * 1024
 #: Called now and then with the stage, how much of it is done, and of how much; 0: not known.
@@ -19,9 +19,10 @@ Watch = Callable[[str, int, int], None]
 class BlobFiles:
     """A folder of files, each of which is whole as soon as it has its name."""
 
-    def __init__(self, folder: Path, incoming: Path) -> None:
+    def __init__(self, folder: Path, incoming: Path, threads: Threads) -> None:
         self._folder = folder
         self._incoming = incoming
+        self._threads = threads
 
     def clear(self) -> None:
         """Make the folders, and remove what an interrupted backup was writing."""
@@ -45,7 +46,7 @@ class BlobFiles:
     async def chunks(self, cas_id: CasId) -> AsyncGenerator[bytes, None]:
         """The bytes as they are; nothing is checked."""
         with self.path(cas_id).open("rb", buffering=0) as file:
-            while chunk := await in_thread(file.read, _READ_BYTES):
+            while chunk := await self._threads.run(file.read, _READ_BYTES):
                 yield chunk
 
     async def remove_damaged(self, watch: Watch) -> int:
@@ -53,7 +54,7 @@ class BlobFiles:
         removed = 0
         for number, path in enumerate(self._files()):
             watch("verify", number, 0)
-            if not await in_thread(_is_whole, path):
+            if not await self._threads.run(_is_whole, path):
                 path.unlink()
                 removed += 1
         return removed
@@ -61,7 +62,8 @@ class BlobFiles:
     def begin(self) -> "BlobFile":
         """A file without its name."""
         path = self._incoming / new_id().hex
-        return BlobFile(self, path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return BlobFile(self, path, file, self._threads)
 
     def sync(self) -> None:
         """Make all names durable, also those that an interrupted backup gave."""
@@ -89,22 +91,23 @@ class BlobFiles:
 class BlobFile:
     """A blob that is being written; it ends with `commit` or with `drop`."""
 
-    def __init__(self, files: BlobFiles, path: Path, descriptor: int) -> None:
+    def __init__(self, files: BlobFiles, path: Path, descriptor: int, threads: Threads) -> None:
         self._files = files
+        self._threads = threads
         self._path = path
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._hasher = blake3()
 
     async def write(self, data: bytes) -> None:
         """Append."""
-        await in_thread(self._write, data)
+        await self._threads.run(self._write, data)
 
     async def commit(self, cas_id: CasId) -> bool:
         """Give the file its name. If its bytes are not of that name: False, and nothing is left."""
         if self._hasher.digest() != cas_id.raw[1:]:
             self.drop()
             return False
-        await in_thread(self._commit, self._files.path(cas_id))
+        await self._threads.run(self._commit, self._files.path(cas_id))
         return True
 
     def drop(self) -> None:

@@ -31,11 +31,14 @@ from orchestrator.backup.inline import InlineContents
 from orchestrator.backup.snapshot import BLOBS, MANIFEST, Snapshot, check_format
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder
+from orchestrator.core.threads import Threads
 from orchestrator.models.upkeep.backup import FolderMark, Manifest
 
 MARK = "orchestrator-backup.json"
 #: What a folder may contain that is to become a backup; an empty file system has `lost+found`.
 _NOTHING = frozenset({MARK, "lost+found"})
+#: Files that are read or written at one moment.
+_FILE_THREADS = 8
 _WRITING = ".writing"
 _REMOVING = ".removing"
 
@@ -43,10 +46,10 @@ _REMOVING = ".removing"
 class BackupFolder:
     """A folder that is ours, locked. Other files in it are left alone."""
 
-    def __init__(self, path: Path, *, may_write: bool) -> None:
+    def __init__(self, path: Path, threads: Threads, *, may_write: bool) -> None:
         self.path = path
         self._snapshots = path / "snapshots"
-        self.blobs = BlobFiles(path / "blobs", path / "incoming")
+        self.blobs = BlobFiles(path / "blobs", path / "incoming", threads)
         self.inline = InlineContents(path / "inline.sqlite", may_write=may_write)
 
     def has(self, cas_id: CasId, size_bytes: int) -> bool:
@@ -144,10 +147,11 @@ def opened(path: Path, *, may_write: bool) -> Iterator[BackupFolder]:
     with os.fdopen(descriptor, "r+b" if may_write else "rb") as mark:
         _lock(mark, path, alone=may_write)
         _check_mark(mark, path, may_write=may_write)
-        folder = BackupFolder(path, may_write=may_write)
+        threads = Threads(_FILE_THREADS, name="backup")
+        folder = BackupFolder(path, threads, may_write=may_write)
         if may_write:
             folder.clear()
-        with folder.inline.opened():
+        with threads.ended_after(), folder.inline.opened():
             yield folder
 
 

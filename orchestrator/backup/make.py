@@ -65,9 +65,11 @@ async def back_up(
         removed = await folder.remove_damaged(watch) if options.verify_existing else 0
         url = settings.database_url
         async with maintenance_locked(url) as lock, connected(url) as conn:
-            run = BackupRun(folder, build(settings), options, watch)
+            container = build(settings)
+            run = BackupRun(folder, container, options, watch)
             manifest, snapshot = await run.read_database(conn)
-            await run.copy_placed(conn, snapshot)
+            with container.threads.ended_after():
+                await run.copy_placed(conn, snapshot)
             # Had the lock been lost, bytes could be gone that were not copied yet.
             await lock.check()
         return msgspec.structs.replace(run.publish(manifest, snapshot), damaged_here=removed)

@@ -288,13 +288,14 @@ async def _verified(
         await BackupRepository().analyze(conn)
     container = build(settings)
     verification, scope = build_verification(container), Scope(read_data=options.read_data)
-    async with container.database.opened():
-        async for page in verification.pages(scope):
-            seen += page.checked_blobs
-            watch("verify", seen, report.blobs)
-            problems += [
-                f"{each.cas_id or each.storage_key or 'the blob storage'}: {each.detail}"
-                for each in page.problems
-                if each.cas_id not in known
-            ]
+    with container.threads.ended_after():
+        async with container.database.opened():
+            async for page in verification.pages(scope):
+                seen += page.checked_blobs
+                watch("verify", seen, report.blobs)
+                problems += [
+                    f"{each.cas_id or each.storage_key or 'the blob storage'}: {each.detail}"
+                    for each in page.problems
+                    if each.cas_id not in known
+                ]
     return problems

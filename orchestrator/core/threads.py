@@ -1,24 +1,43 @@
 """Threads for work that blocks or computes without the interpreter's lock: files, hashes, zstd."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Transfers at work at one moment; more of them wait their turn for a megabyte.
-THREADS = 8
-_POOL = ThreadPoolExecutor(THREADS, thread_name_prefix="blob")
 
+class Threads:
+    """So many pieces of work at a time; more of them wait for a thread.
 
-async def in_thread(work: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
-    """Run it in a thread. If we are cancelled, the thread still ends what it does."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_POOL, lambda: work(*args, **options))
+    A thread is made when it is first needed, so building this makes none.
+    """
 
+    def __init__(self, count: int, *, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._pool = self._made()
 
-def run_later(work: Callable[[], object]) -> None:
-    """Run it in a thread that nobody waits for: the end of something that cannot fail."""
-    _POOL.submit(work)
+    @contextmanager
+    def ended_after(self) -> Iterator[None]:
+        """At the end of the block all work is done and no thread is left."""
+        try:
+            yield
+        finally:
+            pool, self._pool = self._pool, self._made()
+            pool.shutdown()
+
+    async def run(self, work: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
+        """The result of the work. If we are cancelled, the thread still ends what it does."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: work(*args, **options))
+
+    def run_later(self, work: Callable[[], object]) -> None:
+        """Run what nobody waits for: the end of something that cannot fail."""
+        self._pool.submit(work)
+
+    def _made(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._count, thread_name_prefix=self._name)

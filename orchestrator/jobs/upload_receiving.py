@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 import structlog
 
 from orchestrator.core.database import Database
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.errors import DomainError, NotFound, UploadConflict
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.transfer.checksum import BodyChecksum
@@ -28,10 +28,13 @@ ADVANCE_BYTES = 32 * 1024 * 1024
 class UploadReceiving:
     """Appends for a request that has taken the upload (`UploadService.take`)."""
 
-    def __init__(self, database: Database, uploads: UploadService, stages: UploadStages) -> None:
+    def __init__(
+        self, database: Database, uploads: UploadService, stages: UploadStages, threads: Threads
+    ) -> None:
         self._database = database
         self._uploads = uploads
         self._stages = stages
+        self._threads = threads
 
     async def receive(
         self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: BodyChecksum | None
@@ -58,7 +61,7 @@ class UploadReceiving:
     ) -> None:
         await appender.append(piece)
         if checksum is not None:
-            await in_thread(checksum.update, piece)
+            await self._threads.run(checksum.update, piece)
         elif appender.durable_bytes - appender.recorded_bytes >= ADVANCE_BYTES:
             # More becomes durable while this is written down.
             durable_bytes = appender.durable_bytes

@@ -11,7 +11,7 @@ import structlog
 import zstandard
 
 from orchestrator.core.digest import CasId
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.errors import CorruptBlob
 from orchestrator.models.cas import Placement
 from orchestrator.storage.base import Storage
@@ -31,8 +31,9 @@ class CheckedReader:
     no such object.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, threads: Threads) -> None:
         self._storage = storage
+        self._threads = threads
 
     async def plain(
         self, cas_id: CasId, placement: Placement, part: range
@@ -44,7 +45,7 @@ class CheckedReader:
         each = 1 if placement.encoding else _PIECE_SEGMENTS
         async with aclosing(self._stored(cas_id, placement, table, numbers, each)) as pieces:
             async for piece in pieces:
-                whole = await _unpacked(piece, table, cas_id) if placement.encoding else piece
+                whole = await self._unpacked(piece, table, cas_id) if placement.encoding else piece
                 start, stop = max(part.start - at, 0), min(part.stop - at, len(whole))
                 at += len(whole)
                 yield whole if stop - start == len(whole) else whole[start:stop]
@@ -74,20 +75,30 @@ class CheckedReader:
         async with aclosing(self._storage.read(placement.storage_key, offset, lengths)) as source:
             for start in starts:
                 records = [table[number] for number in numbers[start : start + each]]
-                yield await _checked(source, records, cas_id)
+                yield await self._checked(source, records, cas_id)
 
+    async def _checked(
+        self, source: AsyncGenerator[bytes, None], records: list[Segment], cas_id: CasId
+    ) -> bytes:
+        piece = await anext(source)
+        # In line: to check a piece of the usual size takes 0.1 ms, and the way to a thread and back
+        # costs as much again.
+        is_long = len(piece) > _PIECE_SEGMENTS * SEGMENT_BYTES
+        if not (
+            await self._threads.run(_match, records, piece) if is_long else _match(records, piece)
+        ):
+            log.error("corrupt blob", cas_id=str(cas_id))
+            raise CorruptBlob(str(cas_id))
+        return piece
 
-async def _checked(
-    source: AsyncGenerator[bytes, None], records: list[Segment], cas_id: CasId
-) -> bytes:
-    piece = await anext(source)
-    # In line: to check a piece of the usual size takes 0.1 ms, and the way to a thread and back
-    # costs as much again.
-    is_long = len(piece) > _PIECE_SEGMENTS * SEGMENT_BYTES
-    if not (await in_thread(_match, records, piece) if is_long else _match(records, piece)):
-        log.error("corrupt blob", cas_id=str(cas_id))
-        raise CorruptBlob(str(cas_id))
-    return piece
+    async def _unpacked(self, piece: bytes, table: SegmentTable, cas_id: CasId) -> bytes:
+        """A frame says how long its content is; it was made by us, and is checked by now."""
+        try:
+            return await self._threads.run(
+                zstandard.ZstdDecompressor().decompress, piece, table.segment_bytes
+            )
+        except zstandard.ZstdError as error:
+            raise CorruptBlob(str(cas_id)) from error
 
 
 def _match(records: list[Segment], piece: bytes) -> bool:
@@ -97,14 +108,6 @@ def _match(records: list[Segment], piece: bytes) -> bool:
             return False
         view = view[record.stored_bytes :]
     return not view
-
-
-async def _unpacked(piece: bytes, table: SegmentTable, cas_id: CasId) -> bytes:
-    """A frame says how long its content is; it was made by us, and is checked by now."""
-    try:
-        return await in_thread(zstandard.ZstdDecompressor().decompress, piece, table.segment_bytes)
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(str(cas_id)) from error
 
 
 def _table(cas_id: CasId, placement: Placement) -> SegmentTable:

@@ -11,17 +11,18 @@ from pathlib import Path
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder
 from orchestrator.core.identifier import new_id
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.storage.file_reading import translated
 
 
 class FileWriter:
     """A file in `incoming` until it has its name."""
 
-    def __init__(self, objects: Path, path: Path, file: int) -> None:
+    def __init__(self, objects: Path, path: Path, file: int, threads: Threads) -> None:
         self._objects = objects
         self._path = path
         self._file = file
+        self._threads = threads
         self._size = 0
         # A thread goes on after its caller was cancelled. The file may not be closed before the
         # thread has ended: its number could be another file's by then, and be written to.
@@ -29,15 +30,15 @@ class FileWriter:
 
     async def write(self, data: bytes) -> None:
         """Into the page cache; `commit` makes it durable."""
-        await in_thread(self._write, data)
+        await self._threads.run(self._write, data)
 
     async def commit(self, cas_id: CasId) -> str:
         """Returns when the object would survive a power cut."""
-        return await in_thread(self._commit, cas_id)
+        return await self._threads.run(self._commit, cas_id)
 
     async def abort(self) -> None:
         """Closes and removes the file."""
-        await in_thread(self._abort)
+        await self._threads.run(self._abort)
 
     def _write(self, data: bytes) -> None:
         with self._lock, translated():

@@ -20,7 +20,7 @@ from pathlib import Path
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder, write_private
 from orchestrator.core.identifier import new_id
-from orchestrator.core.threads import in_thread, run_later
+from orchestrator.core.threads import Threads
 from orchestrator.storage.base import StoredObject
 from orchestrator.storage.file_reading import open_to_read, translated
 from orchestrator.storage.file_writing import (
@@ -43,8 +43,9 @@ class FilesystemStorage:
     is written in its place.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: Threads) -> None:
         self.folder: Path | None = folder
+        self._threads = threads
         self._root = folder
         self._objects = folder / "objects"
         self._incoming = folder / "incoming"
@@ -52,7 +53,7 @@ class FilesystemStorage:
 
     async def create(self, expected: CasId | None, media_type: str) -> FileWriter:  # noqa: ARG002
         """A new file in `incoming`; what it becomes is not known to it yet."""
-        return await in_thread(self._create)
+        return await self._threads.run(self._create)
 
     async def read(
         self, key: str, start: int, lengths: Sequence[int]
@@ -61,30 +62,32 @@ class FilesystemStorage:
 
         What is in the page cache is copied in line: a thread would cost more than the copy.
         """
-        file = await in_thread(open_to_read, self._path(key), key)
+        file = await self._threads.run(open_to_read, self._path(key), key)
         try:
             for number, length in enumerate(lengths):
                 if number % _CACHED_READS_IN_LINE_MAX == 0:
                     await asyncio.sleep(0)  # Some readers never wait for anything in between.
                 cached = file.read_cached(start, length)
-                yield await in_thread(file.read, start, length) if cached is None else cached
+                yield (
+                    await self._threads.run(file.read, start, length) if cached is None else cached
+                )
                 start += length
         finally:
-            run_later(file.close)
+            self._threads.run_later(file.close)
 
     async def size(self, key: str) -> int:
         """The size of the file; it is not opened."""
-        return await in_thread(self._size, key)
+        return await self._threads.run(self._size, key)
 
     async def delete(self, key: str) -> None:
         """Remove the file; the folder is not synced. A file that a crash brings back is one that no
         row names.
         """
-        await in_thread(unlink, self._path(key))
+        await self._threads.run(unlink, self._path(key))
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """Folder by folder, so that a page costs what it shows."""
-        return await in_thread(self._list_objects, after, limit)
+        return await self._threads.run(self._list_objects, after, limit)
 
     async def presigned_url(self, key: str, seconds: int) -> str | None:  # noqa: ARG002
         """A file has no address."""
@@ -92,40 +95,42 @@ class FilesystemStorage:
 
     async def append(self, stage: str, offset: int, data: bytes) -> None:
         """Write into the one file of the stage, and sync it."""
-        await in_thread(self._append, stage, offset, data)
+        await self._threads.run(self._append, stage, offset, data)
 
     async def read_stage(self, stage: str, size_bytes: int) -> AsyncGenerator[bytes, None]:
         """In pieces of 1 MiB."""
-        file = await in_thread(open_to_read, self._stages / stage, stage)
+        file = await self._threads.run(open_to_read, self._stages / stage, stage)
         try:
             for start in range(0, size_bytes, _STAGE_READ_BYTES):
-                yield await in_thread(file.read, start, min(_STAGE_READ_BYTES, size_bytes - start))
+                yield await self._threads.run(
+                    file.read, start, min(_STAGE_READ_BYTES, size_bytes - start)
+                )
         finally:
-            run_later(file.close)
+            self._threads.run_later(file.close)
 
     async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:
         """A stage becomes an object by its rename."""
-        return await in_thread(self._promote, stage, size_bytes, cas_id)
+        return await self._threads.run(self._promote, stage, size_bytes, cas_id)
 
     async def drop_stage(self, stage: str) -> None:
         """Remove the file, if it is there."""
-        await in_thread(unlink, self._stages / stage)
+        await self._threads.run(unlink, self._stages / stage)
 
     async def list_stages(self, after: str, limit: int) -> list[StoredObject]:
         """In the order of their names."""
-        return await in_thread(self._list_stages, after, limit)
+        return await self._threads.run(self._list_stages, after, limit)
 
     async def sweep(self, before: datetime) -> int:
         """Remove files in `incoming` that nobody has written to since then."""
-        return await in_thread(self._sweep, before)
+        return await self._threads.run(self._sweep, before)
 
     async def identity(self) -> str | None:
         """The content of the file `identity`; a folder that was not mounted has none."""
-        return await in_thread(self._identity)
+        return await self._threads.run(self._identity)
 
     async def set_identity(self, identity: str) -> None:
         """Make the folders and write the file `identity`."""
-        await in_thread(self._set_identity, identity)
+        await self._threads.run(self._set_identity, identity)
 
     # ------------------------------------------------------------------ in threads, may block
 
@@ -133,7 +138,7 @@ class FilesystemStorage:
         path = self._incoming / new_id().hex
         with translated():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return FileWriter(self._objects, path, file)
+        return FileWriter(self._objects, path, file, self._threads)
 
     def _size(self, key: str) -> int:
         with translated(key):

@@ -3,17 +3,18 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from orchestrator.core.threads import Threads
 from orchestrator.storage.base import Storage
 from orchestrator.storage.filesystem import FilesystemStorage
 
 
-def open_storage(url: str) -> Storage:
+def open_storage(url: str, threads: Threads) -> Storage:
     """Raise ValueError for a URL that names no storage that we know."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         if parts.netloc or not parts.path.startswith("/"):
             raise ValueError(f"{url!r} is not file:/// and an absolute path")
-        return FilesystemStorage(Path(unquote(parts.path)))
+        return FilesystemStorage(Path(unquote(parts.path)), threads)
     from orchestrator.storage.objects import open_objects  # noqa: PLC0415 - loads a large library.
 
     return open_objects(url)

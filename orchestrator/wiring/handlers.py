@@ -114,6 +114,7 @@ def _blob_answers(c: Container, settings: Settings) -> BlobAnswers:
         c.database,
         c.cas,
         c.delivery,
+        c.threads,
         redirect_bytes_min=settings.blob_redirect_bytes_min,
         redirect_seconds=settings.blob_redirect_seconds,
         cache_bytes_max=settings.blob_cache_bytes_max,

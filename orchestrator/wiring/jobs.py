@@ -35,7 +35,7 @@ def build_jobs(c: Container, settings: Settings) -> Jobs:
             c.uploads,
             c.stages,
             write_gate,
-            UploadReceiving(c.database, c.uploads, c.stages),
+            UploadReceiving(c.database, c.uploads, c.stages, c.threads),
             UploadCompletion(c.database, c.uploads, c.stages, c.cas, c.delivery),
         ),
         collection=collection,

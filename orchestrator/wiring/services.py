@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
+from orchestrator.core.threads import Threads
 from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
@@ -51,6 +52,8 @@ from orchestrator.telemetry.exposition import Exposition
 
 #: After a crash of a server that does a job for all, another one goes on so much later.
 LEASE_SECONDS = 60.0
+#: Transfers that compute, or use the disk, at one moment; more of them wait for a megabyte each.
+TRANSFER_THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class Container:
 
     database: Database
     compute: Compute
+    threads: Threads
     storage: Storage
     disk: Disk
     identity: StorageIdentity
@@ -91,7 +95,8 @@ def build(settings: Settings) -> Container:
         connect_seconds_max=settings.database_connect_seconds_max,
         statement_seconds_max=settings.database_statement_seconds_max,
     )
-    storage = open_storage(settings.blob_store)
+    threads = Threads(TRANSFER_THREADS, name="transfer")
+    storage = open_storage(settings.blob_store, threads)
     database_folder = Path(settings.database_folder) if settings.database_folder else None
     disk = Disk(storage.folder, database_folder, free_bytes_min=settings.disk_free_bytes_min)
     identity = StorageIdentity(StorageIdentityRepository(), storage)
@@ -100,7 +105,7 @@ def build(settings: Settings) -> Container:
         document_bytes_max=settings.workflow_bytes_max,
         lease_seconds=settings.lease_seconds,
     )
-    reader = CheckedReader(storage)
+    reader = CheckedReader(storage, threads)
     artifacts = ArtifactService(ArtifactRepository(), LineageRepository())
     tags = TagService(TagRepository(), TagMoveRepository())
     joins = WorkflowJoinService(
@@ -109,6 +114,7 @@ def build(settings: Settings) -> Container:
     intake = Intake(
         storage,
         disk,
+        threads,
         inline_bytes_max=settings.blob_inline_bytes_max,
         blob_bytes_max=settings.blob_bytes_max,
         compressed_media_types=settings.blob_compressed_media_types,
@@ -123,6 +129,7 @@ def build(settings: Settings) -> Container:
     return Container(
         database=database,
         compute=Compute(),
+        threads=threads,
         storage=storage,
         disk=disk,
         identity=identity,
@@ -155,7 +162,9 @@ def build(settings: Settings) -> Container:
                 seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds
             ),
         ),
-        verify=VerifyService(VerifyRepository(), CASRepository(), storage, identity, reader),
+        verify=VerifyService(
+            VerifyRepository(), CASRepository(), storage, identity, reader, threads
+        ),
         verify_leftovers=VerifyLeftoverService(
             VerifyRepository(),
             MaintenanceRepository(),

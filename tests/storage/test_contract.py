@@ -2,8 +2,8 @@
 
 import asyncio
 import resource
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +12,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from orchestrator.core.digest import CasId
+from orchestrator.core.threads import Threads
 from orchestrator.storage.base import MissingObject, Storage, StoredObject
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage, open_objects
@@ -34,7 +35,15 @@ def s3(request: pytest.FixtureRequest) -> Opener:
 
 def filesystem(request: pytest.FixtureRequest) -> Opener:
     folder: Path = request.getfixturevalue("tmp_path")
-    return lambda: FilesystemStorage(folder / "blobs")
+    threads = Threads(8, name="test")
+    request.getfixturevalue("closing").enter_context(threads.ended_after())
+    return lambda: FilesystemStorage(folder / "blobs", threads)
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture(params=[memory, s3, filesystem], ids=lambda kind: kind.__name__)

@@ -13,6 +13,7 @@ import pytest
 from blake3 import blake3
 
 from orchestrator.core.digest import CasId
+from orchestrator.core.threads import Threads
 from orchestrator.errors import StorageFull, StorageUnavailable
 from orchestrator.storage.base import MissingObject
 from orchestrator.storage.file_reading import CACHED_READ_BYTES_MAX, OpenFile
@@ -27,8 +28,15 @@ CALLS = ("open", "write", "pwrite", "ftruncate", "fsync", "rename", "mkdir")
 
 
 @pytest.fixture
-async def storage(tmp_path: Path) -> FilesystemStorage:
-    storage = FilesystemStorage(tmp_path / "blobs")
+def threads() -> Iterator[Threads]:
+    threads = Threads(8, name="test")
+    with threads.ended_after():
+        yield threads
+
+
+@pytest.fixture
+async def storage(tmp_path: Path, threads: Threads) -> FilesystemStorage:
+    storage = FilesystemStorage(tmp_path / "blobs", threads)
     await storage.set_identity("the one")
     return storage
 
@@ -127,13 +135,18 @@ async def test_the_file_is_synced_before_it_has_its_name_and_its_folder_after(
     [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, StorageUnavailable)],
 )
 async def test_whatever_fails_is_told_and_leaves_no_object(
-    storage: FilesystemStorage, system: System, way: Any, number: int, refusal: type[Exception]
+    storage: FilesystemStorage,
+    threads: Threads,
+    system: System,
+    way: Any,
+    number: int,
+    refusal: type[Exception],
 ) -> None:
     await way(storage)
     total = len(system.calls)
     failed = 0
     for position_ in range(total):
-        fresh = FilesystemStorage(root(storage).with_name(f"fresh-{number}-{position_}"))
+        fresh = FilesystemStorage(root(storage).with_name(f"fresh-{number}-{position_}"), threads)
         await fresh.set_identity("the one")
         system.calls.clear()
         system.failing = (position_, number)
@@ -171,19 +184,13 @@ def test_a_process_that_dies_at_any_call_leaves_whole_objects_or_none(
 
 def _die_at(folder: Path, way: Any, number: int) -> None:
     async def run() -> None:
-        storage = FilesystemStorage(folder)
+        storage = FilesystemStorage(folder, Threads(1, name="test"))
         await storage.set_identity("the one")
         with pytest.MonkeyPatch.context() as patch:
             System(patch).dying = number
             await way(storage)
 
     try:
-        # The threads of the parent do not exist here.
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
-        from orchestrator.core import threads  # noqa: PLC0415
-
-        threads._POOL = ThreadPoolExecutor(1)
         asyncio.run(run())
         os._exit(0)
     except BaseException:  # noqa: BLE001 - a child must never go on as a second test run.
@@ -191,11 +198,13 @@ def _die_at(folder: Path, way: Any, number: int) -> None:
 
 
 async def _check(folder: Path, way: Any) -> None:
-    storage = FilesystemStorage(folder)
-    for entry in await storage.list_objects("", 10):
-        assert await content(storage, entry.key) == CONTENT
-    assert await content(storage, await way(storage)) == CONTENT
-    await storage.sweep(datetime.now(UTC) + timedelta(seconds=1))
+    threads = Threads(8, name="test")
+    with threads.ended_after():
+        storage = FilesystemStorage(folder, threads)
+        for entry in await storage.list_objects("", 10):
+            assert await content(storage, entry.key) == CONTENT
+        assert await content(storage, await way(storage)) == CONTENT
+        await storage.sweep(datetime.now(UTC) + timedelta(seconds=1))
     assert list((folder / "incoming").iterdir()) == []
 
 
@@ -223,8 +232,10 @@ async def test_files_and_folders_are_ours_alone(storage: FilesystemStorage) -> N
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-async def test_a_folder_that_nobody_made_is_not_written_to(tmp_path: Path) -> None:
-    storage = FilesystemStorage(tmp_path / "not mounted")
+async def test_a_folder_that_nobody_made_is_not_written_to(
+    tmp_path: Path, threads: Threads
+) -> None:
+    storage = FilesystemStorage(tmp_path / "not mounted", threads)
     with pytest.raises(StorageUnavailable):
         await put(storage)
     with pytest.raises(StorageUnavailable):

@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Database
 from orchestrator.core.digest import BlobName, CasId, Sha256, parse_name
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.http.byte_range import requested_range
 from orchestrator.handlers.http.call import Call
@@ -48,6 +48,7 @@ class BlobAnswers:
         database: Database,
         cas: CASService,
         delivery: Delivery,
+        threads: Threads,
         *,
         redirect_bytes_min: int,
         redirect_seconds: int,
@@ -57,6 +58,7 @@ class BlobAnswers:
         self._database = database
         self._cas = cas
         self._delivery = delivery
+        self._threads = threads
         self._redirect_bytes_min = redirect_bytes_min
         self._redirect_seconds = redirect_seconds
         self._remembered: Cache[tuple[str, str], _Remembered] = Cache(cache_bytes_max)
@@ -157,7 +159,7 @@ class BlobAnswers:
             everything = range(blob.size_bytes)
             pieces = self._delivery.plain(blob.cas_id, found.placement, everything)
             async for piece in self._guarded(pieces, blob.cas_id, found.placement):
-                await in_thread(digest.update, piece)
+                await self._threads.run(digest.update, piece)
         second = Sha256(digest.digest())
         async with self._database.connection() as conn:
             await self._cas.remember_sha256(conn, blob.cas_id, second)

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from orchestrator.core.digest import BlobName, CasId, Sha256
 from orchestrator.core.disk import Disk
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.errors import DigestMismatch, TooLarge
 from orchestrator.models.cas import Placement, Received
 from orchestrator.storage.base import Storage, Writer
@@ -53,6 +53,7 @@ class Intake:
         self,
         storage: Storage,
         disk: Disk,
+        threads: Threads,
         *,
         inline_bytes_max: int,
         blob_bytes_max: int,
@@ -61,6 +62,7 @@ class Intake:
     ) -> None:
         self._storage = storage
         self._disk = disk
+        self._threads = threads
         self.inline_bytes_max = inline_bytes_max
         self.blob_bytes_max = blob_bytes_max
         self._compressed_media_types = compressed_media_types
@@ -101,7 +103,7 @@ class Intake:
     ) -> Received:
         """Hash bytes that are in storage already, and let the writer make them an object."""
         wants_sha256 = wants_sha256 or isinstance(expected, Sha256)
-        pipeline = _Pipeline(writer, None, wants_sha256=wants_sha256)
+        pipeline = _Pipeline(writer, self._threads, None, wants_sha256=wants_sha256)
         try:
             async for batch in self._batches(b"", aiter(chunks)):
                 await pipeline.feed(batch)
@@ -134,10 +136,12 @@ class Intake:
             if len(head) > self.inline_bytes_max:
                 break
         else:
-            return await _named(bytes(head), media_type, expected, wants_sha256=wants_sha256)
+            return await self._named(bytes(head), media_type, expected, wants_sha256=wants_sha256)
         known = expected if isinstance(expected, CasId) else None
         writer = await self._storage.create(known, media_type)
-        pipeline = _Pipeline(writer, self._compressor(media_type), wants_sha256=wants_sha256)
+        pipeline = _Pipeline(
+            writer, self._threads, self._compressor(media_type), wants_sha256=wants_sha256
+        )
         try:
             async for batch in self._batches(bytes(head), source):
                 self._disk.check(len(batch))
@@ -180,14 +184,40 @@ class Intake:
             return zstandard.ZstdCompressor(level=self._compression_level, write_checksum=True)
         return None
 
+    async def _named(
+        self, content: bytes, media_type: str, expected: BlobName | None, *, wants_sha256: bool
+    ) -> Received:
+        """A blob whose bytes stay in memory."""
+
+        def digest() -> tuple[CasId, Sha256 | None]:
+            return CasId.of(content), Sha256.of(content) if wants_sha256 else None
+
+        is_short = len(content) < _THREADED_BYTES_MIN
+        cas_id, second = digest() if is_short else await self._threads.run(digest)
+        _check_name(expected, cas_id, second)
+        metrics.BLOB_BYTES_RECEIVED.inc(len(content))
+        return Received(
+            cas_id=cas_id,
+            size_bytes=len(content),
+            media_type=media_type,
+            sha256=second,
+            content=content,
+        )
+
 
 class _Pipeline:
     """Hashes, packs and writes one batch of segments while the next one is on its way."""
 
     def __init__(
-        self, writer: Writer, compressor: zstandard.ZstdCompressor | None, *, wants_sha256: bool
+        self,
+        writer: Writer,
+        threads: Threads,
+        compressor: zstandard.ZstdCompressor | None,
+        *,
+        wants_sha256: bool,
     ) -> None:
         self._writer = writer
+        self._threads = threads
         self._compressor = compressor
         self._blake3 = blake3()
         self._sha256 = sha256() if wants_sha256 else None
@@ -235,7 +265,7 @@ class _Pipeline:
             self._pending = None
 
     async def _process(self, batch: bytes) -> None:
-        await self._writer.write(await in_thread(self._digest, batch))
+        await self._writer.write(await self._threads.run(self._digest, batch))
         self._size += len(batch)
         metrics.BLOB_BYTES_RECEIVED.inc(len(batch))
 
@@ -262,27 +292,6 @@ class _Pipeline:
             self._compressor = None
             return None
         return frames + [self._compressor.compress(each) for each in segments[1:]]
-
-
-async def _named(
-    content: bytes, media_type: str, expected: BlobName | None, *, wants_sha256: bool
-) -> Received:
-    """A blob whose bytes stay in memory."""
-
-    def digest() -> tuple[CasId, Sha256 | None]:
-        return CasId.of(content), Sha256.of(content) if wants_sha256 else None
-
-    is_short = len(content) < _THREADED_BYTES_MIN
-    cas_id, second = digest() if is_short else await in_thread(digest)
-    _check_name(expected, cas_id, second)
-    metrics.BLOB_BYTES_RECEIVED.inc(len(content))
-    return Received(
-        cas_id=cas_id,
-        size_bytes=len(content),
-        media_type=media_type,
-        sha256=second,
-        content=content,
-    )
 
 
 def _check_name(expected: BlobName | None, cas_id: CasId, second: Sha256 | None) -> None:

@@ -13,7 +13,7 @@ from time import monotonic
 from blake3 import blake3
 
 from orchestrator.core.database import Connection
-from orchestrator.core.threads import in_thread
+from orchestrator.core.threads import Threads
 from orchestrator.errors import CorruptBlob
 from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.verify import (
@@ -57,6 +57,7 @@ class VerifyService:
         storage: Storage,
         identity: StorageIdentity,
         reader: CheckedReader,
+        threads: Threads,
         *,
         page_memory_bytes_max: int = PAGE_MEMORY_BYTES_MAX,
     ) -> None:
@@ -65,6 +66,7 @@ class VerifyService:
         self._storage = storage
         self._identity = identity
         self._reader = reader
+        self._threads = threads
         self._page_memory_bytes_max = page_memory_bytes_max
 
     async def count(self, conn: Connection) -> int:
@@ -109,9 +111,9 @@ class VerifyService:
     async def check_one(self, record: BlobRecord, scope: Scope) -> Verdict:
         """One verdict. It uses no connection; StorageUnavailable if the storage cannot say."""
         if record.placement is None:
-            verdict = await in_thread(check_inline, record)
+            verdict = await self._threads.run(check_inline, record)
         else:
-            verdict = await in_thread(check_table, record, record.placement)
+            verdict = await self._threads.run(check_table, record, record.placement)
             if verdict.problem is None:
                 verdict = await self._check_placed(record, record.placement, scope)
         metrics.VERIFY_BLOBS_CHECKED.inc()
@@ -159,7 +161,7 @@ class VerifyService:
             pieces = self._reader.plain(record.cas_id, placement, part)
             async with aclosing(pieces):
                 async for piece in pieces:
-                    await in_thread(digest, piece)
+                    await self._threads.run(digest, piece)
                     size += len(piece)
         except MissingObject:
             return await self._missing(record)

@@ -258,7 +258,8 @@ async def test_a_page_takes_bounded_memory(store: Store) -> None:
         CASRepository(),
         c.storage,
         c.identity,
-        CheckedReader(c.storage),
+        CheckedReader(c.storage, c.threads),
+        c.threads,
         page_memory_bytes_max=2_000,
     )
     verification = Verification(c.database, c.identity, service, c.verify_leftovers)
@@ -317,7 +318,7 @@ async def test_a_bucket_is_verified_as_a_folder_is(
     fresh_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = ObjectStorage(MemoryStore())
-    monkeypatch.setattr(container, "open_storage", lambda _: bucket)
+    monkeypatch.setattr(container, "open_storage", lambda *_: bucket)
     settings = settings_for(
         fresh_database, blob_inline_bytes_max=INLINE_BYTES_MAX, leftover_seconds=0
     )
