@@ -64,7 +64,7 @@ EXPORTS = (
 #: The columns that say where the bytes of a blob are. No snapshot has them: a restore puts the
 #: bytes elsewhere.
 BLOB_PLACES = ("content", "storage_key", "segments", "stored_bytes", "encoding")
-#: Responses to idempotency keys, counts of a minute, unfinished uploads, the identity of the
+#: Responses to idempotency keys, counts of a minute, leases, unfinished uploads, identity of the
 #: storage, the schema. A test compares the lists with the schema: no new table is forgotten.
 TABLES_LEFT_OUT = (
     "idempotency_key",
