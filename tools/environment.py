@@ -22,6 +22,8 @@ from tools.sources import Sources
 #: What serving needs, and what tests, lint and everything else need.
 SERVE = ("requirements.lock",)
 DEVELOP = ("requirements.lock", "requirements-dev.lock")
+#: What makes the wheel; only deploy/Dockerfile installs it.
+BUILD = "requirements-build.lock"
 #: Everything in the lowest version that pyproject.toml allows.
 LOWEST = ("requirements-lowest.lock",)
 #: Everything in the newest version that it allows: of that there is no lock file.

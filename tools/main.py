@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tools.environment import DEVELOP, LOWEST, NEWEST, SERVE, Environment
+from tools.environment import BUILD, DEVELOP, LOWEST, NEWEST, SERVE, Environment
 from tools.pythons import find_pythons
 from tools.say import Failed, say
 
@@ -148,13 +148,14 @@ def _bench(environment: Environment, arguments: Sequence[str]) -> int:
 
 
 def _lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Write the lock files: the second agrees with the first, the third stands by itself."""
+    """Write the lock files: each agrees with those before it; the last stands by itself."""
     uv = (environment.program("uv"), "pip", "compile", "--quiet", "--no-header")
     everything = ("pyproject.toml", "--extra", "embedded")
     serve, develop = DEVELOP
     for words in (
         (*everything, "-o", serve),
         ("--group", "dev", "-c", serve, "-o", develop),
+        ("--group", "build", "-c", develop, "-o", BUILD),
         (*everything, "--group", "dev", "--resolution", "lowest-direct", "-o", *LOWEST),
     ):
         subprocess.run([*uv, "--universal", "--generate-hashes", *words, *arguments], check=True)

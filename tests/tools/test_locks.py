@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import DEVELOP, LOWEST
+from tools.environment import BUILD, DEVELOP, LOWEST
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,14 +19,12 @@ def pins(name: str) -> dict[str, str]:
 
 def test_what_two_lock_files_name_they_name_alike() -> None:
     serve, develop = map(pins, DEVELOP)
-    for name in serve.keys() & develop.keys():
-        assert (
-            serve[name].split(" ;")[0].split(" \\")[0]
-            == develop[name].split(" ;")[0].split(" \\")[0]
-        )
+    for one, other in ((serve, develop), (pins(BUILD), develop)):
+        for name in one.keys() & other.keys():
+            assert one[name].split()[0] == other[name].split()[0]
 
 
-@pytest.mark.parametrize("name", [*DEVELOP, *LOWEST])
+@pytest.mark.parametrize("name", [*DEVELOP, *LOWEST, BUILD])
 def test_every_package_has_hashes(name: str) -> None:
     assert all("--hash=sha256:" in pin for pin in pins(name).values())
 
