@@ -1,68 +1,58 @@
 """Routes of the catalogue: a flat list that decides nothing."""
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
-from orchestrator.handlers.http.framework import operation
-from orchestrator.handlers.http.paging import Page
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, IF_CHANGED, answer, heeds, problems
+from orchestrator.routes.openapi import API, IF_CHANGED, heeds
+from orchestrator.routes.resource import Resource, ok, page
 
-TAGS = ["artifacts"]
+ROUTES = Resource("artifacts")
 ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
 
 
 def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
     return [
-        get(
+        ROUTES.get(
             f"{API}/artifacts",
-            operation_id="listArtifacts",
-            summary="List artifacts, newest first",
-            tags=TAGS,
-            responses={
-                200: answer(Page[ArtifactBody], examples.ARTIFACTS, "A page."),
-                **problems(),
-            },
-        )(operation(artifacts.list_artifacts)),
-        get(
+            artifacts.list_artifacts,
+            "listArtifacts",
+            "List artifacts, newest first",
+            page(ArtifactBody, examples.ARTIFACTS),
+        ),
+        ROUTES.get(
             ARTIFACT,
-            operation_id="getArtifact",
-            operation_class=heeds(IF_CHANGED),
-            summary="Look an artifact up",
-            tags=TAGS,
-            responses={
-                200: answer(ArtifactBody, examples.ARTIFACT, "The artifact."),
-                **problems(304, 404),
-            },
-        )(operation(artifacts.get)),
-        get(
+            artifacts.get,
+            "getArtifact",
+            "Look an artifact up",
+            ok(ArtifactBody, examples.ARTIFACT, "The artifact."),
+            refuses=(304, 404),
+            reads=heeds(IF_CHANGED),
+        ),
+        ROUTES.get(
             f"{ARTIFACT}/chain",
-            operation_id="getChain",
-            summary="The base and the patches up to an artifact",
-            tags=TAGS,
-            responses={200: answer(ChainBody, examples.CHAIN, "The chain."), **problems(404)},
-        )(operation(artifacts.chain)),
-        get(
+            artifacts.chain,
+            "getChain",
+            "The base and the patches up to an artifact",
+            ok(ChainBody, examples.CHAIN, "The chain."),
+            refuses=(404,),
+        ),
+        ROUTES.get(
             f"{ARTIFACT}/lineage",
-            operation_id="listLineage",
-            summary="Where an artifact comes from, or what came of it",
-            tags=TAGS,
-            responses={
-                200: answer(Page[LineageItem], examples.LINEAGE, "A page."),
-                **problems(404),
-            },
-        )(operation(artifacts.lineage)),
-        get(
+            artifacts.lineage,
+            "listLineage",
+            "Where an artifact comes from, or what came of it",
+            page(LineageItem, examples.LINEAGE),
+            refuses=(404,),
+        ),
+        ROUTES.get(
             f"{ARTIFACT}/tags",
-            operation_id="listTagsOfArtifact",
-            summary="Which tags name an artifact, or ever did",
-            tags=TAGS,
-            responses={
-                200: answer(Page[TagReference], examples.TAG_REFERENCES, "A page."),
-                **problems(404),
-            },
-        )(operation(artifacts.tags)),
+            artifacts.tags,
+            "listTagsOfArtifact",
+            "Which tags name an artifact, or ever did",
+            page(TagReference, examples.TAG_REFERENCES),
+            refuses=(404,),
+        ),
     ]

@@ -1,60 +1,49 @@
 """Routes of operations: a flat list that decides nothing."""
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.health import HealthBody, HealthHandler, LiveBody, ReadyBody
-from orchestrator.handlers.http.framework import public_operation
+from orchestrator.handlers.http.framework import operation_without_call
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import answer, problems
+from orchestrator.routes.openapi import answer
+from orchestrator.routes.resource import Resource, ok
 
-TAGS = ["operations"]
+ROUTES = Resource("operations", operation_without_call, public=True)
+WITH_TOKEN = Resource("operations", operation_without_call)
 
 
 def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
     return [
-        get(
+        ROUTES.get(
             "/health",
-            operation_id="health",
-            summary="The process answers",
-            tags=TAGS,
-            security=[{}],
-            responses={
-                200: answer(HealthBody, examples.HEALTH, "It does."),
-                **problems(public=True),
-            },
-        )(public_operation(health.health)),
-        get(
-            "/health/live",
-            operation_id="live",
-            summary="Liveness",
-            tags=TAGS,
-            security=[{}],
-            responses={200: answer(LiveBody, examples.LIVE, "Alive."), **problems(public=True)},
-        )(public_operation(health.live)),
-        get(
+            health.health,
+            "health",
+            "The process answers",
+            ok(HealthBody, examples.HEALTH, "It does."),
+        ),
+        ROUTES.get(
+            "/health/live", health.live, "live", "Liveness", ok(LiveBody, examples.LIVE, "Alive.")
+        ),
+        ROUTES.get(
             "/health/ready",
-            operation_id="ready",
-            summary="Readiness: the database answers and is migrated",
-            tags=TAGS,
-            security=[{}],
-            responses={
+            health.ready,
+            "ready",
+            "Readiness: the database answers and is migrated",
+            {
                 200: answer(ReadyBody, examples.READY, "Ready."),
-                **problems(public=True),
                 503: answer(ReadyBody, examples.NOT_READY, "The check that failed."),
             },
-        )(public_operation(health.ready)),
-        get(
+        ),
+        WITH_TOKEN.get(
             "/metrics",
-            operation_id="metrics",
-            summary="Metrics in the Prometheus text format",
-            tags=TAGS,
-            responses={
+            health.metrics,
+            "metrics",
+            "Metrics in the Prometheus text format",
+            {
                 200: answer(
                     str, examples.METRICS, "All workers together.", "text/plain; version=0.0.4"
-                ),
-                **problems(),
+                )
             },
-        )(public_operation(health.metrics)),
+        ),
     ]

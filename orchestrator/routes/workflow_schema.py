@@ -5,29 +5,30 @@ from typing import Any
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.framework import public_operation
+from orchestrator.handlers.http.framework import operation_without_call
 from orchestrator.handlers.workflow_schema import SchemaHandler
-from orchestrator.routes.openapi import API, answer, problems
+from orchestrator.routes.openapi import API, answer
+from orchestrator.routes.resource import Resource
+
+ROUTES = Resource("workflows", operation_without_call, public=True)
 
 
 def schema_routes(schema: SchemaHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
     return [
-        get(
+        ROUTES.get(
             f"{API}/schemas/workflow",
-            operation_id="getWorkflowSchema",
-            summary="The JSON Schema of workflow documents",
-            tags=["workflows"],
-            security=[{}],
-            responses={
+            schema.workflow,
+            "getWorkflowSchema",
+            "The JSON Schema of workflow documents",
+            {
                 200: answer(
                     dict[str, Any],
                     {"$schema": "https://json-schema.org/draft/2020-12/schema"},
                     "The schema.",
                     "application/schema+json",
-                ),
-                **problems(public=True),
+                )
             },
-        )(public_operation(schema.workflow)),
-        get("/", include_in_schema=False, status_code=302)(public_operation(schema.home)),
+        ),
+        get("/", include_in_schema=False, status_code=302)(operation_without_call(schema.home)),
     ]

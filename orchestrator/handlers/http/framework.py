@@ -121,8 +121,8 @@ def server_operation(method: Operation) -> Route:
     return _described(route, method, [_REQUEST, *own])
 
 
-def public_operation(method: Callable[[], Awaitable[Reply]]) -> Route:
-    """An operation that asks for nothing, so nobody needs to say who calls."""
+def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> Route:
+    """An operation that reads nothing of the request, so it may be public."""
 
     async def route() -> Response[None]:
         return ReplyResponse(await method())

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from litestar import get, route
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.framework import FREES_SPACE, operation
+from orchestrator.handlers.http.framework import FREES_SPACE
 from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.transfer.tus import OFFSET_STREAM, refusal_headers
 from orchestrator.handlers.transfer.upload import UploadHandler
@@ -20,15 +19,13 @@ from orchestrator.routes.openapi import (
     UPLOAD_LENGTH,
     UPLOAD_METADATA,
     UPLOAD_OFFSET,
-    answer,
     heeds,
     no_body,
-    problems,
     takes_bytes,
 )
+from orchestrator.routes.resource import Resource, ok
 
-TAGS = ["uploads"]
-EXCEPTION_HANDLERS = exception_handlers(refusal_headers)
+ROUTES = Resource("uploads", exception_handlers=exception_handlers(refusal_headers))
 UPLOADS = f"{API}/uploads"
 UPLOAD = f"{UPLOADS}/{{upload_id:str}}"
 
@@ -46,21 +43,23 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
         media_type=OFFSET_STREAM,
     )
     return [
-        route(
+        ROUTES.route(
+            "OPTIONS",
             [UPLOADS, UPLOAD],
-            http_method=["OPTIONS"],
-            operation_id=lambda _handler, _method, path: _describe(path),
-            summary="What of the tus protocol there is",
-            tags=TAGS,
-            status_code=204,
-            responses={204: offered, **problems()},
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.options)),
-        route(
+            uploads.options,
+            lambda _handler, _method, path: _describe(path),
+            "What of the tus protocol there is",
+            {204: offered},
+        ),
+        ROUTES.route(
+            "POST",
             UPLOADS,
-            http_method=["POST"],
-            operation_id="createUpload",
-            operation_class=takes_bytes(
+            uploads.create,
+            "createUpload",
+            "Begin a resumable upload",
+            {201: no_body("`Location` is where to send the bytes.")},
+            refuses=(408, 409, 412, 413, 415, 422, 460, 507),
+            reads=takes_bytes(
                 "",
                 TUS_RESUMABLE,
                 UPLOAD_LENGTH,
@@ -71,74 +70,56 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
                 media_type=OFFSET_STREAM,
                 required=False,
             ),
-            summary="Begin a resumable upload",
-            tags=TAGS,
-            status_code=201,
-            responses={
-                201: no_body("`Location` is where to send the bytes."),
-                **problems(408, 409, 412, 413, 415, 422, 460, 507),
-            },
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.create)),
-        route(
+        ),
+        ROUTES.route(
+            "HEAD",
             UPLOAD,
-            http_method=["HEAD"],
-            operation_id="headUpload",
-            operation_class=heeds(TUS_RESUMABLE),
-            summary="Where to go on",
-            tags=TAGS,
-            status_code=200,
-            responses={
-                200: no_body("`Upload-Offset` says how many bytes are durable."),
-                **problems(404, 412),
-            },
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.head)),
-        route(
+            uploads.head,
+            "headUpload",
+            "Where to go on",
+            {200: no_body("`Upload-Offset` says how many bytes are durable.")},
+            refuses=(404, 412),
+            reads=heeds(TUS_RESUMABLE),
+        ),
+        ROUTES.route(
+            "PATCH",
             UPLOAD,
-            http_method=["PATCH"],
-            operation_id="patchUpload",
-            operation_class=appends,
-            summary="Append bytes; with the last ones a blob is made",
-            tags=TAGS,
-            status_code=204,
-            responses={204: appended, **problems(404, 408, 409, 412, 413, 415, 460, 507)},
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.patch)),
-        get(
+            uploads.patch,
+            "patchUpload",
+            "Append bytes; with the last ones a blob is made",
+            {204: appended},
+            refuses=(404, 408, 409, 412, 413, 415, 460, 507),
+            reads=appends,
+        ),
+        ROUTES.get(
             UPLOAD,
-            operation_id="getUpload",
-            summary="The state of an upload",
-            tags=TAGS,
-            responses={
-                200: answer(UploadBody, examples.UPLOAD, "Its state now."),
-                **problems(404),
-            },
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.status)),
-        route(
+            uploads.status,
+            "getUpload",
+            "The state of an upload",
+            ok(UploadBody, examples.UPLOAD, "Its state now."),
+            refuses=(404,),
+        ),
+        ROUTES.route(
+            "DELETE",
             UPLOAD,
-            http_method=["DELETE"],
-            operation_id="deleteUpload",
-            operation_class=heeds(TUS_RESUMABLE),
-            summary="End an upload; a blob that it became stays",
-            tags=TAGS,
-            status_code=204,
-            responses={204: no_body("It is gone, and so are its bytes."), **problems(404, 412)},
+            uploads.delete,
+            "deleteUpload",
+            "End an upload; a blob that it became stays",
+            {204: no_body("It is gone, and so are its bytes.")},
+            refuses=(404, 412),
+            reads=heeds(TUS_RESUMABLE),
             opt={FREES_SPACE: True},
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.delete)),
-        route(
+        ),
+        ROUTES.route(
+            "POST",
             UPLOAD,
-            http_method=["POST"],
-            operation_id="overrideUpload",
-            operation_class=appends,
-            summary="PATCH or DELETE, as X-HTTP-Method-Override says",
-            tags=TAGS,
-            status_code=204,
-            responses={204: appended, **problems(404, 405, 408, 409, 412, 413, 415, 460, 507)},
-            exception_handlers=EXCEPTION_HANDLERS,
-        )(operation(uploads.override)),
+            uploads.override,
+            "overrideUpload",
+            "PATCH or DELETE, as X-HTTP-Method-Override says",
+            {204: appended},
+            refuses=(404, 405, 408, 409, 412, 413, 415, 460, 507),
+            reads=appends,
+        ),
     ]
 
 

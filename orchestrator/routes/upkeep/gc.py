@@ -1,28 +1,27 @@
 """The route of garbage collection: a flat list that decides nothing."""
 
-from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.framework import FREES_SPACE, server_operation
 from orchestrator.handlers.upkeep.gc import CollectedBody, CollectGarbage, GCHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, answer, problems, takes
+from orchestrator.routes.openapi import API, takes
+from orchestrator.routes.resource import Resource, ok
+
+ROUTES = Resource("operations", server_operation)
 
 
 def gc_routes(gc: GCHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
     return [
-        post(
+        ROUTES.post(
             f"{API}/gc",
-            operation_id="collectGarbage",
-            operation_class=takes(CollectGarbage, examples.COLLECT_GARBAGE),
-            summary="Delete what nothing needs any more",
-            tags=["operations"],
-            status_code=200,
+            gc.collect,
+            "collectGarbage",
+            "Delete what nothing needs any more",
+            ok(CollectedBody, examples.COLLECTED, "What became of this page."),
+            refuses=(408, 409, 413, 415),
+            reads=takes(CollectGarbage, examples.COLLECT_GARBAGE),
             opt={FREES_SPACE: True},
-            responses={
-                200: answer(CollectedBody, examples.COLLECTED, "What became of this page."),
-                **problems(408, 409, 413, 415),
-            },
-        )(server_operation(gc.collect))
+        )
     ]
