@@ -138,28 +138,36 @@ def launch() -> Iterator[Launch]:
         server.process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PostgreSQL of a server that ran and ended, to be copied: to make one takes seconds."""
+    made = _launch(tmp_path_factory.mktemp("migrated") / "data", environ={})
+    _await_ready(made)
+    assert made.end() == 0, made.stderr()
+    assert made.process.stdout is not None
+    made.process.stdout.close()
+    return made.folder / "postgres"
+
+
+def seed(folder: Path, migrated: Path) -> Path:
+    """Make a data folder with this PostgreSQL in it."""
+    folder.mkdir(mode=0o700)
+    subprocess.run(["cp", "-a", migrated, folder], check=True)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def server(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(launch: Launch, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """One server for the tests that leave it as it was."""
-    started = launch(tmp_path_factory.mktemp("serve") / "data")
+    started = launch(seed(tmp_path_factory.mktemp("serve") / "data", migrated))
     assert started.url, started.stderr()
     return started
-
-
-@pytest.fixture(scope="module")
-def migrated(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The PostgreSQL of a server that ran and ended, to be copied: migrating takes a second."""
-    made = launch(tmp_path_factory.mktemp("migrated") / "data")
-    assert made.end() == 0
-    return made.folder / "postgres"
 
 
 @pytest.fixture
 def seeded(folder: Path, migrated: Path) -> Path:
     """A data folder that needs no migration, for tests that start a server."""
-    folder.mkdir(mode=0o700)
-    subprocess.run(["cp", "-a", migrated, folder], check=True)
-    return folder
+    return seed(folder, migrated)
 
 
 @pytest.fixture

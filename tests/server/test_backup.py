@@ -92,19 +92,19 @@ def test_the_summary_is_one_line_for_a_program(server: Server, backup: Path, cas
 
 
 def test_a_stopped_folder_is_backed_up_too_and_nothing_is_left_running(
-    launch: Launch, folder: Path, tmp_path: Path
+    launch: Launch, seeded: Path, tmp_path: Path
 ) -> None:
-    server = launch(folder)
+    server = launch(seeded)
     cas_id = write(server)
     assert server.end() == 0
     before = set(processes_below(os.getpid()))
-    done = run("backup", tmp_path / "backup", "--data-dir", folder)
+    done = run("backup", tmp_path / "backup", "--data-dir", seeded)
     assert (done.code, done.err) == (0, "")
     other = tmp_path / "other"
     done = run("restore", tmp_path / "backup", "--data-dir", other)
     assert (done.code, done.err) == (0, "")
     assert wait_until(lambda: set(processes_below(os.getpid())) <= before)
-    assert not (folder / "postgres/data/postmaster.pid").exists()
+    assert not (seeded / "postgres/data/postmaster.pid").exists()
     assert not (other / "postgres/data/postmaster.pid").exists()
     check(launch(other), cas_id)
 
@@ -136,13 +136,13 @@ def test_a_restore_into_a_used_folder_is_refused(
 
 
 def test_what_is_damaged_makes_the_exit_code_unless_that_is_allowed(
-    launch: Launch, folder: Path, tmp_path: Path
+    launch: Launch, seeded: Path, tmp_path: Path
 ) -> None:
-    server = launch(folder)
+    server = launch(seeded)
     cas_id = write(server)
-    (object_,) = (folder / "blobs/objects").glob("*/*")
+    (object_,) = (seeded / "blobs/objects").glob("*/*")
     object_.write_bytes(b"x" + LARGE[1:])
-    backup = ("backup", tmp_path / "backup", "--data-dir", folder)
+    backup = ("backup", tmp_path / "backup", "--data-dir", seeded)
     done = run(*backup)
     assert done.code == 1
     assert done.err == (

@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from tests.processes import processes_below, wait_until
-from tests.server.conftest import Launch, Server
+from tests.server.conftest import Launch, Server, seed
 
 MIB = 1024 * 1024
 #: Quick deadlines, so that a test of them is quick too.
@@ -24,8 +24,9 @@ PACE = {
 
 
 @pytest.fixture(scope="module")
-def server(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    started = launch(tmp_path_factory.mktemp("transfers") / "data", environ=PACE)
+def server(launch: Launch, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    folder = seed(tmp_path_factory.mktemp("transfers") / "data", migrated)
+    started = launch(folder, environ=PACE)
     assert started.url, started.stderr()
     return started
 
