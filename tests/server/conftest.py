@@ -85,12 +85,15 @@ class Server:
 Launch = Callable[..., Server]
 
 
-def _launch(folder: Path, *, environ: dict[str, str], **options: Any) -> Server:
+def _launch(
+    folder: Path, *, environ: dict[str, str], measured: bool = False, **options: Any
+) -> Server:
     options = {"port": 0, "target": TARGET, "data_dir": folder} | options
     words = ", ".join(f"{name}={value!r}" for name, value in options.items())
     words = re.sub(r"PosixPath\(", "Path(", words)
     descriptor, errors = tempfile.mkstemp(dir=folder.parent, prefix="stderr-")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTRATOR_")}
+    ours = ("ORCHESTRATOR_",) if measured else ("ORCHESTRATOR_", "COVERAGE_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     process = subprocess.Popen(
         [sys.executable, "-c", CODE.format(options=words)],
         stdin=subprocess.DEVNULL,
@@ -117,14 +120,19 @@ def _await_ready(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def launch() -> Iterator[Launch]:
-    """Start a server and wait until it is ready or has refused; all are ended with the module."""
+def launch(request: pytest.FixtureRequest) -> Iterator[Launch]:
+    """Start a server and wait until it is ready or has refused; all are ended with the module.
+
+    A module whose servers run what no other test does says MEASURED: else their coverage is only
+    what other tests have shown already, and makes them slower by half.
+    """
+    measured = getattr(request.module, "MEASURED", False)
     started: list[Server] = []
 
     def start(
         folder: Path, *, wait: bool = True, environ: dict[str, str] | None = None, **options: Any
     ) -> Server:
-        server = _launch(folder, environ=environ or {}, **options)
+        server = _launch(folder, environ=environ or {}, measured=measured, **options)
         started.append(server)
         if wait:
             _await_ready(server)

@@ -16,6 +16,8 @@ from orchestrator.embedded.cluster import EmbeddedPostgres
 from tests.processes import END_SECONDS_MAX, is_running, processes_below, wait_until
 from tests.server.conftest import Launch, Server
 
+MEASURED = True
+
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBmzCCAUGgAwIBAgIUbD5xEoxEZRZX3vwgE7oJ6BoJjH4wCgYIKoZIzj0EAwIw
