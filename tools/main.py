@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,10 +68,7 @@ class Checks:
     def run(self, *words: str) -> None:
         """Run one check: a program of the environment and its arguments."""
         say(" ".join(words))
-        module = ("-m", words[0]) if words[0] in {"mypy", "pytest"} else None
-        begin = module or (self._environment.program(words[0]),)
-        python = () if words[0] == "ruff" else (self._environment.python,)
-        with subprocess.Popen([*python, *begin, *words[1:]]) as process:
+        with subprocess.Popen(self._command(words)) as process:
             before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
             try:
                 code = process.wait()
@@ -80,6 +79,31 @@ class Checks:
         if code:
             self._failed.append(" ".join(words[:2]))
 
+    @contextmanager
+    def beside(self, *words: str) -> Iterator[None]:
+        """Run one check while the block runs others, and show afterwards what it said."""
+        with (
+            tempfile.TemporaryFile() as output,
+            subprocess.Popen(self._command(words), stdout=output, stderr=output) as process,
+        ):
+            try:
+                yield
+            except BaseException:
+                process.kill()
+                raise
+            if process.wait():
+                self._failed.append(" ".join(words[:2]))
+            say(" ".join(words))
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        module = ("-m", words[0]) if words[0] in {"mypy", "pytest"} else None
+        begin = module or (self._environment.program(words[0]),)
+        python = () if words[0] == "ruff" else (self._environment.python,)
+        return [*python, *begin, *words[1:]]
+
     def result(self) -> int:
         """Name what failed; the exit code."""
         if self._failed:
@@ -87,16 +111,16 @@ class Checks:
         return 0
 
 
-def _run_lint(checks: Checks) -> None:
+def _run_quick_lint(checks: Checks) -> None:
     checks.run("ruff", "format", "--check", ".")
     checks.run("ruff", "check", ".")
-    checks.run("mypy")
     checks.run("lint-imports")
 
 
 def _lint(environment: Environment, _: Sequence[str]) -> int:
     checks = Checks(environment)
-    _run_lint(checks)
+    _run_quick_lint(checks)
+    checks.run("mypy")
     return checks.result()
 
 
@@ -110,8 +134,10 @@ def _test(environment: Environment, arguments: Sequence[str]) -> int:
     if rest:
         _become(environment, "-m", "pytest", *rest)
     checks = Checks(environment)
-    _run_lint(checks)
-    checks.run("pytest", *WHOLE)
+    _run_quick_lint(checks)
+    # The processors are never all busy with tests: some wait for a server.
+    with checks.beside("mypy"):
+        checks.run("pytest", *WHOLE)
     return checks.result()
 
 
