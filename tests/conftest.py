@@ -37,7 +37,7 @@ FOLDER_VARIABLE = "TEST_FOLDER"
 MEMORY_BYTES_MIN = 4 << 30
 
 MEASURED_CASES_MAX = 2
-SLOW_FOLDERS = {"server", "docs", "tools"}
+SLOW_FOLDERS = {"server", "embedded", "docs", "tools"}
 
 _running = ExitStack()
 #: Every application of this process has the routes that were registered once.
