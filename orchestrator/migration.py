@@ -1,4 +1,4 @@
-"""Brings a database to this version's schema; what the steps are lives in `migrations/`."""
+"""Brings a database to the schema of this program; the steps are in `migrations/`."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
 Step = Callable[[Config], object]
 
-#: One number for all servers that share a database: whoever holds it migrates, the others wait.
+#: The lock of all servers that share a database: one of them migrates, the others wait.
 ADVISORY_LOCK = 0x6F72_6368  # "orch"
 
 

@@ -1,4 +1,4 @@
-"""Keeps in memory what was used last, up to so many bytes; if it is still true is not asked."""
+"""A cache in memory with a limit in bytes; it does not know whether an entry is still true."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -7,14 +7,14 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-#: What an entry takes besides its content: keys, objects, the place in the table.
+#: The memory that an entry takes besides its content: key, objects, place in the table.
 ENTRY_BYTES = 1_000
-#: One entry may not push out more than this part of the others.
+#: One entry may take at most this fraction of the cache: an eighth.
 _PART_MAX = 8
 
 
 class Cache(Generic[K, V]):
-    """Least recently used first out. For one thread: it is used in the event loop only."""
+    """Drops what was not used for longest. Not thread-safe: for the event loop only."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -22,7 +22,7 @@ class Cache(Generic[K, V]):
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """What was put there last, if it is still kept."""
+        """The value that was put last for this key; None if it was dropped."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -30,7 +30,7 @@ class Cache(Generic[K, V]):
         return entry[0]
 
     def put(self, key: K, value: V, content_bytes: int) -> None:
-        """Keep it, unless it is too large to be worth what it would push out."""
+        """Add the value, unless it is so large that too many others would have to go for it."""
         self.discard(key)
         size = content_bytes + ENTRY_BYTES
         if size > self._bytes_max // _PART_MAX:
@@ -42,7 +42,7 @@ class Cache(Generic[K, V]):
             self._bytes -= freed
 
     def discard(self, key: K) -> None:
-        """Forget it."""
+        """Drop the entry, if there is one."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry[1]

@@ -50,7 +50,7 @@ class Connection(_Connection):
             call()
 
 
-#: What PostgreSQL or the way to it can say when nothing is wrong with the request.
+#: Errors of PostgreSQL, or of the connection to it, that are not the fault of the request.
 UNAVAILABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -62,7 +62,7 @@ UNAVAILABLE = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # lock not available
     asyncpg.ReadOnlySQLTransactionError,  # a standby after a failover
 )
-#: Who tells us this in the middle of a statement may have committed it.
+#: After one of these errors a statement that was sent may have been committed.
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -153,9 +153,11 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
-        """For a single statement that writes: its own commit, without a round trip for each end.
+        """For a single statement that writes, which is its own transaction and so saves the round
+        trips of BEGIN and COMMIT.
 
-        Raises OutcomeUnknown when the connection was lost on the way: do not just do it again.
+        Raises OutcomeUnknown when the connection was lost on the way: the statement may have been
+        committed, so it must not simply be done again.
         """
         conn: Connection | None = None
         try:
@@ -187,7 +189,7 @@ class Database:
         try:
             conn = await asyncio.wait_for(waiter, self._acquire_seconds_max)
         except (TimeoutError, asyncio.CancelledError) as error:
-            # It may have been lent to this request in the very moment that it gave up.
+            # The connection may have been lent to this request in the very moment that it gave up.
             if waiter.done() and not waiter.cancelled():
                 self._give_back(waiter.result())
             if isinstance(error, TimeoutError):
@@ -216,7 +218,7 @@ class Database:
             raise
 
     def release(self, conn: Connection, *, healthy: bool) -> None:
-        """Take a connection back; one that may be in any state is closed."""
+        """Take a connection back. One that is not healthy may be in any state, so it is closed."""
         if healthy and self._open and not conn.is_closed():
             self._pass_on(conn)
             return
@@ -230,7 +232,7 @@ class Database:
         if lent is not None:
             self._pass_on(lent)
             return
-        self._count -= 1  # It was lent the room for one, not one.
+        self._count -= 1  # What was lent was room for a connection, not a connection.
         self._wake()
 
     def _pass_on(self, conn: Connection) -> None:
@@ -242,7 +244,7 @@ class Database:
         self._idle.append(conn)
 
     def _wake(self) -> None:
-        """There is room for one connection more: keep it for the longest waiter, who makes it."""
+        """There is room for one more connection: the longest waiter gets it, and connects."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -251,7 +253,7 @@ class Database:
                 return
 
     def _drop_idle(self) -> None:
-        """A connection was lost; the others probably were with it, and would fail requests."""
+        """Close the idle connections: one was lost, so these probably are too, and would fail."""
         for conn in self._idle:
             conn.terminate()
         self._count -= len(self._idle)
@@ -287,7 +289,7 @@ def _translated(error: BaseException, conn: Connection | None = None) -> DomainE
     if isinstance(error, UNAVAILABLE):
         return StorageUnavailable()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and (
-        # The driver's words for a misuse of ours, and for a connection that was lost before it.
+        # The driver raises these for a misuse by us, and for a connection that was lost before.
         conn is None or conn.is_closed()
     ):
         return StorageUnavailable()

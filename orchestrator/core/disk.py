@@ -1,8 +1,8 @@
 """Refuses writes before a disk is full; it frees nothing itself.
 
-A PostgreSQL on a full disk panics and cannot start again, so the last part of the disk is not for
-us. Near that part the question is asked anew each time: once there is room, the next write is
-served. Far from it an answer counts for a moment, in which nobody could write so much.
+A PostgreSQL on a full disk panics and cannot start again, so the last part of the disk stays free.
+Near that limit the disk is measured for each write, so that the first write after room was made is
+served. Far from it a measurement counts for a moment, in which nothing could write so much.
 """
 
 import os
@@ -11,7 +11,7 @@ from time import monotonic
 
 from orchestrator.errors import StorageFull, StorageUnavailable
 
-#: With so much room beyond what must stay free, the disk is asked again after so long only.
+#: With so much room above the limit, the disk is not measured again for so long.
 ROOM_BYTES = 1024 * 1024 * 1024
 ROOM_SECONDS = 0.05
 
@@ -25,7 +25,7 @@ class Disk:
         self._roomy_until = 0.0
 
     def check(self, incoming_bytes: int = 0) -> None:
-        """Raise StorageFull unless there would be room enough after so many bytes more."""
+        """Raise StorageFull if so many more bytes would leave less free than must stay free."""
         now = monotonic()
         if now < self._roomy_until and incoming_bytes < ROOM_BYTES // 64:
             return
@@ -42,8 +42,8 @@ class Disk:
 
     @staticmethod
     def free_bytes(folder: Path) -> int:
-        """What an ordinary user may still write; a folder that is yet to be made counts as the
-        one above it.
+        """The bytes that an ordinary user may still write; of the folder above, if this one does
+        not exist yet.
         """
         while True:
             try:

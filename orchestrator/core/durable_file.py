@@ -1,4 +1,4 @@
-"""Small files that only we may read, written so that a crash leaves the old or the new one."""
+"""Small private files, replaced so that a crash leaves either the old or the new one."""
 
 import os
 from pathlib import Path

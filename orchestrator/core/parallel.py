@@ -1,4 +1,4 @@
-"""Runs one coroutine for each of many things, a few at a time; it knows nothing of what they do."""
+"""Runs a coroutine for each of many items, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +10,10 @@ T = TypeVar("T")
 async def for_each(
     items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int
 ) -> None:
-    """The items are taken one by one, as they are needed. The first failure ends all."""
+    """Run `work` for each item, `at_once` at a time. The first failure cancels the others.
+
+    Items are taken from the iterable only when one of them can start.
+    """
     shared = iter(items)
 
     async def take() -> None:

@@ -1,4 +1,4 @@
-"""Finds the PostgreSQL binaries and who may run them; starts nothing and knows no data folder."""
+"""Finds the PostgreSQL binaries, and the account that runs them."""
 
 import hashlib
 import os
@@ -71,7 +71,7 @@ def is_traversable(folder: Path) -> bool:
 
 
 def _package() -> tuple[Path, str]:
-    """Where the wheel lies, and a digest of what is in it. Importing it would run its own code."""
+    """The folder of the wheel and a digest of its files. An import would run its own code."""
     try:
         wheel = distribution(PACKAGE)
     except PackageNotFoundError:

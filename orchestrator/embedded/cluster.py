@@ -1,6 +1,6 @@
-"""PostgreSQL as a child process: made, started, watched and ended here; `serve` restarts it.
+"""PostgreSQL as a child process: its cluster is made, started, watched and ended here.
 
-It listens on a unix socket only, with a password, and it is gone when we are gone, however we die.
+It listens on a unix socket only, with a password. It ends when this process ends, however that is.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ DEFAULTS = {
 
 
 class EmbeddedPostgres:
-    """One cluster in one folder. The caller makes sure that nobody else uses the folder."""
+    """One cluster in one folder, which the caller has locked."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
@@ -101,7 +101,7 @@ class EmbeddedPostgres:
         self._ended.wait()
 
     def stop(self, timeout_seconds: float = 3.0) -> None:
-        """In order, or after the timeout at once; either loses nothing that was acknowledged."""
+        """End in order, or by force after the timeout. Neither loses an acknowledged commit."""
         self._stopping.set()
         self._signal(signal.SIGINT)  # A start that is under way gives up, and with it the lock.
         with self._lock:
@@ -118,7 +118,9 @@ class EmbeddedPostgres:
                 self._socket_folder = None
 
     def register_at_fork(self) -> None:
-        """Let this process fork without exec: no child may keep the watcher's pipe open."""
+        """Let this process fork without exec. A child that had the watcher's pipe would keep
+        PostgreSQL running after our death.
+        """
         os.register_at_fork(
             before=self._spawning.acquire,
             after_in_parent=self._spawning.release,

@@ -1,4 +1,4 @@
-"""A log file that never grows past a limit, with its last lines at hand; it writes no log lines."""
+"""A log file that never grows past a limit; its last lines stay in memory."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ TAIL_LINES = 20
 
 
 class BoundedLog:
-    """Everything read from a pipe, kept in two files of at most `BYTES_MAX` each."""
+    """Writes what it reads from a pipe into two files of at most `bytes_max` each."""
 
     def __init__(self, path: Path, bytes_max: int = BYTES_MAX) -> None:
         self._path = path
@@ -19,7 +19,7 @@ class BoundedLog:
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def pump(self, pipe: int) -> None:
-        """Until the last writer has closed the pipe: then the cluster is gone."""
+        """Read until the last writer has closed the pipe, which is when the cluster is gone."""
         while chunk := os.read(pipe, min(65_536, self._bytes_max)):
             self._write(chunk)
         os.close(pipe)

@@ -1,4 +1,4 @@
-"""The processes of an embedded PostgreSQL: how they begin, who watches them, how strays end."""
+"""The processes of an embedded PostgreSQL: how they start, and how each of them surely ends."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ class Watched(NamedTuple):
 
 
 def spawn_watched(command: list[str], folder: Path, account: Account | None) -> Watched:
-    """Start the program. The lifeline is ours alone: no other process may hold it."""
+    """Start the program. No other process may have the lifeline: its end tells of our death."""
     watched, lifeline = os.pipe()
     said, saying = os.pipe()
     try:
@@ -48,7 +48,7 @@ def spawn_watched(command: list[str], folder: Path, account: Account | None) -> 
 
 
 def release_watcher(watched: Watched) -> None:
-    """Tell the watcher that its work is done, so that it cannot hit a pid used again."""
+    """End the watcher, so that it cannot signal a pid that is used by another process by then."""
     with suppress(BrokenPipeError):  # Somebody ended the watcher.
         os.write(watched.lifeline, b"ended\n")
     os.close(watched.lifeline)
@@ -58,7 +58,7 @@ def release_watcher(watched: Watched) -> None:
 def _popen(
     command: list[str], folder: Path, account: Account | None, *, stdin: int, stderr: int
 ) -> subprocess.Popen[bytes]:
-    """Enter the folder, then drop our privileges; in its own session, because Ctrl-C is for us."""
+    """Enter the folder, then drop our privileges. In a session of its own: Ctrl-C is for us."""
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -93,7 +93,7 @@ def postmaster_file(data: Path) -> list[str]:
 
 
 def end_strays(data: Path, cluster_name: str) -> None:
-    """End what is left of a cluster whose supervisor died; the caller owns the folder now."""
+    """End all processes of a cluster whose supervisor died. The caller has locked the folder."""
     for number, seconds in ENDING:
         deadline = time.monotonic() + seconds
         pids = _processes(cluster_name)

@@ -22,10 +22,10 @@ from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
 
 log = structlog.get_logger()
 
-#: Between the attempts to commit: once a stage has become an object, its bytes would have to be
-#: sent again.
+#: Pauses between the attempts to commit. Giving up is dear: the stage has become an object by
+#: then, so the client would have to send all bytes again.
 RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0)
-#: How long another server may be between a stage that it made an object of and its commit.
+#: How long another server may take between making an object of the stage and its commit.
 _ELSEWHERE_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -48,7 +48,7 @@ class UploadCompletion:
         self._running: dict[UUID, asyncio.Task[Upload]] = {}
 
     async def complete(self, upload: Upload) -> Upload:
-        """The completed upload. It goes on if we are cancelled."""
+        """The completed upload. The work goes on if the caller is cancelled."""
         task = self._running.get(upload.upload_id)
         if task is None:
             task = asyncio.create_task(self._complete(upload))
@@ -121,14 +121,14 @@ class UploadCompletion:
         raise AssertionError
 
     async def _await_other(self, upload: Upload) -> Upload:
-        """The stage is gone: another server is about to commit, or ended between the two."""
+        """The stage is gone: another server is about to commit, or crashed before it could."""
         for seconds in _ELSEWHERE_SECONDS:
             current = await self._get(upload)
             if current.cas_id is not None:
                 return current
             await asyncio.sleep(seconds)
         log.error("lost upload", upload_id=str(upload.upload_id))
-        # To clients this means: begin anew.
+        # A client that gets this begins the upload anew.
         raise NotFound("upload", str(upload.upload_id))
 
     async def _get(self, upload: Upload) -> Upload:

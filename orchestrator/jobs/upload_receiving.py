@@ -1,8 +1,8 @@
 """Takes the body of one request into the stage of an upload; it knows no protocol.
 
-At any moment the session says at most what is durable. What came is kept whatever ends the body: a
-client that vanishes, a deadline, an error. If this server is killed, at most `ADVANCE_BYTES` and
-the piece under way have to be sent again.
+The offset of the session never counts bytes that are not durable. Bytes that arrived stay, whatever
+ends the body: a client that vanishes, a deadline, an error. If this server is killed, the client
+sends at most `ADVANCE_BYTES` and the piece under way again.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class UploadReceiving:
     async def receive(
         self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: BodyChecksum | None
     ) -> Upload:
-        """The upload with all that came. With a checksum the body counts whole or not at all."""
+        """The upload after this body. With a checksum the whole body counts, or none of it."""
         upload = taken.upload
         appender = self._stages.appender(upload.parts[-1], upload.offset_bytes)
         try:
@@ -63,14 +63,14 @@ class UploadReceiving:
         if checksum is not None:
             await self._threads.run(checksum.update, piece)
         elif appender.durable_bytes - appender.recorded_bytes >= ADVANCE_BYTES:
-            # More becomes durable while this is written down.
+            # Further bytes become durable while this number is stored.
             durable_bytes = appender.durable_bytes
             async with self._database.connection() as conn:
                 await self._uploads.advance(conn, taken, durable_bytes, release=False)
             appender.recorded_bytes = durable_bytes
 
     async def _keep(self, taken: TakenUpload, appender: Appender, *, counts: bool) -> None:
-        """The request failed and will say so; what it brought stays, if the database lets it."""
+        """The request fails. Its bytes stay all the same, if the database can record them."""
         with suppress(Exception):
             await appender.settle()
         offset_bytes = appender.durable_bytes if counts else taken.upload.offset_bytes
@@ -95,7 +95,7 @@ class UploadReceiving:
             raise
 
     async def _leave(self, taken: TakenUpload) -> None:
-        """The upload is somebody else's now, or gone: drop our stage unless some of it counts."""
+        """The upload is another request's, or gone: drop our stage unless bytes of it count."""
         upload, stage = taken.upload, taken.upload.parts[-1].stage
         with suppress(NotFound):
             async with self._database.connection() as conn:
@@ -106,7 +106,7 @@ class UploadReceiving:
 
 
 async def _pieces(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The body in pieces worth a write of their own, also that of one that broke off."""
+    """The body in pieces large enough to be written, also the last piece of a body that broke."""
     filling, broken = bytearray(), None
     try:
         async for chunk in chunks:

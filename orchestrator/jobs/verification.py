@@ -1,4 +1,4 @@
-"""Goes through database and blob storage page by page and opens the connections for it.
+"""Verifies database and blob storage page by page, and opens the connections for that.
 
 A restore verifies without HTTP. What is right and what is wrong the services say.
 """
@@ -70,7 +70,7 @@ class Verification:
         await self._confirm()
         total = await self._count() if position is None else None
         report = await self._step(position or VERIFY_START, scope, limit)
-        # A phase that has nothing (more) to look at is no page of its own.
+        # A phase with nothing left to look at does not make a page.
         while report.next is not None and report.is_empty:
             report = await self._step(report.next, scope, limit)
         for each in report.problems:
@@ -86,7 +86,7 @@ class Verification:
             yield report
 
     async def _confirm(self) -> None:
-        """A storage that is not the one of this database is missing everything."""
+        """Raise unless the storage belongs to this database: another one has none of its blobs."""
         if not self._identity.is_confirmed:
             async with self._database.connection() as conn:
                 await self._identity.confirm(conn)
@@ -98,7 +98,9 @@ class Verification:
         after: str,
         limit: int,
     ) -> list[StoredObject]:
-        """What the storage of this database has: nothing of another one is to be deleted."""
+        """What the storage lists, once it is certain that it belongs to this database: nothing of
+        another storage may be deleted.
+        """
         found = await listing(after, limit)
         await self._identity.check_storage()
         return found
@@ -163,10 +165,10 @@ class Verification:
             if scope.repair:
                 await self._leftovers.share_maintenance_lock(conn)
             stale = await self._leftovers.stale_uploads(conn, after, limit)
-            # One that was prolonged between the two statements is no problem any more.
+            # An upload that was prolonged between the two statements is no problem any more.
             told = await self._leftovers.delete_uploads(conn, stale) if scope.repair else stale
         return PageReport(
-            # A row that outlived what it had to tell goes without a word.
+            # A completed upload is only a row that is no longer needed: no problem.
             problems=[
                 stale_upload(each, repaired=scope.repair) for each in told if not each.complete
             ],

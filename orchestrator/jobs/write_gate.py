@@ -7,7 +7,7 @@ from orchestrator.service.upkeep.storage_identity import StorageIdentity
 
 
 class WriteGate:
-    """The identity is asked for once per process; the disk each time."""
+    """Checks the identity of the storage once per process, and the disk each time."""
 
     def __init__(self, database: Database, identity: StorageIdentity, disk: Disk) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Why `orchestrator serve` refuses or gives up: each is one line for the person at the console."""
+"""Why `orchestrator serve` refuses or gives up. Each text is one line for the operator."""
 
 
 class ServeError(Exception):

@@ -20,10 +20,10 @@ LOCK_RETRY_SECONDS = (0.01, 0.02, 0.05, 0.1)
 
 
 def lock_folder(folder: Path) -> TextIO:
-    """Make the folder and hold it for us alone until the returned file is closed.
+    """Make the folder and lock it for this process until the returned file is closed.
 
-    A folder that exists keeps its mode: it may be anything, even /tmp. What we put into it is
-    private by itself.
+    A folder that exists keeps its mode, as it may be any folder, even /tmp. The files that we put
+    into it are private each.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def lock_folder(folder: Path) -> TextIO:
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()
-    # Forked workers share the lock; only we may hold it, so that it ends with us.
+    # A forked worker would share the lock; it must end with this process alone.
     os.register_at_fork(after_in_child=lock.close)
     return lock
 
@@ -87,10 +87,10 @@ def fresh_folder(path: Path) -> Path:
 
 
 def publish(folder: Path, url: str) -> None:
-    """Tell the command line where we are. Left behind by a crash, it names a dead process."""
+    """Tell the command line our address. After a crash the file stays and names a dead process."""
     write_private(folder / "server.json", json.dumps({"url": url, "pid": os.getpid()}))
 
 
 def unpublish(folder: Path) -> None:
-    """In an orderly end."""
+    """Remove the address when the server ends in order."""
     (folder / "server.json").unlink(missing_ok=True)

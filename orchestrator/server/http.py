@@ -1,4 +1,4 @@
-"""The HTTP server: which address, which workers, when it is ready; nothing of what it answers."""
+"""The HTTP server: its address, its workers, when it is ready. The application is elsewhere."""
 
 import gc
 import http.client
@@ -20,7 +20,7 @@ from orchestrator.server.error import ServeError
 from orchestrator.server.stop import Stop
 
 OPEN_FILES_MAX = 65_536
-#: Workers get so long to finish their requests; a client that stalls does not hold us up.
+#: How long workers may finish their requests; a client that stalls does not delay the end.
 WORKERS_END_SECONDS_MAX = 2
 POLL_SECONDS = 0.02
 SLOW_SECONDS = 15.0
@@ -38,7 +38,7 @@ LOG_TO_STDERR: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class HTTPOptions:
-    """Where and how to serve; already checked."""
+    """Where and how to serve. The values have been checked."""
 
     target: str
     address: str
@@ -64,7 +64,7 @@ def is_loopback(address: str) -> bool:
 
 
 def reserve_port(address: str, port: int) -> socket.socket:
-    """Take the port for as long as the socket is open, without listening: the workers do.
+    """Reserve the port until the socket is closed. It does not listen: the workers do.
 
     Each worker binds the port again with SO_REUSEPORT, which would let a second server join in
     unnoticed. So ours is bound without it first, and only then opened to others like it.
@@ -84,7 +84,7 @@ def reserve_port(address: str, port: int) -> socket.socket:
 
 
 def load_application(target: str) -> None:
-    """Import the application here, once, so that forked workers start at once and share it."""
+    """Import the application before the workers are forked: they start faster and share memory."""
     importlib.import_module("granian")
     importlib.import_module(target.partition(":")[0])
 
@@ -99,7 +99,7 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
     if sys.platform == "linux":
         multiprocessing.set_start_method("fork", force=True)
         gc.collect()
-        gc.freeze()  # The collector would touch, and so copy, the pages that the workers share.
+        gc.freeze()  # Else each collection would copy the pages that the workers share.
     try:
         server = Granian(
             options.target,
@@ -124,7 +124,7 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
         raise ServeError(f"The TLS files cannot be used: {error}") from error
 
     def on_startup() -> None:
-        # Granian would restart its workers; for us the terminal has closed.
+        # Granian would restart its workers. Here SIGHUP means that the terminal has closed.
         signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
         # From here on its handlers note a signal. This is for one that came before them.
         stop.check()
@@ -138,7 +138,7 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
 
 
 def call_when_ready(options: HTTPOptions, host: str, ready: Callable[[], None]) -> None:
-    """In a thread: ask /health/ready until it says yes, then call."""
+    """In a thread: call `ready` once /health/ready answers 200."""
 
     def poll() -> None:
         waited = 0.0
@@ -178,7 +178,7 @@ def _answers_ready(options: HTTPOptions, host: str) -> bool:
 
 
 def _raise_file_limit() -> None:
-    """Each connection is an open file; the usual soft limit of 1,024 is soon reached."""
+    """Each connection is an open file, and the usual soft limit of 1,024 is soon reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,7 +1,7 @@
 """`orchestrator serve`: the parent of the workers and of the embedded PostgreSQL.
 
-It holds the data folder and the port, prepares the database, and ends everything when it ends. It
-answers no request itself.
+It locks the data folder, reserves the port and prepares the database. When it ends, all that it
+started ends. It answers no request itself.
 """
 
 import os
@@ -55,7 +55,7 @@ Ctrl-C ends the server; the data stays.
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """What the command line decides; everything else comes from ORCHESTRATOR_… variables."""
+    """The options of the command line; all other settings come from ORCHESTRATOR_… variables."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -118,7 +118,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop)
 
 
 def _checked(options: ServeOptions) -> str:
-    """The address to bind; refuses what would send tokens over the network in the clear."""
+    """The address to bind. Refuses options that would send tokens unencrypted over a network."""
     has_tls = options.tls_certificate is not None and options.tls_key is not None
     if not has_tls and (options.tls_certificate or options.tls_key):
         raise UsageError("TLS needs both a certificate and a key.")
@@ -139,7 +139,7 @@ def _checked(options: ServeOptions) -> str:
 def _prepare_environment(
     options: ServeOptions, address: str, environ: MutableMapping[str, str]
 ) -> None:
-    """What the workers need to know. They are forked, so no other user can see it."""
+    """Set the variables that the workers read. They are forked, so no other user can see them."""
     folder = options.data_dir.absolute()
     direct = is_loopback(address) and not (options.behind_proxy or options.tls_certificate)
     environ["ORCHESTRATOR_ADMIN_TOKEN_SHA256"] = admin_token_sha256(folder)
@@ -151,7 +151,7 @@ def _prepare_environment(
 
 
 def _check_settings(environ: MutableMapping[str, str]) -> None:
-    """The workers read them too; here a wrong one is one line, there it would be a traceback."""
+    """Refuse a wrong setting in one line, before a worker would fail with a traceback."""
     try:
         Settings.from_environ({"ORCHESTRATOR_DATABASE_URL": "", **environ})
     except ValueError as error:
@@ -177,7 +177,7 @@ def _announce_when_ready(
 
 
 def _url(options: ServeOptions, http: HTTPOptions) -> str:
-    """Where a client on this machine finds us."""
+    """The URL for a client on this machine."""
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the key says "everywhere".
     host = loopback.get(http.address, options.host)
     scheme = "https" if http.tls_certificate else "http"
@@ -185,7 +185,7 @@ def _url(options: ServeOptions, http: HTTPOptions) -> str:
 
 
 def _command() -> str:
-    """How to call us again: by name when the shell finds it, else by path."""
+    """The command to print: the name if the shell finds it, else the path."""
     name = "orchestrator"
     if shutil.which(name):
         return name
@@ -193,7 +193,7 @@ def _command() -> str:
 
 
 def _shown(path: Path) -> str:
-    """For the shell, and short if it is below the working folder."""
+    """The path quoted for the shell; relative if it is below the working folder."""
     absolute = path.absolute()
     below = absolute.is_relative_to(Path.cwd())
     return shlex.quote(str(absolute.relative_to(Path.cwd()) if below else absolute))

@@ -1,4 +1,4 @@
-"""Keeps the embedded PostgreSQL running while the server runs; how it runs is `embedded`'s."""
+"""Keeps the embedded PostgreSQL running while the server runs."""
 
 import sys
 import threading
@@ -15,7 +15,7 @@ HEALTHY_SECONDS = 60.0
 
 
 class PostgresSupervisor:
-    """A thread that starts PostgreSQL and starts it again whenever it ends without being asked."""
+    """A thread that starts PostgreSQL, and starts it again whenever it ends unexpectedly."""
 
     def __init__(self, folder: Path) -> None:
         self._postgres = EmbeddedPostgres(folder)
@@ -26,7 +26,7 @@ class PostgresSupervisor:
         self._thread = threading.Thread(target=self._run, name="postgresql", daemon=True)
 
     def start(self) -> None:
-        """Return at once, so that the caller can do other things meanwhile."""
+        """Begin to start PostgreSQL; `url` has the outcome."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Ends a worker when the process that made it is gone; does nothing while that lives."""
+"""Ends a worker when its parent process is gone."""
 
 import asyncio
 import multiprocessing
@@ -12,9 +12,9 @@ GRACE_SECONDS = 2.0
 
 
 def exit_with_parent(loop: asyncio.AbstractEventLoop) -> None:
-    """Call once when the worker starts; does nothing in a process that nobody supervises.
+    """Watch the parent from now on. A process that has no parent of ours is left alone.
 
-    A thread and not a reader of the loop, so that a loop that is stuck ends as well.
+    It is a thread and no reader of the event loop, so that a worker whose loop is stuck ends too.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -23,7 +23,7 @@ def exit_with_parent(loop: asyncio.AbstractEventLoop) -> None:
 
     def watch() -> None:
         wait([sentinel])
-        # The orderly end first: responses that are being written may still arrive.
+        # The orderly end first, so that responses that are being written may still arrive.
         loop.call_soon_threadsafe(signal.raise_signal, signal.SIGTERM)
         time.sleep(GRACE_SECONDS)
         os._exit(1)

@@ -1,7 +1,7 @@
-"""What happened, told once it is true: log lines and counts wait for their transaction's commit.
+"""Log lines and counts that wait until the transaction of their event is committed.
 
-A service says what it did inside a transaction that may still be rolled back; an auditor who reads
-the log must not be told of what never was.
+A service reports an event inside a transaction that may still be rolled back. The log must not
+report what never took place.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ class FlushTimer:
     def __init__(self, flush: Callable[[], None], seconds: float) -> None:
         self._flush = flush
         self._seconds = seconds
-        #: Whether `start` has anything to do. For those to whom even the call is too dear.
+        #: Whether `start` has anything to do: a look at it costs less than the call.
         self.is_due: Callable[[], bool] = _always
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that only grow, in plain memory; who shows them, and how, is not known here.
+"""Numbers that only grow, in plain memory; how they are shown is not known here.
 
 A small request counts several things, so a count costs no more than an addition and a look at a
 timer.
@@ -108,7 +108,7 @@ class RequestNumbers:
 
 
 class Numbers:
-    """All families of a process. Who publishes them is called soon after a number has changed."""
+    """All families of a process. Publishers are called soon after a number has changed."""
 
     def __init__(self, *, publish_seconds: float = PUBLISH_SECONDS) -> None:
         self.families: list[Family] = []
