@@ -94,7 +94,8 @@ async def collecting(api: Api, times: int = 2) -> AsyncIterator[list[str]]:
 
 async def untagged(c: Container, document: dict[str, Any]) -> Artifact:
     """A version that no tag names: what a compaction leaves that moves no tag."""
-    workflow, cas_id = prepare(document, 10_000, "")
+    workflow = prepare(document, 10_000, "")
+    cas_id = workflow.cas_id
     async with c.database.transaction() as conn:
         await c.cas.store_content(conn, workflow.content, WORKFLOW, cas_id=cas_id, by=ANN)
         artifact, _ = await c.artifacts.find_or_create_dag_version(

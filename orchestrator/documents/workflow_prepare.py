@@ -1,13 +1,25 @@
 """What can be done with the document of a new version before a transaction opens; pure."""
 
+import msgspec
+
 from orchestrator.core.digest import CasId
 from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.workflow import Workflow, check_workflow
+from orchestrator.documents.workflow import check_workflow
 from orchestrator.errors import InvalidInput, RuleBroken, TooLarge, Violation
 
 
-def prepare(document: JSONValue, bytes_max: int, pointer: str) -> tuple[Workflow, CasId]:
-    """The document checked, in canonical form, and the name of that form.
+class PreparedWorkflow(msgspec.Struct, frozen=True):
+    """A document that keeps all rules: its canonical form, the name of that, and what it says."""
+
+    content: bytes
+    cas_id: CasId
+    name: str | None
+    nodes_count: int
+    edges_count: int
+
+
+def prepare(document: JSONValue, bytes_max: int, pointer: str) -> PreparedWorkflow:
+    """Check, canonicalise and hash a document.
 
     `pointer` is where the document stands in the body of its request, which refusals name.
     """
@@ -17,7 +29,13 @@ def prepare(document: JSONValue, bytes_max: int, pointer: str) -> tuple[Workflow
         raise _inside(error, pointer) from None
     if len(workflow.content) > bytes_max:
         raise TooLarge("workflow", bytes_max, len(workflow.content))
-    return workflow, CasId.of(workflow.content)
+    return PreparedWorkflow(
+        content=workflow.content,
+        cas_id=CasId.of(workflow.content),
+        name=workflow.name,
+        nodes_count=workflow.nodes_count,
+        edges_count=workflow.edges_count,
+    )
 
 
 def _inside(error: InvalidInput | RuleBroken, pointer: str) -> InvalidInput | RuleBroken:

@@ -10,7 +10,7 @@ from orchestrator.errors import NotFound
 from orchestrator.handlers.http.replying import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.tag import Action, Tag, TagChange, TagTarget
+from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
 from orchestrator.service.tag import SEQ_MAX
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
@@ -96,6 +96,21 @@ def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
         message=tag.message,
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
+    )
+
+
+def past_body(name: str, move: TagMove, target: Artifact) -> TagBody:
+    """The tag as a move left it."""
+    return TagBody(
+        namespace=target.namespace,
+        name=name,
+        version=move.seq,
+        artifact_id=target.artifact_id,
+        kind=target.kind,
+        version_hash=str(target.version_hash) if target.version_hash else None,
+        message=move.message,
+        moved_by=move.moved_by,
+        moved_at=move.moved_at,
     )
 
 

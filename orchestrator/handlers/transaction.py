@@ -6,25 +6,14 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from litestar import Response
 
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
-from orchestrator.core.digest import CasId
-from orchestrator.documents.workflow import Workflow
-from orchestrator.documents.workflow_prepare import prepare
+from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation, accepted
-from orchestrator.handlers.http.problem import AnyRequest, respond
-from orchestrator.handlers.http.reading import (
-    Namespace,
-    actor_of,
-    checked_message,
-    decode,
-    idempotent_call,
-    namespace_of,
-    parse_id,
-    read_json_body,
-)
+from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.reading import checked_message, decode, parse_id
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
@@ -38,13 +27,13 @@ from orchestrator.handlers.workflow_body import (
     created_body,
 )
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Condition, TagChange, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
-from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
 
@@ -108,8 +97,7 @@ class Step(msgspec.Struct, frozen=True):
     """
 
     operation: Operation
-    workflow: Workflow | None = None
-    cas_id: CasId | None = None
+    workflow: PreparedWorkflow | None = None
     artifact_id: UUID | None = None
 
 
@@ -137,7 +125,7 @@ class TransactionHandler:
         artifacts: ArtifactService,
         tags: TagService,
         workflows: WorkflowService,
-        idempotency: IdempotencyService,
+        replay: Replay,
         compute: Compute,
         body_bytes_max: int,
         workflow_bytes_max: int,
@@ -148,25 +136,22 @@ class TransactionHandler:
         self._artifacts = artifacts
         self._tags = tags
         self._workflows = workflows
-        self._idempotency = idempotency
+        self._replay = replay
         self._compute = compute
         self._body_bytes_max = body_bytes_max
         self._workflow_bytes_max = workflow_bytes_max
         self._operations_max = operations_max
 
-    async def run(self, request: AnyRequest, namespace: Namespace = None) -> Response[bytes]:
+    async def run(self, call: Call) -> Answer:
         """All operations or none."""
-        namespace = namespace_of(request, namespace)
-        body = await read_json_body(request, self._body_bytes_max)
+        body = await call.read_json(self._body_bytes_max)
         data, steps = await self._compute.run(lambda: self._read(body), len(body))
-        caller = Caller(namespace, actor_of(request), checked_message(data.message))
-        call = idempotent_call(request, body)
-        async with self._database.transaction() as conn:
-            if kept := await self._idempotency.claim(conn, call):
-                return respond(kept)
-            answer = json_answer({"results": await self._run(conn, caller, steps)})
-            await self._idempotency.remember(conn, call, answer)
-        return respond(answer)
+        caller = Caller(call.namespace, call.by, checked_message(data.message))
+
+        async def make(conn: Connection) -> Answer:
+            return json_answer({"results": await self._run(conn, caller, steps)})
+
+        return await self._replay.once(call.idempotent(body), make)
 
     def _read(self, body: bytes) -> tuple[RunTransaction, list[Step]]:
         """Read and check everything that needs no transaction."""
@@ -183,7 +168,7 @@ class TransactionHandler:
             with _failing(at):
                 pointer = f"/operations/{at}/workflow"
                 prepared = prepare(operation.workflow, self._workflow_bytes_max, pointer)
-            return Step(operation, *prepared)
+            return Step(operation, prepared)
         if isinstance(operation, CreateOperation | MoveOperation):
             wanted = parse_id(operation.artifact_id, f"/operations/{at}/artifact_id")
             return Step(operation, artifact_id=wanted)
@@ -219,9 +204,9 @@ class TransactionHandler:
     ) -> dict[int, tuple[Artifact, bool]]:
         """By the place of the step, the dag_version of its workflow, and whether it is new."""
         new = {
-            at: _new_workflow(caller, step.operation.tag, step.workflow, step.cas_id)
+            at: _new_workflow(caller, step.operation.tag, step.workflow)
             for at, step in enumerate(steps)
-            if step.workflow and step.cas_id
+            if step.workflow is not None
         }
         if not new:
             return {}
@@ -232,12 +217,12 @@ class TransactionHandler:
         return dict(zip(new, versions, strict=True))
 
 
-def _new_workflow(caller: Caller, tag: str, workflow: Workflow, cas_id: CasId) -> NewWorkflow:
+def _new_workflow(caller: Caller, tag: str, workflow: PreparedWorkflow) -> NewWorkflow:
     return NewWorkflow(
         namespace=caller.namespace,
         tag=tag,
         content=workflow.content,
-        cas_id=cas_id,
+        cas_id=workflow.cas_id,
         name=workflow.name,
         nodes_count=workflow.nodes_count,
         edges_count=workflow.edges_count,

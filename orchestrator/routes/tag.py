@@ -3,6 +3,7 @@
 from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import operation
 from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
@@ -43,7 +44,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             summary="List tags by name",
             tags=TAGS,
             responses={200: answer(Page[TagItem], examples.TAGS, "A page."), **problems()},
-        )(tags.list_tags),
+        )(operation(tags.list_tags)),
         get(
             TAG,
             operation_id="getTag",
@@ -51,7 +52,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             summary="Look a tag up",
             tags=TAGS,
             responses={200: answer(TagBody, examples.TAG, "The tag."), **problems(304, 404)},
-        )(tags.get),
+        )(operation(tags.get)),
         put(
             TAG,
             operation_id="putTag",
@@ -63,7 +64,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
                 201: answer(TagChangeBody, examples.TAG_CHANGE, "The tag was created."),
                 **problems(404, 408, 412, 413, 415),
             },
-        )(tags.put),
+        )(operation(tags.put)),
         delete(
             TAG,
             operation_id="deleteTag",
@@ -75,7 +76,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
                 200: answer(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
                 **problems(404, 412),
             },
-        )(tags.delete),
+        )(operation(tags.delete)),
         post(
             f"{TAG}/move",
             operation_id="moveTag",
@@ -84,7 +85,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             status_code=200,
             responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(tags.move),
+        )(operation(tags.move)),
         post(
             f"{TAG}/undo",
             operation_id="undoTag",
@@ -93,7 +94,7 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             status_code=200,
             responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(tags.undo),
+        )(operation(tags.undo)),
         post(
             f"{TAG}/redo",
             operation_id="redoTag",
@@ -102,12 +103,12 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             tags=TAGS,
             status_code=200,
             responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(tags.redo),
+        )(operation(tags.redo)),
         get(
             f"{TAG}/history",
             operation_id="listTagMoves",
             summary="Every move of a tag, newest first",
             tags=TAGS,
             responses={200: answer(Page[TagMove], examples.HISTORY, "A page."), **problems(404)},
-        )(tags.history),
+        )(operation(tags.history)),
     ]

@@ -3,6 +3,7 @@
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import operation
 from orchestrator.handlers.transaction import RunTransaction, TransactionBody, TransactionHandler
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import API, IDEMPOTENCY, answer, problems, takes
@@ -22,5 +23,5 @@ def transaction_routes(transactions: TransactionHandler) -> list[HTTPRouteHandle
                 200: answer(TransactionBody, examples.TRANSACTION_RESULT, "A result for each."),
                 **problems(404, 408, 409, 413, 415, 422, 507),
             },
-        )(transactions.run)
+        )(operation(transactions.run))
     ]

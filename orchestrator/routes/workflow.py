@@ -3,6 +3,7 @@
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import operation
 from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
@@ -47,7 +48,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 ),
                 **problems(404, 408, 409, 412, 413, 415, 422, 507),
             },
-        )(workflows.create),
+        )(operation(workflows.create)),
         get(
             f"{API}/workflows",
             operation_id="listWorkflows",
@@ -57,7 +58,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 200: answer(Page[WorkflowBody], examples.WORKFLOWS, "A page."),
                 **problems(),
             },
-        )(workflows.list_workflows),
+        )(operation(workflows.list_workflows)),
         get(
             f"{API}/workflows/{{tag:str}}",
             operation_id="getWorkflow",
@@ -72,7 +73,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 ),
                 **problems(304, 404),
             },
-        )(workflows.get),
+        )(operation(workflows.get)),
         delete(
             f"{API}/workflows/{{tag:str}}",
             operation_id="deleteWorkflow",
@@ -84,5 +85,5 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 200: answer(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
                 **problems(404, 412),
             },
-        )(workflows.delete),
+        )(operation(workflows.delete)),
     ]

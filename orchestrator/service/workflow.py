@@ -91,12 +91,10 @@ class WorkflowService:
         conn: Connection,
         namespace: str,
         tag: str,
-        *,
-        version: int | None = None,
-        at: datetime | None = None,
+        moment: int | datetime | None = None,
     ) -> ResolvedWorkflow:
         """The workflow after all patches: one query at any depth."""
-        return await self._joins.resolve(conn, namespace, tag, version=version, at=at)
+        return await self._joins.resolve(conn, namespace, tag, moment)
 
     async def get_by_tags(
         self, conn: Connection, wanted: Sequence[tuple[str, str]]
@@ -115,12 +113,10 @@ class WorkflowService:
         conn: Connection,
         namespace: str,
         tag: str,
-        *,
-        version: int | None = None,
-        at: datetime | None = None,
+        moment: int | datetime | None = None,
     ) -> WorkflowComponents:
         """Base and patches as they are stored: four queries at any depth."""
-        resolved = await self._joins.resolve(conn, namespace, tag, version=version, at=at)
+        resolved = await self._joins.resolve(conn, namespace, tag, moment)
         head_id = resolved.entry.artifact_id
         chain = await self._artifacts.get_patch_chain(conn, namespace, head_id)
         base_id = chain[0].base_id if chain else head_id

@@ -42,18 +42,18 @@ class WorkflowJoinService:
         conn: Connection,
         namespace: str,
         tag: str,
-        *,
-        version: int | None = None,
-        at: datetime | None = None,
+        moment: int | datetime | None = None,
     ) -> ResolvedWorkflow:
-        """NotFound when the tag did not exist then or names no workflow."""
-        if version is not None:
-            found = await self._workflows.resolve_version(conn, namespace, tag, version)
-        elif at is not None:
-            found = await self._workflows.resolve_at(conn, namespace, tag, at)
-        else:
+        """At a version of the tag, at a time, or now; NotFound when the tag did not exist then or
+        names no workflow.
+        """
+        if moment is None:
             (now,) = await self.resolve_many(conn, [(namespace, tag)])
             return accepted(now)
+        if isinstance(moment, int):
+            found = await self._workflows.resolve_version(conn, namespace, tag, moment)
+        else:
+            found = await self._workflows.resolve_at(conn, namespace, tag, moment)
         if found is None:
             raise NotFound("workflow", tag)
         _verify(found.content, found.entry.version_hash)

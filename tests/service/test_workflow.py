@@ -107,7 +107,7 @@ async def test_components_are_base_and_operations_in_order(workflows: Workflows)
         (1, b"operations 1"),
         (2, b"operations 2"),
     ]
-    plain = await workflows.service.get_components(workflows.store.conn, NS, "main", version=1)
+    plain = await workflows.service.get_components(workflows.store.conn, NS, "main", 1)
     assert (plain.base, plain.patches) == (base, ())
 
 

@@ -17,7 +17,7 @@ from orchestrator.errors import (
     PreconditionFailed,
     VersionConflict,
 )
-from orchestrator.handlers.http.reading import Asked, call_of
+from orchestrator.handlers.http.call import Call
 from orchestrator.models.tag import Condition
 
 #: The versions that a bigint can hold, and no other digits that Python reads as a number.
@@ -47,14 +47,14 @@ ANYWHERE = Precondition(Condition())
 
 
 def tag_precondition(
-    request: Asked, expected_version: int | None = None, *, if_match: bool = True
+    call: Call, expected_version: int | None = None, *, if_match: bool = True
 ) -> Precondition:
     """`If-Match`, `If-None-Match: *` (RFC 9110 §13.1) or `expected_version` in the body.
 
     Where entity tags are not versions of a tag, `If-Match` is read elsewhere.
     """
-    match = _header(request, "if-match")
-    none_match = _header(request, "if-none-match")
+    match = call.headers.get("if-match")
+    none_match = call.headers.get("if-none-match")
     expected = None if expected_version is None else frozenset({expected_version})
     if none_match is not None:
         if none_match.strip() != "*" or match is not None or expected is not None:
@@ -89,10 +89,10 @@ class HashPrecondition(msgspec.Struct, frozen=True):
         return PreconditionFailed("workflow", tag, self.header or "", current)
 
 
-def workflow_precondition(request: Asked) -> HashPrecondition:
+def workflow_precondition(call: Call) -> HashPrecondition:
     """`If-Match` on a workflow, with its version hashes or `*`."""
-    match = _header(request, "if-match")
-    if (_header(request, "if-none-match") or "").strip() == "*" and match is None:
+    match = call.headers.get("if-match")
+    if (call.headers.get("if-none-match") or "").strip() == "*" and match is None:
         return HashPrecondition("If-None-Match: *", frozenset(), absent=True)
     if match is None:
         return HashPrecondition()
@@ -117,9 +117,9 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
         raise precondition.failed(tag, Current(None)) from error
 
 
-def none_match(request: Asked, etag: str) -> bool:
+def none_match(call: Call, etag: str) -> bool:
     """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
-    given = _header(request, "if-none-match")
+    given = call.headers.get("if-none-match")
     if given is None:
         return False
     return given.strip() == "*" or etag in _etags(given, "If-None-Match", weak=True)
@@ -154,7 +154,3 @@ def precondition_guard(precondition: Precondition) -> Iterator[None]:
         raise PreconditionFailed(
             "tag", error.key, precondition.header, current or absent
         ) from error
-
-
-def _header(request: Asked, name: str) -> str | None:
-    return call_of(request).headers.get(name)

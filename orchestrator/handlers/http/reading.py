@@ -1,7 +1,7 @@
-"""Reads what a request says: bodies, names, preconditions, keys. Nothing is decided here."""
+"""Reads what a request says: bodies, names, times, messages. Nothing is decided here."""
 
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
@@ -10,23 +10,12 @@ from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.documents.canonical import DEPTH_MAX, parse
 from orchestrator.documents.pointer import pointer_to_field
-from orchestrator.errors import (
-    InvalidInput,
-)
-from orchestrator.handlers.http.call import Call, headers_of
-from orchestrator.handlers.http.framework import AnyRequest, Namespace
+from orchestrator.errors import InvalidInput
 from orchestrator.models.cas import OCTET_STREAM
-from orchestrator.models.idempotency import IdempotentCall
-from orchestrator.models.name import parse_namespace, parse_tag
-from orchestrator.models.principal import Actor, Principal
+from orchestrator.models.name import parse_tag
 from orchestrator.service.tag import SEQ_MAX
 
-__all__ = ["Namespace"]
-
 T = TypeVar("T")
-
-#: What a handler is asked by while some are asked by the framework's own requests.
-Asked: TypeAlias = AnyRequest | Call
 
 TagVersion = Annotated[
     int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
@@ -47,23 +36,6 @@ SMALL_BODY_BYTES_MAX = 64 * 1024
 
 
 # ---------------------------------------------------------------------------------------- bodies
-
-
-def call_of(request: Asked) -> Call:
-    """The request as a Call."""
-    if isinstance(request, Call):
-        return request
-    return Call(request.scope, request.receive, headers_of(request.scope))
-
-
-async def read_body(request: Asked, bytes_max: int, kind: str = "request body") -> bytes:
-    """The whole body."""
-    return await call_of(request).read(bytes_max, kind)
-
-
-async def read_json_body(request: Asked, bytes_max: int) -> bytes:
-    """A body that says it is JSON, not yet parsed."""
-    return await call_of(request).read_json(bytes_max)
 
 
 def media_type_of(given: str) -> str:
@@ -127,21 +99,6 @@ def parse_id(text: str, pointer: str) -> UUID:
     return found
 
 
-def principal_of(request: Asked) -> Principal:
-    """Who calls; the edge has made sure that somebody does."""
-    return call_of(request).principal
-
-
-def actor_of(request: Asked) -> Actor:
-    """Who does what the request says, and which request it is."""
-    return call_of(request).by
-
-
-def namespace_of(request: Asked, given: str | None) -> str:
-    """The namespace named, else the caller's own."""
-    return call_of(request).namespace if given is None else parse_namespace(given)
-
-
 def checked_message(message: str | None) -> str | None:
     """A message of a length that a history can show."""
     if message is None:
@@ -179,11 +136,3 @@ def time_travel(version: int | None, at: str | None) -> int | datetime | None:
             raise InvalidInput.at("/version", "range", "The versions of a tag begin at 1.")
         return version
     return None if at is None else parse_time(at)
-
-
-# ----------------------------------------------------------------------------- repeated requests
-
-
-def idempotent_call(request: Asked, body: bytes = b"") -> IdempotentCall | None:
-    """What `Idempotency-Key` makes of this request; None without the header."""
-    return call_of(request).idempotent(body)
