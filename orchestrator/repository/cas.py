@@ -27,12 +27,13 @@ _PLACE = columns("b", "content", "storage_key", "segments", "stored_bytes", "enc
 
 
 def blobs_inserted(source: str, *names: str) -> str:
-    """The blobs in the rows of `source`, which has these columns, as far as they are not there
-    yet; in the order of their names, so that two who store the same ones cannot deadlock.
+    """The blobs in the rows of `source`, which has these columns and `at`, as far as they are not
+    there yet, of equal ones the first; in the order of their names, so that two who store the same
+    ones cannot deadlock.
     """
     return f"""
 INSERT INTO cas_blob ({", ".join(names)})
-SELECT {columns("n", *names)} FROM {source} n ORDER BY n.cas_id
+SELECT {columns("n", *names)} FROM {source} n ORDER BY n.cas_id, n.at
 ON CONFLICT (cas_id) DO NOTHING
 """
 
@@ -52,8 +53,8 @@ _RECEIVED = (
 INSERT = f"""
 WITH received AS (
     SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[],
-                         $6::text[], $7::bytea[], $8::bigint[], $9::text[])
-        AS n ({", ".join(_RECEIVED)})
+                         $6::text[], $7::bytea[], $8::bigint[], $9::text[]) WITH ORDINALITY
+        AS n ({", ".join(_RECEIVED)}, at)
 )
 {blobs_inserted("received", *_RECEIVED)}
 RETURNING cas_id, created_at
@@ -63,8 +64,8 @@ RETURNING cas_id, created_at
 INSERT_LEASED = f"""
 WITH received AS (
     SELECT n.*, octet_length(n.content) AS size_bytes
-      FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[])
-        AS n (cas_id, media_type, content, namespace)
+      FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[]) WITH ORDINALITY
+        AS n (cas_id, media_type, content, namespace, at)
 ), new AS (
     {blobs_inserted("received", "cas_id", "size_bytes", "media_type", "content")}
     RETURNING cas_id, media_type
@@ -193,12 +194,7 @@ class CASRepository:
             [each and each.stored_bytes for each in placements],
             [each and each.encoding for each in placements],
         )
-        since = {CasId(cas_id): created_at for cas_id, created_at in rows}
-        return {
-            each.cas_id: new_blob(each, since[each.cas_id])
-            for each in contents
-            if each.cas_id in since
-        }
+        return _brought(contents, rows)
 
     async def insert_leased(
         self, conn: Connection, uploads: Sequence[BlobUpload], seconds: float
@@ -213,12 +209,7 @@ class CASRepository:
             [each.namespace for each in uploads],
             seconds,
         )
-        since = {CasId(cas_id): created_at for cas_id, created_at in rows}
-        return {
-            each.cas_id: new_blob(each, since[each.cas_id])
-            for each in contents
-            if each.cas_id in since
-        }
+        return _brought(contents, rows)
 
     async def list_locked(
         self, conn: Connection, contents: Sequence[Received]
@@ -293,7 +284,16 @@ class CASRepository:
         return row is not None
 
 
-def new_blob(received: Received, created_at: datetime) -> Blob:
+def _brought(contents: Sequence[Received], rows: Sequence[asyncpg.Record]) -> dict[CasId, Blob]:
+    since = {CasId(cas_id): created_at for cas_id, created_at in rows}
+    brought: dict[CasId, Blob] = {}
+    for each in contents:  # Of equal ones the first was stored.
+        if each.cas_id in since and each.cas_id not in brought:
+            brought[each.cas_id] = _new_blob(each, since[each.cas_id])
+    return brought
+
+
+def _new_blob(received: Received, created_at: datetime) -> Blob:
     """A blob as whoever brought it sees it."""
     return Blob(
         cas_id=received.cas_id,

@@ -68,7 +68,7 @@ histories = st.lists(
         st.tuples(st.just("version"), versions),
         st.tuples(st.sampled_from(["undo", "redo"]), st.sampled_from(TAGS).map(lambda tag: [tag])),
     ),
-    max_size=8,
+    max_size=6,
 )
 History: TypeAlias = list[tuple[str, list[Any]]]
 
@@ -238,7 +238,7 @@ async def play(conn: Connection, history: History, *, together: bool) -> object:
         await transaction.rollback()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories)
 def test_a_batch_of_several_is_the_same_as_each_alone_in_order(
     empty: Connection, runner: asyncio.Runner, history: History
