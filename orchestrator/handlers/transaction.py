@@ -214,7 +214,12 @@ class TransactionHandler:
         versions = await self._artifacts.find_or_create_dag_versions(
             conn, [each.version() for each in new.values()]
         )
-        return dict(zip(new, versions, strict=True))
+        # Several steps may have one content: its version is new to all of them, or to none.
+        created = {artifact.artifact_id for artifact, is_new in versions if is_new}
+        return {
+            at: (artifact, artifact.artifact_id in created)
+            for at, (artifact, _) in zip(new, versions, strict=True)
+        }
 
 
 def _new_workflow(caller: Caller, tag: str, workflow: PreparedWorkflow) -> NewWorkflow:
