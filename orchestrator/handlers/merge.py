@@ -17,7 +17,7 @@ from orchestrator.handlers.http.reading import (
 )
 from orchestrator.handlers.http.replying import json_answer
 from orchestrator.handlers.merge_body import MergeWorkflow, diff_body, diff_text, merged_body
-from orchestrator.handlers.version_change import VersionChanges
+from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Change, Head
@@ -46,13 +46,13 @@ class MergeHandler:
         database: Database,
         versions: VersionService,
         merges: MergeService,
-        changes: VersionChanges,
+        guarded: GuardedChanges,
         compute: Compute,
     ) -> None:
         self._database = database
         self._versions = versions
         self._merges = merges
-        self._changes = changes
+        self._guarded = guarded
         self._compute = compute
 
     async def diff(
@@ -96,4 +96,4 @@ class MergeHandler:
                 changed = await self._merges.store(conn, merge, by=by, message=message)
             return json_answer(merged_body(merge, changed))
 
-        return await self._changes.guarded_change(call, name, body, plan=plan, store=store)
+        return await self._guarded.change(call, name, body, plan=plan, store=store)

@@ -33,11 +33,12 @@ from orchestrator.handlers.version_body import (
     compacted_body,
     version_item,
 )
-from orchestrator.handlers.version_change import VersionChanges
+from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.version import Change, Head
 from orchestrator.service.version import VersionService
+from orchestrator.service.version_change import VersionChangeService
 
 SeqPath = Annotated[
     str, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
@@ -54,7 +55,8 @@ class VersionHandler:
         self,
         database: Database,
         versions: VersionService,
-        changes: VersionChanges,
+        changes: VersionChangeService,
+        guarded: GuardedChanges,
         replay: Replay,
         *,
         body_bytes_max: int,
@@ -62,6 +64,7 @@ class VersionHandler:
         self._database = database
         self._versions = versions
         self._changes = changes
+        self._guarded = guarded
         self._replay = replay
         self._body_bytes_max = body_bytes_max
 
@@ -73,7 +76,7 @@ class VersionHandler:
         body = await call.read(self._body_bytes_max)
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
-            return self._versions.plan_patch(head, body, format_)
+            return self._changes.plan_patch(head, body, format_)
 
         return await self._change(call, tag_in_path(tag), body, message, plan)
 
@@ -84,7 +87,7 @@ class VersionHandler:
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._versions.plan_cherry_pick(conn, head, picked, prefer=data.prefer)
+            return await self._changes.plan_cherry_pick(conn, head, picked, prefer=data.prefer)
 
         return await self._change(call, name, body, data.message, plan)
 
@@ -95,7 +98,7 @@ class VersionHandler:
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._versions.plan_revert(conn, head, reverted, prefer=data.prefer)
+            return await self._changes.plan_revert(conn, head, reverted, prefer=data.prefer)
 
         return await self._change(call, name, body, data.message, plan)
 
@@ -106,7 +109,7 @@ class VersionHandler:
         message = checked_message(message)
 
         async def store(conn: Connection, change: Change[Revision], revision: Revision) -> Answer:
-            changed = await self._versions.store_patch(
+            changed = await self._changes.store_patch(
                 conn,
                 change.head,
                 revision,
@@ -117,7 +120,7 @@ class VersionHandler:
             result = changed_body(changed)
             return json_answer(result, headers={"ETag": etag(result.version_hash)})
 
-        return await self._changes.guarded_change(call, tag, body, plan=plan, store=store)
+        return await self._guarded.change(call, tag, body, plan=plan, store=store)
 
     async def compact(self, call: Call, tag: TagPath) -> Answer:
         """One version equal to the chain's head; the chain stays, the tag moves if asked."""
@@ -129,11 +132,11 @@ class VersionHandler:
 
         async def make(conn: Connection) -> Answer:
             with hash_guard(precondition, name):
-                head = await self._changes.head(conn, call.namespace, name, precondition)
-                artifact, is_new = await self._versions.compact(conn, head, by=by)
+                head = await self._guarded.head(conn, call.namespace, name, precondition)
+                artifact, is_new = await self._changes.compact(conn, head, by=by)
                 change = None
                 if data.move:
-                    change = await self._versions.move(conn, head, artifact, by=by, message=message)
+                    change = await self._changes.move(conn, head, artifact, by=by, message=message)
             return json_answer(compacted_body(head, artifact, change, created=is_new))
 
         return await self._replay.once(call.idempotent(body), make)

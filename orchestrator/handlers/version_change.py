@@ -45,7 +45,7 @@ DUE_TO_A_COPY = (
 )
 
 
-class VersionChanges:
+class GuardedChanges:
     """Makes changes that are guarded by the version of the tag, each once for its key."""
 
     def __init__(
@@ -64,7 +64,7 @@ class VersionChanges:
         precondition.check(tag, head.tag_version, head.version.artifact.version_hash)
         return head
 
-    async def guarded_change(
+    async def change(
         self,
         call: Call,
         tag: str,

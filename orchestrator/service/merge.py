@@ -26,6 +26,7 @@ from orchestrator.models.version import (
 )
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.version import VersionService
+from orchestrator.service.version_change import VersionChangeService
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +41,19 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MergeService:
-    """Composes the services of versions and artifacts."""
+    """Composes the services of artifacts, versions and their changes."""
 
     def __init__(
-        self, versions: VersionService, artifacts: ArtifactService, *, rules: ChangeRules
+        self,
+        artifacts: ArtifactService,
+        versions: VersionService,
+        changes: VersionChangeService,
+        *,
+        rules: ChangeRules,
     ) -> None:
-        self._versions = versions
         self._artifacts = artifacts
+        self._versions = versions
+        self._changes = changes
         self._rules = rules
 
     async def plan(
@@ -99,13 +106,13 @@ class MergeService:
         head, theirs = merge.sides.ours, merge.sides.theirs.artifact
         if merge.revision is not None:
             origin = Origin(parent_id=theirs.artifact_id, relation=Relation.MERGED_FROM)
-            return await self._versions.store_patch(
+            return await self._changes.store_patch(
                 conn, head, merge.revision, by=by, message=message, origins=(origin,)
             )
         is_ahead = merge.sides.outcome is MergeOutcome.FAST_FORWARD
         target = theirs if is_ahead else head.version.artifact
         await self._artifacts.get_by_id(conn, target.namespace, target.artifact_id, locked=True)
-        change = await self._versions.move(conn, head, target, by=by, message=message)
+        change = await self._changes.move(conn, head, target, by=by, message=message)
         return Changed(artifact=target, change=change)
 
 

@@ -14,7 +14,7 @@ from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import GCHandler
 from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
-from orchestrator.handlers.version_change import VersionChanges
+from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_schema import SchemaHandler
 from orchestrator.settings import Settings
@@ -43,7 +43,7 @@ class Handlers:
 def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     replay = Replay(c.database, c.idempotency)
-    changes = VersionChanges(c.database, c.versions, replay, c.compute)
+    guarded = GuardedChanges(c.database, c.versions, replay, c.compute)
     return Handlers(
         workflows=WorkflowHandler(
             c.database,
@@ -77,11 +77,12 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
         versions=VersionHandler(
             c.database,
             c.versions,
-            changes,
+            c.version_changes,
+            guarded,
             replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
-        merges=MergeHandler(c.database, c.versions, c.merges, changes, c.compute),
+        merges=MergeHandler(c.database, c.versions, c.merges, guarded, c.compute),
         blobs=CASHandler(
             c.database,
             c.cas,

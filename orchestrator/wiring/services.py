@@ -41,6 +41,7 @@ from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.service.upkeep.verify import VerifyService
 from orchestrator.service.upkeep.verify_leftover import VerifyLeftoverService
 from orchestrator.service.version import VersionService
+from orchestrator.service.version_change import VersionChangeService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.service.workflow_join import WorkflowJoinService
 from orchestrator.settings import Settings
@@ -73,6 +74,7 @@ class Container:
     tags: TagService
     workflows: WorkflowService
     versions: VersionService
+    version_changes: VersionChangeService
     merges: MergeService
     uploads: UploadService
     stages: UploadStages
@@ -125,7 +127,8 @@ def build(settings: Settings) -> Container:
         agent_nodes_added_max=settings.patch_agent_nodes_added_max,
         operations_max=settings.patch_operations_max,
     )
-    versions = VersionService(cas, artifacts, tags, rules=rules)
+    versions = VersionService(cas, artifacts, tags)
+    version_changes = VersionChangeService(cas, artifacts, tags, versions, rules=rules)
     return Container(
         database=database,
         compute=Compute(),
@@ -140,7 +143,8 @@ def build(settings: Settings) -> Container:
         tags=tags,
         workflows=WorkflowService(cas, artifacts, tags, joins),
         versions=versions,
-        merges=MergeService(versions, artifacts, rules=rules),
+        version_changes=version_changes,
+        merges=MergeService(artifacts, versions, version_changes, rules=rules),
         uploads=UploadService(
             UploadRepository(),
             seconds=settings.upload_seconds,

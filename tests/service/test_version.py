@@ -8,12 +8,12 @@ import pytest
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.documents.workflow_change import ChangeRules, patched
 from orchestrator.documents.workflow_patch import PatchFormat
-from orchestrator.errors import NoCommonAncestor, NotFound, NothingToCompact, VersionConflict
-from orchestrator.models.artifact import Artifact, Kind, Relation
+from orchestrator.errors import NotFound
+from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.reference import parse_reference
-from orchestrator.models.version import Head, MergeOutcome
-from orchestrator.service.merge import MergeService
+from orchestrator.models.version import Head
 from orchestrator.service.version import VersionService
+from orchestrator.service.version_change import VersionChangeService
 from tests.api import ANN, chain
 from tests.service.conftest import NS, Store, order
 
@@ -21,7 +21,12 @@ RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5, operation
 
 
 def versions_of(store: Store) -> VersionService:
-    return VersionService(store.cas, store.artifacts, store.tags, rules=RULES)
+    return VersionService(store.cas, store.artifacts, store.tags)
+
+
+def changes_of(store: Store) -> VersionChangeService:
+    versions = versions_of(store)
+    return VersionChangeService(store.cas, store.artifacts, store.tags, versions, rules=RULES)
 
 
 def json_patch(*operations: Any) -> tuple[bytes, PatchFormat]:
@@ -43,7 +48,7 @@ async def change(store: Store, milliseconds: int, tag: str = "main") -> Artifact
     at = await head(store, tag)
     operation: Any = {"op": "add", "path": "/nodes/0/timeout_ms", "value": milliseconds}
     revision = patched(at.version.content, *json_patch(operation), RULES)
-    changed = await versions_of(store).store_patch(store.conn, at, revision, by=ANN, message=None)
+    changed = await changes_of(store).store_patch(store.conn, at, revision, by=ANN, message=None)
     return changed.artifact
 
 
@@ -73,18 +78,6 @@ async def test_a_version_is_found_in_every_way_it_can_be_named(store: Store) -> 
         assert await versions.find(store.conn, NS, reference) == expected, text
 
 
-async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: Store) -> None:
-    await workflow(store, "main", "a")
-    stale = await head(store)
-    await change(store, 5)
-    same: list[Any] = [{"op": "test", "path": "/nodes/0/id", "value": "a"}]
-    other: list[Any] = [{"op": "add", "path": "/name", "value": "x"}]
-    for operations in (same, other):
-        revision = patched(stale.version.content, *json_patch(*operations), RULES)
-        with pytest.raises(VersionConflict):
-            await versions_of(store).store_patch(store.conn, stale, revision, by=ANN, message=None)
-
-
 async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -> None:
     base = await workflow(store, "main", "a")
     fork = await change(store, 1)
@@ -100,25 +93,6 @@ async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -
     assert await find(store.conn, ours, theirs) == fork, "a picked change is not the whole"
     unrelated = await workflow(store, "other", "z")
     assert await find(store.conn, ours, unrelated) is None
-
-
-async def test_the_sides_of_a_merge_tell_what_it_amounts_to(store: Store) -> None:
-    await workflow(store, "main", "a")
-    first = await head(store)
-    await change(store, 1)
-    second = await head(store)
-    merges = MergeService(versions_of(store), store.artifacts, rules=RULES)
-
-    async def outcome(ours: Head, theirs: Head) -> MergeOutcome:
-        sides = await merges.get_sides(store.conn, ours, theirs.version, None)
-        return sides.outcome
-
-    assert await outcome(second, first) is MergeOutcome.UP_TO_DATE
-    assert await outcome(second, second) is MergeOutcome.UP_TO_DATE
-    assert await outcome(first, second) is MergeOutcome.FAST_FORWARD
-    await workflow(store, "other", "z")
-    with pytest.raises(NoCommonAncestor):
-        await outcome(first, await head(store, "other"))
 
 
 async def test_positions_of_a_chain_are_depths(store: Store) -> None:
@@ -144,19 +118,6 @@ async def test_the_version_before_is_the_one_a_change_was_made_on(store: Store) 
     assert before.artifact == base
     with pytest.raises(NotFound):
         await versions.get_before(store.conn, NS, before, None)
-
-
-async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
-    await workflow(store, "main", "a")
-    versions = versions_of(store)
-    with pytest.raises(NothingToCompact):
-        await versions.compact(store.conn, await head(store), by=ANN)
-    top = await change(store, 1)
-    compacted, is_new = await versions.compact(store.conn, await head(store), by=ANN)
-    assert is_new
-    assert (compacted.kind, compacted.version_hash) == (Kind.DAG_VERSION, top.version_hash)
-    assert compacted.meta == {"compacted_from": str(top.artifact_id), "original_depth": 1}
-    assert await versions.compact(store.conn, await head(store), by=ANN) == (compacted, False)
 
 
 async def test_tags_that_named_an_artifact_are_found(store: Store) -> None:

@@ -1,0 +1,204 @@
+"""Versions made from versions: patches, cherry-picks, reverts, compaction.
+
+Planning a change and storing it are separate steps: between them it is computed, outside any
+transaction. The tag's version guards the gap: of changes made on the same head one wins, the others
+are conflicts and leave nothing. No SQL, no HTTP, no transaction opened.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from orchestrator.core.database import Connection
+from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
+from orchestrator.documents.workflow_merge_value import Side
+from orchestrator.documents.workflow_patch import PatchFormat
+from orchestrator.errors import NothingToCompact
+from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
+from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
+from orchestrator.models.principal import Actor
+from orchestrator.models.reference import Reference
+from orchestrator.models.tag import Condition, TagChange, TagOrder
+from orchestrator.models.version import Change, Changed, Head, Origin, WorkflowVersion
+from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.cas import CASService
+from orchestrator.service.tag import TagService
+from orchestrator.service.version import VersionService
+
+
+class VersionChangeService:
+    """Composes the focused services and that of versions."""
+
+    def __init__(
+        self,
+        cas: CASService,
+        artifacts: ArtifactService,
+        tags: TagService,
+        versions: VersionService,
+        *,
+        rules: ChangeRules,
+    ) -> None:
+        self._cas = cas
+        self._artifacts = artifacts
+        self._tags = tags
+        self._versions = versions
+        self._rules = rules
+
+    # ------------------------------------------------------------------------------- planning
+
+    def plan_patch(self, head: Head, patch: bytes, format_: PatchFormat) -> Change[Revision]:
+        """Apply a patch; nothing but the head is needed for it."""
+        content = head.version.content
+        return Change(
+            head=head,
+            size_bytes=len(content) + len(patch),
+            compute=partial(patched, content, patch, format_, self._rules),
+        )
+
+    async def plan_cherry_pick(
+        self, conn: Connection, head: Head, picked: Reference, *, prefer: Side | None
+    ) -> Change[Revision]:
+        """Make the change that made a version again: merge it, from the version before it."""
+        namespace = head.version.artifact.namespace
+        theirs = await self._versions.get(conn, namespace, picked)
+        base = await self._versions.get_before(conn, namespace, theirs, picked)
+        origin = _origin(theirs, Relation.CHERRY_PICKED_FROM)
+        return self._plan_merge(head, base, theirs, origin, prefer)
+
+    async def plan_revert(
+        self, conn: Connection, head: Head, at: int | Reference, *, prefer: Side | None
+    ) -> Change[Revision]:
+        """Take back the change that made a version: merge the version before it, from this one.
+
+        The version is named, or it is the one at a position of the head's chain.
+        """
+        namespace = head.version.artifact.namespace
+        if isinstance(at, Reference):
+            reverted = await self._versions.get(conn, namespace, at)
+            before = await self._versions.get_before(conn, namespace, reverted, at)
+        else:
+            reverted = await self._versions.get_at_seq(conn, namespace, head.version.artifact, at)
+            before = await self._versions.get_before(conn, namespace, reverted, None)
+        origin = _origin(reverted, Relation.REVERT_OF)
+        return self._plan_merge(head, reverted, before, origin, prefer)
+
+    def _plan_merge(
+        self,
+        head: Head,
+        base: WorkflowVersion,
+        theirs: WorkflowVersion,
+        origin: Origin,
+        prefer: Side | None,
+    ) -> Change[Revision]:
+        ours = head.version.content
+        return Change(
+            head=head,
+            origins=(origin,),
+            size_bytes=len(ours) + len(theirs.content),
+            compute=partial(merged, base.content, ours, theirs.content, self._rules, prefer=prefer),
+        )
+
+    # ------------------------------------------------------------------------------- writing
+
+    async def store_patch(
+        self,
+        conn: Connection,
+        head: Head,
+        revision: Revision,
+        *,
+        by: Actor,
+        message: str | None,
+        origins: Sequence[Origin] = (),
+    ) -> Changed:
+        """Store a revision of the head as a patch and move the tag to it, if it is still there.
+
+        A revision that changes nothing is not stored, unless it is a merge: a later merge of the
+        same versions must find that this one was made.
+        """
+        below = head.version.artifact
+        is_merge = any(origin.relation is Relation.MERGED_FROM for origin in origins)
+        if revision.version_hash == below.version_hash and not is_merge:
+            # A change that changes nothing must be one on the current head, too.
+            change = await self.move(conn, head, below, by=by, message=message)
+            return Changed(artifact=below, change=change)
+        await self._cas.store_documents(conn, _documents(revision, by))
+        artifact = await self._artifacts.create_patch_set(
+            conn,
+            below,
+            revision.operations_id,
+            version_hash=revision.version_hash,
+            op_count=len(revision.operations),
+            nodes_count=revision.workflow.nodes_count,
+            edges_count=revision.workflow.edges_count,
+            by=by,
+            meta={} if message is None else {"message": message},
+        )
+        for origin in origins:
+            # It was read before this transaction, and may have been deleted since.
+            parent_id = origin.parent_id
+            await self._artifacts.get_by_id(conn, below.namespace, parent_id, locked=True)
+            await self._artifacts.link(conn, artifact.artifact_id, parent_id, origin.relation)
+        change = await self.move(conn, head, artifact, by=by, message=message)
+        return Changed(artifact=artifact, change=change)
+
+    async def move(
+        self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
+    ) -> TagChange:
+        """Move the head's tag to a version, if it is still where the head was read."""
+        order = TagOrder(
+            namespace=artifact.namespace,
+            name=head.tag,
+            target_id=artifact.artifact_id,
+            message=message,
+            by=by,
+            condition=Condition(exists=True, versions=frozenset({head.tag_version})),
+        )
+        return await self._tags.move(conn, order)
+
+    async def compact(self, conn: Connection, head: Head, *, by: Actor) -> tuple[Artifact, bool]:
+        """One dag_version equal to a chain's head, and whether it is new; no tag is moved."""
+        top = head.version.artifact
+        if top.kind is not Kind.PATCH_SET or top.version_hash is None:
+            raise NothingToCompact(head.tag)
+        version = NewVersion(
+            namespace=top.namespace,
+            cas_id=top.version_hash,
+            name=top.name,
+            nodes_count=top.nodes_count or 0,
+            edges_count=top.edges_count or 0,
+            by=by,
+            meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
+        )
+        compacted, is_new = await self._artifacts.find_or_create_dag_version(conn, version)
+        # An equal version that was there before does not come from this chain, unless nothing
+        # of the chain comes from it: then the edge cannot close a cycle.
+        if is_new or await self._is_apart(conn, compacted, top):
+            await self._artifacts.link(
+                conn, compacted.artifact_id, top.artifact_id, Relation.COMPACTED_FROM
+            )
+        return compacted, is_new
+
+    async def _is_apart(self, conn: Connection, version: Artifact, top: Artifact) -> bool:
+        """Whether neither of the two has anything of the other in its history."""
+        return await self._artifacts.get_common_ancestor(conn, version, top) is None
+
+
+def _origin(version: WorkflowVersion, relation: Relation) -> Origin:
+    return Origin(parent_id=version.artifact.artifact_id, relation=relation)
+
+
+def _documents(revision: Revision, by: Actor) -> list[Document]:
+    """A patch is its operations and the workflow after them."""
+    return [
+        Document(
+            content=revision.operations_content,
+            media_type=PATCH_OPERATIONS,
+            cas_id=revision.operations_id,
+            by=by,
+        ),
+        Document(
+            content=revision.workflow.content,
+            media_type=WORKFLOW,
+            cas_id=revision.version_hash,
+            by=by,
+        ),
+    ]
