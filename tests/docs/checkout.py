@@ -68,7 +68,7 @@ class Checkout:
         self._environ = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith(("ORCHESTRATOR_", "TEST_", "COV_", "COVERAGE_", "PYTEST_"))
+            if not key.startswith(("ORCHESTRATOR_", "COV_", "COVERAGE_", "PYTEST_"))
         }
         self._environ |= {
             "LC_ALL": "C.UTF-8",
@@ -90,8 +90,6 @@ class Checkout:
         )
         # Some pages are for installed packages. Not by PATH: what `serve` prints depends on that.
         self._send('orchestrator() { .venv/bin/orchestrator "$@"; }')
-        # If the test run is killed, the shell reads the end of its input and ends its servers.
-        self._send(f"trap '{' '.join(BACKGROUND)} end' EXIT")
 
     def __enter__(self) -> Self:
         return self
