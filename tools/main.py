@@ -188,9 +188,15 @@ def _lock(environment: Environment, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _changelog(environment: Environment, arguments: Sequence[str]) -> int:
+    """Show what the next release would say, or write it if its version is given."""
+    words = ("--yes", *arguments) if arguments else ("--draft", "--version", "Unreleased")
+    _become(environment, "-m", "towncrier", "build", *words)
+
+
 #: Those that run the product: they need what serving needs.
 COMMAND_LINE = {"serve", "cli", "migrate"}
-COMMANDS = {"test": _test, "lint": _lint, "bench": _bench, "lock": _lock}
+COMMANDS = {"test": _test, "lint": _lint, "bench": _bench, "lock": _lock, "changelog": _changelog}
 #: Tests of a group share what they started, so they run on one worker.
 FAST = ("-q", "-n", "2", "--dist", "loadgroup", "-m", "not slow")
 WHOLE = (

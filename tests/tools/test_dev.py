@@ -27,7 +27,7 @@ def test_help_needs_nothing(checkout: Checkout, words: tuple[str, ...]) -> None:
     (checkout.path / "python3").unlink()
     code, out, errors = checkout.run(*words)
     assert (code, errors) == (0, "")
-    for command in ("serve", "cli", "migrate", "test", "lint", "lock"):
+    for command in ("serve", "cli", "migrate", "test", "lint", "changelog", "lock"):
         assert f"\n  {command} " in out
 
 
