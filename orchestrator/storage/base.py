@@ -3,7 +3,7 @@
 An *object* is written once, by a writer, and is whole from the moment that it has a key. A *stage*
 contains the bytes of a resumable upload so far; any server of the same storage can append to it.
 
-Every implementation raises MissingObject for what is not there, StorageFull when there is no room,
+Every implementation raises MissingObject for what cannot be had, StorageFull when there is no room,
 StorageUnavailable when it cannot answer now, and nothing else. Cancellation is safe at every await:
 `sweep`, `list_objects` or `list_stages` find what a cancelled call left behind.
 """
@@ -32,6 +32,14 @@ class MissingObject(Exception):
     def __init__(self, key: str) -> None:
         super().__init__(f"The storage has nothing (or not enough) under {key!r}.")
         self.key = key
+
+
+class UnreadableObject(MissingObject):
+    """It is there, but the disk cannot read it. For most callers it is as good as gone."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.args = (f"The storage cannot read {key!r}.",)
 
 
 class Writer(Protocol):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import StorageFull, StorageUnavailable
-from orchestrator.storage.base import MissingObject
+from orchestrator.storage.base import MissingObject, UnreadableObject
 
 CACHED_READ_BYTES_MAX = 512 * 1024
 _AHEAD_BYTES = 2 * 1024 * 1024
@@ -47,7 +47,7 @@ class OpenFile:
 
     def read(self, start: int, length: int) -> bytes:
         """Exactly so many bytes. The disk is asked to read what follows while they are sent."""
-        with self._lock, translated():
+        with self._lock, reading(self._key):
             if sys.platform == "linux":
                 os.posix_fadvise(self._file, start + length, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
             data = os.pread(self._file, length, start)
@@ -74,13 +74,28 @@ class OpenFile:
 
 def open_to_read(path: Path, key: str) -> OpenFile:
     """Open the file. If there is none, MissingObject names the `key`."""
-    with translated(key):
+    with reading(key):
         return OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), key)
 
 
 @contextmanager
+def reading(key: str) -> Iterator[None]:
+    """Translate the errors of a read: what the disk cannot read is lost for this object alone."""
+    with translated(key):
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise UnreadableObject(key) from error
+            raise
+
+
+@contextmanager
 def translated(key: str | None = None) -> Iterator[None]:
-    """The one place where errors of the system become errors of the domain."""
+    """The one place where errors of the system become errors of the domain.
+
+    `key` is the file that may be missing.
+    """
     try:
         yield
     except FileNotFoundError as error:

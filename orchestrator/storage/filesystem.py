@@ -12,6 +12,7 @@ nobody was told of either, and verification finds both.
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from orchestrator.core.durable_file import sync_folder, write_private
 from orchestrator.core.identifier import new_id
 from orchestrator.core.threads import Threads
 from orchestrator.storage.base import StoredObject
-from orchestrator.storage.file_reading import open_to_read, translated
+from orchestrator.storage.file_reading import open_to_read, reading, translated
 from orchestrator.storage.file_writing import (
     FileWriter,
     name_object,
@@ -141,7 +142,7 @@ class FilesystemStorage:
         return FileWriter(self._objects, path, file, self._threads)
 
     def _size(self, key: str) -> int:
-        with translated(key):
+        with reading(key):
             return self._path(key).stat().st_size
 
     def _append(self, stage: str, offset: int, data: bytes) -> None:
@@ -206,8 +207,15 @@ class FilesystemStorage:
 
     def _identity(self) -> str | None:
         with translated():
-            path = self._root / "identity"
-            return path.read_text().strip() if path.exists() else None
+            try:
+                file = (self._root / "identity").open("rb")
+            except FileNotFoundError:
+                return None
+            with file:
+                if sys.platform == "linux":
+                    # From the disk and not from the page cache: this is the check that it answers.
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                return file.read().decode().strip()
 
     def _set_identity(self, identity: str) -> None:
         with translated():

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.core.digest import CasId
 from orchestrator.settings import Settings
 from tests.backup.conftest import (
@@ -13,6 +15,7 @@ from tests.backup.conftest import (
     take,
     upload,
 )
+from tests.bad_sector import unreadable
 
 
 def damage(settings: Settings) -> Path:
@@ -34,6 +37,20 @@ async def test_a_damaged_blob_is_named_and_all_others_are_there(
     assert hexadecimal not in files_of(folder)
     assert len(files_of(folder)) == 2
     assert list((folder / "incoming").iterdir()) == []
+
+
+async def test_a_blob_that_the_disk_cannot_read_is_named_and_all_others_are_there(
+    filled: Settings, target: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = Path(filled.blob_store.removeprefix("file://")) / "objects"
+    lost = max(objects.glob("*/*"), key=lambda each: each.stat().st_size)
+    unreadable(lost, monkeypatch)
+    report = await take(folder, filled)
+    hexadecimal = lost.name.partition(".")[0]
+    assert [each.cas_id for each in report.damaged] == [f"blake3:{hexadecimal}"]
+    assert len(files_of(folder)) == 2
+    restored = await put_back(folder, target, allow_damaged=True, read_data=True)
+    assert (len(restored.damaged), restored.problems) == (1, [])
 
 
 async def test_a_damaged_blob_that_an_earlier_backup_has_is_not_missed(

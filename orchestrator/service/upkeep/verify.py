@@ -33,7 +33,7 @@ from orchestrator.service.upkeep.verify_check import (
     check_table,
     unusable,
 )
-from orchestrator.storage.base import MissingObject, Storage
+from orchestrator.storage.base import MissingObject, Storage, UnreadableObject
 from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
@@ -124,8 +124,8 @@ class VerifyService:
     ) -> Verdict:
         try:
             found = await self._storage.size(placement.storage_key)
-        except MissingObject:
-            return await self._missing(record)
+        except MissingObject as error:
+            return await self._missing(record, error)
         if found < placement.stored_bytes:
             detail = f"Storage has {found:,} of its {placement.stored_bytes:,} bytes."
             return unusable(record, ProblemKind.SIZE, detail)
@@ -143,9 +143,11 @@ class VerifyService:
             )
         return verdict
 
-    async def _missing(self, record: BlobRecord) -> Verdict:
-        # What a wrong folder or bucket does not have is not lost.
+    async def _missing(self, record: BlobRecord, error: MissingObject) -> Verdict:
+        # What a wrong folder or bucket does not have is not lost, nor what a dead disk cannot read.
         await self._identity.check_storage()
+        if isinstance(error, UnreadableObject):
+            return unusable(record, ProblemKind.DAMAGED, "The disk cannot read its object.")
         return unusable(record, ProblemKind.MISSING, "Storage has nothing under its key.")
 
     async def _read(self, record: BlobRecord, placement: Placement) -> Verdict:
@@ -163,8 +165,8 @@ class VerifyService:
                 async for piece in pieces:
                     await self._threads.run(digest, piece)
                     size += len(piece)
-        except MissingObject:
-            return await self._missing(record)
+        except MissingObject as error:
+            return await self._missing(record, error)
         except CorruptBlob:
             detail = f"What follows its first {size:,} bytes is not what was stored."
             return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)

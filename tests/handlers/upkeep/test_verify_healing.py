@@ -7,10 +7,13 @@ import pytest
 
 from orchestrator.storage.filesystem import FilesystemStorage
 from tests.api import chain
+from tests.bad_sector import unreadable
 from tests.place import (
     CONTENTS,
     DAMAGES,
     Place,
+    flip,
+    kinds,
     noise,
     place_on,
 )
@@ -20,6 +23,32 @@ from tests.place import (
 async def place(fresh_database: str) -> AsyncIterator[Place]:
     async with place_on(fresh_database) as place:
         yield place
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+async def test_a_blob_that_the_disk_cannot_read_is_damage_of_that_blob_alone(
+    fresh_database: str, is_read_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with place_on(fresh_database, leftover_seconds=0) as place:
+        lost, changed, whole = [await place.upload(noise(number)) for number in range(3)]
+        [path] = [each for each in place.files() if each.name.startswith(lost[7:])]
+        flip(next(each for each in place.files() if each.name.startswith(changed[7:])))
+        unreadable(path, monkeypatch)
+        if is_read_first:
+            read = await place.fetch(lost)
+            assert (read.status_code, read.json()["error"]) == (500, "corrupt blob")
+            assert await place.quarantined() == {lost}
+        found = await place.verify(read_data=True, repair=True)
+        assert {each["cas_id"]: each["problem"] for each in found} == {
+            lost: "damaged",
+            changed: "damaged",
+        }
+        assert await place.quarantined() == {lost, changed}
+        assert (await place.fetch(whole)).content == noise(2)
+        for number, cas_id in enumerate((lost, changed)):
+            assert await place.upload(noise(number)) == cas_id
+            assert (await place.fetch(cas_id)).content == noise(number)
+        assert kinds(await place.verify(read_data=True)) == ["leftover", "leftover"]
 
 
 @pytest.mark.parametrize(("make", "media_type"), CONTENTS)
