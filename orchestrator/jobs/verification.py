@@ -12,11 +12,11 @@ from orchestrator.core.database import Database
 from orchestrator.models.upkeep.verify import (
     VERIFY_START,
     PageReport,
-    ProblemKind,
     Scope,
     VerifyPhase,
     VerifyPosition,
     VerifyProblem,
+    VerifyProblemKind,
 )
 from orchestrator.service.upkeep.storage_identity import StorageIdentity
 from orchestrator.service.upkeep.verify import VerifyService
@@ -201,7 +201,9 @@ class Verification:
             return PageReport()
         detail = f"Objects that were never finished: {swept:,} bytes."
         return PageReport(
-            problems=[VerifyProblem(problem=ProblemKind.LEFTOVER, detail=detail, repaired=True)]
+            problems=[
+                VerifyProblem(problem=VerifyProblemKind.LEFTOVER, detail=detail, repaired=True)
+            ]
         )
 
 

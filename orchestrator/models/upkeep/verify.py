@@ -48,7 +48,7 @@ class VerifyPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
 VERIFY_START = VerifyPosition(VerifyPhase.BLOBS)
 
 
-class ProblemKind(StrEnum):
+class VerifyProblemKind(StrEnum):
     """What can be wrong."""
 
     #: Storage has nothing where the blob should be.
@@ -72,7 +72,7 @@ class ProblemKind(StrEnum):
 class VerifyProblem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong, or was."""
 
-    problem: ProblemKind
+    problem: VerifyProblemKind
     detail: str
     #: Nothing is left to do. A quarantine is no repair: the bytes have to be uploaded again.
     repaired: bool
@@ -122,7 +122,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The result of the check of one blob. Without a problem, what was checked is right."""
 
     record: BlobRecord
-    problem: ProblemKind | None = None
+    problem: VerifyProblemKind | None = None
     detail: str = ""
     #: Some of the bytes cannot be had.
     unusable: bool = False

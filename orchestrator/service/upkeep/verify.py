@@ -19,10 +19,10 @@ from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.verify import (
     BlobRecord,
     BlobState,
-    ProblemKind,
     Scope,
     Verdict,
     VerifyProblem,
+    VerifyProblemKind,
 )
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
@@ -128,7 +128,7 @@ class VerifyService:
             return await self._missing(record, error)
         if found < placement.stored_bytes:
             detail = f"Storage has {found:,} of its {placement.stored_bytes:,} bytes."
-            return unusable(record, ProblemKind.SIZE, detail)
+            return unusable(record, VerifyProblemKind.SIZE, detail)
         verdict = Verdict(record=record)
         if scope.read_data:
             verdict = await self._read(record, placement)
@@ -137,7 +137,7 @@ class VerifyService:
             more = found - placement.stored_bytes
             return Verdict(
                 record=record,
-                problem=ProblemKind.SIZE,
+                problem=VerifyProblemKind.SIZE,
                 detail=f"Storage has {more:,} bytes more than were stored; they are not used.",
                 bytes_read=verdict.bytes_read,
             )
@@ -147,8 +147,8 @@ class VerifyService:
         # What a wrong folder or bucket does not have is not lost, nor what a dead disk cannot read.
         await self._identity.check_storage()
         if isinstance(error, UnreadableObject):
-            return unusable(record, ProblemKind.DAMAGED, "The disk cannot read its object.")
-        return unusable(record, ProblemKind.MISSING, "Storage has nothing under its key.")
+            return unusable(record, VerifyProblemKind.DAMAGED, "The disk cannot read its object.")
+        return unusable(record, VerifyProblemKind.MISSING, "Storage has nothing under its key.")
 
     async def _read(self, record: BlobRecord, placement: Placement) -> Verdict:
         first, second, size = blake3(), sha256() if record.sha256 else None, 0
@@ -169,10 +169,10 @@ class VerifyService:
             return await self._missing(record, error)
         except CorruptBlob:
             detail = f"What follows its first {size:,} bytes is not what was stored."
-            return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
+            return unusable(record, VerifyProblemKind.DAMAGED, detail, bytes_read=size)
         if first.digest() != record.cas_id.raw[1:]:
             detail = "Each of its segments is whole, but together they are another blob."
-            return unusable(record, ProblemKind.DAMAGED, detail, bytes_read=size)
+            return unusable(record, VerifyProblemKind.DAMAGED, detail, bytes_read=size)
         return check_second_name(record, second.digest() if second else None, size)
 
     async def settle(
@@ -200,16 +200,20 @@ class VerifyService:
             return None
         if not is_in:
             right = "All of its bytes are right."
-            return _problem(record, ProblemKind.RELEASED, right, repaired=True)
+            return _problem(record, VerifyProblemKind.RELEASED, right, repaired=True)
         seen = "all of its bytes are right now: a repair releases it"
         detail = seen if scope.read_data else "it heals when its bytes are uploaded again"
         before = f"Found damaged before; {detail}."
-        return _problem(record, ProblemKind.QUARANTINED, before, quarantined=True)
+        return _problem(record, VerifyProblemKind.QUARANTINED, before, quarantined=True)
 
     async def _forget_second_name(self, conn: Connection, verdict: Verdict, scope: Scope) -> bool:
         """Clear a wrong SHA-256; it is computed again when a caller asks for it."""
         wrong = verdict.record.sha256
-        if verdict.problem is not ProblemKind.SECOND_NAME or wrong is None or not scope.repair:
+        if (
+            verdict.problem is not VerifyProblemKind.SECOND_NAME
+            or wrong is None
+            or not scope.repair
+        ):
             return False
         return await self._rows.clear_sha256(conn, verdict.record.cas_id, wrong)
 
@@ -244,7 +248,7 @@ class VerifyService:
 
 def _problem(
     record: BlobRecord,
-    kind: ProblemKind,
+    kind: VerifyProblemKind,
     detail: str,
     *,
     repaired: bool = False,

@@ -4,13 +4,13 @@ from hashlib import sha256
 
 from orchestrator.core.digest import CasId
 from orchestrator.models.cas import Placement
-from orchestrator.models.upkeep.verify import BlobRecord, ProblemKind, Verdict
+from orchestrator.models.upkeep.verify import BlobRecord, Verdict, VerifyProblemKind
 from orchestrator.storage.segments import SegmentTable
 
 
 def unusable(
     record: BlobRecord,
-    problem: ProblemKind,
+    problem: VerifyProblemKind,
     detail: str,
     *,
     bytes_read: int = 0,
@@ -31,13 +31,13 @@ def check_inline(record: BlobRecord) -> Verdict:
     """Check a blob in the database: its bytes if they were read, else their number."""
     if record.content_bytes != record.size_bytes:
         detail = f"The row has {record.content_bytes:,} of its {record.size_bytes:,} bytes."
-        return unusable(record, ProblemKind.DAMAGED, detail)
+        return unusable(record, VerifyProblemKind.DAMAGED, detail)
     if record.content is None:
         return Verdict(record=record)
     second = sha256(record.content).digest()
     if CasId.of(record.content) != record.cas_id:
         detail = "Its bytes, in the database, are not what was stored."
-        return unusable(record, ProblemKind.DAMAGED, detail, content_sha256=second)
+        return unusable(record, VerifyProblemKind.DAMAGED, detail, content_sha256=second)
     return check_second_name(record, second, len(record.content))
 
 
@@ -47,7 +47,7 @@ def check_table(record: BlobRecord, placement: Placement) -> Verdict:
         table = SegmentTable.decode(placement.segments)
     except ValueError as error:
         detail = f"Its segment table cannot be read: {error}."
-        return unusable(record, ProblemKind.DAMAGED, detail)
+        return unusable(record, VerifyProblemKind.DAMAGED, detail)
     count = -(-record.size_bytes // table.segment_bytes)
     packed = placement.encoding is not None
     if (
@@ -56,7 +56,7 @@ def check_table(record: BlobRecord, placement: Placement) -> Verdict:
         or not (packed or table.stored_bytes == record.size_bytes)
     ):
         detail = f"Its segment table is not one of {record.size_bytes:,} bytes."
-        return unusable(record, ProblemKind.DAMAGED, detail)
+        return unusable(record, VerifyProblemKind.DAMAGED, detail)
     return Verdict(record=record)
 
 
@@ -66,5 +66,5 @@ def check_second_name(record: BlobRecord, second: bytes | None, bytes_read: int)
         return Verdict(record=record, bytes_read=bytes_read)
     detail = f"It is remembered as {record.sha256}, which is the name of other bytes."
     return Verdict(
-        record=record, problem=ProblemKind.SECOND_NAME, detail=detail, bytes_read=bytes_read
+        record=record, problem=VerifyProblemKind.SECOND_NAME, detail=detail, bytes_read=bytes_read
     )

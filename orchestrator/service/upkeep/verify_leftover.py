@@ -12,7 +12,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.errors import MaintenanceHeld
 from orchestrator.models.transfer.upload import upload_of_stage
-from orchestrator.models.upkeep.verify import ProblemKind, StaleUpload, VerifyProblem
+from orchestrator.models.upkeep.verify import StaleUpload, VerifyProblem, VerifyProblemKind
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.storage.base import Storage, StoredObject
@@ -121,7 +121,7 @@ def leftover(found: StoredObject, what: str, *, repaired: bool) -> VerifyProblem
     """The problem that an object or a stage is to which nothing refers."""
     since = found.modified_at.strftime("%Y-%m-%d %H:%M")
     return VerifyProblem(
-        problem=ProblemKind.LEFTOVER,
+        problem=VerifyProblemKind.LEFTOVER,
         detail=f"{what}: {found.size_bytes:,} bytes, of {since} UTC.",
         repaired=repaired,
         storage_key=found.key,
@@ -133,4 +133,4 @@ def stale_upload(upload: StaleUpload, *, repaired: bool) -> VerifyProblem:
     since = upload.expires_at.strftime("%Y-%m-%d %H:%M")
     size = upload.offset_bytes
     detail = f"The upload {upload.upload_id} expired on {since} UTC, with {size:,} bytes."
-    return VerifyProblem(problem=ProblemKind.STALE_UPLOAD, detail=detail, repaired=repaired)
+    return VerifyProblem(problem=VerifyProblemKind.STALE_UPLOAD, detail=detail, repaired=repaired)
