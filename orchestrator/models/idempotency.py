@@ -2,11 +2,13 @@
 
 import msgspec
 
+from orchestrator.models.principal import Actor
+
 
 class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may be repeated: its caller, its key, and the hash of all that it says."""
 
-    principal: str
+    by: Actor
     key: str
     fingerprint: bytes
 

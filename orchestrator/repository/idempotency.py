@@ -36,12 +36,12 @@ class IdempotencyRepository:
 
     async def claim(self, conn: Connection, call: IdempotentCall, seconds: float) -> bool:
         """True when the key is new or was expired; it is ours if this transaction commits."""
-        claimed = await conn.fetchval(CLAIM, call.principal, call.key, call.fingerprint, seconds)
+        claimed = await conn.fetchval(CLAIM, call.by.name, call.key, call.fingerprint, seconds)
         return bool(claimed)
 
     async def get(self, conn: Connection, call: IdempotentCall) -> tuple[bytes, Answer] | None:
         """The fingerprint of the first request with this key, and its response."""
-        row = await conn.fetchrow(GET, call.principal, call.key)
+        row = await conn.fetchrow(GET, call.by.name, call.key)
         if row is None:
             return None
         first = Answer(status=row["status"], headers=row["headers"], body=row["body"])
@@ -49,7 +49,7 @@ class IdempotencyRepository:
 
     async def remember(self, conn: Connection, call: IdempotentCall, response: Answer) -> None:
         await conn.execute(
-            REMEMBER, call.principal, call.key, response.status, response.headers, response.body
+            REMEMBER, call.by.name, call.key, response.status, response.headers, response.body
         )
 
     async def delete_expired(self, conn: Connection) -> None:

@@ -109,32 +109,6 @@ def no_body(description: str) -> ResponseSpec:
     return ResponseSpec(data_container=None, description=description, generate_examples=False)
 
 
-IDEMPOTENCY = Parameter(
-    name="Idempotency-Key",
-    param_in="header",
-    description="The same key and request again is given the first answer.",
-    schema=Schema(type=OpenAPIType.STRING),
-)
-IF_MATCH = Parameter(
-    name="If-Match",
-    param_in="header",
-    description="Only if one of these entity tags is the current one (`*`: any), else 412.",
-    schema=Schema(type=OpenAPIType.STRING),
-)
-IF_ABSENT = Parameter(
-    name="If-None-Match",
-    param_in="header",
-    description="`*`: only if there is no such tag, else 412.",
-    schema=Schema(type=OpenAPIType.STRING),
-)
-IF_CHANGED = Parameter(
-    name="If-None-Match",
-    param_in="header",
-    description="304 without a body if one of these entity tags is the current one.",
-    schema=Schema(type=OpenAPIType.STRING),
-)
-
-
 def _header(name: str, description: str, *, required: bool = False) -> Parameter:
     return Parameter(
         name=name,
@@ -145,6 +119,17 @@ def _header(name: str, description: str, *, required: bool = False) -> Parameter
     )
 
 
+IDEMPOTENCY = _header(
+    "Idempotency-Key", "The same key and request again is given the first answer."
+)
+IF_MATCH = _header(
+    "If-Match", "Only if one of these entity tags is the current one (`*`: any), else 412."
+)
+IF_ABSENT = _header("If-None-Match", "`*`: only if there is no such tag, else 412.")
+IF_CHANGED = _header(
+    "If-None-Match", "304 without a body if one of these entity tags is the current one."
+)
+RANGE = _header("Range", "One range of bytes, `bytes=0-1023` or `bytes=-512`; answered with 206.")
 TUS_RESUMABLE = _header("Tus-Resumable", "The version of tus: `1.0.0`.", required=True)
 UPLOAD_OFFSET = _header("Upload-Offset", "Where the bytes belong.", required=True)
 UPLOAD_LENGTH = _header("Upload-Length", "How many bytes the whole has.")
@@ -154,12 +139,6 @@ UPLOAD_METADATA = _header(
     "Keys with Base64 values: `filetype` (or `contentType`), `cas_id`, and any of the client's.",
 )
 UPLOAD_CHECKSUM = _header("Upload-Checksum", "`sha1` or `sha256`, and the Base64 of the body's.")
-RANGE = Parameter(
-    name="Range",
-    param_in="header",
-    description="One range of bytes, `bytes=0-1023` or `bytes=-512`; answered with 206.",
-    schema=Schema(type=OpenAPIType.STRING),
-)
 
 
 def takes(

@@ -41,7 +41,7 @@ class IdempotencyService:
         fingerprint, first = found
         if fingerprint != call.fingerprint:
             raise IdempotencyKeyReused(call.key)
-        tell(conn, "repeated request", by=None, idempotency_key=call.key)
+        tell(conn, "repeated request", by=call.by, idempotency_key=call.key)
         return first
 
     async def remember(

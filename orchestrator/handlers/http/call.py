@@ -105,7 +105,7 @@ class Call:
         line = f"{self.method} {self.path}?".encode() + self.query + b"\n"
         named = [self.headers.get(name, "") for name in FINGERPRINTED]
         return IdempotentCall(
-            principal=self.principal.name,
+            by=self.by,
             key=key,
             fingerprint=blake3(line + "\n".join([*named, ""]).encode() + body).digest(),
         )
