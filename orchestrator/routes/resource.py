@@ -1,6 +1,6 @@
 """How routes are written down: each with its path, its operation and its description."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from litestar import route
@@ -8,9 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 
-from orchestrator.handlers.http.framework import Route, operation
+from orchestrator.handlers.http.framework import HandlerMethod, RouteFunction, operation
 from orchestrator.handlers.http.paging import Page
-from orchestrator.handlers.http.reply import Reply
 from orchestrator.routes.openapi import answer, problems
 
 Answers: TypeAlias = Mapping[int, ResponseSpec]
@@ -22,7 +21,7 @@ class Resource:
     def __init__(
         self,
         heading: str,
-        adapt: Callable[[Any], Route] = operation,
+        adapt: Callable[[Any], RouteFunction] = operation,
         *,
         public: bool = False,
         **options: Any,
@@ -36,7 +35,7 @@ class Resource:
         self,
         http_method: str | Sequence[str],
         path: str | Sequence[str],
-        method: Callable[..., Awaitable[Reply]],
+        method: HandlerMethod,
         operation_id: Any,
         summary: str,
         answers: Answers,

@@ -19,8 +19,8 @@ from orchestrator.handlers.http.call import Call, headers_of
 from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
-Operation: TypeAlias = Callable[..., Awaitable[Reply]]
-Route: TypeAlias = Callable[..., Awaitable[Response[None]]]
+HandlerMethod: TypeAlias = Callable[..., Awaitable[Reply]]
+RouteFunction: TypeAlias = Callable[..., Awaitable[Response[None]]]
 
 Namespace = Annotated[
     str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
@@ -91,7 +91,7 @@ class ReplyResponse(Response[None]):
         return cast("ASGIResponse", answer)
 
 
-def operation(method: Operation) -> Route:
+def operation(method: HandlerMethod) -> RouteFunction:
     """An operation on a namespace, as a function that a route of the framework can call.
 
     The operation is given a Call and the parameters that it declares. The framework also sees the
@@ -110,7 +110,7 @@ def operation(method: Operation) -> Route:
     return _described(route, method, [_REQUEST, *required, _NAMESPACE, *optional])
 
 
-def server_operation(method: Operation) -> Route:
+def server_operation(method: HandlerMethod) -> RouteFunction:
     """An operation on the server as a whole: it belongs to no namespace."""
     own = _parameters_of(method)
 
@@ -121,7 +121,7 @@ def server_operation(method: Operation) -> Route:
     return _described(route, method, [_REQUEST, *own])
 
 
-def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> Route:
+def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> RouteFunction:
     """An operation that reads nothing of the request, so it may be public."""
 
     async def route() -> Response[None]:
@@ -130,13 +130,15 @@ def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> Route:
     return _described(route, method, [])
 
 
-def _parameters_of(method: Operation) -> list[Parameter]:
+def _parameters_of(method: HandlerMethod) -> list[Parameter]:
     """Its own parameters, without the Call."""
     _, *own = signature(method).parameters.values()
     return own
 
 
-def _described(route: Route, method: Callable[..., object], parameters: list[Parameter]) -> Route:
+def _described(
+    route: RouteFunction, method: Callable[..., object], parameters: list[Parameter]
+) -> RouteFunction:
     """The framework reads names, types and descriptions from the function itself."""
     described = cast("Any", route)
     described.__signature__ = Signature(parameters, return_annotation=Response[None])
