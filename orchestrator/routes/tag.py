@@ -1,10 +1,7 @@
 """Routes of tags: a flat list that decides nothing."""
 
-from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.framework import operation
-from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
@@ -25,12 +22,13 @@ from orchestrator.routes.openapi import (
     IF_MATCH,
     answer,
     heeds,
-    problems,
     takes,
 )
+from orchestrator.routes.resource import Resource, ok, page
 
-TAGS = ["tags"]
+ROUTES = Resource("tags")
 TAG = f"{API}/tags/{{name:str}}"
+MOVE_REFUSALS = (404, 408, 409, 412, 413, 415, 422)
 
 
 def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
@@ -38,77 +36,75 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
     step = takes(StepTag, examples.STEP_TAG, IDEMPOTENCY, IF_MATCH, required=False)
     changed = answer(TagChangeBody, examples.TAG_CHANGE, "The tag as it stands now.")
     return [
-        get(
+        ROUTES.get(
             f"{API}/tags",
-            operation_id="listTags",
-            summary="List tags by name",
-            tags=TAGS,
-            responses={200: answer(Page[TagItem], examples.TAGS, "A page."), **problems()},
-        )(operation(tags.list_tags)),
-        get(
+            tags.list_tags,
+            "listTags",
+            "List tags by name",
+            page(TagItem, examples.TAGS),
+        ),
+        ROUTES.get(
             TAG,
-            operation_id="getTag",
-            operation_class=heeds(IF_CHANGED),
-            summary="Look a tag up",
-            tags=TAGS,
-            responses={200: answer(TagBody, examples.TAG, "The tag."), **problems(304, 404)},
-        )(operation(tags.get)),
-        put(
+            tags.get,
+            "getTag",
+            "Look a tag up",
+            ok(TagBody, examples.TAG, "The tag."),
+            refuses=(304, 404),
+            reads=heeds(IF_CHANGED),
+        ),
+        ROUTES.route(
+            "PUT",
             TAG,
-            operation_id="putTag",
-            operation_class=takes(PutTag, examples.PUT_TAG, IF_MATCH, IF_ABSENT),
-            summary="Create or move a tag",
-            tags=TAGS,
-            responses={
-                200: changed,
-                201: answer(TagChangeBody, examples.TAG_CHANGE, "The tag was created."),
-                **problems(404, 408, 412, 413, 415),
-            },
-        )(operation(tags.put)),
-        delete(
+            tags.put,
+            "putTag",
+            "Create or move a tag",
+            {200: changed, 201: answer(TagChangeBody, examples.TAG_CHANGE, "The tag was created.")},
+            refuses=(404, 408, 412, 413, 415),
+            reads=takes(PutTag, examples.PUT_TAG, IF_MATCH, IF_ABSENT),
+        ),
+        ROUTES.route(
+            "DELETE",
             TAG,
-            operation_id="deleteTag",
-            operation_class=heeds(IF_MATCH),
-            summary="Delete a tag; its history stays",
-            tags=TAGS,
-            status_code=200,
-            responses={
-                200: answer(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
-                **problems(404, 412),
-            },
-        )(operation(tags.delete)),
-        post(
+            tags.delete,
+            "deleteTag",
+            "Delete a tag; its history stays",
+            ok(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
+            refuses=(404, 412),
+            reads=heeds(IF_MATCH),
+        ),
+        ROUTES.post(
             f"{TAG}/move",
-            operation_id="moveTag",
-            operation_class=takes(MoveTag, examples.MOVE_TAG, IDEMPOTENCY, IF_MATCH),
-            summary="Move a tag if it is where the caller thinks",
-            tags=TAGS,
-            status_code=200,
-            responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(operation(tags.move)),
-        post(
+            tags.move,
+            "moveTag",
+            "Move a tag if it is where the caller thinks",
+            {200: changed},
+            refuses=MOVE_REFUSALS,
+            reads=takes(MoveTag, examples.MOVE_TAG, IDEMPOTENCY, IF_MATCH),
+        ),
+        ROUTES.post(
             f"{TAG}/undo",
-            operation_id="undoTag",
-            operation_class=step,
-            summary="Undo the last move",
-            tags=TAGS,
-            status_code=200,
-            responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(operation(tags.undo)),
-        post(
+            tags.undo,
+            "undoTag",
+            "Undo the last move",
+            {200: changed},
+            refuses=MOVE_REFUSALS,
+            reads=step,
+        ),
+        ROUTES.post(
             f"{TAG}/redo",
-            operation_id="redoTag",
-            operation_class=step,
-            summary="Redo what was undone",
-            tags=TAGS,
-            status_code=200,
-            responses={200: changed, **problems(404, 408, 409, 412, 413, 415, 422)},
-        )(operation(tags.redo)),
-        get(
+            tags.redo,
+            "redoTag",
+            "Redo what was undone",
+            {200: changed},
+            refuses=MOVE_REFUSALS,
+            reads=step,
+        ),
+        ROUTES.get(
             f"{TAG}/history",
-            operation_id="listTagMoves",
-            summary="Every move of a tag, newest first",
-            tags=TAGS,
-            responses={200: answer(Page[TagMove], examples.HISTORY, "A page."), **problems(404)},
-        )(operation(tags.history)),
+            tags.history,
+            "listTagMoves",
+            "Every move of a tag, newest first",
+            page(TagMove, examples.HISTORY),
+            refuses=(404,),
+        ),
     ]

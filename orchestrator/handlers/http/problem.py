@@ -1,19 +1,15 @@
 """Errors become RFC 9457 problem documents here and nowhere else."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import structlog
-from litestar import Response
 
 from orchestrator import errors
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import Current, DomainError
-from orchestrator.handlers.http.framework import AnyRequest, ReplyResponse
 from orchestrator.models.idempotency import Answer
-
-__all__ = ["AnyRequest"]
 
 log = structlog.get_logger()
 
@@ -106,11 +102,6 @@ def defect(error: Exception, path: str) -> Answer:
     log.error("unexpected error", exc_info=error)
     detail = "Something failed on our side. The correlation id of this response leads to the log."
     return problem_of(UNEXPECTED, detail=detail, instance=path, members={})
-
-
-def respond(answer: Answer) -> Response[bytes]:
-    """The answer for the framework."""
-    return cast("Response[bytes]", ReplyResponse(answer))
 
 
 def problem_of(
