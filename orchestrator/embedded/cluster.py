@@ -21,7 +21,6 @@ from orchestrator.embedded.binaries import (
     EmbeddedPostgresError,
     account_for,
     binaries,
-    is_traversable,
 )
 from orchestrator.embedded.log import BoundedLog
 from orchestrator.embedded.process import (
@@ -33,15 +32,14 @@ from orchestrator.embedded.process import (
     release_watcher,
     spawn_watched,
 )
+from orchestrator.embedded.socket_folder import PORT, make_socket_folder
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "running_url"]
 
 USER = "orchestrator"
-PORT = 5432  # Only a part of the socket's name.
-SOCKET_PATH_BYTES_MAX = 107
-SHORT_FOLDER = "/tmp"  # noqa: S108 - what is made there is private and has a random name.
 POSTMASTER_SOCKET_LINE, POSTMASTER_STATUS_LINE = 4, 7
 
+STOPPED = "PostgreSQL was stopped while it was starting."
 #: What the product promises; not to be changed in postgresql.conf.
 PROMISES = {
     "listen_addresses": "",
@@ -80,6 +78,8 @@ class EmbeddedPostgres:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._watched: Watched | None = None
+        #: What runs is `initdb`, whose unfinished work is thrown away.
+        self._is_making = False
         self._socket_folder: Path | None = None
         self._account: Account | None = None
 
@@ -129,7 +129,12 @@ class EmbeddedPostgres:
 
     def _signal(self, number: signal.Signals) -> None:
         with self._spawning:
-            if self._watched is not None:
+            if self._watched is None:
+                return
+            if self._is_making and self._watched.program.poll() is None:
+                # A signal to initdb alone would wait for the server that it runs.
+                os.killpg(self._watched.program.pid, signal.SIGKILL)
+            else:
                 self._watched.program.send_signal(number)
 
     def _forget(self) -> None:
@@ -157,7 +162,7 @@ class EmbeddedPostgres:
             )
         end_strays(self._data, self._cluster_name)
         if self._socket_folder is None:
-            self._socket_folder = self._make_socket_folder()
+            self._socket_folder = make_socket_folder(self._cluster_name, self._account)
 
     def _initialise(self) -> None:
         # A crash before the rename leaves `initdb-…`, which the next start removes, and a password
@@ -178,11 +183,18 @@ class EmbeddedPostgres:
             *(f"--set={name}={value}" for name, value in DEFAULTS.items()),
         ]
         with self._spawning:
+            if self._stopping.is_set():
+                raise EmbeddedPostgresError(STOPPED)
             initdb = self._watched = spawn_watched(command, made, self._account)
+            self._is_making = True
         log = BoundedLog(self._folder / "initdb.log")
         log.pump(initdb.said)
         code = initdb.program.wait()
+        self._is_making = False
         self._release_watcher()
+        if self._stopping.is_set():
+            shutil.rmtree(staging, ignore_errors=True)
+            raise EmbeddedPostgresError(STOPPED)
         if code != 0:
             shutil.rmtree(staging, ignore_errors=True)
             raise EmbeddedPostgresError(f"initdb failed: {_one_line(log.tail())}")
@@ -214,7 +226,7 @@ class EmbeddedPostgres:
                 return
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(f"PostgreSQL is not ready in time: {self._said()}")
-        raise EmbeddedPostgresError("PostgreSQL was stopped while it was starting.")
+        raise EmbeddedPostgresError(STOPPED)
 
     def _spawn(self) -> int:
         settings = PROMISES | {
@@ -255,28 +267,6 @@ class EmbeddedPostgres:
             watched, self._watched = self._watched, None
         if watched is not None:
             release_watcher(watched)
-
-    def _make_socket_folder(self) -> Path:
-        """Short, private, and named after our folder so that the next start can sweep it.
-
-        Not in XDG_RUNTIME_DIR: that disappears when the user logs out, and with it a server that
-        was meant to stay.
-        """
-        prefix = f"{self._cluster_name}-"
-        made: Path | None = None
-        for place in dict.fromkeys((Path(tempfile.gettempdir()), Path(SHORT_FOLDER))):
-            for stale in place.glob(f"{prefix}*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            name = os.fsencode(place / f"{prefix}12345678" / f".s.PGSQL.{PORT}")
-            usable = os.access(place, os.W_OK | os.X_OK) and len(name) <= SOCKET_PATH_BYTES_MAX
-            if made or not usable or (self._account and not is_traversable(place)):
-                continue
-            made = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-            if self._account:
-                os.chown(made, *self._account)
-        if made is None:
-            raise EmbeddedPostgresError("No temporary folder can hold PostgreSQL's socket.")
-        return made
 
 
 def running_url(folder: Path) -> str | None:

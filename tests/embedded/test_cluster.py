@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from orchestrator.embedded.binaries import POSTGRESQL_MAJOR
 from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
 from orchestrator.embedded.log import BoundedLog
 from tests.embedded.clusters import postmaster, query, socket_folder
+from tests.processes import END_SECONDS_MAX, wait_until
 
 
 def test_the_url_works_for_asyncpg_and_for_sqlalchemy(cluster: tuple[Path, str]) -> None:
@@ -140,6 +142,37 @@ def test_a_stop_ends_a_start_that_is_under_way(stopped: Path) -> None:
     postgres.stop()
     thread.join()
     assert "was stopped" in str(failed[0])
+
+
+def test_a_stop_while_the_cluster_is_made_waits_for_nothing_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o700)
+    folder = tmp_path / "postgres"
+    postgres = EmbeddedPostgres(folder)
+    failed: list[Exception] = []
+
+    def start() -> None:
+        try:
+            postgres.start()
+        except EmbeddedPostgresError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    assert wait_until(lambda: list(folder.glob("initdb-*/data/global")))
+    started = time.monotonic()
+    postgres.stop()
+    thread.join()
+    assert time.monotonic() - started < END_SECONDS_MAX
+    assert "was stopped" in str(failed[0])
+    assert not (folder / "data").exists()
+    assert not list(folder.glob("initdb-*"))
+    again = EmbeddedPostgres(folder)
+    try:
+        assert query(again.start(), "SELECT 1") == 1
+    finally:
+        again.stop()
 
 
 def test_a_session_that_works_on_does_not_delay_the_stop(stopped: Path) -> None:
