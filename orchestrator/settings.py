@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -99,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse what would only fail later."""
+        if self.database_url:
+            check_database_url(self.database_url)
         for name in ("blob_inline_bytes_max", "workflow_bytes_max"):
             if getattr(self, name) > self.blob_bytes_max:
                 raise ValueError(f"{name} may not be over blob_bytes_max")
@@ -122,3 +125,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name in LISTS & named.keys():
             named[name] = [part.strip() for part in str(named[name]).split(",") if part.strip()]
         return msgspec.convert(named, cls, strict=False)
+
+
+def check_database_url(url: str) -> None:
+    """Raise ValueError unless a driver can read the URL. The text holds nothing of the URL, which
+    has a password.
+    """
+    try:
+        parts = urlsplit(url)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+    except ValueError:
+        pass
+    else:
+        if parts.scheme not in {"postgresql", "postgres"}:
+            raise ValueError("database_url does not begin with postgresql://")
+        is_cut = bool(parts.fragment) or "#" in url or "@" in parts.path + parts.query
+        if not is_cut and 0 not in ports:
+            return
+    raise ValueError(
+        "database_url cannot be read: in a name or a password write / as %2F, # as %23, ? as %3F, "
+        "@ as %40, [ as %5B and % as %25; a port is a number"
+    )

@@ -10,6 +10,7 @@ from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import write_json, write_record
 from orchestrator.cli.session import FOLDER
+from orchestrator.settings import check_database_url
 
 ExistingFile = Annotated[Path | None, Parameter(validator=validators.Path(dir_okay=False))]
 
@@ -66,6 +67,10 @@ def migrate(
     """
     if not database_url:
         raise WrongUsage("Give --database-url, or set ORCHESTRATOR_DATABASE_URL.")
+    try:
+        check_database_url(database_url)
+    except ValueError as error:
+        raise WrongUsage(f"{error}.") from None
     before, after, newest = _migrated(database_url, None if status else to, may_lose=yes)
     if session.is_json:
         write_json(msgspec.json.encode({"before": before, "schema": after, "newest": newest}))

@@ -30,6 +30,9 @@ def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ServeError(f"The database cannot be reached: {reason}") from error
+    except ValueError:
+        # The driver's text may hold a part of the password.
+        raise ServeError("ORCHESTRATOR_DATABASE_URL cannot be read.") from None
     if found != SCHEMA_VERSION:
         _upgrade(dict(environ) | {migrate_child.URL: database_url}, stop)
 

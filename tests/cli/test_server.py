@@ -19,6 +19,7 @@ from orchestrator.server.parent import ServeOptions
 from tests.cli.conftest import COMMAND, Run, environ
 from tests.databases import run as execute
 from tests.databases import url_of
+from tests.test_settings import SECRET, UNREADABLE
 
 pytestmark = pytest.mark.slow
 
@@ -187,3 +188,13 @@ def test_a_served_folder_is_found_from_below_until_the_server_ends(
     assert server.wait(10) == 0
     server.stdout.close()
     assert subprocess.run(status, cwd=alone, env=environ(), check=False).returncode == 1
+
+
+@pytest.mark.parametrize("url", UNREADABLE)
+def test_a_database_url_that_cannot_be_read_is_wrong_usage_without_its_secret(
+    run: Run, url: str
+) -> None:
+    refused = run("migrate", "--database-url", url)
+    assert refused.code == 2
+    assert SECRET not in refused.err
+    assert "Traceback" not in refused.err

@@ -15,6 +15,7 @@ import pytest
 from orchestrator.embedded.cluster import EmbeddedPostgres
 from tests.processes import END_SECONDS_MAX, is_running, processes_below, wait_until
 from tests.server.conftest import Launch, Server
+from tests.test_settings import SECRET, UNREADABLE
 
 MEASURED = True
 
@@ -283,6 +284,16 @@ def test_a_wrong_setting_is_one_line(launch: Launch, folder: Path) -> None:
     assert server.process.returncode == 2
     (line,) = server.stderr().splitlines()
     assert "'loud'" in line
+
+
+@pytest.mark.parametrize("url", UNREADABLE[:4])
+def test_a_database_url_that_cannot_be_read_is_one_line_without_its_secret(
+    launch: Launch, folder: Path, url: str
+) -> None:
+    server = launch(folder, environ={"ORCHESTRATOR_DATABASE_URL": url})
+    assert server.process.returncode == 2
+    (line,) = server.stderr().splitlines()
+    assert SECRET not in line
 
 
 def test_workers_that_cannot_start_end_the_server(launch: Launch, seeded: Path) -> None:
