@@ -52,7 +52,7 @@ class Page:
 
 def pages() -> list[Path]:
     """All pages that a reader may follow."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", ROOT / "deploy/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def read(path: Path) -> Page:
