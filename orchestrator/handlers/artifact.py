@@ -23,7 +23,7 @@ from orchestrator.handlers.http.paging import (
 )
 from orchestrator.handlers.http.precondition import none_match
 from orchestrator.handlers.http.reading import id_in_path
-from orchestrator.handlers.http.replying import etag, json_answer, not_modified
+from orchestrator.handlers.http.reply import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition

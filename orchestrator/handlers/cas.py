@@ -16,8 +16,7 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
 from orchestrator.handlers.http.reading import decode, media_type_of, segment
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import Reply
-from orchestrator.handlers.http.replying import etag, json_answer, location
+from orchestrator.handlers.http.reply import Reply, etag, json_answer, location
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.cas import BlobUpload, StoredBlob

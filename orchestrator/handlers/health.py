@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from orchestrator import __version__
 from orchestrator.core.database import Database
 from orchestrator.errors import StorageUnavailable
-from orchestrator.handlers.http.replying import json_answer
+from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService

@@ -15,7 +15,7 @@ from orchestrator.handlers.http.reading import (
     decode,
     tag_in_path,
 )
-from orchestrator.handlers.http.replying import json_answer
+from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.merge_body import MergeWorkflow, diff_body, diff_text, merged_body
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer

@@ -22,7 +22,7 @@ from orchestrator.handlers.http.reading import (
     time_travel,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import etag, json_answer, not_modified
+from orchestrator.handlers.http.reply import etag, json_answer, not_modified
 from orchestrator.handlers.tag_body import (
     MoveTag,
     PutTag,

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.errors import NotFound
-from orchestrator.handlers.http.replying import etag, json_answer, location
+from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget

@@ -14,7 +14,7 @@ from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.reading import checked_message, decode, parse_id
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import json_answer
+from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
     TagChangeBody,

@@ -22,7 +22,7 @@ from orchestrator.handlers.http.reading import (
     tag_in_path,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.reply import etag, json_answer, not_modified, spliced
 from orchestrator.handlers.version_body import (
     SEQ_DIGITS_MAX,
     CherryPick,

@@ -33,7 +33,7 @@ from orchestrator.handlers.http.reading import (
     time_travel,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.reply import etag, json_answer, not_modified, spliced
 from orchestrator.handlers.tag_body import deleted_body
 from orchestrator.handlers.workflow_body import (
     CreateWorkflow,

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.handlers.http.replying import etag, json_answer, location
+from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.handlers.tag_body import Version
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer

@@ -10,11 +10,11 @@ from blake3 import blake3
 from litestar.types import HTTPScope, Receive
 
 from orchestrator.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from orchestrator.handlers.http.reply import JSON
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace
 from orchestrator.models.principal import Actor, Principal
 
-JSON = "application/json"
 #: Besides the body, what makes a repeated request another one.
 FINGERPRINTED = ("content-type", "if-match", "if-none-match")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -17,8 +17,7 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import REPR_DIGEST, repr_digest, wants_sha256
 from orchestrator.handlers.http.precondition import none_match
 from orchestrator.handlers.http.reading import segment as unquoted
-from orchestrator.handlers.http.reply import EncodedAnswer, Reply, streamed
-from orchestrator.handlers.http.replying import etag, not_modified
+from orchestrator.handlers.http.reply import EncodedAnswer, Reply, etag, not_modified, streamed
 from orchestrator.models.cas import Blob, BlobContent, Placement
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService

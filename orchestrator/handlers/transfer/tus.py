@@ -18,7 +18,7 @@ from orchestrator.errors import (
 )
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.reading import media_type_of
-from orchestrator.handlers.http.replying import etag, location
+from orchestrator.handlers.http.reply import etag, location
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.transfer.checksum import ALGORITHMS, BodyChecksum

@@ -14,7 +14,7 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import wants_sha256
 from orchestrator.handlers.http.reading import segment
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import json_answer, location
+from orchestrator.handlers.http.reply import json_answer, location
 from orchestrator.handlers.transfer import tus
 from orchestrator.handlers.transfer.upload_body import state_body
 from orchestrator.jobs.upload_session import IncomingBody, UploadSessions

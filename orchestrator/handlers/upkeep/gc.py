@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
-from orchestrator.handlers.http.replying import json_answer
+from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.collection import Collection
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.gc import (

@@ -8,7 +8,7 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import LIMIT_MAX, after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.replying import json_answer
+from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.verification import Verification
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.verify import PageReport, Scope, VerifyPosition, VerifyProblem
