@@ -77,32 +77,30 @@ recorded AS (
 )"""
 
 
-_REST = ("target_id", "cursor", "action", "message", "moved_by")
+#: Of a tag that was looked at and not changed, besides its name.
+_FOUND = Tag.__struct_fields__[2:]
 
-# All artifacts are locked first, then all tags, each in one order: two that write the same rows
-# wait for each other only in one direction. A tag is looked at behind its lock, and is changed
-# before the next one is locked. What was changed comes first; what was only looked at follows.
+# Orders are gone through by name: two that write the same tags wait for each other only in one
+# direction. A tag is looked at behind its lock, and is changed before the next one is locked.
 PUT = f"""
 WITH wanted AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bool[],
                          $7::bool[], $8::text[])
         AS n (namespace, name, target_id, message, moved_by, must_be_absent, must_exist, versions)
-), target AS (
-    SELECT artifact_id, namespace, kind, version_hash FROM artifact
-     WHERE (namespace, artifact_id) IN (SELECT * FROM unnest($1::text[], $3::uuid[]))
-     ORDER BY artifact_id FOR KEY SHARE
-), possible AS (
-    SELECT n.* FROM wanted n
-      LEFT JOIN target a ON a.namespace = n.namespace AND a.artifact_id = n.target_id
-     WHERE n.target_id IS NULL OR a.artifact_id IS NOT NULL
-     ORDER BY n.namespace, n.name
+     ORDER BY namespace, name
 ), looked AS (
-    SELECT n.*, l.found FROM possible n LEFT JOIN LATERAL (
+    SELECT n.*, a.kind, a.version_hash, l.found
+      FROM wanted n
+      LEFT JOIN LATERAL (
+           SELECT kind, version_hash FROM artifact
+            WHERE namespace = n.namespace AND artifact_id = n.target_id FOR KEY SHARE) a ON true
+      LEFT JOIN LATERAL (
            SELECT t AS found FROM tag t
             WHERE t.namespace = n.namespace AND t.name = n.name FOR NO KEY UPDATE) l ON true
 ), ready AS (
     SELECT * FROM looked n
-     WHERE NOT n.must_exist OR (n.found).target_id IS NOT NULL
+     WHERE (n.target_id IS NULL OR n.kind IS NOT NULL)
+       AND (NOT n.must_exist OR (n.found).target_id IS NOT NULL)
        AND (n.versions IS NULL OR (n.found).version = ANY (n.versions::bigint[]))
 ), {
     moved_by(
@@ -111,14 +109,10 @@ WITH wanted AS (
         " (SELECT namespace, name FROM wanted WHERE must_be_absent))",
     )
 }, {recorded()}
-SELECT true, m.namespace, m.name, a.kind, a.version_hash, {made("m")},
-       NULL::uuid, NULL::bigint, NULL, NULL, NULL
-  FROM moved m LEFT JOIN target a ON a.artifact_id = m.target_id
- UNION ALL
-SELECT false, n.namespace, n.name, a.kind, a.version_hash, {made("(n.found)")},
-       {columns("(n.found)", *_REST)}
-  FROM looked n LEFT JOIN target a ON a.artifact_id = n.target_id
- WHERE NOT EXISTS (SELECT FROM moved m WHERE m.namespace = n.namespace AND m.name = n.name)
+SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.found)", *_FOUND)}
+  FROM looked n
+  LEFT JOIN moved m ON m.namespace = n.namespace AND m.name = n.name
+ CROSS JOIN LATERAL (SELECT CASE WHEN m.version IS NULL THEN n.found END AS found) f
 """
 
 STEP = f"""
@@ -166,11 +160,8 @@ class TagRepository:
             [order.condition.exists or order.target_id is None for order in orders],
             [_versions(order.condition) for order in orders],
         )
-        outcomes = {(row[1], row[2]): row for row in rows}
-        return [
-            _outcome(order, *row) if (row := outcomes.get((order.namespace, order.name))) else None
-            for order in orders
-        ]
+        found = {(row[0], row[1]): row for row in rows}
+        return [_outcome(order, found[order.namespace, order.name]) for order in orders]
 
     async def step(
         self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
@@ -210,23 +201,19 @@ class TagRepository:
         return [_tag(row) for row in await conn.fetch(LIST, namespace, after, limit)]
 
 
-def _outcome(
-    order: TagOrder,
-    is_changed: bool,  # noqa: FBT001 - a column.
-    namespace: str,
-    name: str,
-    kind: str | None,
-    version_hash: bytes | None,
-    *tag: Any,
-) -> TagChange | FoundTag:
-    target = _target(order, kind, version_hash)
-    if is_changed:
-        return change_of(order, target, tag[: len(_MADE)])
-    if tag[0] is None:
+def _outcome(order: TagOrder, row: asyncpg.Record) -> TagChange | FoundTag | None:
+    target = _target(order, row[2], row[3])
+    changed, found = row[4 : 4 + len(_MADE)], row[4 + len(_MADE) :]
+    if changed[0] is not None:
+        return change_of(order, target, changed)
+    if order.target_id is not None and target is None:
+        return None
+    fields = dict(zip(_FOUND, found, strict=True))
+    if fields["version"] is None:
         return FoundTag(tag=None, target=target)
-    fields = dict(zip((*_MADE, *_REST), tag, strict=True))
-    action = Action(fields.pop("action"))
-    return FoundTag(tag=Tag(namespace=namespace, name=name, action=action, **fields), target=target)
+    fields["action"] = Action(fields["action"])
+    tag = Tag(namespace=order.namespace, name=order.name, **fields)
+    return FoundTag(tag=tag, target=target)
 
 
 def change_of(order: TagOrder, target: TagTarget | None, changed: Sequence[Any]) -> TagChange:
