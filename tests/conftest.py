@@ -37,7 +37,7 @@ FOLDER_VARIABLE = "TEST_FOLDER"
 MEMORY_BYTES_MIN = 4 << 30
 
 MEASURED_CASES_MAX = 2
-SLOW_FOLDERS = {"server", "embedded", "docs", "tools"}
+SLOW_FOLDERS = [Path(__file__).with_name(name) for name in ("server", "embedded", "docs", "tools")]
 
 _running = ExitStack()
 #: Every application of this process has the routes that were registered once.
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         cases[name] += 1
         if cases[name] > MEASURED_CASES_MAX and "copies" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.no_cover)
-        if SLOW_FOLDERS & set(item.path.relative_to(Path(__file__).parent).parts):
+        if any(map(item.path.is_relative_to, SLOW_FOLDERS)):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
