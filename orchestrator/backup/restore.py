@@ -20,31 +20,25 @@ from orchestrator.backup.error import BackupRefused
 from orchestrator.backup.folder import BackupFolder, opened
 from orchestrator.backup.inline import RestoredPlaces
 from orchestrator.backup.maintenance_lock import connected, explained, maintenance_locked
+from orchestrator.backup.restored_row import COLUMNS, inline_row, lost_row, placed_row
 from orchestrator.backup.snapshot import BLOBS, Snapshot, SnapshotBlob
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.core.identifier import new_id
 from orchestrator.core.parallel import for_each
 from orchestrator.errors import DigestMismatch
 from orchestrator.models.cas import Placement
 from orchestrator.models.upkeep.backup import DamagedBlob, Manifest, RestoreReport
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.models.upkeep.verify import Scope
-from orchestrator.repository.upkeep.backup import BLOB_PLACES, EXPORTS, BackupRepository
+from orchestrator.repository.upkeep.backup import EXPORTS, BackupRepository
 from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.settings import Settings
-from orchestrator.storage.segments import SEGMENT_BYTES, Segment, SegmentTable
 from orchestrator.wiring.jobs import build_verification
 from orchestrator.wiring.services import Container, build
 
 COPIES_AT_ONCE = 4
 #: What was stored is restored, whatever the limit for uploads is now.
 _BLOB_BYTES_MAX = 1 << 62
-_COLUMNS = (
-    *("cas_id", "size_bytes", "media_type", "sha256", "created_at"),
-    *("quarantined_at", "quarantine_reason"),
-    *BLOB_PLACES,
-)
 
 
 class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +206,7 @@ class RestoreRun:
                 self._watch("tables", number, len(EXPORTS))
                 table = self._manifest.tables[export.table]
                 if export.table == BLOBS:
-                    count = await self._rows.put_blobs(conn, _COLUMNS, self.records(moment))
+                    count = await self._rows.put_blobs(conn, COLUMNS, self.records(moment))
                 else:
                     file = self._snapshot.table(export.table)
                     count = await self._rows.copy_in(conn, export.table, table.columns, file)
@@ -226,51 +220,26 @@ class RestoreRun:
     async def records(self, moment: datetime) -> AsyncIterator[tuple[Any, ...]]:
         """The rows of cas_blob with their bytes, or with where these are now."""
         for blob in self._blobs():
-            named = (blob.cas_id.raw, blob.size_bytes, blob.media_type, blob.sha256)
             place = self._places.get(blob.cas_id)
             content = place if isinstance(place, bytes) else None
             if place is None:
                 content = self._content(blob)
             if content is not None:
-                yield (*named, blob.created_at, None, None, content, None, None, None, None)
+                yield inline_row(blob, content)
             elif isinstance(place, Placement):
-                yield (*named, blob.created_at, None, None, None, *_columns(place))
+                yield placed_row(blob, place)
             else:
-                reason = f"restore: {self._damaged[blob.cas_id]}"
-                lost = _columns(_placement_of_lost(blob))
-                yield (*named, blob.created_at, moment, reason, None, *lost)
+                yield lost_row(blob, moment, f"restore: {self._damaged[blob.cas_id]}")
 
     def _content(self, blob: SnapshotBlob) -> bytes | None:
         """The bytes of a blob that is to be inline; None if the backup does not have them."""
         content = self._folder.inline.get(blob.cas_id)
-        if content is None and blob.inline and self._folder.blobs.has(*_name(blob)):
+        if content is None and blob.inline and self._folder.blobs.has(blob.cas_id, blob.size_bytes):
             content = self._folder.blobs.path(blob.cas_id).read_bytes()
             content = content if CasId.of(content) == blob.cas_id else None
         if content is None and blob.cas_id not in self._damaged:
             self._miss(blob.cas_id, "they are damaged there")
         return content
-
-
-def _name(blob: SnapshotBlob) -> tuple[CasId, int]:
-    return blob.cas_id, blob.size_bytes
-
-
-def _columns(place: Placement) -> tuple[str, bytes, int, str | None]:
-    return place.storage_key, place.segments, place.stored_bytes, place.encoding
-
-
-def _placement_of_lost(blob: SnapshotBlob) -> Placement:
-    """A place for a blob without bytes, because each row must name one. Nothing is under this key,
-    and no bytes match these segments.
-    """
-    starts = range(0, blob.size_bytes, SEGMENT_BYTES)
-    lengths = [min(SEGMENT_BYTES, blob.size_bytes - start) for start in starts]
-    table = SegmentTable([Segment(length, bytes(32)) for length in lengths])
-    return Placement(
-        storage_key=f"{blob.cas_id.raw[1:].hex()}/{new_id().hex}",
-        segments=table.encode(),
-        stored_bytes=table.stored_bytes,
-    )
 
 
 def _not_empty() -> BackupRefused:
