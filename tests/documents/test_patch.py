@@ -259,9 +259,9 @@ def test_a_bomb_of_copies_is_refused_fast_and_in_little_memory(name: str) -> Non
 
 
 def _seconds(work: Any) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_many_writes_and_copies_of_a_huge_list_are_too_much_work() -> None:
@@ -461,8 +461,8 @@ def test_true_and_1_are_different_and_1_and_1_0_are_not() -> None:
 
 def test_a_huge_list_is_compared_in_bounded_time() -> None:
     before = [{"id": str(n)} for n in range(50_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert summary(before, before[::-1]) == [("replace", "")]
     assert summary(before, [{"id": "new"}, *before]) == [("add", "/0")]
     assert summary([0] * 600_000, [1] * 600_000) == [("replace", "")]
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -367,9 +367,9 @@ def test_huge_workflows_are_merged_within_seconds() -> None:
     for node in theirs["nodes"]:
         node["timeout_ms"] = 5
     theirs["nodes"].reverse()
-    start = time.perf_counter()
+    start = time.process_time()
     result = merge_workflows(base, ours, theirs)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert result.conflicts == ()
     merged: Any = result.document
     assert merged["nodes"][-1] == {**ours["nodes"][0], "timeout_ms": 5}
