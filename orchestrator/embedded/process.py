@@ -104,7 +104,8 @@ def end_strays(data: Path, cluster_name: str) -> None:
             time.sleep(POLL_SECONDS)
         if not _processes(cluster_name):
             break
-    _forget_reused_pid(data)
+    if not _processes(cluster_name):
+        _forget_dead_postmaster(data)
 
 
 def _processes(cluster_name: str) -> list[int]:
@@ -128,17 +129,19 @@ def _postmaster_pid(data: Path) -> int:
     return int(lines[0]) if lines and lines[0].isdigit() else 0
 
 
-def _forget_reused_pid(data: Path) -> None:
-    """In a new container the pid of the dead postmaster may be another process of ours by now.
+def _forget_dead_postmaster(data: Path) -> None:
+    """Remove the pid file of a postmaster that is dead although its pid is in use.
 
-    PostgreSQL would refuse to start. Where the pid is free, or is a PostgreSQL that somebody
-    started by hand, its own checks are right, and the file must stay for them.
+    Its pid may belong to another program by now, as in a new container, or to its own zombie that
+    nobody has waited for yet. PostgreSQL would refuse to start. Where the pid is free, or is a
+    PostgreSQL that somebody started by hand, its own checks are right and need the file.
     """
     try:
-        name = Path(f"/proc/{_postmaster_pid(data)}/comm").read_text().strip()
+        name, _, rest = Path(f"/proc/{_postmaster_pid(data)}/stat").read_text().rpartition(")")
     except OSError:
         return
-    if name != "postgres":
+    is_zombie = rest.split()[0] in {"Z", "X"}
+    if is_zombie or name.partition("(")[2] != "postgres":
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -60,6 +60,11 @@ def _lock(lock: TextIO) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def was_left_by_a_crash(folder: Path) -> bool:
+    """Whether the last server of the folder did not end in order."""
+    return (folder / "server.json").exists()
+
+
 def admin_token_sha256(folder: Path) -> str:
     """The digest of the token in `admin.token`, which is made when there is none."""
     path = folder / "admin.token"

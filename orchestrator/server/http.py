@@ -1,5 +1,6 @@
 """The HTTP server: its address, its workers, when it is ready. The application is elsewhere."""
 
+import errno
 import gc
 import http.client
 import importlib
@@ -11,6 +12,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +65,29 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def reserve_port(address: str, port: int) -> socket.socket:
+def reserve_port(address: str, port: int, stop: Stop, *, wait_seconds: float = 0) -> socket.socket:
     """Reserve the port until the socket is closed. It does not listen: the workers do.
 
     Each worker binds the port again with SO_REUSEPORT, which would let a second server join in
     unnoticed. So ours is bound without it first, and only then opened to others like it.
     """
+    deadline = time.monotonic() + wait_seconds
+    is_waiting = False
+    while True:
+        stop.check()
+        try:
+            return _bound(address, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+                raise ServeError(f"{place} cannot be used: {error.strerror}.") from error
+        if not is_waiting:
+            is_waiting = True
+            print("orchestrator: waiting for the end of a server that crashed.", file=sys.stderr)
+        time.sleep(POLL_SECONDS)
+
+
+def _bound(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -76,10 +95,9 @@ def reserve_port(address: str, port: int) -> socket.socket:
         reserved.bind((address, port))
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    except OSError as error:
+    except OSError:
         reserved.close()
-        place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        raise ServeError(f"{place} cannot be used: {error.strerror}.") from error
+        raise
     return reserved
 
 

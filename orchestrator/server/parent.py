@@ -21,6 +21,7 @@ from orchestrator.server.files import (
     lock_folder,
     publish,
     unpublish,
+    was_left_by_a_crash,
 )
 from orchestrator.server.http import (
     HTTPOptions,
@@ -36,6 +37,9 @@ from orchestrator.server.stop import Stop
 from orchestrator.settings import PREFIX, Settings
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
+
+#: The processes of a server that was killed end in less.
+PREDECESSOR_SECONDS_MAX = 5.0
 
 READY = """\
 orchestrator is ready: {url}
@@ -90,7 +94,11 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop)
     folder = options.data_dir
     with ExitStack() as stack:
         stack.enter_context(lock_folder(folder))
-        reserved = stack.enter_context(reserve_port(address, options.port))
+        # The workers of a server that crashed have the port until they notice.
+        seconds = PREDECESSOR_SECONDS_MAX if was_left_by_a_crash(folder) else 0
+        reserved = stack.enter_context(
+            reserve_port(address, options.port, stop, wait_seconds=seconds)
+        )
         http = HTTPOptions(
             target=options.target,
             address=address,

@@ -84,6 +84,30 @@ def test_the_pid_of_a_dead_postmaster_may_have_been_used_again(stopped: Path) ->
         other.wait()
 
 
+def test_a_dead_postmaster_that_nobody_waited_for_does_not_keep_the_next_one_from_starting(
+    stopped: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, stopped],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        query(parent.stdout.readline().strip(), "CREATE TABLE kept AS SELECT 1 AS value")
+        family = processes_below(parent.pid)
+        parent.send_signal(signal.SIGSTOP)  # It reaps nobody: they stay zombies.
+        for pid in family[1:]:
+            os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda: not any(map(is_running, family[1:])))
+        postgres = EmbeddedPostgres(stopped)
+        try:
+            assert query(postgres.start(), "SELECT value FROM kept") == 1
+        finally:
+            postgres.stop()
+            parent.kill()
+
+
 def test_a_crash_while_the_cluster_is_made_does_not_block_the_next_start(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
     with subprocess.Popen(
