@@ -3,7 +3,6 @@
 How they do it is in `orchestrator.backup`.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -70,6 +69,8 @@ def backup(
 
     Blobs that the folder has already are not copied again.
     """
+    import asyncio
+
     from orchestrator.backup.make import BackupOptions, back_up
     from orchestrator.backup.place import served
 
