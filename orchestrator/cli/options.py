@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share; what they do is in the commands."""
+"""Arguments and options that several commands share; what they do is in the commands.
+
+Each command lists its own, also where two lists are alike: the parser reads its signature.
+"""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias

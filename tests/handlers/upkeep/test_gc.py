@@ -217,7 +217,9 @@ async def test_another_storage_than_that_of_the_database_is_left_alone(
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_a_backup_holds_it_off(api: Api, database: Connection, dry_run: bool) -> None:
+async def test_nothing_is_collected_during_a_backup(
+    api: Api, database: Connection, dry_run: bool
+) -> None:
     names = await upload(api, database, b"garbage")
     await MaintenanceRepository().lock_exclusive(database)
     for cursor in (None, "WyJibG9icyJd"):
