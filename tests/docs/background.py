@@ -13,7 +13,7 @@ FOLDER = Path(os.environ["DOCS_FOLDER"])
 SERVERS = FOLDER / "servers"
 #: One line for each port in the text: it, and the real one.
 PORTS = FOLDER / "ports"
-READY_SECONDS_MAX = 45.0
+READY_SECONDS_MAX = 120.0
 END_SECONDS_MAX = 10.0
 
 

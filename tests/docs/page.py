@@ -1,4 +1,11 @@
-"""A page of documentation as its commands and what they should print; runs nothing."""
+"""A page of documentation as its commands and what they should print; runs nothing.
+
+A `sh` block is run, and the `text`, `json` or `http` block directly after it is what it prints. A
+comment directly before a block makes an exemption, with a reason:
+
+    <!-- not run: it needs Docker -->
+    <!-- not compared: an excerpt of a log -->
+"""
 
 import re
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.docs.checkout import SERVE, Checkout
+from tests.docs.checkout import SERVER, Checkout
 from tests.docs.masking import Masks, comparable
 from tests.docs.page import Command, Page, pages, read
 
@@ -22,7 +22,7 @@ def _complaint(page: Page, command: Command, code: int, printed: str, masks: lis
     where = f"{page.name}:{command.line}"
     if command.output is None:
         # Only one page shows what a server says at its start.
-        if code or (printed and command.is_compared and not SERVE.search(command.script)):
+        if code or (printed and command.is_compared and not SERVER.search(command.script)):
             return (
                 f"{where}: ended with {code} and printed, which the page does not say:\n{printed}"
             )
