@@ -9,14 +9,14 @@ from litestar.types import ExceptionHandlersMap
 
 from orchestrator.errors import DomainError, Violation
 from orchestrator.handlers.http.framework import AnyRequest, ReplyResponse
-from orchestrator.handlers.http.problem import ProblemKind, defect, problem_of, refusal
+from orchestrator.handlers.http.problem import ProblemType, defect, problem_of, refusal
 from orchestrator.models.idempotency import Answer
 
 
 def framework_refusal(error: HTTPException, path: str) -> Answer:
     """What the framework itself refuses: unknown routes, wrong methods, bad parameters."""
     status = HTTPStatus(error.status_code)
-    kind = ProblemKind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    kind = ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase)
     members: dict[str, Any] = {}
     detail = error.detail
     if isinstance(error, ValidationException) and isinstance(error.extra, list):

@@ -17,7 +17,7 @@ PROBLEM_JSON = "application/problem+json"
 RETRY_SECONDS = 2
 
 
-class ProblemKind(msgspec.Struct, frozen=True):
+class ProblemType(msgspec.Struct, frozen=True):
     """How one kind of error looks over HTTP."""
 
     status: int
@@ -25,43 +25,43 @@ class ProblemKind(msgspec.Struct, frozen=True):
     title: str
 
 
-PROBLEMS: dict[type[DomainError], ProblemKind] = {
-    errors.InvalidInput: ProblemKind(400, "invalid-input", "Invalid input"),
-    errors.DigestMismatch: ProblemKind(400, "digest-mismatch", "Digest mismatch"),
-    errors.Unauthenticated: ProblemKind(401, "unauthenticated", "Not authenticated"),
-    errors.Forbidden: ProblemKind(403, "forbidden", "Forbidden"),
-    errors.NotFound: ProblemKind(404, "not-found", "Not found"),
-    errors.BodyTooSlow: ProblemKind(408, "body-too-slow", "Request body too slow"),
-    errors.AlreadyExists: ProblemKind(409, "already-exists", "Already exists"),
-    errors.VersionConflict: ProblemKind(409, "version-conflict", "Version conflict"),
-    errors.NothingToUndo: ProblemKind(409, "nothing-to-undo", "Nothing to undo"),
-    errors.NothingToRedo: ProblemKind(409, "nothing-to-redo", "Nothing to redo"),
-    errors.NothingToCompact: ProblemKind(409, "nothing-to-compact", "Nothing to compact"),
-    errors.NoCommonAncestor: ProblemKind(409, "no-common-ancestor", "No common ancestor"),
-    errors.MergeConflict: ProblemKind(409, "merge-conflict", "Merge conflict"),
-    errors.UploadConflict: ProblemKind(409, "upload-conflict", "Upload conflict"),
-    errors.TooManyUploads: ProblemKind(409, "too-many-uploads", "Too many uploads"),
-    errors.UnsupportedProtocol: ProblemKind(412, "unsupported-protocol", "Unsupported protocol"),
-    errors.ChecksumMismatch: ProblemKind(460, "checksum-mismatch", "Checksum mismatch"),
-    errors.MaintenanceHeld: ProblemKind(409, "maintenance-held", "Maintenance held"),
-    errors.PreconditionFailed: ProblemKind(412, "precondition-failed", "Precondition failed"),
-    errors.TooLarge: ProblemKind(413, "too-large", "Too large"),
-    errors.UnsupportedMediaType: ProblemKind(
+PROBLEMS: dict[type[DomainError], ProblemType] = {
+    errors.InvalidInput: ProblemType(400, "invalid-input", "Invalid input"),
+    errors.DigestMismatch: ProblemType(400, "digest-mismatch", "Digest mismatch"),
+    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Not authenticated"),
+    errors.Forbidden: ProblemType(403, "forbidden", "Forbidden"),
+    errors.NotFound: ProblemType(404, "not-found", "Not found"),
+    errors.BodyTooSlow: ProblemType(408, "body-too-slow", "Request body too slow"),
+    errors.AlreadyExists: ProblemType(409, "already-exists", "Already exists"),
+    errors.VersionConflict: ProblemType(409, "version-conflict", "Version conflict"),
+    errors.NothingToUndo: ProblemType(409, "nothing-to-undo", "Nothing to undo"),
+    errors.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),
+    errors.NothingToCompact: ProblemType(409, "nothing-to-compact", "Nothing to compact"),
+    errors.NoCommonAncestor: ProblemType(409, "no-common-ancestor", "No common ancestor"),
+    errors.MergeConflict: ProblemType(409, "merge-conflict", "Merge conflict"),
+    errors.UploadConflict: ProblemType(409, "upload-conflict", "Upload conflict"),
+    errors.TooManyUploads: ProblemType(409, "too-many-uploads", "Too many uploads"),
+    errors.UnsupportedProtocol: ProblemType(412, "unsupported-protocol", "Unsupported protocol"),
+    errors.ChecksumMismatch: ProblemType(460, "checksum-mismatch", "Checksum mismatch"),
+    errors.MaintenanceHeld: ProblemType(409, "maintenance-held", "Maintenance held"),
+    errors.PreconditionFailed: ProblemType(412, "precondition-failed", "Precondition failed"),
+    errors.TooLarge: ProblemType(413, "too-large", "Too large"),
+    errors.UnsupportedMediaType: ProblemType(
         415, "unsupported-media-type", "Unsupported media type"
     ),
-    errors.RangeNotSatisfiable: ProblemKind(416, "range-not-satisfiable", "Range not satisfiable"),
-    errors.RuleBroken: ProblemKind(422, "rule-broken", "Rule broken"),
-    PatchFailed: ProblemKind(422, "patch-failed", "Patch failed"),
-    errors.IdempotencyKeyReused: ProblemKind(
+    errors.RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "Range not satisfiable"),
+    errors.RuleBroken: ProblemType(422, "rule-broken", "Rule broken"),
+    PatchFailed: ProblemType(422, "patch-failed", "Patch failed"),
+    errors.IdempotencyKeyReused: ProblemType(
         422, "idempotency-key-reused", "Idempotency key reused"
     ),
-    errors.RateLimited: ProblemKind(429, "rate-limited", "Rate limited"),
-    errors.CorruptBlob: ProblemKind(500, "corrupt-blob", "Corrupt blob"),
-    errors.StorageUnavailable: ProblemKind(503, "storage-unavailable", "Storage unavailable"),
-    errors.OutcomeUnknown: ProblemKind(503, "outcome-unknown", "Outcome unknown"),
-    errors.StorageFull: ProblemKind(507, "storage-full", "Storage full"),
+    errors.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
+    errors.CorruptBlob: ProblemType(500, "corrupt-blob", "Corrupt blob"),
+    errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
+    errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
+    errors.StorageFull: ProblemType(507, "storage-full", "Storage full"),
 }
-UNEXPECTED = ProblemKind(500, "internal-error", "Internal error")
+UNEXPECTED = ProblemType(500, "internal-error", "Internal error")
 
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="orchestrator"'},
@@ -105,7 +105,7 @@ def defect(error: Exception, path: str) -> Answer:
 
 
 def problem_of(
-    kind: ProblemKind,
+    kind: ProblemType,
     *,
     detail: str,
     instance: str | None,
