@@ -51,7 +51,7 @@ def _hard(known: dict[str, Any]) -> list[tuple[str, str, tuple[object, ...]]]:
     shared = name_of(operations(0))
     soon = START + timedelta(hours=1)
     return [
-        ("shared by thousands", "cas.GET_VISIBLE", (shared, namespace)),
+        ("shared by thousands", "cas_visible.GET", (shared, namespace)),
         ("of a busy tag, long ago", "tag.GET_REDO", (namespace, BUSY_TAG, 100)),
         ("of a busy tag, long ago", "tag.GET_MOVE_AT", (namespace, BUSY_TAG, soon)),
         ("of a busy tag, long ago", "workflow.RESOLVE_AT", (namespace, BUSY_TAG, soon)),

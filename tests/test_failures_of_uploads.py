@@ -14,6 +14,7 @@ from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.storage.file_writing import FileWriter
 from orchestrator.storage.filesystem import FilesystemStorage
@@ -31,7 +32,7 @@ BEFORE = [
 ]
 INSIDE = [
     (IdempotencyRepository, "claim"),
-    (CASRepository, "get_visible"),
+    (VisibleBlobRepository, "get"),
     (CASRepository, "insert"),
     (CASRepository, "put_lease"),
     (IdempotencyRepository, "remember"),

@@ -291,7 +291,7 @@ async def test_a_move_to_nowhere_hurts_no_neighbour(
     assert await dangling(database) == []
 
 
-async def test_a_move_that_is_refused_is_refused_in_company_without_a_second_try(
+async def test_a_move_that_is_refused_beside_others_is_not_tried_again(
     watched_api: tuple[Api, dict[str, list[int]]], database: Connection
 ) -> None:
     api, sizes = watched_api

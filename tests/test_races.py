@@ -12,6 +12,7 @@ from orchestrator.models.tag import Action
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.service.artifact import ArtifactService
@@ -74,7 +75,9 @@ async def test_of_concurrent_moves_from_one_version_exactly_one_wins(api: Api) -
 
 async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_database: str) -> None:
     database = Database(shared_database, connections_max=16)
-    cas = CASService(CASRepository(), document_bytes_max=100, lease_seconds=1)
+    cas = CASService(
+        CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
+    )
     artifacts, tags = (
         ArtifactService(ArtifactRepository(), LineageRepository()),
         TagService(TagRepository(), TagMoveRepository()),
@@ -160,7 +163,9 @@ async def test_a_hundred_requests_at_once_are_all_answered(api: Api) -> None:
 async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) -> None:
     """Also for callers that expect the version that another is just making."""
     database = Database(shared_database, connections_max=8)
-    cas = CASService(CASRepository(), document_bytes_max=100, lease_seconds=1)
+    cas = CASService(
+        CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
+    )
     artifacts, tags = (
         ArtifactService(ArtifactRepository(), LineageRepository()),
         TagService(TagRepository(), TagMoveRepository()),

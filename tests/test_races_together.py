@@ -88,7 +88,7 @@ async def test_creates_of_the_same_content_under_different_tags_share_one_versio
     assert await dangling(database) == []
 
 
-async def test_the_same_create_by_all_is_one_create_that_all_are_told_of(
+async def test_the_same_create_by_all_is_one_create_and_all_get_its_answer(
     two: list[Api], database: Connection
 ) -> None:
     body = {"tag": "main", "workflow": chain("same")}

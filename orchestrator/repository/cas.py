@@ -7,12 +7,8 @@ import asyncpg
 import msgspec
 
 from orchestrator.core.database import Connection
-from orchestrator.core.digest import BlobName, CasId, Sha256
+from orchestrator.core.digest import CasId, Sha256
 from orchestrator.models.cas import (
-    PATCH_OPERATIONS,
-    RUN_MANIFEST,
-    RUN_SNAPSHOT,
-    WORKFLOW,
     Blob,
     BlobContent,
     BlobUpload,
@@ -23,7 +19,7 @@ from orchestrator.repository.columns import columns
 
 _BLOB = """b.cas_id, b.size_bytes, b.media_type, b.created_at, b.content IS NOT NULL AS inline,
 b.sha256, b.quarantined_at IS NOT NULL AS quarantined"""
-_PLACE = columns("b", "content", "storage_key", "segments", "stored_bytes", "encoding")
+BLOB_PLACE = columns("b", "content", "storage_key", "segments", "stored_bytes", "encoding")
 
 
 def blobs_inserted(source: str, *names: str) -> str:
@@ -115,54 +111,10 @@ RETURNING cas_id
 
 SET_SHA256 = "UPDATE cas_blob SET sha256 = $2 WHERE cas_id = $1 AND sha256 IS NULL"
 
-# A blob is visible to a namespace through an artifact of it or an upload that is still leased.
-# LIMIT 1 keeps the planner from going through all artifacts of the namespace for the last.
-_IS_VISIBLE = """
-   (l.expires_at > now() OR a.created_at IS NOT NULL
- OR (SELECT true FROM artifact_blob x CROSS JOIN LATERAL (
-            SELECT FROM artifact WHERE artifact_id = x.artifact_id AND namespace = $2 LIMIT 1) y
-      WHERE x.cas_id = b.cas_id LIMIT 1))
-"""
-
-# A namespace sees what its own artifacts and uploads say of a blob, never what another's do.
-_VISIBLE_BLOB = """b.cas_id, b.size_bytes, b.sha256,
-coalesce(a.media_type, l.media_type, b.media_type) AS media_type,
-coalesce(least(a.created_at, l.created_at), b.created_at) AS created_at,
-b.content IS NOT NULL AS inline, b.quarantined_at IS NOT NULL AS quarantined"""
-# The oldest of the artifacts of which it is the content, or the result: one entry of each index.
-_VISIBLE_FROM = f"""
-  FROM cas_blob b
-  LEFT JOIN cas_lease l ON l.cas_id = b.cas_id AND l.namespace = $2
-  LEFT JOIN LATERAL (
-       SELECT CASE WHEN h.version_hash = b.cas_id THEN '{WORKFLOW}'
-                   WHEN h.kind = 'patch_set' THEN '{PATCH_OPERATIONS}'
-                   WHEN h.kind = 'run_manifest' THEN '{RUN_MANIFEST}'
-                   WHEN h.kind = 'run_snapshot' THEN '{RUN_SNAPSHOT}' END AS media_type,
-              h.created_at
-         FROM ((SELECT kind, version_hash, created_at FROM artifact
-                 WHERE cas_id = b.cas_id AND namespace = $2 ORDER BY created_at LIMIT 1)
-                UNION ALL
-               (SELECT kind, version_hash, created_at FROM artifact
-                 WHERE version_hash = b.cas_id AND namespace = $2 ORDER BY created_at LIMIT 1)) h
-        ORDER BY h.created_at LIMIT 1) a ON true
-"""
-
-GET_VISIBLE = f"SELECT {_VISIBLE_BLOB} {_VISIBLE_FROM} WHERE b.cas_id = $1 AND {_IS_VISIBLE}"
-
-GET_VISIBLE_CONTENT = f"""
-SELECT {_VISIBLE_BLOB}, {_PLACE} {_VISIBLE_FROM} WHERE b.cas_id = $1 AND {_IS_VISIBLE}
-"""
-
 GET_NAMED = "SELECT cas_id FROM cas_blob WHERE sha256 = $1"
 
 LIST_CONTENT = f"""
-SELECT {_BLOB}, {_PLACE} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
-"""
-
-LIST_VISIBLE = f"""
-SELECT b.cas_id, b.sha256 {_VISIBLE_FROM}
- WHERE (b.cas_id = ANY($1::bytea[]) OR b.sha256 = ANY($3::bytea[]))
-   AND b.quarantined_at IS NULL AND {_IS_VISIBLE}
+SELECT {_BLOB}, {BLOB_PLACE} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
 """
 
 # Also to prolong a lease the blob is locked: deleting the blob would delete the lease with it.
@@ -246,16 +198,6 @@ class CASRepository:
         """The second name, computed later."""
         await conn.execute(SET_SHA256, cas_id.raw, sha256.raw)
 
-    async def get_visible(self, conn: Connection, namespace: str, cas_id: CasId) -> Blob | None:
-        row = await conn.fetchrow(GET_VISIBLE, cas_id.raw, namespace)
-        return _blob(row) if row else None
-
-    async def get_visible_content(
-        self, conn: Connection, namespace: str, cas_id: CasId
-    ) -> BlobContent | None:
-        row = await conn.fetchrow(GET_VISIBLE_CONTENT, cas_id.raw, namespace)
-        return _content(row) if row else None
-
     async def get_named(self, conn: Connection, sha256: Sha256) -> CasId | None:
         """Whether anybody may know of it is not asked here."""
         raw = await conn.fetchval(GET_NAMED, sha256.raw)
@@ -264,17 +206,7 @@ class CASRepository:
     async def list_content(self, conn: Connection, cas_ids: Sequence[CasId]) -> list[BlobContent]:
         """Those of the blobs that exist, in no order."""
         rows = await conn.fetch(LIST_CONTENT, [cas_id.raw for cas_id in cas_ids])
-        return [_content(row) for row in rows]
-
-    async def list_visible(
-        self, conn: Connection, namespace: str, names: Sequence[BlobName]
-    ) -> set[BlobName]:
-        """Both names of those that are visible and not in quarantine."""
-        cas_ids = [name.raw for name in names if isinstance(name, CasId)]
-        digests = [name.raw for name in names if isinstance(name, Sha256)]
-        rows = await conn.fetch(LIST_VISIBLE, cas_ids, namespace, digests)
-        found: set[BlobName] = {CasId(row["cas_id"]) for row in rows}
-        return found | {Sha256(row["sha256"]) for row in rows if row["sha256"]}
+        return [content_of(row) for row in rows]
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float
@@ -314,7 +246,8 @@ def _placed(placement: Placement) -> tuple[str, bytes, int, str | None]:
     )
 
 
-def _blob(row: asyncpg.Record) -> Blob:
+def blob_of(row: asyncpg.Record) -> Blob:
+    """The blob in a row that has all of its columns."""
     return Blob(
         cas_id=CasId(row["cas_id"]),
         size_bytes=row["size_bytes"],
@@ -327,18 +260,19 @@ def _blob(row: asyncpg.Record) -> Blob:
 
 
 def _locked(row: asyncpg.Record) -> Blob:
-    blob = _blob(row)
+    blob = blob_of(row)
     return msgspec.structs.replace(blob, quarantined=True) if row["differs"] else blob
 
 
-def _content(row: asyncpg.Record) -> BlobContent:
+def content_of(row: asyncpg.Record) -> BlobContent:
+    """The blob in such a row, and where its bytes are."""
     key = row["storage_key"]
     if key is None:
-        return BlobContent(blob=_blob(row), content=row["content"])
+        return BlobContent(blob=blob_of(row), content=row["content"])
     placement = Placement(
         storage_key=key,
         segments=row["segments"],
         stored_bytes=row["stored_bytes"],
         encoding=row["encoding"],
     )
-    return BlobContent(blob=_blob(row), placement=placement)
+    return BlobContent(blob=blob_of(row), placement=placement)

@@ -12,6 +12,7 @@ from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLa
 from orchestrator.models.cas import Blob, BlobContent, BlobUpload, Document, Received, StoredBlob
 from orchestrator.models.principal import Actor
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
@@ -29,9 +30,15 @@ class CASService:
     """
 
     def __init__(
-        self, blobs: CASRepository, *, document_bytes_max: int, lease_seconds: float
+        self,
+        blobs: CASRepository,
+        visible: VisibleBlobRepository,
+        *,
+        document_bytes_max: int,
+        lease_seconds: float,
     ) -> None:
         self._blobs = blobs
+        self._visible = visible
         self._document_bytes_max = document_bytes_max
         self._lease_seconds = lease_seconds
 
@@ -98,7 +105,7 @@ class CASService:
         `created` tells whether they are new to the namespace: what others have does not show.
         Raises InlineNeeded before anything is written.
         """
-        known = await self._blobs.get_visible(conn, namespace, received.cas_id)
+        known = await self._visible.get(conn, namespace, received.cas_id)
         (stored,) = await self._store(conn, [received], [by])
         await self.lease(conn, namespace, received.cas_id, received.media_type)
         blob = known or await self.get_blob(conn, namespace, received.cas_id)
@@ -182,7 +189,7 @@ class CASService:
 
     async def exists(self, conn: Connection, namespace: str, cas_id: CasId) -> bool:
         """Whether the namespace can see such a blob."""
-        return await self._blobs.get_visible(conn, namespace, cas_id) is not None
+        return await self._visible.get(conn, namespace, cas_id) is not None
 
     async def resolve_name(self, conn: Connection, name: BlobName) -> CasId:
         """The first name of a blob; NotFound if nobody ever asked for its second one."""
@@ -196,7 +203,7 @@ class CASService:
     async def get_blob(self, conn: Connection, namespace: str, name: BlobName) -> Blob:
         """All but the bytes; NotFound also for a blob that only other namespaces hold."""
         cas_id = await self.resolve_name(conn, name)
-        blob = await self._blobs.get_visible(conn, namespace, cas_id)
+        blob = await self._visible.get(conn, namespace, cas_id)
         if blob is None:
             raise NotFound("blob", str(name))
         return _undamaged(blob)
@@ -204,7 +211,7 @@ class CASService:
     async def get_content(self, conn: Connection, namespace: str, name: BlobName) -> BlobContent:
         """The exact bytes, or the place to read them from; CorruptBlob rather than others."""
         cas_id = await self.resolve_name(conn, name)
-        found = await self._blobs.get_visible_content(conn, namespace, cas_id)
+        found = await self._visible.get_content(conn, namespace, cas_id)
         if found is None:
             raise NotFound("blob", str(name))
         return _verified(found)
@@ -227,7 +234,7 @@ class CASService:
         self, conn: Connection, namespace: str, names: Sequence[BlobName]
     ) -> list[BlobName]:
         """Those that the namespace would have to upload, in the order asked, each once."""
-        visible = await self._blobs.list_visible(conn, namespace, names)
+        visible = await self._visible.list_names(conn, namespace, names)
         return [name for name in dict.fromkeys(names) if name not in visible]
 
     async def quarantine(self, conn: Connection, cas_id: CasId, key: str | None) -> None:

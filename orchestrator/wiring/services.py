@@ -12,6 +12,7 @@ from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.tag import TagRepository
@@ -104,6 +105,7 @@ def build(settings: Settings) -> Container:
     identity = StorageIdentity(StorageIdentityRepository(), storage)
     cas = CASService(
         CASRepository(),
+        VisibleBlobRepository(),
         document_bytes_max=settings.workflow_bytes_max,
         lease_seconds=settings.lease_seconds,
     )

@@ -1,4 +1,4 @@
-"""What statements on tags leave to others: the search of a time, what an order already told."""
+"""The move of a time is found by a search in the statement, also of a deleted tag."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate

@@ -14,6 +14,7 @@ from orchestrator.models.tag import Condition, TagOrder
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
+from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.service.artifact import ArtifactService
@@ -94,7 +95,9 @@ class Store:
 def services(conn: Connection) -> Store:
     return Store(
         conn=conn,
-        cas=CASService(CASRepository(), document_bytes_max=1_000, lease_seconds=60),
+        cas=CASService(
+            CASRepository(), VisibleBlobRepository(), document_bytes_max=1_000, lease_seconds=60
+        ),
         artifacts=ArtifactService(ArtifactRepository(), LineageRepository()),
         tags=TagService(TagRepository(), TagMoveRepository()),
     )

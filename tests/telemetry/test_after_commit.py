@@ -1,4 +1,4 @@
-"""What is told inside a transaction is logged and counted when it committed, not before."""
+"""Events of a transaction are logged and counted when it committed, not before."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def database(shared_database: str) -> AsyncIterator[Database]:
         yield database
 
 
-async def test_outside_of_a_transaction_an_event_is_told_at_once(database: Database) -> None:
+async def test_outside_of_a_transaction_an_event_is_logged_at_once(database: Database) -> None:
     counted: list[int] = []
     tell(None, "it happened", lambda: counted.append(1), by=ANN)
     assert counted == [1]
@@ -45,7 +45,7 @@ async def test_inside_it_waits_for_the_commit(database: Database) -> None:
     assert counted == [1, 2]
 
 
-async def test_a_block_that_raises_told_nothing(database: Database) -> None:
+async def test_a_block_that_raises_logs_nothing(database: Database) -> None:
     counted: list[int] = []
 
     async def fail() -> None:
@@ -61,7 +61,7 @@ async def test_a_block_that_raises_told_nothing(database: Database) -> None:
     assert counted == [2]
 
 
-async def test_a_commit_that_is_lost_told_nothing(database: Database) -> None:
+async def test_a_commit_that_is_lost_logs_nothing(database: Database) -> None:
     counted: list[int] = []
 
     async def lose(conn: Connection) -> None:
@@ -92,7 +92,7 @@ async def test_a_line_has_the_id_of_the_request_that_it_is_about(
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["together", "one-by-one"])
-async def test_requests_that_share_a_commit_are_told_with_their_own_ids(
+async def test_requests_that_share_a_commit_are_logged_with_their_own_ids(
     api: Api,
     capfdbinary: pytest.CaptureFixture[bytes],
     monkeypatch: pytest.MonkeyPatch,
