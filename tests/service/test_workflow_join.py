@@ -167,7 +167,7 @@ async def test_each_tag_is_moved_by_itself_if_it_can_be(joins: Joins) -> None:
     theirs = (await joins.store.version("theirs", "other")).artifact_id
     await joins.protect("protected")
     await joins.delete("gone")
-    done = await joins.move(
+    outcomes = await joins.move(
         move_order("stale", b, 2),
         move_order("any", b),
         move_order("nope", b),
@@ -178,7 +178,7 @@ async def test_each_tag_is_moved_by_itself_if_it_can_be(joins: Joins) -> None:
         move_order("other", uuid4()),
     )
     done = (Action.MOVE, 2)
-    assert done == [None, done, None, None, None, done, done, None]
+    assert outcomes == [None, done, None, None, None, done, done, None]
     assert await joins.move(move_order("stale", theirs)) == [None]
     for name, target in {"stale": a, "same": a, "any": b, "other": b}.items():
         assert (await joins.tag(name)).target_id == target
@@ -195,5 +195,5 @@ async def test_tags_of_one_name_in_two_namespaces_are_two(joins: Joins) -> None:
     made = await joins.create(new("main", "theirs", namespace="other"))
     assert made[0] is not None
     again = (await joins.store.version("again", "other")).artifact_id
-    done = await joins.move(move_order("main", again, namespace="other"), move_order("main", b))
-    assert done == [(Action.MOVE, 2), (Action.MOVE, 2)]
+    outcomes = await joins.move(move_order("main", again, namespace="other"), move_order("main", b))
+    assert outcomes == [(Action.MOVE, 2), (Action.MOVE, 2)]
