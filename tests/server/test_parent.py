@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import time
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -108,6 +110,32 @@ def test_a_killed_worker_is_replaced(server: Server) -> None:
     os.kill(worker, signal.SIGKILL)
     assert wait_until(lambda: server.workers() not in ([], [worker]))
     assert wait_until(server.is_ready)
+
+
+def _is_replaced(server: Server, worker: int) -> bool:
+    workers = server.workers()
+    return worker not in workers and len(workers) == 2 and server.is_ready()
+
+
+def test_counts_of_all_workers_are_added_up_and_a_killed_worker_takes_none_away(
+    launch: Launch, seeded: Path
+) -> None:
+    server = launch(seeded, workers=2)
+    name = r'^orchestrator_http_requests_total\{.*route="/api/v1/tags",status="200"\} (\S+)$'
+
+    def counted() -> float:
+        found = re.search(name, server.request("GET", "/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    for _ in range(40):
+        assert server.request("GET", "/api/v1/tags").status_code == 200
+    assert wait_until(lambda: counted() == 40)
+    for worker in server.workers():
+        os.kill(worker, signal.SIGKILL)
+        assert wait_until(partial(_is_replaced, server, worker))
+        assert [counted() for _ in range(4)] == [40] * 4
+    files = sorted(path.name for path in (server.folder / "metrics").glob("*.json"))
+    assert files == ["0.json", "1.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
