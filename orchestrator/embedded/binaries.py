@@ -6,6 +6,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
@@ -37,13 +38,13 @@ class Account(NamedTuple):
     gid: int
 
 
-def account_for(owner: os.stat_result | None) -> Account | None:
+def account_for(owner: os.stat_result | None, accounts: Sequence[str] = ACCOUNTS) -> Account | None:
     """None = as we are. As root: the owner of the existing data, else a system account."""
     if os.geteuid() != 0:
         return None
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
-    for name in ACCOUNTS:
+    for name in accounts:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
@@ -55,13 +56,13 @@ def account_for(owner: os.stat_result | None) -> Account | None:
     )
 
 
-def binaries(account: Account | None) -> Path:
+def binaries(account: Account | None, caches: Sequence[Path] = CACHES) -> Path:
     """The folder of `postgres` and `initdb`, readable for the account."""
     package, digest = _package()
     installed = package / INSTALLED / "bin"
     if account is None or _open_to_all(installed):
         return installed
-    return _copied(package, digest) / PACKAGE / INSTALLED / "bin"
+    return _copied(package, digest, caches) / PACKAGE / INSTALLED / "bin"
 
 
 def is_traversable(folder: Path) -> bool:
@@ -95,10 +96,10 @@ def _open_to_all(installed: Path) -> bool:
     )
 
 
-def _copied(package: Path, digest: str) -> Path:
+def _copied(package: Path, digest: str, caches: Sequence[Path]) -> Path:
     """A copy that every user can read and only root can write, made once."""
     name = f"postgresql-{digest}"
-    for place in CACHES:
+    for place in caches:
         try:
             if not place.exists():
                 place.mkdir()
@@ -113,7 +114,7 @@ def _copied(package: Path, digest: str) -> Path:
             return place / name
     raise EmbeddedPostgresError(
         f"PostgreSQL's binaries in {package} cannot be read by the user that must run them, and "
-        f"none of {', '.join(map(str, CACHES))} can hold a copy: set ORCHESTRATOR_DATABASE_URL."
+        f"none of {', '.join(map(str, caches))} can hold a copy: set ORCHESTRATOR_DATABASE_URL."
     )
 
 

@@ -31,11 +31,10 @@ def test_root_uses_the_owner_of_the_data_or_a_system_account(
     others = os.stat_result((0o700, 0, 0, 1, 1234, 4321, 0, 0, 0, 0))
     assert account_for(others) == (1234, 4321)
     nobody = pwd.getpwnam("nobody")
-    monkeypatch.setattr(embedded_binaries, "ACCOUNTS", ("no such user", "nobody"))
-    assert account_for(None) == (nobody.pw_uid, nobody.pw_gid)
-    monkeypatch.setattr(embedded_binaries, "ACCOUNTS", ())
+    accounts = ("no such user", "nobody")
+    assert account_for(None, accounts) == (nobody.pw_uid, nobody.pw_gid)
     with pytest.raises(EmbeddedPostgresError, match="as an ordinary user"):
-        account_for(None)
+        account_for(None, ())
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root changes who owns files.")
@@ -63,7 +62,6 @@ def test_binaries_below_a_private_folder_are_copied_once(
     private.chmod(0o700)
     place = tmp_path / "cache"
     tmp_path.chmod(0o755)
-    monkeypatch.setattr(embedded_binaries, "CACHES", (place,))
     monkeypatch.setattr(
         embedded_binaries, "is_traversable", lambda path: private not in path.parents
     )
@@ -71,10 +69,10 @@ def test_binaries_below_a_private_folder_are_copied_once(
         embedded_binaries, "_package", lambda: (private / package.name, f"{digest}-test")
     )
     account = account_for(None)
-    copied = binaries(account)
+    copied = binaries(account, [place])
     made = copied.stat().st_ino
     assert copied.is_relative_to(place)
-    assert binaries(account).stat().st_ino == made
+    assert binaries(account, [place]).stat().st_ino == made
     said = subprocess.run(
         [copied / "initdb", "--version"], capture_output=True, check=True, text=True
     )
@@ -82,4 +80,4 @@ def test_binaries_below_a_private_folder_are_copied_once(
     place.chmod(0o777)
     (place / f"postgresql-{digest}-test").chmod(0o777)
     with pytest.raises(EmbeddedPostgresError, match="cannot be read by the user"):
-        binaries(account)
+        binaries(account, [place])
