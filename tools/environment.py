@@ -14,10 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.say import Failed, say
-from tools.sources import Sources
+
+if TYPE_CHECKING:
+    from tools.sources import Sources
 
 #: What serving needs, and what tests, lint and everything else need.
 SERVE = ("requirements.lock",)
@@ -60,7 +64,6 @@ class Environment:
         self._root = root
         self._venv = root / folder
         self._locks = locks
-        self._sources = Sources(os.environ)
 
     @property
     def python(self) -> str:
@@ -107,8 +110,8 @@ class Environment:
         before = self._found()
         # From here on a crash means that it is made again from the start.
         self._stamp.unlink(missing_ok=True)
-        kept = before[:1] == self._head() and _says("ready", self.python, "-c", "print('ready ')")
-        if not kept:
+        reused = before[:1] == self._head() and _says("ready", self.python, "-c", "print('ready ')")
+        if not reused:
             version = ".".join(map(str, sys.version_info[:2]))
             say(f"Making {self._venv.relative_to(self._root)} with Python {version} (once) ...")
             venv.create(self._venv, clear=True, symlinks=True)
@@ -121,7 +124,7 @@ class Environment:
         self._install(lock)
         self._link()
         # What was installed from a lock file that is unchanged is still there.
-        there = [line for line in self._lines(DEVELOP) if kept and line in before]
+        there = [line for line in self._lines(DEVELOP) if reused and line in before]
         lines = dict.fromkeys([*self._head(), *self._lines(self._locks), *there])
         new = self._stamp.with_suffix(".new")
         new.write_bytes(os.fsencode("\n".join(lines)))
@@ -149,6 +152,13 @@ class Environment:
         command = self._venv / "bin" / "orchestrator"
         command.write_bytes(os.fsencode(COMMAND.format(python=shlex.quote(self.python))))
         command.chmod(0o755)
+
+    @cached_property
+    def _sources(self) -> "Sources":
+        # Imported here: an environment that is ready has no use for it.
+        from tools.sources import Sources  # noqa: PLC0415
+
+        return Sources(os.environ)
 
     @property
     def _stamp(self) -> Path:

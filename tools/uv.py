@@ -1,4 +1,4 @@
-"""Gets uv, the installer, by the hash in the lock file: it needs no pip and no venv module's pip.
+"""Gets uv, the installer, by the hash in the lock file, without pip.
 
 pip would take longer to start and to read the index than all the rest of an installation takes.
 """
@@ -38,7 +38,7 @@ class _Links(html.parser.HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the address of a link."""
+        """Take the address of a link."""
         self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
@@ -72,16 +72,16 @@ class Pin:
 
 def install_uv(pin: Pin, sources: Sources, cache: Path | None, folder: Path) -> None:
     """Put uv into the folder, from our cache if it is there; Failed or OSError if it cannot be."""
-    kept = cache and cache / f"uv-{pin.version}-{platform.machine()}.whl"
+    cached = cache and cache / f"uv-{pin.version}-{platform.machine()}.whl"
     wheel = b""
-    if kept:
+    if cached:
         with suppress(OSError):
-            wheel = kept.read_bytes()
+            wheel = cached.read_bytes()
     if not pin.holds(wheel):
         say(f"Fetching uv {pin.version}, the installer ...")
         wheel = _fetch(pin, sources)
-        if kept:
-            _keep(kept, wheel)
+        if cached:
+            _write(cached, wheel)
     with zipfile.ZipFile(BytesIO(wheel)) as archive:
         for name in archive.namelist():
             if re.fullmatch(r"[^/]+\.data/scripts/\w+", name):
@@ -90,7 +90,7 @@ def install_uv(pin: Pin, sources: Sources, cache: Path | None, folder: Path) -> 
                 program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 
-def _keep(file: Path, content: bytes) -> None:
+def _write(file: Path, content: bytes) -> None:
     """Write the file for the next installation; without space or permission there is none."""
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
