@@ -16,9 +16,9 @@ from orchestrator.server.stop import SIGNALS, Stop
 from tests.processes import wait_until
 from tests.server.conftest import Launch
 
-#: The longest part of a start, spread over its moments.
-MOMENTS = 50
-APART_SECONDS = 0.025
+#: Together they span a start.
+MOMENTS = 25
+APART_SECONDS = 0.04
 
 
 @pytest.fixture
