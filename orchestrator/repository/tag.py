@@ -203,12 +203,12 @@ class TagRepository:
 
 def _outcome(order: TagOrder, row: asyncpg.Record) -> TagChange | FoundTag | None:
     target = _target(order, row[2], row[3])
-    changed, found = row[4 : 4 + len(_MADE)], row[4 + len(_MADE) :]
-    if changed[0] is not None:
-        return change_of(order, target, changed)
+    end = 4 + len(_MADE)
+    if row[4] is not None:
+        return change_of(order, target, row[4:end])
     if order.target_id is not None and target is None:
         return None
-    fields = dict(zip(_FOUND, found, strict=True))
+    fields = dict(zip(_FOUND, row[end:], strict=True))
     if fields["version"] is None:
         return FoundTag(tag=None, target=target)
     fields["action"] = Action(fields["action"])
