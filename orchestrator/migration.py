@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orchestrator.errors import DomainError
+from orchestrator.core.database import DRIVER_ERRORS, reason_of
+from orchestrator.errors import DomainError, StorageUnavailable
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
 Step = Callable[[Config], object]
@@ -34,7 +35,11 @@ class DatabaseNewer(DomainError):
 
 
 def upgrade(database_url: str, revision: str = SCHEMA_VERSION) -> None:
-    """Apply what is missing. Safe to call from many processes at once; one of them migrates."""
+    """Apply what is missing. Safe to call from many processes at once; one of them migrates.
+
+    Like all here it raises StorageUnavailable, with the driver's reason, if the database cannot be
+    used.
+    """
     asyncio.run(_run(database_url, lambda config: command.upgrade(config, revision)))
 
 
@@ -64,6 +69,8 @@ async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
             await connection.commit()
             await connection.run_sync(_migrate, step, checked=checked)
             await connection.commit()
+    except DRIVER_ERRORS as error:
+        raise StorageUnavailable(f"The database cannot be used: {reason_of(error)}") from error
     finally:
         await engine.dispose()
 

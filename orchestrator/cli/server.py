@@ -86,10 +86,10 @@ def _migrated(
     database_url: str, to: str | None, *, may_lose: bool
 ) -> tuple[str | None, str | None, str]:
     """The schema before, after, and the newest one there is."""
-    import asyncpg
     from alembic.util import CommandError
 
     from orchestrator import migration
+    from orchestrator.errors import StorageUnavailable
     from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
     try:
@@ -101,9 +101,8 @@ def _migrated(
         elif to not in {None, "base"}:
             migration.upgrade(database_url, str(to))
         return before, migration.current(database_url), SCHEMA_VERSION
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error) or type(error).__name__
-        raise CommandFailed(f"The database cannot be used: {reason}") from error
+    except StorageUnavailable as error:
+        raise CommandFailed(str(error)) from error
     except CommandError as error:
         raise WrongUsage(f"There is no schema {to!r}: {error}") from error
 

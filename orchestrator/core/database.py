@@ -70,6 +70,15 @@ _LOST = (
 )
 
 
+#: All that the driver raises of its own, for the few places that tell a person of it in one line.
+DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what the driver says, or what kind of error it is if it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 async def connect(
     url: str, *, connect_seconds_max: float = 5.0, statement_seconds_max: float = 30.0
 ) -> Connection:

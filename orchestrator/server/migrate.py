@@ -11,12 +11,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import asyncpg
-
+from orchestrator.core.database import DRIVER_ERRORS, connect, reason_of
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import migrate_child
 from orchestrator.server.error import ServeError
 from orchestrator.server.stop import Stop
+from orchestrator.wiring.schema import build_schema
 
 CONNECT_SECONDS_MAX = 10.0
 #: The folder that this program was imported from.
@@ -27,9 +27,8 @@ def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
     """Bring the database to this program's schema, or refuse in one line."""
     try:
         found = stop.in_thread(lambda: asyncio.run(_found(database_url)))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ServeError(f"The database cannot be reached: {reason}") from error
+    except DRIVER_ERRORS as error:
+        raise ServeError(f"The database cannot be reached: {reason_of(error)}") from error
     except ValueError:
         # The driver's text may hold a part of the password.
         raise ServeError("ORCHESTRATOR_DATABASE_URL cannot be read.") from None
@@ -64,11 +63,8 @@ def _upgrade(environ: dict[str, str], stop: Stop) -> None:
 
 
 async def _found(database_url: str) -> str | None:
-    conn = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS_MAX)
+    conn = await connect(database_url, connect_seconds_max=CONNECT_SECONDS_MAX)
     try:
-        if await conn.fetchval("SELECT to_regclass('alembic_version')") is None:
-            return None
-        version: str | None = await conn.fetchval("SELECT version_num FROM alembic_version")
-        return version
+        return await build_schema().version(conn)
     finally:
         await conn.close()

@@ -21,7 +21,6 @@ from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.lease import LeaseRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
-from orchestrator.repository.upkeep.schema import SchemaRepository
 from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.repository.workflow import WorkflowRepository
@@ -51,6 +50,7 @@ from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.open import open_storage
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.exposition import Exposition
+from orchestrator.wiring.schema import build_schema
 
 #: After a crash of a server that does a job for all, another one goes on so much later.
 LEASE_SECONDS = 60.0
@@ -158,7 +158,7 @@ def build(settings: Settings) -> Container:
             IdempotencyRepository(), seconds=settings.idempotency_seconds
         ),
         rates=RateService(RateRepository(), writes_per_minute_max=settings.writes_per_minute_max),
-        schema=SchemaService(SchemaRepository()),
+        schema=build_schema(),
         leases=LeaseService(LeaseRepository(), seconds=LEASE_SECONDS),
         gc=GCService(
             GCRepository(),

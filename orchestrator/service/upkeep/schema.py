@@ -11,9 +11,13 @@ class SchemaService:
     def __init__(self, schema: SchemaRepository) -> None:
         self._schema = schema
 
+    async def version(self, conn: Connection) -> str | None:
+        """The schema of the database; None when it was never migrated."""
+        return await self._schema.get_version(conn)
+
     async def mismatch(self, conn: Connection) -> str | None:
         """What the database has instead, in words; None when it has our schema."""
-        found = await self._schema.get_version(conn)
+        found = await self.version(conn)
         if found == SCHEMA_VERSION:
             return None
         return f"{found or 'none'}, not {SCHEMA_VERSION}"
