@@ -36,6 +36,8 @@ from orchestrator.wiring.handlers import build_handlers
 from orchestrator.wiring.jobs import build_jobs
 from orchestrator.wiring.services import build
 
+_EXCEPTION_HANDLERS = exception_handlers()
+
 
 def create_app(settings: Settings | None = None) -> Edge:
     """Construct without I/O; the application's lifespan opens the database."""
@@ -71,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Edge:
             *schema_routes(handlers.schemas),
         ],
         before_request=admitting(admission),
-        exception_handlers=exception_handlers(),
+        exception_handlers=_EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         openapi_config=OPENAPI,
         request_max_body_size=None,  # Each handler says what it accepts.
