@@ -37,6 +37,7 @@ FOLDER_VARIABLE = "TEST_FOLDER"
 MEMORY_BYTES_MIN = 4 << 30
 
 MEASURED_CASES_MAX = 2
+SHARING_FOLDERS = {"server", "embedded"}
 SLOW_FOLDERS = [Path(__file__).with_name(name) for name in ("server", "embedded", "docs", "tools")]
 
 _running = ExitStack()
@@ -71,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole folders whose tests start processes of their own; others say so where they stand.
 
-    Such a module runs on one worker: what it starts once is not started twice. And of a test that
+    Where a module shares what it started, it runs on one worker. And of a test that
     is repeated with other values only the first cases count for coverage: to measure all of them
     takes twice as long, and could only make it more.
     """
@@ -83,7 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)
         if any(map(item.path.is_relative_to, SLOW_FOLDERS)):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            if item.path.parent.name in SHARING_FOLDERS:
+                item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
