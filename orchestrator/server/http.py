@@ -6,6 +6,7 @@ import http.client
 import importlib
 import ipaddress
 import multiprocessing
+import os
 import resource
 import signal
 import socket
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.server.error import ServeError
-from orchestrator.server.stop import Stop
+from orchestrator.server.stop import Stop, end_by_signals
 
 OPEN_FILES_MAX = 65_536
 #: How long workers may finish their requests; a client that stalls does not delay the end.
@@ -116,6 +117,7 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
     _raise_file_limit()
     if sys.platform == "linux":
         multiprocessing.set_start_method("fork", force=True)
+        os.register_at_fork(after_in_child=end_by_signals)
         gc.collect()
         gc.freeze()  # Else each collection would copy the pages that the workers share.
     try:

@@ -19,6 +19,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS = 0.02
 
 
+def end_by_signals() -> None:
+    """Let signals end this process. For a worker that was just forked: our handlers, and Granian's,
+    would only note in its copy of our memory that the server is to end, and nobody looks there.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Stop:
     """Whether a signal has asked the server to end.
 

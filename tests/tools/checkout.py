@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -89,6 +90,8 @@ class Checkout:
             stderr=subprocess.PIPE,
             text=True,
             process_group=0 if new_group else None,
+            # A shell that started us in the background lets us, and so our children, ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def run(self, *words: str, program: Path | None = None) -> tuple[int, str, str]:
