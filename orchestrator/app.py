@@ -16,11 +16,13 @@ from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.framework import admitting
 from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.http.origin import Origins
+from orchestrator.handlers.http.paths import Paths
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
 from orchestrator.routes.health import health_routes
-from orchestrator.routes.openapi import OPENAPI
+from orchestrator.routes.openapi import OPENAPI, REFERENCE
+from orchestrator.routes.resource import declared
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
 from orchestrator.routes.transfer.upload import upload_routes
@@ -58,20 +60,21 @@ def create_app(settings: Settings | None = None) -> Edge:
         logs.LINES.flush()
 
     admission = Admission(c.database, c.rates, c.disk)
+    routes = [
+        *workflow_routes(handlers.workflows),
+        *version_routes(handlers.versions, handlers.merges),
+        *tag_routes(handlers.tags),
+        *transaction_routes(handlers.transactions),
+        *artifact_routes(handlers.artifacts),
+        *cas_routes(handlers.blobs),
+        *upload_routes(handlers.uploads),
+        *verify_routes(handlers.verify),
+        *gc_routes(handlers.gc),
+        *health_routes(handlers.health),
+        *schema_routes(handlers.schemas),
+    ]
     app = Litestar(
-        route_handlers=[
-            *workflow_routes(handlers.workflows),
-            *version_routes(handlers.versions, handlers.merges),
-            *tag_routes(handlers.tags),
-            *transaction_routes(handlers.transactions),
-            *artifact_routes(handlers.artifacts),
-            *cas_routes(handlers.blobs),
-            *upload_routes(handlers.uploads),
-            *verify_routes(handlers.verify),
-            *gc_routes(handlers.gc),
-            *health_routes(handlers.health),
-            *schema_routes(handlers.schemas),
-        ],
+        route_handlers=routes,
         before_request=admitting(admission),
         exception_handlers=_EXCEPTION_HANDLERS,
         lifespan=[lifespan],
@@ -83,6 +86,7 @@ def create_app(settings: Settings | None = None) -> Edge:
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
         fast_path=FastPath(fast_routes(handlers.workflows, handlers.tags, handlers.blobs)),
+        paths=Paths([*declared(routes), *REFERENCE]),
         admission=admission,
         origins=Origins(
             allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins

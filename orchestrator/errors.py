@@ -171,6 +171,14 @@ class UnsupportedMediaType(DomainError):
         self.given, self.supported = given, list(supported)
 
 
+class UnsupportedTransferCoding(DomainError):
+    """The body is encoded for its way by something that is not understood here."""
+
+    def __init__(self, given: str, supported: Sequence[str]) -> None:
+        super().__init__(f"The transfer coding {given!r} is not {' or '.join(supported)}.")
+        self.given, self.supported = given, list(supported)
+
+
 class BodyTooSlow(DomainError):
     """The body, or enough of it, did not arrive before a deadline."""
 

@@ -21,7 +21,7 @@ from orchestrator.handlers.http.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.http.precondition import none_match
+from orchestrator.handlers.http.precondition import check_if_match, none_match
 from orchestrator.handlers.http.reading import id_in_path
 from orchestrator.handlers.http.reply import etag, json_answer, not_modified
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
@@ -100,6 +100,7 @@ class ArtifactHandler:
         parsed = id_in_path(artifact_id)
         async with self._database.connection() as conn:
             artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
+        check_if_match(call, str(parsed), "artifact", str(parsed))
         if none_match(call, str(parsed)):
             return not_modified({"ETag": etag(parsed)})
         return json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)})

@@ -6,10 +6,15 @@ from typing import TypeAlias
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import DomainError, InvalidInput, NotFound, accepted
+from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
-from orchestrator.handlers.http.precondition import none_match, precondition_guard, tag_precondition
+from orchestrator.handlers.http.precondition import (
+    check_if_match,
+    none_match,
+    precondition_guard,
+    tag_precondition,
+)
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     TagPath,
@@ -78,6 +83,8 @@ class TagHandler:
                 body = await self._past(conn, call.namespace, tag, moment)
             else:
                 body = await self._current(conn, call.namespace, tag)
+        current = Current(body.version, artifact_id=str(body.artifact_id))
+        check_if_match(call, str(body.version), "tag", tag, current)
         if none_match(call, str(body.version)):
             return not_modified({"ETag": etag(body.version)})
         return json_answer(body, headers={"ETag": etag(body.version)})

@@ -12,10 +12,16 @@ from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import InvalidInput, UnsupportedMediaType
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
-from orchestrator.handlers.http.precondition import hash_guard, none_match, workflow_precondition
+from orchestrator.handlers.http.precondition import (
+    check_if_match,
+    hash_guard,
+    none_match,
+    workflow_precondition,
+)
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     TagPath,
+    check_query_text,
     checked_message,
     decode,
     segment,
@@ -73,6 +79,8 @@ class VersionHandler:
     async def patch(self, call: Call, tag: TagPath, message: MessageQuery = None) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
+        if message is not None:
+            check_query_text(call.query)
         body = await call.read(self._body_bytes_max)
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
@@ -168,6 +176,7 @@ class VersionHandler:
                 conn, call.namespace, head.version.artifact, position
             )
         item = version_item(version.artifact)
+        check_if_match(call, item.version_hash, "version", f"{name}/versions/{position}")
         if none_match(call, item.version_hash):
             return not_modified({"ETag": etag(item.version_hash)})
         body = spliced(item, "workflow", version.content)

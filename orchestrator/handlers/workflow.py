@@ -10,13 +10,14 @@ from orchestrator.core.batching import Batcher
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
-from orchestrator.errors import DomainError, NotFound, accepted
+from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
     ANYWHERE,
     HashPrecondition,
     Precondition,
+    check_if_match,
     hash_guard,
     none_match,
     precondition_guard,
@@ -204,6 +205,9 @@ def _new_workflow(call: Call, data: CreateWorkflow, prepared: PreparedWorkflow) 
 
 def _resolved_answer(call: Call, found: ResolvedWorkflow) -> Answer:
     entity_tag = str(found.entry.version_hash)
+    if "if-match" in call.headers:
+        current = Current(found.entry.tag_version, version_hash=entity_tag)
+        check_if_match(call, entity_tag, "workflow", found.entry.tag, current)
     if none_match(call, entity_tag):
         return not_modified({"ETag": etag(entity_tag)})
     body = spliced(found.entry, "workflow", found.content)

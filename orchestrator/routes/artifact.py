@@ -5,7 +5,7 @@ from litestar.handlers import HTTPRouteHandler
 from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, IF_CHANGED, heeds
+from orchestrator.routes.openapi import API, IF_CHANGED, IF_MATCH, heeds
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("artifacts")
@@ -28,8 +28,8 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
             "getArtifact",
             "Look an artifact up",
             ok(ArtifactBody, examples.ARTIFACT, "The artifact."),
-            refuses=(304, 404),
-            reads=heeds(IF_CHANGED),
+            refuses=(304, 404, 412),
+            reads=heeds(IF_MATCH, IF_CHANGED),
         ),
         ROUTES.get(
             f"{ARTIFACT}/chain",

@@ -9,6 +9,7 @@ from orchestrator.routes.openapi import (
     API,
     IDEMPOTENCY,
     IF_CHANGED,
+    IF_MATCH,
     RANGE,
     answer,
     heeds,
@@ -60,8 +61,8 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
                 ),
                 206: answer(bytes, "any", "The part that was asked for.", "*/*"),
             },
-            refuses=(304, 404, 416),
-            reads=heeds(IF_CHANGED, RANGE),
+            refuses=(304, 404, 412, 416),
+            reads=heeds(IF_MATCH, IF_CHANGED, RANGE),
         ),
         ROUTES.post(
             f"{API}/cas/missing",

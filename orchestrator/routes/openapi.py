@@ -25,6 +25,7 @@ from litestar.openapi.spec import (
 
 from orchestrator import __version__
 from orchestrator.errors import Violation
+from orchestrator.handlers.http.paths import Declared
 from orchestrator.handlers.http.problem import PROBLEM_JSON
 from orchestrator.routes.examples import PROBLEM_EXAMPLES
 
@@ -255,6 +256,9 @@ class _ReferencePage(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         return PAGE
 
+
+#: What the framework adds of its own: the description, for people and for programs.
+REFERENCE = [Declared("/schema", ("GET",)), Declared("/schema/openapi.json", ("GET",))]
 
 OPENAPI = OpenAPIConfig(
     title="orchestrator",

@@ -1,6 +1,6 @@
 """How routes are written down: each with its path, its operation and its description."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from litestar import route
@@ -8,8 +8,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 
-from orchestrator.handlers.http.framework import HandlerMethod, RouteFunction, operation
+from orchestrator.handlers.http.framework import (
+    PATCH_TYPES,
+    HandlerMethod,
+    RouteFunction,
+    operation,
+)
 from orchestrator.handlers.http.paging import Page
+from orchestrator.handlers.http.paths import Declared
 from orchestrator.routes.openapi import answer, problems
 
 Answers: TypeAlias = Mapping[int, ResponseSpec]
@@ -68,6 +74,14 @@ class Resource:
     def post(self, *described: Any, **more: Any) -> HTTPRouteHandler:
         """As `route`, for what is done anew each time."""
         return self.route("POST", *described, **more)
+
+
+def declared(routes: Iterable[HTTPRouteHandler]) -> Iterator[Declared]:
+    """What there is, as the edge tells it."""
+    for each in routes:
+        for path in each.paths:
+            types = tuple(map(str, each.opt.get(PATCH_TYPES, ())))
+            yield Declared(path.replace(":str}", "}"), tuple(each.http_methods), types)
 
 
 def ok(container: Any, example: Any, description: str) -> dict[int, ResponseSpec]:

@@ -49,8 +49,8 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             "getTag",
             "Look a tag up",
             ok(TagBody, examples.TAG, "The tag."),
-            refuses=(304, 404),
-            reads=heeds(IF_CHANGED),
+            refuses=(304, 404, 412),
+            reads=heeds(IF_MATCH, IF_CHANGED),
         ),
         ROUTES.route(
             "PUT",

@@ -2,6 +2,8 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.documents.workflow_patch import PatchFormat
+from orchestrator.handlers.http.framework import PATCH_TYPES
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
 from orchestrator.handlers.version import VersionHandler
@@ -45,6 +47,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             {200: changed},
             refuses=WRITE_REFUSALS,
             reads=takes_patch(examples.PATCH),
+            opt={PATCH_TYPES: tuple(PatchFormat)},
         ),
         ROUTES.get(
             f"{WORKFLOW}/versions",
@@ -60,8 +63,8 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             "getVersion",
             "The workflow at a position of the chain",
             ok(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version."),
-            refuses=(304, 404),
-            reads=heeds(IF_CHANGED),
+            refuses=(304, 404, 412),
+            reads=heeds(IF_MATCH, IF_CHANGED),
         ),
         ROUTES.post(
             f"{WORKFLOW}/compact",

@@ -61,8 +61,8 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 examples.RESOLVED_WORKFLOW,
                 "The document and its metadata; its base and patches with materialize=false.",
             ),
-            refuses=(304, 404),
-            reads=heeds(IF_CHANGED),
+            refuses=(304, 404, 412),
+            reads=heeds(IF_MATCH, IF_CHANGED),
         ),
         ROUTES.route(
             "DELETE",

@@ -103,7 +103,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay,
         ),
         verify=VerifyHandler(jobs.verification, replay),
-        gc=GCHandler(jobs.collection, page_items=settings.gc_page_items),
+        gc=GCHandler(jobs.collection, replay, page_items=settings.gc_page_items),
         health=HealthHandler(c.database, c.schema, jobs.write_gate, c.exposition),
         schemas=SchemaHandler(),
     )

@@ -28,10 +28,19 @@ async def posts(api: Api) -> dict[str, tuple[Any, Any]]:
         "/transactions": (delete, {**delete, "message": "other"}),
         "/cas": ("one", "two"),
         "/cas/missing": ({"cas_ids": [name]}, {"cas_ids": []}),
+        "/gc": ({"dry_run": True}, {"dry_run": True, "explain": True}),
     }
 
 
-PATHS = ["/workflows", "/tags/tag/move", "/tags/tag/undo", "/transactions", "/cas", "/cas/missing"]
+PATHS = [
+    "/workflows",
+    "/tags/tag/move",
+    "/tags/tag/undo",
+    "/transactions",
+    "/cas",
+    "/cas/missing",
+    "/gc",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

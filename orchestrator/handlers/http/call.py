@@ -9,7 +9,12 @@ from typing import Any
 from blake3 import blake3
 from litestar.types import HTTPScope, Receive
 
-from orchestrator.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from orchestrator.errors import (
+    InvalidInput,
+    TooLarge,
+    UnsupportedMediaType,
+    UnsupportedTransferCoding,
+)
 from orchestrator.handlers.http.reply import JSON
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace
@@ -17,6 +22,9 @@ from orchestrator.models.principal import Actor, Principal
 
 #: Besides the body, what makes a repeated request another one.
 FINGERPRINTED = ("content-type", "if-match", "if-none-match")
+#: What a signed integer of eight bytes can hold, whatever the digits.
+LENGTH_DIGITS_MAX = 18
+CHUNKED = "chunked"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -50,8 +58,13 @@ class Call:
     @property
     def declared_length(self) -> int | None:
         """What the request says of the length of its body; None for a chunked one."""
-        declared = self.headers.get("content-length", "")
-        return int(declared) if declared.isdecimal() else None
+        declared = self.headers.get("content-length")
+        if declared is None:
+            return None
+        if not declared.isdecimal() or len(declared) > LENGTH_DIGITS_MAX:
+            message = f"Content-Length is a number of at most {LENGTH_DIGITS_MAX} digits."
+            raise InvalidInput.at("/Content-Length", "content-length", message)
+        return int(declared)
 
     def chunks(self, bytes_max: int, kind: str = "request body") -> AsyncGenerator[bytes, None]:
         """The body as it comes; refused at once by its length, or once it is over the limit."""
@@ -109,6 +122,21 @@ class Call:
             key=key,
             fingerprint=blake3(line + "\n".join([*named, ""]).encode() + body).digest(),
         )
+
+
+def check_transfer_coding(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is encoded for its way by more than `chunked`, which the server below us
+    has taken off (RFC 9112 §6.1).
+    """
+    given = headers.get("transfer-encoding")
+    if given is None or given == CHUNKED:
+        return
+    codings = [each.strip().lower() for each in given.split(",")]
+    if "" in codings or codings.count(CHUNKED) > 1:
+        message = "Transfer-Encoding is a list of codings with `chunked` once, at its end."
+        raise InvalidInput.at("/Transfer-Encoding", "transfer-encoding", message)
+    if codings != [CHUNKED]:
+        raise UnsupportedTransferCoding(given, [CHUNKED])
 
 
 def headers_of(scope: HTTPScope) -> dict[str, str]:

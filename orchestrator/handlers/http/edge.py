@@ -8,10 +8,13 @@ middleware costs every request. It calls the operations of the fast path itself.
 import asyncio
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
+from typing import Any, cast
 
+import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -20,11 +23,17 @@ from orchestrator.errors import DomainError
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.body_deadline import BodyDeadline
-from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.fast_path import FastPath, Found
 from orchestrator.handlers.http.origin import Origins
+from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place, nowhere
 from orchestrator.handlers.http.problem import defect, problem_answer, refusal
-from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
+from orchestrator.handlers.http.reply import (
+    EncodedAnswer,
+    Reply,
+    StreamedAnswer,
+    encoded_headers,
+)
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.telemetry import logs, metrics
@@ -49,6 +58,8 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: Refusals that say what the path would take.
+TELLING = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -61,6 +72,7 @@ class Edge:
         authenticator: Authenticator,
         *,
         fast_path: FastPath,
+        paths: Paths,
         admission: Admission,
         origins: Origins,
         body_deadline: BodyDeadline,
@@ -70,6 +82,7 @@ class Edge:
         self.app = app
         self._authenticator = authenticator
         self.fast_path = fast_path
+        self._paths = paths
         self._admission = admission
         self._origins = origins
         self._body_deadline = body_deadline
@@ -89,7 +102,8 @@ class Edge:
         headers = headers_of(scope)
         correlation = self._correlation_id(headers)
         token = logs.correlation_id.set(correlation)
-        outcome = _Outcome(((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS))
+        added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
+        outcome = _Outcome(added, has_body=scope["method"] != HEAD)
         try:
             await self._serve(scope, headers, correlation, receive, send, outcome)
         except Exception as error:
@@ -117,7 +131,8 @@ class Edge:
             scope["path"] = raw_path.partition(b"?")[0].decode("latin-1")
         scope["user"] = scope["auth"] = None
         try:
-            self._origins.check(headers)
+            check_transfer_coding(headers)
+            self._origins.check(headers, scope["http_version"])
             if scope["path"] not in PUBLIC_PATHS:
                 principal = self._authenticator.authenticate(headers.get("authorization"))
                 scope["user"], scope["auth"] = principal, Actor(principal.name, correlation)
@@ -126,8 +141,7 @@ class Edge:
             return
         found = self.fast_path.find(scope)
         if found is None:
-            receive = self._body_deadline.on(receive)
-            await self.app(scope, receive, self._watched(send, outcome))
+            await self._serve_by_framework(scope, receive, send, outcome)
             return
         outcome.route = found.route.path
         reply = await self._reply(scope, receive, headers, found)
@@ -135,6 +149,26 @@ class Edge:
             await reply.send(self._watched(send, outcome))
         else:
             await outcome.send(reply, send)
+
+    async def _serve_by_framework(
+        self, scope: HTTPScope, receive: Receive, send: Send, outcome: "_Outcome"
+    ) -> None:
+        path, method = scope["path"], scope["method"]
+        place = self._paths.find(path)
+        if place is None:
+            await outcome.send(nowhere(path), send)
+            return
+        outcome.route = place.path
+        if (told := place.answer(method, path)) is not None:
+            await outcome.send(told, send)
+            return
+        if method == OPTIONS:
+            outcome.added += _encoded(place.headers)
+        elif method not in place.own:  # A HEAD without an operation is a GET without a body.
+            routed: dict[str, Any] = {**scope, "method": "GET"}
+            scope = cast("HTTPScope", routed)
+        receive = self._body_deadline.on(receive)
+        await self.app(scope, receive, self._watched(send, outcome, place))
 
     async def _reply(
         self, scope: HTTPScope, receive: Receive, headers: dict[str, str], found: Found
@@ -152,13 +186,19 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - it is answered and logged here.
             return defect(error, scope["path"])
 
-    def _watched(self, send: Send, outcome: "_Outcome") -> Send:
+    def _watched(self, send: Send, outcome: "_Outcome", place: Place | None = None) -> Send:
         seconds = self._send_seconds_max
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 outcome.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *outcome.added]
+                if place is not None and outcome.status in TELLING:
+                    message["headers"] += _encoded(place.told_with(outcome.status))
+            elif not outcome.has_body:
+                if not message.get("more_body"):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             elif message.get("more_body"):
                 # Who takes nothing of a long answer must not hold its pieces in memory for ever.
                 async with asyncio.timeout(seconds):
@@ -184,18 +224,26 @@ class Edge:
             logs.request(scope["method"], scope["path"], outcome.status, seconds)
 
 
+def _encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(encoded_headers(headers, HTTPStatus.OK))
+
+
 class _Outcome:
     """What became of a request, and the headers that its answer has in any case."""
 
-    __slots__ = ("added", "route", "status")
+    __slots__ = ("added", "has_body", "route", "status")
 
-    def __init__(self, added: tuple[tuple[bytes, bytes], ...]) -> None:
+    def __init__(self, added: tuple[tuple[bytes, bytes], ...], *, has_body: bool) -> None:
         self.added = added
+        #: The answer to a HEAD has none.
+        self.has_body = has_body
         self.route = ""
         self.status = 0
 
     async def send(self, reply: Answer | EncodedAnswer, send: Send) -> None:
         """A whole answer."""
         encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
+        if not self.has_body:
+            encoded = msgspec.structs.replace(encoded, body=b"")
         self.status = encoded.status
         await encoded.send(send, self.added)

@@ -4,9 +4,8 @@ does the rest.
 
 from collections.abc import Awaitable, Callable
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast, get_args, get_origin
 
-import msgspec
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.params import QueryParameter
@@ -27,6 +26,8 @@ Namespace = Annotated[
 ]
 #: The option of a route that is served on a full disk too: it makes room.
 FREES_SPACE = "frees_space"
+#: The option of a route that reads patches: their types.
+PATCH_TYPES = "patch_types"
 _REQUEST = Parameter("request", Parameter.POSITIONAL_OR_KEYWORD, annotation=AnyRequest)
 _NAMESPACE = Parameter(
     "namespace", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Namespace
@@ -37,7 +38,7 @@ def admitting(admission: Admission) -> Callable[[AnyRequest], Awaitable[None]]:
     """For each request that found its route: refuse what makes no sense, and what is too much."""
 
     async def admit(request: AnyRequest) -> None:
-        if request.scope["query_string"]:
+        if request.scope["query_string"] and request.scope["method"] != "OPTIONS":
             _refuse_unknown_parameters(request)
         if request.scope["method"] in WRITES:
             frees_space = bool(request.route_handler.opt.get(FREES_SPACE))
@@ -69,7 +70,7 @@ class ReplyResponse(Response[None]):
     def to_asgi_response(
         self,
         app: Litestar | None,  # noqa: ARG002 - the framework's signature.
-        request: Request[Any, Any, Any],
+        request: Request[Any, Any, Any],  # noqa: ARG002 - as above.
         **_: Any,
     ) -> ASGIResponse:
         """The framework's own would count the body and add to the type."""
@@ -82,8 +83,6 @@ class ReplyResponse(Response[None]):
 
             return cast("ASGIResponse", stream)  # It is called with these three, and that is all.
         encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
-        if request.scope["method"] == "HEAD":
-            encoded = msgspec.structs.replace(encoded, body=b"")
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
             await encoded.send(send)
@@ -98,10 +97,13 @@ def operation(method: HandlerMethod) -> RouteFunction:
     request and the query parameter `namespace`, which are read into the Call.
     """
     own = _parameters_of(method)
+    numbers = tuple(each.name for each in own if _is_number(each.annotation))
 
     async def route(
         request: AnyRequest, namespace: str | None = None, **given: Any
     ) -> Response[None]:
+        if numbers and request.scope["query_string"]:
+            _refuse_other_spellings(request, {name: given.get(name) for name in numbers})
         call = Call(request.scope, request.receive, headers_of(request.scope), namespace)
         return ReplyResponse(await method(call, **given))
 
@@ -128,6 +130,21 @@ def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> RouteFunct
         return ReplyResponse(await method())
 
     return _described(route, method, [])
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a parameter is a whole number, if it is given."""
+    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return int in {kind, *get_args(kind)}
+
+
+def _refuse_other_spellings(request: AnyRequest, numbers: dict[str, int | None]) -> None:
+    """`1.0`, `5e0` and `007` are read as numbers, but a number has one spelling here."""
+    for name, number in numbers.items():
+        given = request.query_params.get(name)
+        if given is not None and given != str(number):
+            message = f"{name}: a whole number is written in digits alone: {number}."
+            raise InvalidInput.at(f"/{name}", "parameter", message)
 
 
 def _parameters_of(method: HandlerMethod) -> list[Parameter]:

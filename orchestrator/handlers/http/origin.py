@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 
-from orchestrator.errors import Forbidden
+from orchestrator.errors import Forbidden, InvalidInput
 
+#: The versions of HTTP in which a request need not say its host.
+BEFORE_HOST = frozenset({"1", "1.0"})
 _PORT = re.compile(r":\d*$")
 
 
@@ -15,9 +17,15 @@ class Origins:
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in allowed_origins)
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Refuse a request for another server, or from a page of an origin that is not allowed."""
+    def check(self, headers: Mapping[str, str], http_version: str) -> None:
+        """Refuse a request for another server, or from a page of an origin that is not allowed.
+
+        Every request of HTTP/1.1 names one host (RFC 9112 §3.2). Of a target in absolute form the
+        server below us tells the authority only if there is no Host.
+        """
         host = headers.get("host", "")
+        if (not host and http_version not in BEFORE_HOST) or "," in host:
+            raise InvalidInput.at("/Host", "host", "A request has one Host, which is not empty.")
         if self._hosts and not self._is_known(host):
             raise Forbidden(f"This server is not known as {host!r}.")
         if "origin" in headers:

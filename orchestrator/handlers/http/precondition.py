@@ -117,6 +117,15 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
         raise precondition.failed(tag, Current(None)) from error
 
 
+def check_if_match(
+    call: Call, etag: str, kind: str, key: str, current: Current | None = None
+) -> None:
+    """A read of something else than `If-Match` lists is not performed (RFC 9110 §13.1.1)."""
+    given = call.headers.get("if-match")
+    if given is not None and given.strip() != "*" and etag not in _etags(given, "If-Match"):
+        raise PreconditionFailed(kind, key, f"If-Match: {given}", current)
+
+
 def none_match(call: Call, etag: str) -> bool:
     """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
     given = call.headers.get("if-none-match")

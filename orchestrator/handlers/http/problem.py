@@ -57,6 +57,9 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     ),
     errors.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
     errors.CorruptBlob: ProblemType(500, "corrupt-blob", "Corrupt blob"),
+    errors.UnsupportedTransferCoding: ProblemType(
+        501, "unsupported-transfer-coding", "Unsupported transfer coding"
+    ),
     errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.StorageFull: ProblemType(507, "storage-full", "Storage full"),

@@ -1,6 +1,8 @@
 """Reads what a request says: bodies, names, times, messages. Nothing is decided here."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from string import ascii_letters, digits
 from typing import Annotated, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -28,7 +30,15 @@ TagTime = Annotated[
 ]
 
 MESSAGE_LENGTH_MAX = 4_096
+MESSAGE_RULE = "A message is UTF-8 text without NUL."
 MEDIA_TYPE_LENGTH_MAX = 255
+#: What the words of HTTP consist of (RFC 9110 §5.6.2).
+TOKEN = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~")
+#: A time of RFC 3339 §5.6: msgspec reads other spellings of the offset, too.
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)((?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))", re.ASCII
+)
+LEAP_SECOND = "60"
 #: How deep a document may stand in a body: /operations/0/workflow.
 ENVELOPE_DEPTH = 3
 #: For bodies that hold no document: they are parsed in line, so they must be short.
@@ -47,6 +57,10 @@ def media_type_of(given: str) -> str:
         or not media_type.isprintable()
     ):
         message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
+        raise InvalidInput.at("/Content-Type", "media-type", message)
+    kind, _, subtype = media_type.partition(";")[0].rstrip().partition("/")
+    if not kind or not subtype or not TOKEN.issuperset(kind) or not TOKEN.issuperset(subtype):
+        message = "A media type is a type and a subtype with a slash between: text/plain."
         raise InvalidInput.at("/Content-Type", "media-type", message)
     return media_type
 
@@ -106,18 +120,24 @@ def checked_message(message: str | None) -> str | None:
     if len(message) > MESSAGE_LENGTH_MAX:
         rule = f"A message has at most {MESSAGE_LENGTH_MAX} characters."
         raise InvalidInput.at("/message", "length", rule)
-    # In a query U+FFFD stands for bytes that were no UTF-8.
-    if "\x00" in message or "\ufffd" in message:
-        raise InvalidInput.at("/message", "text", "A message is UTF-8 text without NUL.")
+    if "\x00" in message:
+        raise InvalidInput.at("/message", "text", MESSAGE_RULE)
     return message
+
+
+def check_query_text(query: bytes) -> None:
+    """Refuse a query that is no UTF-8: the framework reads U+FFFD for such bytes."""
+    try:
+        unquote_to_bytes(query).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput.at("/message", "text", MESSAGE_RULE) from None
 
 
 def parse_time(text: str) -> datetime:
     """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
+    written = _TIME.fullmatch(text)
     try:
-        found = msgspec.convert(text, datetime)
-        # The ends of the calendar in another zone are outside of it in ours.
-        moment = found.astimezone(UTC) if found.tzinfo is not None else None
+        moment = _moment(*written.groups()) if written is not None else None
     except (msgspec.ValidationError, OverflowError):
         moment = None
     if moment is None:
@@ -125,6 +145,20 @@ def parse_time(text: str) -> datetime:
         message = f"A time is written as in RFC 3339, with an offset: {example}"
         raise InvalidInput.at("/at", "rfc3339", message)
     return moment
+
+
+def _moment(minute: str, second: str, rest: str) -> datetime | None:
+    """The time in UTC. A leap second is at the end of a month there, and is counted as the one
+    after it, as by the clocks that wrote the history.
+    """
+    is_leap = second == LEAP_SECOND
+    found = msgspec.convert(f"{minute}{'59' if is_leap else second}{rest}", datetime)
+    # The ends of the calendar in another zone are outside of it in ours.
+    moment = found.astimezone(UTC)
+    if not is_leap:
+        return moment
+    after = moment + timedelta(seconds=1)
+    return after if (after.day, after.hour, after.minute) == (1, 0, 0) else None
 
 
 def time_travel(version: int | None, at: str | None) -> int | datetime | None:

@@ -15,7 +15,7 @@ from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.http.byte_range import requested_range
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import REPR_DIGEST, repr_digest, wants_sha256
-from orchestrator.handlers.http.precondition import none_match
+from orchestrator.handlers.http.precondition import check_if_match, none_match
 from orchestrator.handlers.http.reading import segment as unquoted
 from orchestrator.handlers.http.reply import EncodedAnswer, Reply, etag, not_modified, streamed
 from orchestrator.models.cas import Blob, BlobContent, Placement
@@ -31,7 +31,7 @@ HARMLESS = {
 }
 ZSTD = "zstd"
 #: What makes a request one for less, or for more, than the whole blob.
-SPECIAL = frozenset({"range", "if-none-match", "want-repr-digest"})
+SPECIAL = frozenset({"range", "if-match", "if-none-match", "want-repr-digest"})
 
 
 class _Remembered(NamedTuple):
@@ -85,16 +85,12 @@ class BlobAnswers:
 
     async def _special(self, call: Call, name: BlobName) -> Reply:
         """What is less, or more, than the whole blob."""
-        if isinstance(name, CasId) and _has_already(call, name):
-            async with self._database.connection() as conn:
-                blob = await self._cas.get_blob(conn, call.namespace, name)
-            return not_modified(_blob_headers(blob))
         found = await self._find(call.namespace, name)
+        if (unchanged := _unchanged(call, found)) is not None:
+            return unchanged
         if wants_sha256(call) and found.blob.sha256 is None:
             found = await self._with_sha256(found)
         blob = found.blob
-        if _has_already(call, blob.cas_id):
-            return not_modified(_blob_headers(blob))
         headers = {**_blob_headers(blob), **HARMLESS}
         if call.method == "HEAD":
             return _head(call, found, headers)
@@ -131,7 +127,7 @@ class BlobAnswers:
                 return _redirect(url, self._redirect_seconds)
         if placement.encoding is not None:
             headers["Vary"] = "Accept-Encoding"
-            if "range" not in call.headers and _accepts_zstd(call):
+            if _wants_packed(call, placement):
                 return await self._pass_on(blob, placement, headers)
         status = 200 if part is None else 206
         if part is None:
@@ -181,9 +177,32 @@ class BlobAnswers:
             await self._cas.quarantine(conn, cas_id, storage_key)
 
 
-def _has_already(call: Call, cas_id: CasId) -> bool:
-    """Whether the caller says that he has the blob, in one encoding or the other."""
-    return none_match(call, str(cas_id)) or none_match(call, f"{cas_id};{ZSTD}")
+def _unchanged(call: Call, found: BlobContent) -> Answer | None:
+    """304 if the caller has the blob, in one encoding or the other, with the headers of the answer
+    that he has; None if it is to be sent. Raises PreconditionFailed if `If-Match` does not list
+    what would be sent.
+    """
+    blob, placement = found.blob, found.placement
+    plain, packed = str(blob.cas_id), f"{blob.cas_id};{ZSTD}"
+    is_packed = placement is not None and _wants_packed(call, placement)
+    check_if_match(call, packed if is_packed else plain, "blob", plain)
+    tags = (packed, plain) if is_packed else (plain, packed)
+    had = next((each for each in tags if none_match(call, each)), None)
+    if had is None:
+        return None
+    headers = _blob_headers(blob)
+    if placement is not None and placement.encoding is not None:
+        headers["Vary"] = "Accept-Encoding"
+    if had == packed:
+        headers["ETag"] = etag(packed)
+        headers.pop(REPR_DIGEST, None)
+    return not_modified(headers)
+
+
+def _wants_packed(call: Call, placement: Placement) -> bool:
+    """Whether the frames are sent as they are stored; a range is one of the plain bytes."""
+    whole = call.method == "HEAD" or "range" not in call.headers
+    return placement.encoding is not None and whole and _accepts_zstd(call)
 
 
 def _redirect(url: str, seconds: int) -> Answer:
@@ -200,7 +219,7 @@ def _head(call: Call, found: BlobContent, headers: dict[str, str]) -> Answer:
     headers["Content-Length"] = str(found.blob.size_bytes)
     if found.placement is not None and found.placement.encoding is not None:
         headers["Vary"] = "Accept-Encoding"
-        if _accepts_zstd(call):
+        if _wants_packed(call, found.placement):
             _describe_packed(headers, found.blob, found.placement)
     return Answer(status=200, headers=headers, body=b"")
 

@@ -16,7 +16,7 @@ from orchestrator.errors import (
     UnsupportedMediaType,
     UnsupportedProtocol,
 )
-from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.call import LENGTH_DIGITS_MAX, Call
 from orchestrator.handlers.http.reading import media_type_of
 from orchestrator.handlers.http.reply import etag, location
 from orchestrator.models.idempotency import Answer
@@ -29,7 +29,8 @@ OFFSET_STREAM = "application/offset+octet-stream"
 TUS = {"Tus-Resumable": VERSION}
 #: An upload is found as it is now, never as it was.
 NO_STORE = {"Cache-Control": "no-store"}
-_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+#: Over every limit, as is each number of more digits than can be stored.
+BEYOND = 10**LENGTH_DIGITS_MAX
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 _TYPE_KEYS = ("filetype", "contentType")
 
@@ -131,10 +132,10 @@ def _number(call: Call, name: str) -> int | None:
     given = call.headers.get(name.lower())
     if given is None:
         return None
-    if not _LENGTH.fullmatch(given):
+    if not (given.isascii() and given.isdecimal()):
         message = f"{name} is a whole number from 0 on."
         raise InvalidInput.at(f"/{name}", name.lower(), message)
-    return int(given)
+    return int(given) if len(given.lstrip("0")) <= LENGTH_DIGITS_MAX else BEYOND
 
 
 def _decoded(key: str, value: str) -> str:

@@ -122,8 +122,7 @@ class UploadHandler:
                 return await self.patch(call, upload_id)
             case "DELETE":
                 return await self.delete(call, upload_id)
-        allowed = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH"}
-        raise MethodNotAllowedException(headers=allowed)
+        raise MethodNotAllowedException
 
 
 def _body(call: Call, kind: str) -> IncomingBody:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import msgspec
 
+from orchestrator.core.database import Connection
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
+from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.collection import Collection
 from orchestrator.models.idempotency import Answer
@@ -49,8 +51,9 @@ class CollectedBody(msgspec.Struct, frozen=True, kw_only=True):
 class GCHandler:
     """Whoever may call it may delete: today that is the bearer of the one token."""
 
-    def __init__(self, collection: Collection, *, page_items: int) -> None:
+    def __init__(self, collection: Collection, replay: Replay, *, page_items: int) -> None:
         self._collection = collection
+        self._replay = replay
         self._page_items = page_items
 
     async def collect(self, call: Call) -> Answer:
@@ -59,13 +62,25 @@ class GCHandler:
         One page of all artifacts, newest first, then of all blobs. To send a request again does
         no harm.
         """
-        data = decode(await call.read_json(SMALL_BODY_BYTES_MAX), CollectGarbage)
+        body = await call.read_json(SMALL_BODY_BYTES_MAX)
+        data = decode(body, CollectGarbage)
+        repeated = call.idempotent(body)
+        if (first := await self._replay.first_answer(repeated)) is not None:
+            return first
         page = await self._collection.collect(
             after(data.cursor, GCPosition, GC_START),
             limit=data.limit or self._page_items,
             dry_run=data.dry_run,
         )
-        return json_answer(_body(page, explain=data.explain))
+        answer = json_answer(_body(page, explain=data.explain))
+        if repeated is None:
+            return answer
+
+        async def make(_: Connection) -> Answer:
+            return answer
+
+        # A crash before this commit loses the page, not what was deleted: it can be asked again.
+        return await self._replay.once(repeated, make)
 
 
 def _body(page: CollectedPage, *, explain: bool) -> CollectedBody:

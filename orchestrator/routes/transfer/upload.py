@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.framework import FREES_SPACE
+from orchestrator.handlers.http.framework import FREES_SPACE, PATCH_TYPES
 from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.transfer.tus import OFFSET_STREAM, refusal_headers
 from orchestrator.handlers.transfer.upload import UploadHandler
@@ -90,6 +90,7 @@ def upload_routes(uploads: UploadHandler) -> list[HTTPRouteHandler]:
             {204: appended},
             refuses=(404, 408, 409, 412, 413, 415, 460, 507),
             reads=appends,
+            opt={PATCH_TYPES: (OFFSET_STREAM,)},
         ),
         ROUTES.get(
             UPLOAD,

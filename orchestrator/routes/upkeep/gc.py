@@ -5,7 +5,7 @@ from litestar.handlers import HTTPRouteHandler
 from orchestrator.handlers.http.framework import FREES_SPACE, server_operation
 from orchestrator.handlers.upkeep.gc import CollectedBody, CollectGarbage, GCHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, takes
+from orchestrator.routes.openapi import API, IDEMPOTENCY, takes
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("operations", server_operation)
@@ -20,8 +20,8 @@ def gc_routes(gc: GCHandler) -> list[HTTPRouteHandler]:
             "collectGarbage",
             "Delete what nothing needs any more",
             ok(CollectedBody, examples.COLLECTED, "What became of this page."),
-            refuses=(408, 409, 413, 415),
-            reads=takes(CollectGarbage, examples.COLLECT_GARBAGE),
+            refuses=(408, 409, 413, 415, 422),
+            reads=takes(CollectGarbage, examples.COLLECT_GARBAGE, IDEMPOTENCY),
             opt={FREES_SPACE: True},
         )
     ]

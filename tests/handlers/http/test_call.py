@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import InvalidInput, TooLarge, UnsupportedMediaType
-from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.errors import (
+    InvalidInput,
+    TooLarge,
+    UnsupportedMediaType,
+    UnsupportedTransferCoding,
+)
+from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.models.principal import Actor, Principal
 
 JSON = {"content-type": "application/json"}
@@ -109,6 +114,34 @@ async def test_an_encoded_body_and_another_type_than_json_are_refused() -> None:
     with pytest.raises(UnsupportedMediaType):
         await call(headers={"content-type": "text/plain"}).read_json(1)
     assert await call(Body(b"{}"), {"content-type": "Application/JSON; charset=utf-8"}).read_json(2)
+
+
+@pytest.mark.parametrize("given", ["", "x", "-1", "1.0", "5, 5", "9" * 10_000, "1" * 19, "²"])
+def test_a_length_that_is_no_number_of_bytes_is_refused(given: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        call(headers={"content-length": given}).chunks(1)
+    assert refused.value.errors[0].pointer == "/Content-Length"
+
+
+@pytest.mark.parametrize("given", ["chunked", "Chunked", " chunked "])
+def test_a_body_in_chunks_is_understood(given: str) -> None:
+    check_transfer_coding({})
+    check_transfer_coding({"transfer-encoding": given})
+
+
+@pytest.mark.parametrize("given", ["gzip, chunked", "x", "identity", "gzip;q=1, chunked", "gzip"])
+def test_a_transfer_coding_that_is_not_known_is_refused(given: str) -> None:
+    with pytest.raises(UnsupportedTransferCoding):
+        check_transfer_coding({"transfer-encoding": given})
+
+
+@pytest.mark.parametrize(
+    "given", ["", ",", "chunked, chunked", "chunked,", "chunked, GZIP, Chunked"]
+)
+def test_transfer_codings_that_make_no_sense_are_malformed(given: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_transfer_coding({"transfer-encoding": given})
+    assert refused.value.errors[0].pointer == "/Transfer-Encoding"
 
 
 def test_without_a_key_a_request_is_not_one_that_repeats_another() -> None:

@@ -13,6 +13,7 @@ from orchestrator.handlers.http.body_deadline import BodyDeadline
 from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.origin import Origins
+from orchestrator.handlers.http.paths import Paths
 from tests.api import Api
 from tests.conftest import TOKEN, logged, settings_for
 
@@ -184,6 +185,22 @@ async def test_a_method_that_a_route_does_not_have_is_405(api: Api) -> None:
     assert response.headers["content-type"] == "application/problem+json"
 
 
+async def test_every_request_has_one_host(api: Api) -> None:
+    for path in ("/health", "/api/v1/tags", "/api/v1/workflows/main"):
+        for hosts in ([b""], [b"test", b"test"]):
+            headers = [(b"Host", host) for host in hosts]
+            assert (await api.http.get(path, headers=headers)).status_code == 400
+
+
+async def test_a_body_in_a_coding_that_is_not_known_is_refused(api: Api) -> None:
+    for path in ("/api/v1/cas", "/api/v1/cas/missing"):
+        for given, status in (("gzip, chunked", 501), ("chunked, chunked", 400)):
+            headers = {"Transfer-Encoding": given}
+            response = await api.http.post(path, content=b"x", headers=headers)
+            assert response.status_code == status
+            assert response.headers["content-type"] == "application/problem+json"
+
+
 async def test_other_protocols_are_passed_on_untouched() -> None:
     seen: list[Any] = []
 
@@ -194,6 +211,7 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
         inner,
         None,  # type: ignore[arg-type]
         fast_path=FastPath([]),
+        paths=Paths([]),
         admission=None,  # type: ignore[arg-type]
         origins=Origins(allowed_hosts=(), allowed_origins=()),
         body_deadline=BodyDeadline(window_seconds=1, window_bytes_min=1, total_seconds_max=1),

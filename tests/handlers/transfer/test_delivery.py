@@ -295,6 +295,59 @@ async def test_a_caller_that_reads_zstd_gets_the_frames_as_they_are_stored(
     assert (await api.get(f"/cas/{name(TEXT)}", headers=again)).status_code == 304
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("accepted", "given", "answered"),
+    [
+        ("zstd", '"ID;zstd"', '"ID;zstd"'),
+        ("zstd", '"ID", "ID;zstd"', '"ID;zstd"'),
+        ("zstd", "*", '"ID;zstd"'),
+        ("zstd", '"ID"', '"ID"'),
+        ("identity", '"ID"', '"ID"'),
+        ("identity", '"ID", "ID;zstd"', '"ID"'),
+        ("identity", '"ID;zstd"', '"ID;zstd"'),
+        ("identity", "*", '"ID"'),
+    ],
+)
+async def test_304_is_about_the_encoding_that_the_caller_has(
+    api: Api, method: str, accepted: str, given: str, answered: str
+) -> None:
+    await upload(api, TEXT, headers={**TEXT_TYPE, "Want-Repr-Digest": "sha-256=1"})
+    headers = {"Accept-Encoding": accepted, "If-None-Match": given.replace("ID", name(TEXT))}
+    path = f"/api/v1/cas/{name(TEXT)}"
+    response = await api.http.request(method, path, headers=headers)
+    assert (response.status_code, response.content) == (304, b"")
+    assert response.headers["etag"] == answered.replace("ID", name(TEXT))
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert ("repr-digest" in response.headers) == (";" not in answered)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_demanded_encoding_is_the_one_that_would_be_sent(api: Api, method: str) -> None:
+    await upload(api, TEXT, headers=TEXT_TYPE)
+
+    async def status(given: str, **headers: str) -> int:
+        headers = {"If-Match": f'"{name(TEXT)}{given}"', **headers}
+        asked = api.http.stream(method, f"/api/v1/cas/{name(TEXT)}", headers=headers)
+        async with asked as response:
+            return response.status_code
+
+    for packed, accepted in ((";zstd", "zstd"), ("", "identity")):
+        encoding = {"Accept-Encoding": accepted}
+        assert await status(packed, **encoding) == 200
+        assert await status("" if packed else ";zstd", **encoding) == 412
+    if method == "GET":
+        assert await status("", **{"Accept-Encoding": "zstd", "Range": "bytes=1-2"}) == 206
+
+
+async def test_the_304_of_a_blob_of_one_form_does_not_vary(api: Api) -> None:
+    for content in (b"short", LARGE):
+        await upload(api, content)
+        headers = {"If-None-Match": f'"{name(content)}"'}
+        response = await api.get(f"/cas/{name(content)}", headers=headers)
+        assert (response.status_code, "vary" in response.headers) == (304, False)
+
+
 @pytest.mark.parametrize("accepted", ["identity", "zstd;q=0", "gzip", "*"])
 async def test_who_does_not_ask_for_zstd_gets_the_bytes(api: Api, accepted: str) -> None:
     await upload(api, TEXT, headers=TEXT_TYPE)

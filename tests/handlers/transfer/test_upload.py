@@ -324,7 +324,7 @@ async def test_a_promised_name_must_be_the_name(
         ({"Upload-Length": "-1"}, "/Upload-Length"),
         ({"Upload-Length": "5.0"}, "/Upload-Length"),
         ({"Upload-Length": "٣"}, "/Upload-Length"),
-        ({"Upload-Length": "1" * 19}, "/Upload-Length"),
+        ({"Upload-Length": ""}, "/Upload-Length"),
         ({"Upload-Defer-Length": "0"}, "/Upload-Defer-Length"),
         ({"Upload-Length": "5", "Upload-Defer-Length": "2"}, "/Upload-Defer-Length"),
         ({"Upload-Length": "5", "Upload-Metadata": "a b c"}, "/Upload-Metadata"),
@@ -345,6 +345,24 @@ async def test_a_creation_that_makes_no_sense_is_400(
     assert response.json()["errors"][0]["pointer"] == pointer
     assert response.headers["tus-resumable"] == "1.0.0"
     assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("digits", [14, 18, 19, 5_000])
+async def test_a_length_over_the_limit_is_413_whatever_its_digits(api: Api, digits: int) -> None:
+    headers = {**TUS, "Upload-Length": "9" * digits}
+    refused = await api.http.post(UPLOADS, headers=headers)
+    assert refused.status_code == 413
+    assert refused.json()["limit_bytes"] == 16 * 1024**3
+    where = await begun(api, None)
+    assert (await patch(api, where, 0, b"x", **{"Upload-Length": "9" * digits})).status_code == 413
+    beyond = await patch(api, where, 0, b"x", **{"Upload-Offset": "9" * digits})
+    assert (beyond.status_code, beyond.json()["error"]) == (409, "upload conflict")
+
+
+async def test_zeros_before_a_length_are_no_digits_of_it(api: Api) -> None:
+    created = await api.http.post(UPLOADS, headers={**TUS, "Upload-Length": "0" * 30 + "5"})
+    assert created.status_code == 201
+    assert (await head(api, created.headers["location"])).headers["upload-length"] == "5"
 
 
 @pytest.mark.parametrize("given", [{}, {"Tus-Resumable": "0.2.2"}, {"Tus-Resumable": "1.0"}])
