@@ -192,9 +192,9 @@ class Edge:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 outcome.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *outcome.added]
                 if place is not None and outcome.status in TELLING:
-                    message["headers"] += _encoded(place.told_with(outcome.status))
+                    outcome.added += _encoded(place.told_with(outcome.status))
+                message["headers"] = [*message.get("headers", ()), *outcome.added]
             elif not outcome.has_body:
                 if not message.get("more_body"):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})

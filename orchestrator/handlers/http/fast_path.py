@@ -59,7 +59,7 @@ class FastPath:
         if route is None:
             before, _, segment = path.rpartition("/")
             ending = ""
-            if segment in self._endings:
+            if segment and segment in self._endings:
                 ending = segment
                 before, _, segment = before.rpartition("/")
             route = self._by_key.get((method, before, ending))

@@ -65,6 +65,7 @@ class UploadHandler:
         """Begin an upload, with its first bytes or all of them if there is a body."""
         tus.check_version(call)
         new = _new_upload(call)
+        self._uploads.check_size(new.size_bytes)
         if not tus.has_body(call):
             return await self._create_empty(call, new)
         tus.check_content_type(call)

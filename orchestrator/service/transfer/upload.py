@@ -45,7 +45,7 @@ class UploadService:
 
     async def create(self, conn: Connection, new: NewUpload) -> Upload:
         """A session without bytes. Its length, if known, may not be over the limit."""
-        self._check_size(new.size_bytes)
+        self.check_size(new.size_bytes)
         upload = await self._uploads.insert(conn, new, self._seconds, self._open_max)
         if upload is None:
             raise TooManyUploads(self._open_max)
@@ -102,7 +102,7 @@ class UploadService:
         if upload.size_bytes is not None:
             message = f"The length of the upload is {upload.size_bytes}; it cannot be changed."
             raise InvalidInput.at("/Upload-Length", "upload-length", message)
-        self._check_size(given)
+        self.check_size(given)
         if given < upload.offset_bytes:
             message = f"The upload has {upload.offset_bytes} bytes already."
             raise InvalidInput.at("/Upload-Length", "upload-length", message)
@@ -161,7 +161,8 @@ class UploadService:
         tell(conn, "deleted upload", by=None, upload_id=str(upload_id), namespace=namespace)
         return upload
 
-    def _check_size(self, size_bytes: int | None) -> None:
+    def check_size(self, size_bytes: int | None) -> None:
+        """Refuse a length over the limit, before there is room looked for."""
         if size_bytes is not None and size_bytes > self.bytes_max:
             raise TooLarge("blob", self.bytes_max, size_bytes)
 
