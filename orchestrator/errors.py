@@ -299,11 +299,28 @@ class StorageUnavailable(DomainError):
         super().__init__(detail)
 
 
+class Contended(StorageUnavailable):
+    """Another request was in the way at this moment; nothing was changed."""
+
+
 class OutcomeUnknown(StorageUnavailable):
     """The database was lost before it confirmed a write, which may have taken place."""
 
+    def __init__(
+        self,
+        detail: str = "The database was lost before it confirmed the write; look what is there.",
+    ) -> None:
+        super().__init__(detail)
+
+
+class OutcomeUnknownToKey(OutcomeUnknown):
+    """The same, of a write whose Idempotency-Key makes it safe to send it again."""
+
     def __init__(self) -> None:
-        super().__init__("The database was lost before it confirmed the write; look what is there.")
+        super().__init__(
+            "The database was lost before it confirmed the write; send it again with the same "
+            "Idempotency-Key: it is made once."
+        )
 
 
 class StorageFull(DomainError):

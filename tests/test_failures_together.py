@@ -1,4 +1,6 @@
-"""Requests that share a commit, with each step of it failing: they are served again one by one."""
+"""Requests that share a commit, with each step of it failing: they are served again, each alone,
+unless the database cannot answer at all.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +12,7 @@ import pytest
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import StorageUnavailable
+from orchestrator.errors import Contended, StorageUnavailable
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.workflow import WorkflowRepository
@@ -69,7 +71,7 @@ STEPS: dict[Callable[[Api], Awaitable[Answers]], Step] = {
     upload: (CASRepository, "insert_leased"),
 }
 EACH = pytest.mark.parametrize("act", list(STEPS), ids=lambda act: act.__name__)
-FAULT = pytest.mark.parametrize("fault", [StorageUnavailable, ZeroDivisionError])
+FAULT = pytest.mark.parametrize("fault", [Contended, ZeroDivisionError])
 
 
 class Fault:
@@ -180,10 +182,27 @@ async def test_a_statement_that_always_fails_refuses_all_and_leaves_nothing(
     with monkeypatch.context() as patched:
         failing = Fault(patched, STEPS[act], fault, times=1_000)
         answers = await act(fresh_api)
-    assert {answer.status_code for answer in answers} == {
-        503 if fault is StorageUnavailable else 500
-    }
+    assert {answer.status_code for answer in answers} == {503 if fault is Contended else 500}
     assert failing.sizes == [TOGETHER, *[1] * TOGETHER]
+    assert await contents(database) == before
+    await succeeded(fresh_api, database, act, await act(fresh_api))
+
+
+@EACH
+async def test_that_the_database_cannot_answer_is_told_to_all_at_once(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    before = await contents(database)
+    with monkeypatch.context() as patched:
+        failing = Fault(patched, STEPS[act], StorageUnavailable, times=1)
+        answers = await act(fresh_api)
+    assert [answer.status_code for answer in answers] == [503] * TOGETHER
+    assert all(answer.headers["Retry-After"] for answer in answers)
+    assert failing.sizes == [TOGETHER]
     assert await contents(database) == before
     await succeeded(fresh_api, database, act, await act(fresh_api))
 
@@ -198,7 +217,7 @@ async def test_of_those_served_again_who_fails_again_is_refused_alone(
     await prepared(fresh_api)
     with monkeypatch.context() as patched:
         # Together, and then the first two alone.
-        Fault(patched, STEPS[act], StorageUnavailable, times=3)
+        Fault(patched, STEPS[act], Contended, times=3)
         answers = await act(fresh_api)
     good = 200 if act is move else 201
     assert [answer.status_code for answer in answers] == [503, 503, *[good] * (TOGETHER - 2)]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from orchestrator.errors import OutcomeUnknown
+from orchestrator.errors import Contended, StorageUnavailable
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -34,9 +34,10 @@ class Batcher(Generic[Q, A]):
     `work` returns one answer for each question, in their order, or raises. An answer that is an
     exception is raised to the caller of its question. An answer None means that `alone` answers
     this question. If the work raises for several questions, it is done again for each of them
-    alone, so that no caller gets an error that another one caused; work that may have been
-    committed is not done again. Questions with the same `key` are never in two running batches, and
-    they are answered in the order in which they came.
+    alone, all at once, so that no caller gets an error that another one caused. But that the
+    storage cannot answer is nobody's fault: all are told so, and nothing is done again. Nor is work
+    that may have been committed. Questions with the same `key` are never in two running batches,
+    and they are answered in the order in which they came.
     """
 
     def __init__(
@@ -154,19 +155,18 @@ class Batcher(Generic[Q, A]):
             answers = await self._work([each.question for each in batch])
             answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - it is raised to the callers.
-            if len(batch) == 1 or isinstance(error, OutcomeUnknown):
+            if len(batch) == 1 or _is_nobodys_fault(error):
                 for each in batch:
                     _give(each, error)
                 return
-            for each in batch:
-                await self._answer([each])
+            await asyncio.gather(*(self._answer([each]) for each in batch))
             return
         for each, answer in answered:
             if answer is not None:
                 _give(each, answer)
-        for each, answer in answered:
-            if answer is None:
-                await self._answer_alone(each)
+        left_out = [each for each, answer in answered if answer is None]
+        if left_out:
+            await asyncio.gather(*map(self._answer_alone, left_out))
 
     async def _answer_alone(self, waiting: _Waiting[Q, A]) -> None:
         if self._alone is None:
@@ -178,6 +178,11 @@ class Batcher(Generic[Q, A]):
             _give(waiting, error)
         else:
             _give(waiting, answer)
+
+
+def _is_nobodys_fault(error: Exception) -> bool:
+    """Whether each question alone would get this error too, or must not be asked again."""
+    return isinstance(error, StorageUnavailable) and not isinstance(error, Contended)
 
 
 def _give(waiting: _Waiting[Q, A], answer: A | Exception) -> None:

@@ -1,7 +1,5 @@
 """Connections to PostgreSQL, lent out one block at a time; no SQL of ours, no decisions."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -10,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from orchestrator.errors import DomainError, OutcomeUnknown, StorageFull, StorageUnavailable
+from orchestrator.core.connection_pool import ConnectionPool
+from orchestrator.errors import (
+    Contended,
+    DomainError,
+    OutcomeUnknown,
+    StorageFull,
+    StorageUnavailable,
+)
 
 # asyncpg's connections are generic to the type checker only.
 if TYPE_CHECKING:
@@ -37,13 +42,27 @@ class Connection(_Connection):
         else:
             self._after_commit.append(call)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is closed, or is about to be: nothing that is sent on it arrives."""
+        return self.is_closed() or self._transport.is_closing()
+
     @asynccontextmanager
     async def committing(self) -> AsyncIterator[None]:
-        """A transaction, and after its commit the calls that waited for it."""
+        """A transaction, and after its commit the calls that waited for it.
+
+        Raises OutcomeUnknown when the connection was lost after COMMIT was sent.
+        """
         calls = self._after_commit = []
+        commits = False
         try:
             async with self.transaction():
                 yield
+                commits = True
+        except Exception as error:
+            if commits and _may_have_taken_place(error):
+                raise OutcomeUnknown from error
+            raise
         finally:
             self._after_commit = None
         for call in calls:
@@ -58,9 +77,12 @@ UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,  # too many connections, out of memory
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby after a failover
+)
+#: Errors for which another request, or one that shares the statement, may be the cause.
+_CONTENDED = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
     asyncpg.ObjectNotInPrerequisiteStateError,  # lock not available
-    asyncpg.ReadOnlySQLTransactionError,  # a standby after a failover
 )
 #: After one of these errors a statement that was sent may have been committed.
 _LOST = (
@@ -117,9 +139,6 @@ async def connect(
 class Database:
     """A pool that is built closed and opened by the application's lifespan.
 
-    asyncpg's own pool sends a reset query on each release and its waiting order gave a tail of
-    hundreds of milliseconds under load; here a connection is handed out as it is, to the request
-    that has waited longest, and the one used last is used next, so its statements are prepared.
     A block that ends in anything but a commit, a rollback or a refusal loses its connection.
     """
 
@@ -133,32 +152,28 @@ class Database:
         statement_seconds_max: float = 30.0,
     ) -> None:
         self._url = url
-        self._connections_max = connections_max
-        self._acquire_seconds_max = acquire_seconds_max
         self._connect_seconds_max = connect_seconds_max
         self._statement_seconds_max = statement_seconds_max
-        self._idle: list[Connection] = []
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
-        self._count = 0
-        self._open = False
+        self._pool = ConnectionPool(
+            self._connect,
+            connections_max=connections_max,
+            acquire_seconds_max=acquire_seconds_max,
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Allow connections; they are made when they are first needed, so a database that is
         down at the start is found by readiness, not by a crash.
         """
-        self._open = True
+        self._pool.open()
         try:
             yield
         finally:
-            self._open = False
-            for conn in self._idle:
-                conn.terminate()
-            self._idle.clear()
+            self._pool.close()
 
     def connection(self) -> "_Lent":
         """For a single statement, which is its own transaction."""
-        return _Lent(self)
+        return _Lent(self._pool)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
@@ -174,44 +189,21 @@ class Database:
                 yield conn
         except StorageUnavailable as error:
             cause = error.__cause__
-            refused = isinstance(cause, asyncpg.PostgresError) and not isinstance(cause, _LOST)
-            if conn is None or cause is None or refused:
+            if conn is None or cause is None or not _may_have_taken_place(cause):
                 raise
             raise OutcomeUnknown from cause
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Commit when the block ends, roll back when it raises."""
+        """Commit when the block ends, roll back when it raises.
+
+        Raises OutcomeUnknown when the connection was lost during the commit. Whatever else is
+        raised, nothing was committed.
+        """
         async with self.connection() as conn, conn.committing():
             yield conn
 
-    async def acquire(self) -> Connection:
-        """A connection that is the caller's until its `release`; `connection` does both."""
-        if not self._open:
-            raise StorageUnavailable("The server is not serving.")
-        if self._idle:
-            return self._idle.pop()
-        if self._count < self._connections_max:
-            return await self._connect()
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            conn = await asyncio.wait_for(waiter, self._acquire_seconds_max)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            # The connection may have been lent to this request in the very moment that it gave up.
-            if waiter.done() and not waiter.cancelled():
-                self._give_back(waiter.result())
-            if isinstance(error, TimeoutError):
-                raise StorageUnavailable("All database connections are busy.") from None
-            raise
-        return conn if conn is not None else await self._connect_reserved()
-
     async def _connect(self) -> Connection:
-        self._count += 1
-        return await self._connect_reserved()
-
-    async def _connect_reserved(self) -> Connection:
-        """Make a connection that is counted already."""
         try:
             return await connect(
                 self._url,
@@ -219,66 +211,22 @@ class Database:
                 statement_seconds_max=self._statement_seconds_max,
             )
         except BaseException as error:
-            self._count -= 1
-            self._wake()
             translated = _translated(error)
             if translated is not None:
                 raise translated from error
             raise
 
-    def release(self, conn: Connection, *, healthy: bool) -> None:
-        """Take a connection back. One that is not healthy may be in any state, so it is closed."""
-        if healthy and self._open and not conn.is_closed():
-            self._pass_on(conn)
-            return
-        if conn.is_closed():
-            self._drop_idle()
-        conn.terminate()
-        self._count -= 1
-        self._wake()
-
-    def _give_back(self, lent: Connection | None) -> None:
-        if lent is not None:
-            self._pass_on(lent)
-            return
-        self._count -= 1  # What was lent was room for a connection, not a connection.
-        self._wake()
-
-    def _pass_on(self, conn: Connection) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(conn)
-                return
-        self._idle.append(conn)
-
-    def _wake(self) -> None:
-        """There is room for one more connection: the longest waiter gets it, and connects."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                self._count += 1
-                waiter.set_result(None)
-                return
-
-    def _drop_idle(self) -> None:
-        """Close the idle connections: one was lost, so these probably are too, and would fail."""
-        for conn in self._idle:
-            conn.terminate()
-        self._count -= len(self._idle)
-        self._idle.clear()
-
 
 class _Lent:
     """A connection for one block. A class, because a generator costs each small request 5 µs."""
 
-    __slots__ = ("_conn", "_database")
+    __slots__ = ("_conn", "_pool")
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
 
     async def __aenter__(self) -> Connection:
-        self._conn = await self._database.acquire()
+        self._conn = await self._pool.acquire()
         return self._conn
 
     async def __aexit__(
@@ -286,15 +234,27 @@ class _Lent:
     ) -> None:
         translated = _translated(error, self._conn) if error is not None else None
         refused = isinstance(error, DomainError) and not isinstance(error, StorageUnavailable)
-        self._database.release(self._conn, healthy=error is None or refused)
+        self._pool.release(self._conn, healthy=error is None or refused)
         if translated is not None:
             raise translated from error
+
+
+def _may_have_taken_place(error: BaseException) -> bool:
+    """Whether a statement that ended so may have been carried out all the same.
+
+    Not if the database refused it, and not if the driver did, before it sent anything.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return isinstance(error, _LOST)
+    return isinstance(error, OSError | asyncpg.InternalClientError)
 
 
 def _translated(error: BaseException, conn: Connection | None = None) -> DomainError | None:
     """The one place where errors of the driver become errors of the domain; None for others."""
     if isinstance(error, asyncpg.DiskFullError):
         return StorageFull()
+    if isinstance(error, _CONTENDED):
+        return Contended()
     if isinstance(error, UNAVAILABLE):
         return StorageUnavailable()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and (

@@ -164,7 +164,11 @@ class CASHandler:
             missing = await self._cas.missing(conn, call.namespace, names)
             return json_answer(MissingBody([str(name) for name in missing]))
 
-        return await self._replay.once(call.idempotent(body), make)
+        repeated = call.idempotent(body)
+        if repeated is None:  # Nothing is written.
+            async with self._database.connection() as conn:
+                return await make(conn)
+        return await self._replay.once(repeated, make)
 
 
 def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:

@@ -12,7 +12,13 @@ from uuid import UUID
 import structlog
 
 from orchestrator.core.database import Database
-from orchestrator.errors import DigestMismatch, NotFound, StorageUnavailable, UploadConflict
+from orchestrator.errors import (
+    DigestMismatch,
+    NotFound,
+    OutcomeUnknown,
+    StorageUnavailable,
+    UploadConflict,
+)
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.transfer.delivery import Delivery
@@ -101,15 +107,18 @@ class UploadCompletion:
         """Session and blob in one transaction. After a commit whose outcome is not known, nothing
         is thrown away any more: a row may point at it.
         """
-        is_in_doubt = False
+        is_in_doubt = is_unknown = False
         for seconds in (*RETRY_SECONDS, None):
             try:
                 async with self._database.transaction() as conn:
                     done = await self._uploads.complete(conn, upload, taken.received.cas_id)
                     stored = await self._cas.upload(conn, upload.namespace, taken.received, by=None)
-            except StorageUnavailable:
+            except StorageUnavailable as error:
                 is_in_doubt = True
+                is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if seconds is None:
+                    if is_unknown:
+                        raise OutcomeUnknown from error
                     raise
                 await asyncio.sleep(seconds)
             except (UploadConflict, NotFound):

@@ -65,7 +65,7 @@ class UploadReceiving:
         elif appender.durable_bytes - appender.recorded_bytes >= ADVANCE_BYTES:
             # Further bytes become durable while this number is stored.
             durable_bytes = appender.durable_bytes
-            async with self._database.connection() as conn:
+            async with self._database.write() as conn:
                 await self._uploads.advance(conn, taken, durable_bytes, release=False)
             appender.recorded_bytes = durable_bytes
 
@@ -87,7 +87,7 @@ class UploadReceiving:
     async def _end(self, taken: TakenUpload, appender: Appender, offset_bytes: int) -> Upload:
         """A crash before this statement leaves bytes in the stage that nobody counts."""
         try:
-            async with self._database.connection() as conn:
+            async with self._database.write() as conn:
                 release = not appender.is_in_doubt
                 return await self._uploads.advance(conn, taken, offset_bytes, release=release)
         except UploadConflict:

@@ -7,7 +7,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
-from orchestrator.errors import InvalidInput, NotFound, StorageUnavailable
+from orchestrator.errors import Contended, InvalidInput, NotFound
 from orchestrator.models.artifact import (
     CONTAINING,
     Artifact,
@@ -292,8 +292,8 @@ def tell_created(conn: Connection, artifact: NewArtifact, *, by: Actor) -> None:
     )
 
 
-def _deleted_meanwhile() -> StorageUnavailable:
-    return StorageUnavailable("The artifact was deleted while it was found; send it again.")
+def _deleted_meanwhile() -> Contended:
+    return Contended("The artifact was deleted while it was found; send it again.")
 
 
 def _found(artifact: Artifact | None, key: str) -> Artifact:

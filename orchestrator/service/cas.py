@@ -8,7 +8,7 @@ import structlog
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId, Sha256
-from orchestrator.errors import CorruptBlob, NotFound, StorageUnavailable, TooLarge
+from orchestrator.errors import Contended, CorruptBlob, NotFound, TooLarge
 from orchestrator.models.cas import Blob, BlobContent, BlobUpload, Document, Received, StoredBlob
 from orchestrator.models.principal import Actor
 from orchestrator.repository.cas import CASRepository
@@ -156,7 +156,7 @@ class CASService:
             done = [each for each in stored if each is not None]
             if len(done) == len(contents):
                 return done
-        raise StorageUnavailable("A blob was deleted while it was stored; send it again.")
+        raise Contended("A blob was deleted while it was stored; send it again.")
 
     async def _store_again(
         self, conn: Connection, received: Received, blob: Blob, by: Actor | None, *, inline: bool

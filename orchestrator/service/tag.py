@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from orchestrator.core.database import Connection
 from orchestrator.errors import (
     AlreadyExists,
+    Contended,
     Current,
     DomainError,
     NotFound,
     NothingToRedo,
     NothingToUndo,
-    StorageUnavailable,
     VersionConflict,
     accepted,
 )
@@ -221,9 +221,9 @@ def _current(tag: Tag) -> Current:
     return Current(tag.version, artifact_id=str(tag.target_id))
 
 
-def _changed_meanwhile(order: TagOrder) -> StorageUnavailable:
+def _changed_meanwhile(order: TagOrder) -> Contended:
     """What was not carried out is never acknowledged."""
-    return StorageUnavailable(f"The tag {order.name!r} changed meanwhile.")
+    return Contended(f"The tag {order.name!r} changed meanwhile.")
 
 
 def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:

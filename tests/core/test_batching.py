@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 
 from orchestrator.core.batching import Batcher
-from orchestrator.errors import OutcomeUnknown
+from orchestrator.errors import Contended, OutcomeUnknown, StorageUnavailable
 
 
 class Work:
@@ -383,6 +383,67 @@ async def test_what_may_have_taken_place_is_not_done_again() -> None:
         await each.ask(1, 2, 3)
         assert [type(found) for found in await each.answers()] == [OutcomeUnknown] * 3
     assert work.batches == [[1, 2, 3]]
+
+
+async def test_that_the_storage_cannot_answer_is_told_to_all_at_once() -> None:
+    class Down(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            raise StorageUnavailable
+
+    work = Down()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3)
+        assert [type(found) for found in await each.answers()] == [StorageUnavailable] * 3
+    assert work.batches == [[1, 2, 3]]
+
+
+async def test_what_another_request_was_in_the_way_of_is_done_again() -> None:
+    class InTheWay(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            if len(batch) > 1:
+                raise Contended
+            return await super().answers(batch)
+
+    work = InTheWay()
+    async with asking(work) as each:
+        await each.ask(1, 2, 3)
+        assert await each.answers() == [2, 4, 6]
+    assert work.batches == [[1, 2, 3], [1], [2], [3]]
+
+
+async def test_those_that_are_done_again_do_not_wait_for_each_other() -> None:
+    together = asyncio.Barrier(3)
+
+    async def work(questions: Sequence[int]) -> list[int]:
+        if len(questions) > 1:
+            raise ZeroDivisionError
+        await together.wait()
+        return [question * 2 for question in questions]
+
+    batcher = Batcher[int, int](work)
+    each = Asking(batcher)
+    await each.ask(1, 2, 3)
+    async with asyncio.timeout(5):
+        assert await each.answers() == [2, 4, 6]
+    await settled(batcher)
+
+
+async def test_those_that_are_answered_alone_do_not_wait_for_each_other() -> None:
+    together = asyncio.Barrier(3)
+
+    async def leave_out(questions: Sequence[int]) -> list[int | None]:
+        return [None for _ in questions]
+
+    async def answer_alone(question: int) -> int:
+        await together.wait()
+        return question * 3
+
+    batcher = Batcher[int, int](leave_out, alone=answer_alone)
+    each = Asking(batcher)
+    await each.ask(1, 2, 3)
+    async with asyncio.timeout(5):
+        assert await each.answers() == [3, 6, 9]
+    await settled(batcher)
 
 
 async def test_work_that_gives_too_few_answers_fails_all() -> None:

@@ -61,7 +61,9 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
         501, "unsupported-transfer-coding", "Unsupported transfer coding"
     ),
     errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
+    errors.Contended: ProblemType(503, "storage-unavailable", "Storage unavailable"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
+    errors.OutcomeUnknownToKey: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.StorageFull: ProblemType(507, "storage-full", "Storage full"),
 }
 UNEXPECTED = ProblemType(500, "internal-error", "Internal error")
@@ -85,7 +87,7 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
     )
     if isinstance(error, errors.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.size_bytes}"
-    if isinstance(error, errors.OutcomeUnknown):
+    if type(error) is errors.OutcomeUnknown:
         del answer.headers["Retry-After"]  # What is just sent again may be done twice.
     if isinstance(error, errors.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from orchestrator.core.database import Connection, Database
+from orchestrator.errors import OutcomeUnknown, OutcomeUnknownToKey
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.idempotency import IdempotencyService
 
@@ -19,13 +20,19 @@ class Replay:
     ) -> Answer:
         """The first answer to this key; if there is none, make the change and its answer.
 
-        Both and the memory of them are one transaction. What `make` refuses is not remembered.
+        Both and the memory of them are one transaction. What `make` refuses is not remembered. If
+        nobody knows whether it was committed, a caller with a key may simply ask again.
         """
-        async with self._database.transaction() as conn:
-            if (first := await self._idempotency.claim(conn, repeated)) is not None:
-                return first
-            answer = await make(conn)
-            await self._idempotency.remember(conn, repeated, answer)
+        try:
+            async with self._database.transaction() as conn:
+                if (first := await self._idempotency.claim(conn, repeated)) is not None:
+                    return first
+                answer = await make(conn)
+                await self._idempotency.remember(conn, repeated, answer)
+        except OutcomeUnknown as error:
+            if repeated is None:
+                raise
+            raise OutcomeUnknownToKey from error.__cause__
         return answer
 
     async def first_answer(self, repeated: IdempotentCall | None) -> Answer | None:
