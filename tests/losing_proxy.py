@@ -1,7 +1,6 @@
 """Stands before PostgreSQL and loses the answer to a commit, as a network does that fails then."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 WRITES = re.compile(rb"\b(INSERT\s+INTO|DELETE\s+FROM|SET)\b")
 TERMINATED = b"\0"
 NOTICED_SECONDS = 0.02
+LOST = (OSError, asyncio.IncompleteReadError)
 
 
 class LosingProxy:
@@ -21,6 +21,7 @@ class LosingProxy:
     def __init__(self, url: str) -> None:
         self._url = url
         self._links: set[_Link] = set()
+        self._port = 0
         self.is_armed = False
         #: What was asked for each answer that was lost.
         self.lost: list[bytes] = []
@@ -65,12 +66,17 @@ class LosingProxy:
         answers, questions = await self._connect()
         link = _Link(self, writer, questions)
         self._links.add(link)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(link.pass_questions(reader))
-                group.create_task(link.pass_answers(answers))
+        passing = [link.pass_questions(reader), link.pass_answers(answers)]
+        tasks = [asyncio.ensure_future(each) for each in passing]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         link.close()
+        for each in tasks:
+            each.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         link.ended.set()
+        for error in ended:
+            if isinstance(error, Exception) and not isinstance(error, LOST):
+                raise error
 
 
 class _Link:

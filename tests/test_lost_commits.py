@@ -116,7 +116,7 @@ CASES: dict[tuple[str, str], tuple[Request, bool]] = {
         posting("/workflows/main/cherry-pick", {"version": "side"}),
         True,
     ),
-    ("POST", "/workflows/{tag}/revert"): (posting("/workflows/main/revert", {"seq": 2}), True),
+    ("POST", "/workflows/{tag}/revert"): (posting("/workflows/main/revert", {"seq": 1}), True),
     ("POST", "/workflows/{tag}/merge"): (posting("/workflows/main/merge", {"from": "side"}), True),
     ("PUT", "/tags/{name}"): (putting, False),
     ("DELETE", "/tags/{name}"): (deleting("/tags/main"), False),
@@ -131,7 +131,7 @@ CASES: dict[tuple[str, str], tuple[Request, bool]] = {
     ("POST", "/uploads/{upload_id}"): (appending_by_post, False),
     ("DELETE", "/uploads/{upload_id}"): (ending, False),
     ("POST", "/gc"): (posting("/gc", {}), False),
-    ("POST", "/verify"): (posting("/verify", {"read_data": True}), False),
+    ("POST", "/verify"): (posting("/verify", {"read_data": True, "repair": True}), False),
 }
 #: It asks only; its key is remembered all the same.
 ASKS = {("POST", "/cas/missing")}

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import StorageUnavailable
+from orchestrator.errors import Contended, StorageUnavailable
 from orchestrator.models.principal import Actor
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.workflow import WorkflowRepository
@@ -137,7 +137,7 @@ def _fail_together(monkeypatch: pytest.MonkeyPatch, repository: type, method: st
 
     async def failing(this: Any, conn: Connection, several: Any, *rest: Any) -> Any:
         if len(several) > 1:
-            raise StorageUnavailable
+            raise Contended
         return await original(this, conn, several, *rest)
 
     monkeypatch.setattr(repository, method, failing)
