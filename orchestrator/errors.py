@@ -1,4 +1,4 @@
-"""The refusals of the domain, each keeping the names and numbers of what failed; no HTTP here.
+"""The refusals of the domain, each with the names and numbers of what failed; no HTTP here.
 
 Attributes become public members of the problem document, so an error stores names, versions and
 limits, never content.
@@ -33,6 +33,9 @@ class DomainError(Exception):
 
     #: Which one of several operations that were requested together was refused.
     operation: int | None = None
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
 
     @property
     def short(self) -> str | None:
@@ -100,8 +103,7 @@ class VersionConflict(DomainError):
 
     def __init__(self, kind: str, key: str, expected: int, current: Current | None = None) -> None:
         super().__init__(f"The {kind} {key!r} is not at the expected version {expected}.")
-        self.kind, self.key, self.expected_version = kind, key, expected
-        self.current = current
+        self.kind, self.key, self.expected_version, self.current = kind, key, expected, current
 
 
 class PreconditionFailed(DomainError):
@@ -109,8 +111,7 @@ class PreconditionFailed(DomainError):
 
     def __init__(self, kind: str, key: str, condition: str, current: Current | None = None) -> None:
         super().__init__(f"The precondition {condition} does not hold for the {kind} {key!r}.")
-        self.kind, self.key, self.condition = kind, key, condition
-        self.current = current
+        self.kind, self.key, self.condition, self.current = kind, key, condition, current
 
 
 class NothingToUndo(DomainError):
@@ -191,15 +192,9 @@ class BodyTooSlow(DomainError):
 class Unauthenticated(DomainError):
     """No valid token came with the request."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
 
 class Forbidden(DomainError):
     """The caller is known, or need not be, and may not do this."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
 
 
 class DigestMismatch(DomainError):
@@ -219,7 +214,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 class UploadConflict(DomainError):
-    """A resumable upload is not where the request thinks; nothing of the request was kept."""
+    """A resumable upload is not where the request thinks; nothing of the request was stored."""
 
     def __init__(self, upload_id: str, detail: str, offset_bytes: int | None = None) -> None:
         super().__init__(detail)
@@ -246,7 +241,7 @@ class UnsupportedProtocol(DomainError):
 
 
 class ChecksumMismatch(DomainError):
-    """The bytes of a request are not those that its checksum was made of; none was kept."""
+    """The bytes of a request are not those that its checksum was made of; none was stored."""
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(f"The body does not have the {algorithm} that Upload-Checksum says.")
@@ -254,7 +249,7 @@ class ChecksumMismatch(DomainError):
 
 
 class RangeNotSatisfiable(DomainError):
-    """The bytes asked for are beyond the end."""
+    """The requested bytes are beyond the end."""
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"The blob has {size_bytes} bytes; none of them is in the range.")

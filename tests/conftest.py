@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 import orchestrator.app
@@ -29,7 +30,7 @@ from tests.api import Api
 from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
 from tests.route_tables import RouteTables
 
-pytest_plugins = ["tests.radosgw"]
+pytest_plugins = ["tests.radosgw", "tests.collecting"]
 
 TOKEN = "a-token-for-tests"
 FOLDER_VARIABLE = "TEST_FOLDER"
@@ -162,6 +163,14 @@ def fresh_database(copies: Copies) -> Iterator[str]:
     for url in copy_of(copies):
         yield url
         shutil.rmtree(urlsplit(_blob_store(url)).path, ignore_errors=True)
+
+
+@pytest.fixture
+async def database(fresh_database: str) -> AsyncIterator[Connection]:
+    """A connection to the test's own database, beside those of the application."""
+    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

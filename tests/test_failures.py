@@ -1,9 +1,8 @@
 """Both orchestration patterns, each step failing and each step failing after it persisted."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import pytest
 
 from orchestrator.core.database import Connection
@@ -38,13 +37,6 @@ async def transact(api: Api) -> Any:
 
 
 PATTERNS = [pytest.param(create, id="orchestrator"), pytest.param(transact, id="direct")]
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 DANGLING = """

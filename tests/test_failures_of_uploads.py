@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from blake3 import blake3
 
@@ -52,13 +51,6 @@ async def api(
     app = make_app(database_url=fresh_database, blob_store=folder.as_uri(), blob_inline_bytes_max=9)
     async with Api.on(app, TOKEN) as api:
         yield api
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 async def upload(api: Api, key: str = "k") -> Any:

@@ -3,11 +3,10 @@ unless the database cannot answer at all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from orchestrator.core.database import Connection
@@ -22,13 +21,6 @@ from tests.test_failures import dangling
 TOGETHER = 6
 Answers = list[Any]
 Step = tuple[type, str]
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 async def create(api: Api) -> Answers:

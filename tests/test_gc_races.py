@@ -47,13 +47,6 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Container]:
     c = build(settings)
     async with c.database.opened():

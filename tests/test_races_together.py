@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
 
-import asyncpg
 import pytest
 
 from orchestrator.app import create_app
@@ -29,13 +28,6 @@ async def two(fresh_database: str) -> AsyncIterator[list[Api]]:
     settings = settings_for(fresh_database)
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(Api.on(create_app(settings), TOKEN)) for _ in "ab"]
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 async def history(api: Api, tag: str) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import asyncpg
 import httpx2
 import pytest
 from blake3 import blake3
@@ -70,13 +69,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload_receiving, "ADVANCE_BYTES", 2 * PIECE)
     monkeypatch.setattr(upload_completion, "RETRY_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(upload_completion, "_ELSEWHERE_SECONDS", (0.0, 0.0))
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 async def body(content: bytes) -> AsyncIterator[bytes]:

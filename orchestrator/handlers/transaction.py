@@ -72,14 +72,16 @@ class DeleteOperation(msgspec.Struct, tag_field="op", tag="delete", forbid_unkno
     expected_version: Version | None = None
 
 
-Operation: TypeAlias = CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
+TagOperation: TypeAlias = (
+    CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
+)
 Result: TypeAlias = CreatedWorkflowBody | TagChangeBody | DeletedTagBody
 
 
 class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
     """Operations on different tags, each with its own precondition: all or nothing."""
 
-    operations: list[Operation]
+    operations: list[TagOperation]
     message: str | None = None
 
 
@@ -96,7 +98,7 @@ class Step(msgspec.Struct, frozen=True):
     it, an artifact that is there, or nothing for a delete.
     """
 
-    operation: Operation
+    operation: TagOperation
     workflow: PreparedWorkflow | None = None
     artifact_id: UUID | None = None
 
@@ -163,7 +165,7 @@ class TransactionHandler:
         _check_tags(operations)
         return data, [self._step(at, operation) for at, operation in enumerate(operations)]
 
-    def _step(self, at: int, operation: Operation) -> Step:
+    def _step(self, at: int, operation: TagOperation) -> Step:
         if isinstance(operation, CreateWorkflowOperation):
             with _failing(at):
                 pointer = f"/operations/{at}/workflow"
@@ -242,7 +244,7 @@ def _result(change: TagChange, created: Artifact | None) -> Result:
     return deleted_body(change.tag) if change.target is None else change_body(change)
 
 
-def _condition(operation: Operation) -> Condition:
+def _condition(operation: TagOperation) -> Condition:
     if isinstance(operation, CreateOperation):
         return Condition(absent=True)
     expected = operation.expected_version
@@ -252,7 +254,7 @@ def _condition(operation: Operation) -> Condition:
     return Condition(exists=True, versions=versions)
 
 
-def _check_tags(operations: Sequence[Operation]) -> None:
+def _check_tags(operations: Sequence[TagOperation]) -> None:
     """Each tag once: two operations on one tag would make the outcome a matter of their order."""
     seen: dict[str, int] = {}
     twice: list[Violation] = []
@@ -267,7 +269,7 @@ def _check_tags(operations: Sequence[Operation]) -> None:
         raise RuleBroken("A transaction names each tag once.", twice)
 
 
-def _check_absent(operation: Operation, pointer: str) -> None:
+def _check_absent(operation: TagOperation, pointer: str) -> None:
     if isinstance(operation, CreateOperation) and not operation.absent:
         message = "A create is for a tag that does not exist; to change one, use move."
         raise InvalidInput.at(pointer, "absent", message)

@@ -3,9 +3,10 @@
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
+from orchestrator.handlers.http.reply import API
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, IF_CHANGED, IF_MATCH, heeds
+from orchestrator.routes.openapi import IF_CHANGED, IF_MATCH, heeds
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("artifacts")

@@ -4,9 +4,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.cas import CASHandler, MissingBody, MissingQuery
 from orchestrator.handlers.cas_body import BlobBody
+from orchestrator.handlers.http.reply import API
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    API,
     IDEMPOTENCY,
     IF_CHANGED,
     IF_MATCH,

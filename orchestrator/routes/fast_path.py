@@ -5,9 +5,9 @@ Each is in the framework's lists too, where its documentation is, and for reques
 
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.http.fast_path import FastRoute
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.workflow import WorkflowHandler
-from orchestrator.routes.openapi import API
 
 
 def fast_routes(workflows: WorkflowHandler, tags: TagHandler, cas: CASHandler) -> list[FastRoute]:

@@ -27,9 +27,8 @@ from orchestrator import __version__
 from orchestrator.errors import Violation
 from orchestrator.handlers.http.paths import Declared
 from orchestrator.handlers.http.problem import PROBLEM_JSON
-from orchestrator.routes.examples import PROBLEM_EXAMPLES
+from orchestrator.routes.examples_problem import PROBLEM_EXAMPLES
 
-API = "/api/v1"
 PAGE = (Path(__file__).parent / "reference.html").read_bytes()
 
 

@@ -2,6 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
@@ -15,7 +16,6 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.models.tag import TagMove
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    API,
     IDEMPOTENCY,
     IF_ABSENT,
     IF_CHANGED,

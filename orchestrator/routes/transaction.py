@@ -2,9 +2,10 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.transaction import RunTransaction, TransactionBody, TransactionHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, IDEMPOTENCY, takes
+from orchestrator.routes.openapi import IDEMPOTENCY, takes
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("transactions")

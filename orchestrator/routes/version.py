@@ -4,6 +4,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.handlers.http.framework import PATCH_TYPES
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
 from orchestrator.handlers.version import VersionHandler
@@ -18,7 +19,6 @@ from orchestrator.handlers.version_body import (
 )
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    API,
     IDEMPOTENCY,
     IF_CHANGED,
     IF_MATCH,

@@ -2,6 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
 )
@@ -14,7 +15,6 @@ from orchestrator.handlers.workflow_body import (
 )
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    API,
     IDEMPOTENCY,
     IF_ABSENT,
     IF_CHANGED,

@@ -6,8 +6,9 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.framework import operation_without_call
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.workflow_schema import SchemaHandler
-from orchestrator.routes.openapi import API, answer
+from orchestrator.routes.openapi import answer
 from orchestrator.routes.resource import Resource
 
 ROUTES = Resource("workflows", operation_without_call, public=True)

@@ -22,6 +22,7 @@ from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
+from orchestrator.service.artifact_version import dag_version, tell_created
 from orchestrator.telemetry.after_commit import tell
 
 #: What is found may be deleted before it is locked: then it is made again.
@@ -262,34 +263,6 @@ class ArtifactService:
         return await self._lineage.get_common_ancestor(
             conn, one.artifact_id, other.artifact_id, CONTAINING
         )
-
-
-def dag_version(version: NewVersion) -> NewArtifact:
-    """The catalogue entry of a whole version, which is its own version."""
-    return NewArtifact(
-        artifact_id=new_id(),
-        namespace=version.namespace,
-        kind=Kind.DAG_VERSION,
-        cas_id=version.cas_id,
-        name=version.name,
-        version_hash=version.cas_id,
-        nodes_count=version.nodes_count,
-        edges_count=version.edges_count,
-        meta=version.meta,
-        created_by=version.by.name,
-    )
-
-
-def tell_created(conn: Connection, artifact: NewArtifact, *, by: Actor) -> None:
-    """That there is a new version."""
-    tell(
-        conn,
-        "created DAG version artifact",
-        by=by,
-        artifact_id=str(artifact.artifact_id),
-        version_hash=str(artifact.cas_id),
-        nodes_count=artifact.nodes_count,
-    )
 
 
 def _deleted_meanwhile() -> Contended:

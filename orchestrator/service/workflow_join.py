@@ -18,7 +18,7 @@ from orchestrator.models.workflow import (
     WorkflowEntry,
 )
 from orchestrator.repository.workflow import WorkflowRepository
-from orchestrator.service.artifact import dag_version, tell_created
+from orchestrator.service.artifact_version import dag_version, tell_created
 from orchestrator.service.cas import tell_stored
 from orchestrator.service.tag import tell_changed
 

@@ -55,7 +55,9 @@ class SegmentTable:
 
     def append(self, segment: Segment) -> None:
         """Add one at the end. A table that was decoded cannot grow."""
-        self._records += _RECORD.pack(segment.stored_bytes, segment.digest)  # type: ignore[operator]
+        if not isinstance(self._records, bytearray):
+            raise TypeError("the table was decoded")
+        self._records += _RECORD.pack(segment.stored_bytes, segment.digest)
 
     def __len__(self) -> int:
         return len(self._records) // _RECORD.size

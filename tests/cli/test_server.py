@@ -5,10 +5,8 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -17,19 +15,9 @@ from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import parent as serve
 from orchestrator.server.parent import ServeOptions
 from tests.cli.conftest import COMMAND, Run, environ
-from tests.databases import run as execute
-from tests.databases import url_of
 from tests.test_settings import SECRET, UNREADABLE
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def empty_database() -> Iterator[str]:
-    name = f"empty_{uuid4().hex[:12]}"
-    execute(f"CREATE DATABASE {name}")
-    yield url_of(name)
-    execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -3,15 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
-from orchestrator.app import create_app
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import MaintenanceHeld, StorageUnavailable
 from orchestrator.jobs.collection import Collection
@@ -26,50 +22,15 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry import metrics
 from orchestrator.wiring.services import build
 from tests.api import Api
-from tests.conftest import TOKEN, settings_for
+from tests.collecting import LARGE, UNLOCK, objects, serving, upload
 
-#: More than is kept in the database.
-LARGE = 5_000
-SHARED: dict[str, object] = {"gc_grace_seconds": 0, "blob_inline_bytes_max": 1_000}
 LEASE_SECONDS = 0.4
-UNLOCK = "SELECT pg_advisory_unlock_all()"
 
 
 @pytest.fixture
-def settings(fresh_database: str) -> Callable[..., Settings]:
-    return lambda **changed: settings_for(fresh_database, **{**SHARED, **changed})
-
-
-@asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Api]:
-    async with Api.on(create_app(settings), TOKEN) as api:
+async def api(server_settings: Callable[..., Settings]) -> AsyncIterator[Api]:
+    async with serving(server_settings()) as api:
         yield api
-
-
-@pytest.fixture
-async def api(settings: Callable[..., Settings]) -> AsyncIterator[Api]:
-    async with serving(settings()) as api:
-        yield api
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
-
-
-async def upload(api: Api, database: Connection, *contents: bytes) -> None:
-    """Blobs whose leases are over."""
-    for content in contents:
-        answer = await api.http.post("/api/v1/cas", content=content)
-        assert answer.status_code == 201, answer.text
-    await database.execute("UPDATE cas_lease SET expires_at = now()")
-
-
-def objects(settings: Settings) -> list[Path]:
-    folder = Path(urlsplit(settings.blob_store).path) / "objects"
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def counts(database: Connection) -> tuple[int, ...]:
@@ -93,16 +54,16 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
 
 
 async def test_a_server_collects_by_itself_and_ends_with_its_shutdown(
-    settings: Callable[..., Settings],
+    server_settings: Callable[..., Settings],
     api: Api,
     database: Connection,
     outcomes: Callable[[str], float],
 ) -> None:
     await upload(api, database, b"small", bytes(LARGE))
-    async with serving(settings(gc_interval_seconds=0.05, gc_page_items=1)):
+    async with serving(server_settings(gc_interval_seconds=0.05, gc_page_items=1)):
         await until(lambda: outcomes("done") >= 2)
     assert await counts(database) == (0, 0, 0)
-    assert objects(settings()) == []
+    assert objects(server_settings()) == []
     done = outcomes("done")
     await asyncio.sleep(0.2)
     assert outcomes("done") == done
@@ -110,16 +71,16 @@ async def test_a_server_collects_by_itself_and_ends_with_its_shutdown(
 
 
 async def test_without_an_interval_nothing_is_collected(
-    settings: Callable[..., Settings], outcomes: Callable[[str], float]
+    server_settings: Callable[..., Settings], outcomes: Callable[[str], float]
 ) -> None:
-    async with serving(settings(gc_interval_seconds=0)):
+    async with serving(server_settings(gc_interval_seconds=0)):
         await asyncio.sleep(0.2)
         assert [task for task in asyncio.all_tasks() if "Schedule" in repr(task)] == []
     assert outcomes("done") == 0
 
 
 async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
-    settings: Callable[..., Settings],
+    server_settings: Callable[..., Settings],
     api: Api,
     database: Connection,
     outcomes: Callable[[str], float],
@@ -128,7 +89,7 @@ async def test_the_schedule_survives_a_backup_a_dead_storage_and_a_defect(
     await upload(api, database, b"garbage")
     maintenance = MaintenanceRepository()
     await maintenance.lock_exclusive(database)
-    async with serving(settings(gc_interval_seconds=0.05)):
+    async with serving(server_settings(gc_interval_seconds=0.05)):
         await until(lambda: outcomes("held") >= 2)
         for fault in (StorageUnavailable, ZeroDivisionError):
             failed = outcomes("failed")
@@ -183,12 +144,12 @@ class Pausing(Collection):
 
 
 @pytest.fixture
-async def servers(settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Any]]:
+async def servers(server_settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def make(*, interval_seconds: float = 1_000, page_items: int = 10) -> Server:
             server = Server(
-                settings(database_connections_max=1),
+                server_settings(database_connections_max=1),
                 interval_seconds=interval_seconds,
                 page_items=page_items,
             )

@@ -6,12 +6,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.framework import FREES_SPACE, PATCH_TYPES
 from orchestrator.handlers.http.framework_errors import exception_handlers
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.transfer.tus import OFFSET_STREAM, refusal_headers
 from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.transfer.upload_body import UploadBody
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    API,
     IDEMPOTENCY,
     TUS_RESUMABLE,
     UPLOAD_CHECKSUM,

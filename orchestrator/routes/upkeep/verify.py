@@ -3,9 +3,10 @@
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.framework import FREES_SPACE, server_operation
+from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.upkeep.verify import Verify, VerifyBody, VerifyHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import API, IDEMPOTENCY, takes
+from orchestrator.routes.openapi import IDEMPOTENCY, takes
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("operations", server_operation)

@@ -512,13 +512,6 @@ async def test_a_defect_is_answered_and_logged_both_ways(
 # ------------------------------------------------------------------------- what memory may answer
 
 
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(fresh_database)
-    yield connection
-    await connection.close()
-
-
 async def uploaded(api: Api, content: bytes = BLOB) -> str:
     answer = await api.http.post(f"{API}/cas", content=content)
     assert answer.status_code == 201

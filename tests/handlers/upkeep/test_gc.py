@@ -1,15 +1,11 @@
 """`POST /gc` on the real application: pages, storage, refusals."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
-from orchestrator.app import create_app
 from orchestrator.core.database import Connection
 from orchestrator.errors import StorageUnavailable
 from orchestrator.repository.upkeep.gc import GCRepository
@@ -17,47 +13,13 @@ from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.settings import Settings
 from orchestrator.storage.filesystem import FilesystemStorage
 from tests.api import Api
-from tests.conftest import TOKEN, settings_for
-
-UNLOCK = "SELECT pg_advisory_unlock_all()"
-#: More than is stored in the database.
-LARGE = 5_000
-SHARED: dict[str, object] = {"gc_grace_seconds": 0, "blob_inline_bytes_max": 1_000}
+from tests.collecting import LARGE, UNLOCK, objects, serving, upload
 
 
 @pytest.fixture
-def settings(fresh_database: str) -> Callable[..., Settings]:
-    return lambda **changed: settings_for(fresh_database, **{**SHARED, **changed})
-
-
-@asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Api]:
-    async with Api.on(create_app(settings), TOKEN) as api:
+async def api(server_settings: Callable[..., Settings]) -> AsyncIterator[Api]:
+    async with serving(server_settings()) as api:
         yield api
-
-
-@pytest.fixture
-async def api(settings: Callable[..., Settings]) -> AsyncIterator[Api]:
-    async with serving(settings()) as api:
-        yield api
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
-
-
-async def upload(api: Api, database: Connection, *contents: bytes) -> list[str]:
-    """Blobs whose leases are over."""
-    names = []
-    for content in contents:
-        answer = await api.http.post("/api/v1/cas", content=content)
-        assert answer.status_code == 201, answer.text
-        names.append(answer.json()["cas_id"])
-    await database.execute("UPDATE cas_lease SET expires_at = now()")
-    return names
 
 
 async def collect(api: Api, **members: Any) -> dict[str, Any]:
@@ -77,19 +39,14 @@ async def collect(api: Api, **members: Any) -> dict[str, Any]:
             return whole
 
 
-def objects(settings: Settings) -> list[Path]:
-    folder = Path(urlsplit(settings.blob_store).path) / "objects"
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
 async def test_what_nothing_holds_is_deleted_with_its_object(
-    api: Api, database: Connection, settings: Callable[..., Settings]
+    api: Api, database: Connection, server_settings: Callable[..., Settings]
 ) -> None:
     created = await api.create("main", "a")
     small, large = await upload(api, database, b"small", bytes(LARGE))
-    assert len(objects(settings())) == 1
+    assert len(objects(server_settings())) == 1
     predicted = await collect(api, dry_run=True)
-    assert len(objects(settings())) == 1
+    assert len(objects(server_settings())) == 1
     assert {each["id"] for each in predicted["deleted"]} == {small, large}
     answer = (await api.post("/gc", {"cursor": None})).json()
     assert answer.keys() == {"deleted", "artifacts_deleted", "blobs_deleted", "bytes_freed", "next"}
@@ -98,7 +55,7 @@ async def test_what_nothing_holds_is_deleted_with_its_object(
     assert whole["deleted"][0].keys() == {"kind", "id", "size_bytes", "stored_bytes"}
     assert {each["size_bytes"] for each in whole["deleted"]} == {5, LARGE}
     assert whole["bytes_freed"] == sum(each["stored_bytes"] for each in whole["deleted"])
-    assert objects(settings()) == []
+    assert objects(server_settings()) == []
     assert (await api.get(f"/cas/{small}")).status_code == 404
     assert (await api.get("/workflows/main")).json()["cas_id"] == created["cas_id"]
 
@@ -153,10 +110,10 @@ async def test_no_parameter_and_no_other_body_is_taken(api: Api) -> None:
 
 
 async def test_room_is_made_on_a_full_disk(
-    settings: Callable[..., Settings], api: Api, database: Connection
+    server_settings: Callable[..., Settings], api: Api, database: Connection
 ) -> None:
     names = await upload(api, database, bytes(LARGE))
-    async with serving(settings(disk_free_bytes_min=2**60)) as full:
+    async with serving(server_settings(disk_free_bytes_min=2**60)) as full:
         assert (await full.http.post("/api/v1/cas", content=b"x")).status_code == 507
         assert [each["id"] for each in (await collect(full))["deleted"]] == names
 
@@ -164,7 +121,7 @@ async def test_room_is_made_on_a_full_disk(
 async def test_a_storage_that_fails_keeps_the_object_as_a_leftover(
     api: Api,
     database: Connection,
-    settings: Callable[..., Settings],
+    server_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     contents = [bytes([number]) * LARGE for number in range(20)]
@@ -180,7 +137,7 @@ async def test_a_storage_that_fails_keeps_the_object_as_a_leftover(
         deleted = (await collect(api))["deleted"]
     assert sorted(each["id"] for each in deleted) == sorted(names)
     assert 0 < len(asked) < len(names), "a storage that is down is not asked for every object"
-    assert len(objects(settings())) == len(names)
+    assert len(objects(server_settings())) == len(names)
     # What comes again is as good as new: its object has another key.
     again = await api.http.post("/api/v1/cas", content=contents[0])
     assert again.status_code == 201
@@ -190,7 +147,7 @@ async def test_a_storage_that_fails_keeps_the_object_as_a_leftover(
 async def test_one_object_that_cannot_be_deleted_does_not_keep_the_others(
     api: Api,
     database: Connection,
-    settings: Callable[..., Settings],
+    server_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await upload(api, database, *(bytes([number]) * LARGE for number in range(20)))
@@ -203,14 +160,14 @@ async def test_one_object_that_cannot_be_deleted_does_not_keep_the_others(
 
     monkeypatch.setattr(FilesystemStorage, "delete", failing_once)
     assert len((await collect(api))["deleted"]) == 20
-    assert len(objects(settings())) == 1
+    assert len(objects(server_settings())) == 1
 
 
 async def test_another_storage_than_that_of_the_database_is_left_alone(
-    settings: Callable[..., Settings], api: Api, database: Connection, tmp_path: Path
+    server_settings: Callable[..., Settings], api: Api, database: Connection, tmp_path: Path
 ) -> None:
     await upload(api, database, bytes(LARGE))
-    async with serving(settings(blob_store=tmp_path.as_uri())) as other:
+    async with serving(server_settings(blob_store=tmp_path.as_uri())) as other:
         assert (await other.post("/gc", {})).status_code == 503
         assert (await other.post("/gc", {"dry_run": True})).status_code == 200
     assert await database.fetchval("SELECT count(*) FROM cas_blob") == 1
@@ -240,7 +197,7 @@ async def test_nothing_is_collected_during_a_backup(
 async def test_a_page_that_fails_deletes_nothing(
     api: Api,
     database: Connection,
-    settings: Callable[..., Settings],
+    server_settings: Callable[..., Settings],
     step: str,
     persisted: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -263,10 +220,10 @@ async def test_a_page_that_fails_deletes_nothing(
         answer = await api.post("/gc", {"cursor": at})
     assert answer.status_code == 503
     assert await counts(database) == before
-    assert len(objects(settings())) == 1
+    assert len(objects(server_settings())) == 1
     await collect(api)
     assert await counts(database) == (0, 0, 0)
-    assert objects(settings()) == []
+    assert objects(server_settings()) == []
 
 
 async def counts(database: Connection) -> tuple[int, ...]:
