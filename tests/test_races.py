@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from itertools import pairwise
+from uuid import UUID
 
-from orchestrator.core.database import Database
+from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import CasId
 from orchestrator.errors import VersionConflict
 from orchestrator.models.artifact import NewVersion
@@ -27,6 +28,29 @@ CALLERS = 64
 async def seqs(api: Api, tag: str) -> list[int]:
     items = (await api.get(f"/tags/{tag}/history", params={"limit": 1000})).json()["items"]
     return sorted(item["seq"] for item in items)
+
+
+async def versions(conn: Connection, namespace: str) -> list[UUID]:
+    """Something that a tag can name, eight times."""
+    cas = CASService(
+        CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
+    )
+    artifacts = ArtifactService(ArtifactRepository(), LineageRepository())
+    ids = []
+    for number in range(8):
+        content = f"{namespace} {number}".encode()
+        blob = (await cas.store_content(conn, content, "text/plain", by=ANN)).blob
+        new = NewVersion(
+            namespace=namespace,
+            cas_id=blob.cas_id,
+            name=None,
+            by=ANN,
+            nodes_count=0,
+            edges_count=0,
+        )
+        artifact, _ = await artifacts.find_or_create_dag_version(conn, new)
+        ids.append(artifact.artifact_id)
+    return ids
 
 
 async def test_of_concurrent_first_creates_one_creates_and_the_others_move(api: Api) -> None:
@@ -75,30 +99,10 @@ async def test_of_concurrent_moves_from_one_version_exactly_one_wins(api: Api) -
 
 async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_database: str) -> None:
     database = Database(shared_database, connections_max=16)
-    cas = CASService(
-        CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
-    )
-    artifacts, tags = (
-        ArtifactService(ArtifactRepository(), LineageRepository()),
-        TagService(TagRepository(), TagMoveRepository()),
-    )
+    tags = TagService(TagRepository(), TagMoveRepository())
     async with database.opened():
         async with database.transaction() as conn:
-            ids = []
-            for number in range(8):
-                blob = (await cas.store_content(conn, b"%d" % number, "text/plain", by=ANN)).blob
-                artifact, _ = await artifacts.find_or_create_dag_version(
-                    conn,
-                    NewVersion(
-                        namespace="races",
-                        cas_id=blob.cas_id,
-                        name=None,
-                        by=ANN,
-                        nodes_count=0,
-                        edges_count=0,
-                    ),
-                )
-                ids.append(artifact.artifact_id)
+            ids = await versions(conn, "races")
             await tags.create(conn, order("main", ids[0], namespace="races"))
 
         async def swap(number: int) -> bool:
@@ -163,32 +167,11 @@ async def test_a_hundred_requests_at_once_are_all_answered(api: Api) -> None:
 async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) -> None:
     """Also for callers that expect the version that another is just making."""
     database = Database(shared_database, connections_max=8)
-    cas = CASService(
-        CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
-    )
-    artifacts, tags = (
-        ArtifactService(ArtifactRepository(), LineageRepository()),
-        TagService(TagRepository(), TagMoveRepository()),
-    )
+    tags = TagService(TagRepository(), TagMoveRepository())
     wrong = acknowledged = 0
     async with database.opened():
         async with database.transaction() as conn:
-            ids = []
-            for number in range(8):
-                content = b"acknowledged %d" % number
-                blob = (await cas.store_content(conn, content, "text/plain", by=ANN)).blob
-                artifact, _ = await artifacts.find_or_create_dag_version(
-                    conn,
-                    NewVersion(
-                        namespace="races-2",
-                        cas_id=blob.cas_id,
-                        name=None,
-                        by=ANN,
-                        nodes_count=0,
-                        edges_count=0,
-                    ),
-                )
-                ids.append(artifact.artifact_id)
+            ids = await versions(conn, "races-2")
             version = (
                 await tags.create(conn, order("main", ids[0], namespace="races-2"))
             ).tag.version

@@ -25,13 +25,14 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
+    new_workflow,
 )
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Condition, TagChange, TagOrder
-from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
+from orchestrator.models.workflow import CreatedWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
@@ -206,7 +207,13 @@ class TransactionHandler:
     ) -> dict[int, tuple[Artifact, bool]]:
         """By the place of the step, the dag_version of its workflow, and whether it is new."""
         new = {
-            at: _new_workflow(caller, step.operation.tag, step.workflow)
+            at: new_workflow(
+                step.workflow,
+                namespace=caller.namespace,
+                tag=step.operation.tag,
+                by=caller.by,
+                message=caller.message,
+            )
             for at, step in enumerate(steps)
             if step.workflow is not None
         }
@@ -222,20 +229,6 @@ class TransactionHandler:
             at: (artifact, artifact.artifact_id in created)
             for at, (artifact, _) in zip(new, versions, strict=True)
         }
-
-
-def _new_workflow(caller: Caller, tag: str, workflow: PreparedWorkflow) -> NewWorkflow:
-    return NewWorkflow(
-        namespace=caller.namespace,
-        tag=tag,
-        content=workflow.content,
-        cas_id=workflow.cas_id,
-        name=workflow.name,
-        nodes_count=workflow.nodes_count,
-        edges_count=workflow.edges_count,
-        by=caller.by,
-        message=caller.message,
-    )
 
 
 def _result(change: TagChange, created: Artifact | None) -> Result:

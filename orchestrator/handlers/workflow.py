@@ -41,6 +41,7 @@ from orchestrator.handlers.workflow_body import (
     WorkflowBody,
     components_body,
     created_answer,
+    new_workflow,
     workflow_body,
 )
 from orchestrator.models.idempotency import Answer
@@ -85,7 +86,10 @@ class WorkflowHandler:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
         data, prepared = await self._compute.run(lambda: self._read(body), len(body))
-        new = _new_workflow(call, data, prepared)
+        message = checked_message(data.message)
+        new = new_workflow(
+            prepared, namespace=call.namespace, tag=data.tag, by=call.by, message=message
+        )
         by_hash = workflow_precondition(call)
         precondition = tag_precondition(call, data.expected_version, if_match=False)
         repeated = call.idempotent(body)
@@ -187,20 +191,6 @@ class WorkflowHandler:
                 except NotFound:
                     raise NotFound("workflow", name) from None
         return json_answer(deleted_body(change.tag))
-
-
-def _new_workflow(call: Call, data: CreateWorkflow, prepared: PreparedWorkflow) -> NewWorkflow:
-    return NewWorkflow(
-        namespace=call.namespace,
-        tag=data.tag,
-        content=prepared.content,
-        cas_id=prepared.cas_id,
-        name=prepared.name,
-        nodes_count=prepared.nodes_count,
-        edges_count=prepared.edges_count,
-        by=call.by,
-        message=checked_message(data.message),
-    )
 
 
 def _resolved_answer(call: Call, found: ResolvedWorkflow) -> Answer:

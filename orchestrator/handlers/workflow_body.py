@@ -7,12 +7,19 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from orchestrator.documents.workflow_prepare import PreparedWorkflow
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.handlers.tag_body import Version
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Action
-from orchestrator.models.workflow import CreatedWorkflow, WorkflowComponents, WorkflowEntry
+from orchestrator.models.workflow import (
+    CreatedWorkflow,
+    NewWorkflow,
+    WorkflowComponents,
+    WorkflowEntry,
+)
 
 
 class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,6 +93,23 @@ class ComponentsBody(WorkflowBody, frozen=True, kw_only=True):
 
     base: BaseBody
     patches: list[PatchBody]
+
+
+def new_workflow(
+    prepared: PreparedWorkflow, *, namespace: str, tag: str, by: Actor, message: str | None
+) -> NewWorkflow:
+    """What a request to store this document under a tag comes to."""
+    return NewWorkflow(
+        namespace=namespace,
+        tag=tag,
+        content=prepared.content,
+        cas_id=prepared.cas_id,
+        name=prepared.name,
+        nodes_count=prepared.nodes_count,
+        edges_count=prepared.edges_count,
+        by=by,
+        message=message,
+    )
 
 
 def workflow_body(entry: WorkflowEntry) -> WorkflowBody:

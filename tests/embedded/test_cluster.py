@@ -127,8 +127,8 @@ def test_a_start_that_takes_too_long_is_given_up(stopped: Path) -> None:
     assert not (stopped / "data/postmaster.pid").exists()
 
 
-def test_a_stop_ends_a_start_that_is_under_way(stopped: Path) -> None:
-    postgres = EmbeddedPostgres(stopped)
+def starting(postgres: EmbeddedPostgres) -> tuple[list[Exception], threading.Thread]:
+    """A start in a thread, and the list that gets the reason if it fails."""
     failed: list[Exception] = []
 
     def start() -> None:
@@ -139,6 +139,12 @@ def test_a_stop_ends_a_start_that_is_under_way(stopped: Path) -> None:
 
     thread = threading.Thread(target=start)
     thread.start()
+    return failed, thread
+
+
+def test_a_stop_ends_a_start_that_is_under_way(stopped: Path) -> None:
+    postgres = EmbeddedPostgres(stopped)
+    failed, thread = starting(postgres)
     postgres.stop()
     thread.join()
     assert "was stopped" in str(failed[0])
@@ -150,16 +156,7 @@ def test_a_stop_while_the_cluster_is_made_waits_for_nothing_and_leaves_nothing(
     tmp_path.chmod(0o700)
     folder = tmp_path / "postgres"
     postgres = EmbeddedPostgres(folder)
-    failed: list[Exception] = []
-
-    def start() -> None:
-        try:
-            postgres.start()
-        except EmbeddedPostgresError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=start)
-    thread.start()
+    failed, thread = starting(postgres)
     assert wait_until(lambda: list(folder.glob("initdb-*/data/global")))
     started = time.monotonic()
     postgres.stop()

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
@@ -17,6 +19,19 @@ from orchestrator.embedded.cluster import EmbeddedPostgres
 print(EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
 sys.stdin.read()
 """
+
+
+@contextmanager
+def parent_of(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that started the cluster there, and the cluster's URL."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        yield parent, parent.stdout.readline().strip()
 
 
 def test_after_an_unexpected_end_it_starts_again_at_the_same_url(stopped: Path) -> None:
@@ -33,14 +48,7 @@ def test_after_an_unexpected_end_it_starts_again_at_the_same_url(stopped: Path) 
 
 
 def test_it_is_gone_soon_after_its_parent_was_killed_and_nothing_is_lost(stopped: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, stopped],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as parent:
-        assert parent.stdout is not None
-        url = parent.stdout.readline().strip()
+    with parent_of(stopped) as (parent, url):
         query(url, "CREATE TABLE kept AS SELECT 1 AS value")
         family = processes_below(parent.pid)
         assert len(family) > 5
@@ -87,14 +95,8 @@ def test_the_pid_of_a_dead_postmaster_may_have_been_used_again(stopped: Path) ->
 def test_a_dead_postmaster_that_nobody_waited_for_does_not_keep_the_next_one_from_starting(
     stopped: Path,
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, stopped],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as parent:
-        assert parent.stdout is not None
-        query(parent.stdout.readline().strip(), "CREATE TABLE kept AS SELECT 1 AS value")
+    with parent_of(stopped) as (parent, url):
+        query(url, "CREATE TABLE kept AS SELECT 1 AS value")
         family = processes_below(parent.pid)
         parent.send_signal(signal.SIGSTOP)  # It reaps nobody: they stay zombies.
         for pid in family[1:]:

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
 from orchestrator.storage.base import MissingObject
+from orchestrator.storage.base import Writer
 from orchestrator.storage.objects import ObjectStorage, open_objects
 from tests.radosgw import BUCKET, Gateway
 
@@ -176,12 +177,18 @@ async def test_a_read_goes_on_where_its_connection_broke(
         assert b"".join([piece async for piece in reading]) == (PIECE * 20)[1 : 1 + 19 * MIB]
 
 
-async def test_a_server_that_dies_during_a_write_is_unavailable(mortal: Mortal) -> None:
+async def orphaned_writer(mortal: Mortal) -> Writer:
+    """Its server has received some pieces, and is dead."""
     storage, kill = mortal
     writer = await storage.create(None, "text/html")
     for _ in range(8):
         await writer.write(PIECE)
     kill()
+    return writer
+
+
+async def test_a_server_that_dies_during_a_write_is_unavailable(mortal: Mortal) -> None:
+    writer = await orphaned_writer(mortal)
     with pytest.raises(StorageUnavailable):
         for _ in range(12):
             await writer.write(PIECE)
@@ -189,11 +196,7 @@ async def test_a_server_that_dies_during_a_write_is_unavailable(mortal: Mortal) 
 
 
 async def test_a_server_that_dies_before_a_commit_is_unavailable(mortal: Mortal) -> None:
-    storage, kill = mortal
-    writer = await storage.create(None, "text/html")
-    for _ in range(8):
-        await writer.write(PIECE)
-    kill()
+    writer = await orphaned_writer(mortal)
     with pytest.raises(StorageUnavailable):
         await writer.commit(CasId.of(b""))
     await writer.abort()
