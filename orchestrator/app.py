@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -35,18 +35,26 @@ from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
 from orchestrator.telemetry import logs
 from orchestrator.wiring.handlers import build_handlers
-from orchestrator.wiring.jobs import build_jobs
-from orchestrator.wiring.services import build
+from orchestrator.wiring.jobs import Jobs, build_jobs
+from orchestrator.wiring.services import Container, build
 
 _EXCEPTION_HANDLERS = exception_handlers()
 
 
-def create_app(settings: Settings | None = None) -> Edge:
-    """Construct without I/O; the application's lifespan opens the database."""
+def create_app(
+    settings: Settings | None = None,
+    *,
+    services: Callable[[Settings], Container] = build,
+    jobs_on: Callable[[Container, Settings], Jobs] = build_jobs,
+) -> Edge:
+    """Construct without I/O; the application's lifespan opens the database.
+
+    The two graphs can be others than those of a server, with a storage in memory, say.
+    """
     settings = settings or Settings.from_environ(os.environ)
     logs.configure(settings.log_level)
-    c = build(settings)
-    jobs = build_jobs(c, settings)
+    c = services(settings)
+    jobs = jobs_on(c, settings)
     handlers = build_handlers(c, jobs, settings)
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ import json
 import random
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,18 +14,22 @@ from uuid import UUID
 import httpx2
 import pytest
 from blake3 import blake3
+from msgspec.structs import replace
 from obstore.store import MemoryStore
 
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection
 from orchestrator.errors import StorageFull, StorageUnavailable
-from orchestrator.jobs import upload_completion, upload_receiving
+from orchestrator.handlers.http.edge import Edge
+from orchestrator.jobs.upload_completion import UploadCompletion
+from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import upload_of_stage
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
-from orchestrator.wiring import services as container
+from orchestrator.wiring.jobs import build_jobs
+from orchestrator.wiring.services import build
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 from tests.handlers.transfer.test_upload import TUS, begun, head, offset, patch
@@ -62,13 +67,23 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces so small that there are many, and attempts without waiting."""
-    monkeypatch.setattr(upload_receiving, "PIECE_BYTES", PIECE)
-    monkeypatch.setattr(upload_receiving, "ADVANCE_BYTES", 2 * PIECE)
-    monkeypatch.setattr(upload_completion, "RETRY_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(upload_completion, "_ELSEWHERE_SECONDS", (0.0, 0.0))
+#: Pieces so small that there are many, and attempts without waiting.
+BRISK = UploadPace(
+    piece_bytes=PIECE,
+    advance_bytes=2 * PIECE,
+    retry_seconds=(0.0,) * 2,
+    elsewhere_seconds=(0.0,) * 2,
+)
+
+
+def app_on(database: str, pace: UploadPace = BRISK, **changed: object) -> Edge:
+    return create_app(settings_for(database, **changed), jobs_on=partial(build_jobs, pace=pace))
+
+
+@pytest.fixture
+async def fresh_api(fresh_database: str) -> AsyncIterator[Api]:
+    async with Api.on(app_on(fresh_database), TOKEN) as api:
+        yield api
 
 
 async def body(content: bytes) -> AsyncIterator[bytes]:
@@ -296,7 +311,7 @@ async def test_the_request_that_took_the_last_byte_and_died_is_made_up_for(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(upload_completion.UploadCompletion, "complete", dying)
+        patched.setattr(UploadCompletion, "complete", dying)
         assert (await continued(fresh_api, where)).status_code == 500
     told = (await fresh_api.http.get(where)).json()
     assert (told["offset_bytes"], told["complete"]) == (len(CONTENT), False)
@@ -349,24 +364,24 @@ async def test_an_upload_that_is_ended_while_it_is_written_leaves_no_stage(
 
 
 async def test_two_servers_finish_one_upload_together(
-    fresh_api: Api,
-    fresh_database: str,
-    database: Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    fresh_database: str, database: Connection
 ) -> None:
     """One of them finds that the stage is an object already, and waits for the other's commit."""
-    monkeypatch.setattr(upload_completion, "_ELSEWHERE_SECONDS", (0.05,) * 40)
-    async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as second:
+    waiting = replace(BRISK, elsewhere_seconds=(0.05,) * 40)
+    async with (
+        Api.on(app_on(fresh_database, waiting), TOKEN) as first,
+        Api.on(app_on(fresh_database, waiting), TOKEN) as second,
+    ):
         for number in range(10):
-            where = await begun(fresh_api, None)
+            where = await begun(first, None)
             content = bytes([number]) + CONTENT
-            await patch(fresh_api, where, 0, content)
+            await patch(first, where, 0, content)
             size = {"Upload-Length": str(len(content))}
             await database.execute(
                 "UPDATE cas_upload SET size_bytes = offset_bytes WHERE cas_id IS NULL"
             )
             answers = await asyncio.gather(
-                *(patch(each, where, len(content), **size) for each in (fresh_api, second))
+                *(patch(each, where, len(content), **size) for each in (first, second))
             )
             assert [answer.status_code for answer in answers] == [204, 204]
             found = await second.http.get(answers[0].headers["content-location"])
@@ -382,8 +397,7 @@ async def test_an_upload_heals_a_damaged_blob_that_is_in_the_database(
     inline = await fresh_api.http.post("/api/v1/cas", content=content)
     damage = "UPDATE cas_blob SET content = $1, quarantined_at = now(), quarantine_reason = 'read'"
     await database.execute(damage, bytes(100_000))
-    settings = settings_for(fresh_database, blob_inline_bytes_max=10)
-    async with Api.on(create_app(settings), TOKEN) as api:
+    async with Api.on(app_on(fresh_database, blob_inline_bytes_max=10), TOKEN) as api:
         where = await begun(api, len(content))
         done = await patch(api, where, 0, content)
         assert done.status_code == 204
@@ -398,7 +412,11 @@ async def test_a_bucket_gets_the_bytes_of_many_requests(
 ) -> None:
     """Also those of one that failed and was taken over from; nothing else is left of them."""
     bucket = ObjectStorage(MemoryStore())
-    monkeypatch.setattr(container, "open_storage", lambda *_: bucket)
+    app = create_app(
+        settings_for(fresh_database),
+        services=partial(build, storage_at=lambda *_: bucket),
+        jobs_on=partial(build_jobs, pace=BRISK),
+    )
     original, failed = ObjectStorage.append, False
 
     async def failing(*args: Any) -> None:
@@ -408,7 +426,7 @@ async def test_a_bucket_gets_the_bytes_of_many_requests(
             failed = True
             raise StorageUnavailable
 
-    async with Api.on(create_app(settings_for(fresh_database)), TOKEN) as api:
+    async with Api.on(app, TOKEN) as api:
         for media_type in (RENAMED, COPIED):
             where, failed = await upload_of(api, media_type), False
             monkeypatch.setattr(ObjectStorage, "append", failing)

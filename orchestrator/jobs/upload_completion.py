@@ -19,6 +19,7 @@ from orchestrator.errors import (
     StorageUnavailable,
     UploadConflict,
 )
+from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.transfer.delivery import Delivery
@@ -27,12 +28,6 @@ from orchestrator.service.transfer.upload import UploadService
 from orchestrator.service.transfer.upload_stage import BytesLost, UploadStages
 
 log = structlog.get_logger()
-
-#: Pauses between the attempts to commit. Giving up is dear: the stage has become an object by
-#: then, so the client would have to send all bytes again.
-RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0)
-#: How long another server may take between making an object of the stage and its commit.
-_ELSEWHERE_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
 class UploadCompletion:
@@ -45,12 +40,14 @@ class UploadCompletion:
         stages: UploadStages,
         cas: CASService,
         delivery: Delivery,
+        pace: UploadPace,
     ) -> None:
         self._database = database
         self._uploads = uploads
         self._stages = stages
         self._cas = cas
         self._delivery = delivery
+        self._pace = pace
         self._running: dict[UUID, asyncio.Task[Upload]] = {}
 
     async def complete(self, upload: Upload) -> Upload:
@@ -108,7 +105,7 @@ class UploadCompletion:
         is thrown away any more: a row may point at it.
         """
         is_in_doubt = is_unknown = False
-        for seconds in (*RETRY_SECONDS, None):
+        for seconds in (*self._pace.retry_seconds, None):
             try:
                 async with self._database.transaction() as conn:
                     done = await self._uploads.complete(conn, upload, taken.received.cas_id)
@@ -131,7 +128,7 @@ class UploadCompletion:
 
     async def _await_other(self, upload: Upload) -> Upload:
         """The stage is gone: another server is about to commit, or crashed before it could."""
-        for seconds in _ELSEWHERE_SECONDS:
+        for seconds in self._pace.elsewhere_seconds:
             current = await self._get(upload)
             if current.cas_id is not None:
                 return current

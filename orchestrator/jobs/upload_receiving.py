@@ -2,7 +2,7 @@
 
 The offset of the session never counts bytes that are not durable. Bytes that arrived stay, whatever
 ends the body: a client that vanishes, a deadline, an error. If this server is killed, the client
-sends at most `ADVANCE_BYTES` and the piece under way again.
+sends at most `advance_bytes` and the piece under way again.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import structlog
 from orchestrator.core.database import Database
 from orchestrator.core.threads import Threads
 from orchestrator.errors import DomainError, NotFound, UploadConflict
+from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.transfer.checksum import BodyChecksum
 from orchestrator.service.transfer.upload import TakenUpload, UploadService
@@ -21,20 +22,23 @@ from orchestrator.service.transfer.upload_stage import Appender, UploadStages
 
 log = structlog.get_logger()
 
-PIECE_BYTES = 4 * 1024 * 1024
-ADVANCE_BYTES = 32 * 1024 * 1024
-
 
 class UploadReceiving:
     """Appends for a request that has taken the upload (`UploadService.take`)."""
 
     def __init__(
-        self, database: Database, uploads: UploadService, stages: UploadStages, threads: Threads
+        self,
+        database: Database,
+        uploads: UploadService,
+        stages: UploadStages,
+        threads: Threads,
+        pace: UploadPace,
     ) -> None:
         self._database = database
         self._uploads = uploads
         self._stages = stages
         self._threads = threads
+        self._pace = pace
 
     async def receive(
         self, taken: TakenUpload, chunks: AsyncGenerator[bytes, None], checksum: BodyChecksum | None
@@ -43,7 +47,7 @@ class UploadReceiving:
         upload = taken.upload
         appender = self._stages.appender(upload.parts[-1], upload.offset_bytes)
         try:
-            async with aclosing(_pieces(chunks)) as pieces:
+            async with aclosing(_pieces(chunks, self._pace.piece_bytes)) as pieces:
                 async for piece in pieces:
                     await self._append(taken, appender, piece, checksum)
             await appender.settle()
@@ -51,8 +55,8 @@ class UploadReceiving:
                 checksum.check()
         except BaseException:
             # Also when we are cancelled.
-            kept = asyncio.create_task(self._keep(taken, appender, counts=checksum is None))
-            await asyncio.shield(kept)
+            saved = asyncio.create_task(self._save(taken, appender, counts=checksum is None))
+            await asyncio.shield(saved)
             raise
         return await self._end(taken, appender, appender.durable_bytes)
 
@@ -62,14 +66,14 @@ class UploadReceiving:
         await appender.append(piece)
         if checksum is not None:
             await self._threads.run(checksum.update, piece)
-        elif appender.durable_bytes - appender.recorded_bytes >= ADVANCE_BYTES:
+        elif appender.durable_bytes - appender.recorded_bytes >= self._pace.advance_bytes:
             # Further bytes become durable while this number is stored.
             durable_bytes = appender.durable_bytes
             async with self._database.write() as conn:
                 await self._uploads.advance(conn, taken, durable_bytes, release=False)
             appender.recorded_bytes = durable_bytes
 
-    async def _keep(self, taken: TakenUpload, appender: Appender, *, counts: bool) -> None:
+    async def _save(self, taken: TakenUpload, appender: Appender, *, counts: bool) -> None:
         """The request fails. Its bytes stay all the same, if the database can record them."""
         with suppress(Exception):
             await appender.settle()
@@ -105,13 +109,15 @@ class UploadReceiving:
         await self._stages.drop([stage])
 
 
-async def _pieces(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _pieces(
+    chunks: AsyncGenerator[bytes, None], piece_bytes: int
+) -> AsyncGenerator[bytes, None]:
     """The body in pieces large enough to be written, also the last piece of a body that broke."""
     filling, broken = bytearray(), None
     try:
         async for chunk in chunks:
             filling += chunk
-            if len(filling) >= PIECE_BYTES:
+            if len(filling) >= piece_bytes:
                 yield bytes(filling)
                 filling.clear()
     except Exception as error:  # noqa: BLE001 - raised below, after what came before it.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from orchestrator.jobs.collection import Collection
 from orchestrator.jobs.schedule import Schedule
 from orchestrator.jobs.upload_completion import UploadCompletion
+from orchestrator.jobs.upload_pace import PACE, UploadPace
 from orchestrator.jobs.upload_receiving import UploadReceiving
 from orchestrator.jobs.upload_session import UploadSessions
 from orchestrator.jobs.verification import Verification
@@ -24,7 +25,7 @@ class Jobs:
     schedule: Schedule
 
 
-def build_jobs(c: Container, settings: Settings) -> Jobs:
+def build_jobs(c: Container, settings: Settings, pace: UploadPace = PACE) -> Jobs:
     """The graph beside the handlers."""
     write_gate = WriteGate(c.database, c.identity, c.disk)
     collection = Collection(c.database, c.gc, write_gate)
@@ -35,8 +36,8 @@ def build_jobs(c: Container, settings: Settings) -> Jobs:
             c.uploads,
             c.stages,
             write_gate,
-            UploadReceiving(c.database, c.uploads, c.stages, c.threads),
-            UploadCompletion(c.database, c.uploads, c.stages, c.cas, c.delivery),
+            UploadReceiving(c.database, c.uploads, c.stages, c.threads, pace),
+            UploadCompletion(c.database, c.uploads, c.stages, c.cas, c.delivery, pace),
         ),
         collection=collection,
         verification=build_verification(c),

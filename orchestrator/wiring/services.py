@@ -1,5 +1,6 @@
 """Database, storage and services, constructed once, bottom-up; no handlers, no routes, no I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,10 @@ class Container:
     exposition: Exposition
 
 
-def build(settings: Settings) -> Container:
-    """The graph below the handlers."""
+def build(
+    settings: Settings, storage_at: Callable[[str, Threads], Storage] = open_storage
+) -> Container:
+    """The graph below the handlers; `storage_at` opens what the settings name as blob store."""
     database = Database(
         settings.database_url,
         connections_max=settings.database_connections_max,
@@ -99,7 +102,7 @@ def build(settings: Settings) -> Container:
         statement_seconds_max=settings.database_statement_seconds_max,
     )
     threads = Threads(TRANSFER_THREADS, name="transfer")
-    storage = open_storage(settings.blob_store, threads)
+    storage = storage_at(settings.blob_store, threads)
     database_folder = Path(settings.database_folder) if settings.database_folder else None
     disk = Disk(storage.folder, database_folder, free_bytes_min=settings.disk_free_bytes_min)
     identity = StorageIdentity(StorageIdentityRepository(), storage)

@@ -12,8 +12,7 @@ import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
-from orchestrator.storage.base import MissingObject
-from orchestrator.storage.base import Writer
+from orchestrator.storage.base import MissingObject, Writer
 from orchestrator.storage.objects import ObjectStorage, open_objects
 from tests.radosgw import BUCKET, Gateway
 

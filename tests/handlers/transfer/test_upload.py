@@ -5,6 +5,7 @@ import random
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import httpx2
 import pytest
 from blake3 import blake3
 
+from orchestrator.app import create_app
 from orchestrator.handlers.http.edge import Edge
-from orchestrator.jobs import upload_receiving
+from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import upload_of_stage
+from orchestrator.wiring.jobs import build_jobs
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
 
@@ -591,22 +594,28 @@ async def breaking(content: bytes) -> AsyncIterator[bytes]:
 # ---------------------------------------------------------------------------------------- races
 
 
-async def test_of_requests_at_one_offset_one_wins_and_the_bytes_are_its(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def brisk_api(shared_database: str, namespace: str) -> AsyncIterator[Api]:
+    """It counts every small piece at once."""
+    pace = UploadPace(piece_bytes=64 * 1024, advance_bytes=64 * 1024)
+    settings = settings_for(shared_database, namespace_default=namespace)
+    app = create_app(settings, jobs_on=partial(build_jobs, pace=pace))
+    async with Api.on(app, TOKEN) as api:
+        yield api
+
+
+async def test_of_requests_at_one_offset_one_wins_and_the_bytes_are_its(brisk_api: Api) -> None:
     """Each sends other bytes, slowly: the content is that of one, not a mixture."""
-    monkeypatch.setattr(upload_receiving, "PIECE_BYTES", 64 * 1024)
-    monkeypatch.setattr(upload_receiving, "ADVANCE_BYTES", 256 * 1024)
     size = 2 * MIB
     for _ in range(3):
-        where = await begun(api, size)
+        where = await begun(brisk_api, size)
         answers = await asyncio.gather(
-            *(patch(api, where, 0, slowly(bytes([number]) * size)) for number in range(8))
+            *(patch(brisk_api, where, 0, slowly(bytes([number]) * size)) for number in range(8))
         )
         won = [at for at, answer in enumerate(answers) if answer.status_code == 204]
         assert {answer.status_code for answer in answers} == {204, 409}
         assert len(won) == 1
-        assert await content_of(api, answers[won[0]]) == bytes(won) * size
+        assert await content_of(brisk_api, answers[won[0]]) == bytes(won) * size
 
 
 async def slowly(content: bytes) -> AsyncIterator[bytes]:
@@ -616,12 +625,10 @@ async def slowly(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_an_old_request_that_wakes_up_late_damages_nothing(
-    api: Api, shared_database: str, monkeypatch: pytest.MonkeyPatch
+    brisk_api: Api, shared_database: str
 ) -> None:
     """Its bytes reach the storage after those of the new one were acknowledged."""
-    monkeypatch.setattr(upload_receiving, "PIECE_BYTES", 64 * 1024)
-    monkeypatch.setattr(upload_receiving, "ADVANCE_BYTES", 64 * 1024)
-    where = await begun(api, len(LARGE))
+    where = await begun(brisk_api, len(LARGE))
     waiting, woken = asyncio.Event(), asyncio.Event()
 
     async def stalling() -> AsyncIterator[bytes]:
@@ -631,17 +638,17 @@ async def test_an_old_request_that_wakes_up_late_damages_nothing(
         await woken.wait()
         yield b"?" * 100_000
 
-    old = asyncio.create_task(patch(api, where, 0, stalling()))
+    old = asyncio.create_task(patch(brisk_api, where, 0, stalling()))
     await waiting.wait()
-    at = await offset(api, where)
+    at = await offset(brisk_api, where)
     assert at == 100_000, "the second piece is not yet counted"
-    assert (await patch(api, where, at, LARGE[at : at + 1_000_000])).status_code == 204
+    assert (await patch(brisk_api, where, at, LARGE[at : at + 1_000_000])).status_code == 204
     woken.set()
     assert (await old).status_code == 409
-    at = await offset(api, where)
+    at = await offset(brisk_api, where)
     assert at == 1_100_000
-    last = await patch(api, where, at, LARGE[at:])
-    assert await content_of(api, last) == LARGE
+    last = await patch(brisk_api, where, at, LARGE[at:])
+    assert await content_of(brisk_api, last) == LARGE
     assert stages_of(shared_database, where) == []
 
 

@@ -32,7 +32,6 @@ from orchestrator.storage.base import StoredObject
 from orchestrator.storage.checked_reading import CheckedReader
 from orchestrator.storage.filesystem import FilesystemStorage
 from orchestrator.storage.objects import ObjectStorage
-from orchestrator.wiring import services as container
 from orchestrator.wiring.jobs import build_verification
 from orchestrator.wiring.services import Container, build
 from tests.api import ANN
@@ -314,16 +313,13 @@ async def test_what_somebody_else_put_between_our_folders_is_left_alone(
     assert foreign.exists()
 
 
-async def test_a_bucket_is_verified_as_a_folder_is(
-    fresh_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bucket_is_verified_as_a_folder_is(fresh_database: str) -> None:
     bucket = ObjectStorage(MemoryStore())
-    monkeypatch.setattr(container, "open_storage", lambda *_: bucket)
     settings = settings_for(
         fresh_database, blob_inline_bytes_max=INLINE_BYTES_MAX, leftover_seconds=0
     )
     conn = await asyncpg.connect(fresh_database, connection_class=Connection)
-    c = build(settings)
+    c = build(settings, lambda *_: bucket)
     async with c.database.opened():
         await c.identity.confirm(conn)
         store = Store(c, conn)
