@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_seconds_max: float = 60.0
     json_body_bytes_max: int = 16 * 1024 * 1024
     blob_bytes_max: int = 16 * 1024 * 1024 * 1024
-    #: Uploads up to this are kept in the database, larger ones in the blob store.
+    #: Uploads up to this are stored in the database, larger ones in the blob store.
     blob_inline_bytes_max: int = 128 * 1024
     #: Media types worth compressing in the blob store; `*` stands for anything.
     blob_compressed_media_types: tuple[str, ...] = (
@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: What each worker keeps in memory, used last: workflows that tags named, and small blobs.
     document_cache_bytes_max: int = 32 * 1024 * 1024
     blob_cache_bytes_max: int = 32 * 1024 * 1024
-    #: So long a worker believes that a namespace may see a blob, when nothing holds it any more.
+    #: So long a worker believes that a namespace may see a blob to which nothing refers any more.
     blob_cache_seconds: float = 10.0
     workflow_bytes_max: int = 8 * 1024 * 1024
     patch_operations_max: int = 1_000

@@ -105,7 +105,7 @@ class BackupFolder:
         # A crash before the rename leaves a folder that the next backup removes.
         final = snapshot.folder.with_name(snapshot.name.removeprefix(f"{_WRITING}-"))
         snapshot.folder.rename(final)
-        # A crash here may lose the name, and with it the snapshot; nobody was told of it.
+        # A crash here may lose the name, and with it the snapshot, which was not reported yet.
         sync_folder(self._snapshots)
         return Snapshot(final)
 

@@ -19,6 +19,7 @@ from orchestrator.cli.refusal import refusal
 if TYPE_CHECKING:
     import httpx2
 
+#: The server has its own: what the two have in common is the protocol, not code.
 API = "/api/v1"
 JSON = "application/json"
 MERGE_CONFLICT = b"urn:orchestrator:problem:merge-conflict"
@@ -192,7 +193,7 @@ class ServerConnection:
             import httpx2
 
             parts = urlsplit(self.url)
-            # A server on this machine is asked directly, whatever proxy leads to others.
+            # A server on this machine is reached directly, whatever proxy leads to others.
             direct: dict[str, None] = {f"all://{parts.netloc}": None}
             self._client = httpx2.Client(
                 timeout=httpx2.Timeout(self.read_seconds_max, connect=CONNECT_SECONDS_MAX),

@@ -1,7 +1,6 @@
 """One request and its whole answer: repeats and the deadline of the body; it knows no API.
 
-A server that sends a little now and then is held to a deadline for the whole body, not only for
-each read.
+A server that sends a little now and then has a deadline for the whole body, not only for each read.
 """
 
 import time

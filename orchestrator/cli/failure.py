@@ -17,7 +17,7 @@ class CommandFailed(Exception):
 
 
 class WrongUsage(CommandFailed):
-    """The command was not asked properly."""
+    """The command was called with wrong arguments."""
 
     exit_code = 2
 

@@ -130,7 +130,7 @@ class _Status(msgspec.Struct):
 
 
 def status(*, session: WithSession) -> int:
-    """Show which server would be asked, and whether it is ready."""
+    """Show which server commands talk to, and whether it is ready."""
     with session.connect() as server:
         health, ready = server.probe("/health"), server.probe("/health/ready")
         token_from = server.token_from if server.has_token else None

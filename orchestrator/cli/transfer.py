@@ -154,9 +154,9 @@ def _paced(response: "httpx2.Response", limits: Limits) -> Iterator[bytes]:
 
     chunks, waited, brought = response.iter_bytes(), 0.0, 0
     while True:
-        asked = time.monotonic()
+        began = time.monotonic()
         chunk = next(chunks, None)
-        waited += time.monotonic() - asked
+        waited += time.monotonic() - began
         if chunk is None:
             return
         brought += len(chunk)

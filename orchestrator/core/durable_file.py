@@ -15,7 +15,7 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    # A crash before the folder is synced may bring the old file back; nobody was told of the new.
+    # A crash before the folder is synced may bring the old file back; nothing relies on the new.
     sync_folder(path.parent)
 
 

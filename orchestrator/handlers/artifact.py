@@ -45,7 +45,7 @@ Direction = Annotated[
 ]
 #: An artifact that a walk waits at, packed: its id and its distance.
 WAITING = struct.Struct(">16sH")
-#: The edge told last, and what waits.
+#: The last edge of the page before, and what waits.
 After = tuple[UUID, UUID, Relation, bytes | None]
 
 

@@ -41,7 +41,7 @@ class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MissingBody(msgspec.Struct, frozen=True):
-    """Those that would, in the order asked."""
+    """Those that would, in the order of the request."""
 
     missing: list[str]
 

@@ -40,7 +40,7 @@ class StepTag(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TagBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag as it stands, or stood at the version or time asked for."""
+    """A tag as it stands, or stood at the requested version or time."""
 
     namespace: str
     name: str
@@ -57,6 +57,9 @@ class TagChangeBody(TagBody, frozen=True, kw_only=True):
     """A tag after a write, and what the write did: null when it was there already."""
 
     action: Action | None
+
+
+# The next two repeat members of the first: in JSON members have the order in which they stand here.
 
 
 class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,31 +89,27 @@ class TagItem(msgspec.Struct, frozen=True, kw_only=True):
 
 def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
     """The tag with what its artifact says."""
-    return TagBody(
-        namespace=tag.namespace,
-        name=tag.name,
-        version=tag.version,
-        artifact_id=target.artifact_id,
-        kind=target.kind,
-        version_hash=str(target.version_hash) if target.version_hash else None,
-        message=tag.message,
-        moved_by=tag.moved_by,
-        moved_at=tag.moved_at,
-    )
+    return _body(target, tag.namespace, tag.name, tag.version, tag)
 
 
 def past_body(name: str, move: TagMove, target: Artifact) -> TagBody:
     """The tag as a move left it."""
+    return _body(target, target.namespace, name, move.seq, move)
+
+
+def _body(
+    target: Artifact | TagTarget, namespace: str, name: str, version: int, last: Tag | TagMove
+) -> TagBody:
     return TagBody(
-        namespace=target.namespace,
+        namespace=namespace,
         name=name,
-        version=move.seq,
+        version=version,
         artifact_id=target.artifact_id,
         kind=target.kind,
         version_hash=str(target.version_hash) if target.version_hash else None,
-        message=move.message,
-        moved_by=move.moved_by,
-        moved_at=move.moved_at,
+        message=last.message,
+        moved_by=last.moved_by,
+        moved_at=last.moved_at,
     )
 
 

@@ -131,7 +131,7 @@ class VersionHandler:
         return await self._guarded.change(call, tag, body, plan=plan, store=store)
 
     async def compact(self, call: Call, tag: TagPath) -> Answer:
-        """One version equal to the chain's head; the chain stays, the tag moves if asked."""
+        """One version equal to the chain's head; the chain stays, the tag moves on `move`."""
         name = tag_in_path(tag)
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data = decode(body, CompactWorkflow)

@@ -1,7 +1,7 @@
 """Collects garbage at an interval, without a request.
 
 Every process of every server runs the schedule, and a lease in the database decides which of them
-collects. No connection is held while it collects: the lease is a row that is renewed.
+collects. The lease is a row that is renewed: it takes no connection.
 """
 
 import asyncio

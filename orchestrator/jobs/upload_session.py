@@ -100,8 +100,8 @@ class UploadSessions:
     async def get_to_go_on(self, namespace: str, upload_id: UUID) -> Upload:
         """The session, for a client that is to go on with it.
 
-        The server that had the last byte may have ended before the blob was made. A client that is
-        told that all bytes are there takes the upload for complete, so it is completed here.
+        The server that had the last byte may have ended before the blob was made. A client that
+        learns that all bytes are there takes the upload for complete, so it is completed here.
         """
         upload = await self.get(namespace, upload_id)
         if upload.cas_id is None and not upload.is_whole:
@@ -122,7 +122,7 @@ class UploadSessions:
         return await self._completion.complete(upload)
 
     async def _check_bytes(self, upload: Upload) -> None:
-        """A client that is told 404 begins anew, which is all that is left if bytes are lost."""
+        """After a 404 a client begins anew, which is all that is left if bytes are lost."""
         await self._write_gate.confirm()
         try:
             await self._stages.check(upload)

@@ -65,7 +65,7 @@ class Verification:
         """The page that begins here; None is the beginning.
 
         Raises StorageUnavailable if database or storage cannot say, or do not belong together.
-        What was repaired before that stays repaired; the page can be asked for again.
+        What was repaired before that stays repaired; the page can be requested again.
         """
         await self._confirm()
         total = await self._count() if position is None else None
@@ -127,7 +127,7 @@ class Verification:
             records = await self._blobs.list_blobs(
                 conn, bytes.fromhex(at.after), limit, scope, read_bytes_max=self._bytes_max
             )
-        # No connection is held while bytes are read: that may take minutes.
+        # No connection is in use while bytes are read: that may take minutes.
         verdicts = await self._blobs.check(records, scope, seconds_max=self._seconds_max)
         problems: list[VerifyProblem] = []
         for verdict in verdicts:
@@ -166,11 +166,11 @@ class Verification:
                 await self._leftovers.share_maintenance_lock(conn)
             stale = await self._leftovers.stale_uploads(conn, after, limit)
             # An upload that was prolonged between the two statements is no problem any more.
-            told = await self._leftovers.delete_uploads(conn, stale) if scope.repair else stale
+            found = await self._leftovers.delete_uploads(conn, stale) if scope.repair else stale
         return PageReport(
             # A completed upload is only a row that is no longer needed: no problem.
             problems=[
-                stale_upload(each, repaired=scope.repair) for each in told if not each.complete
+                stale_upload(each, repaired=scope.repair) for each in found if not each.complete
             ],
             next=_next(at, str(stale[-1].upload_id) if stale else None),
         )

@@ -35,7 +35,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     created_at: datetime
     inline: bool
-    #: The second name, if a caller has ever asked for it.
+    #: The second name, if a caller has ever requested it.
     sha256: Sha256 | None = None
     #: Its bytes are damaged or gone: it is not served, and the next upload heals it.
     quarantined: bool = False

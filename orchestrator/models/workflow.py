@@ -83,6 +83,7 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True):
 class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A version with its canonical bytes: all of a lookup that never changes."""
 
+    # An entry repeats these members: inherited ones would come first in its JSON.
     artifact_id: UUID
     kind: Kind
     cas_id: CasId

@@ -199,7 +199,7 @@ class CASRepository:
         await conn.execute(SET_SHA256, cas_id.raw, sha256.raw)
 
     async def get_named(self, conn: Connection, sha256: Sha256) -> CasId | None:
-        """Whether anybody may know of it is not asked here."""
+        """Who may see it is not checked here."""
         raw = await conn.fetchval(GET_NAMED, sha256.raw)
         return CasId(raw) if raw else None
 

@@ -59,7 +59,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
                     "The exact bytes, with the media type they came with.",
                     "*/*",
                 ),
-                206: answer(bytes, "any", "The part that was asked for.", "*/*"),
+                206: answer(bytes, "any", "The requested part.", "*/*"),
             },
             refuses=(304, 404, 412, 416),
             reads=heeds(IF_MATCH, IF_CHANGED, RANGE),

@@ -66,7 +66,7 @@ DESCRIPTIONS = {
     416: "The range is beyond the end of the blob.",
     422: "Well-formed, but breaks rules: all violations are listed.",
     429: "Too many writes in this minute; Retry-After says when to come back.",
-    460: "The body is not the one that its checksum was made of; nothing was kept.",
+    460: "The body is not the one that its checksum was made of; nothing was stored.",
     500: "A defect of ours, or stored bytes that do not match their name.",
     503: "The database cannot answer now; nothing was acknowledged.",
     507: "The storage has no room for a write.",
@@ -133,7 +133,7 @@ RANGE = _header("Range", "One range of bytes, `bytes=0-1023` or `bytes=-512`; an
 TUS_RESUMABLE = _header("Tus-Resumable", "The version of tus: `1.0.0`.", required=True)
 UPLOAD_OFFSET = _header("Upload-Offset", "Where the bytes belong.", required=True)
 UPLOAD_LENGTH = _header("Upload-Length", "How many bytes the whole has.")
-UPLOAD_DEFER_LENGTH = _header("Upload-Defer-Length", "`1`: the length is told later.")
+UPLOAD_DEFER_LENGTH = _header("Upload-Defer-Length", "`1`: the length follows later.")
 UPLOAD_METADATA = _header(
     "Upload-Metadata",
     "Keys with Base64 values: `filetype` (or `contentType`), `cas_id`, and any of the client's.",
@@ -240,8 +240,8 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Schema:
         if "$ref" in node:
             return inline(definitions[node["$ref"].rpartition("/")[2]])
         # Inlined alternatives have no names for a mapping to refer to.
-        kept = {key: value for key, value in node.items() if key != "mapping"}
-        return {key: inline(value) for key, value in kept.items()}
+        named = {key: value for key, value in node.items() if key != "mapping"}
+        return {key: inline(value) for key, value in named.items()}
 
     return _Verbatim(inline(schema))
 

@@ -1,4 +1,7 @@
-"""How routes are written down: each with its path, its operation and its description."""
+"""How routes are written down: each with its path, its operation and its description.
+
+Each route is written out whole, also where it resembles its neighbour: one place shows all of it.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias

@@ -10,4 +10,4 @@ class UsageError(Exception):
 
 
 class Stopped(BaseException):
-    """A signal asked us to end while the server was still starting."""
+    """A signal to end came while the server was still starting."""

@@ -28,7 +28,7 @@ def end_by_signals() -> None:
 
 
 class Stop:
-    """Whether a signal has asked the server to end.
+    """Whether a signal to end the server has come.
 
     While the workers run, Granian has its own handlers, which do the same.
     """

@@ -32,7 +32,7 @@ class WalkLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What bounds the work for one page."""
 
     waiting_max: int = WAITING_MAX
-    #: A page is shorter than was asked for rather than take more statements.
+    #: A page is shorter than its limit rather than take more statements.
     fetches_max: int = 20
     #: A statement starts from so many artifacts.
     starts_max: int = 200

@@ -192,7 +192,7 @@ class CASService:
         return await self._visible.get(conn, namespace, cas_id) is not None
 
     async def resolve_name(self, conn: Connection, name: BlobName) -> CasId:
-        """The first name of a blob; NotFound if nobody ever asked for its second one."""
+        """The first name of a blob; NotFound if its second one was never requested."""
         if isinstance(name, CasId):
             return name
         found = await self._blobs.get_named(conn, name)
@@ -233,7 +233,7 @@ class CASService:
     async def missing(
         self, conn: Connection, namespace: str, names: Sequence[BlobName]
     ) -> list[BlobName]:
-        """Those that the namespace would have to upload, in the order asked, each once."""
+        """Those that the namespace would have to upload, in the order given, each once."""
         visible = await self._visible.list_names(conn, namespace, names)
         return [name for name in dict.fromkeys(names) if name not in visible]
 

@@ -32,7 +32,7 @@ from orchestrator.service.version_change import VersionChangeService
 class Merge(msgspec.Struct, frozen=True, kw_only=True):
     """A merge that was computed and is not stored: without a revision there is nothing to merge.
 
-    `preview` is what it would change on our side, if that was asked for.
+    `preview` is what it would change on our side, if that was requested.
     """
 
     sides: MergeSides

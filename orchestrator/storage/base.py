@@ -27,7 +27,7 @@ class StoredObject(msgspec.Struct, frozen=True):
 
 
 class MissingObject(Exception):
-    """There is nothing under the key, or it is shorter than what was asked for."""
+    """There is nothing under the key, or it is shorter than what was requested."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"The storage has nothing (or not enough) under {key!r}.")
@@ -67,7 +67,7 @@ class Storage(Protocol):
     def read(self, key: str, start: int, lengths: Sequence[int]) -> AsyncGenerator[bytes, None]:
         """The bytes from `start`, in pieces of exactly these lengths, in as few requests as can be.
 
-        Each piece is read when it is asked for, plus at most one ahead.
+        Each piece is read when the caller wants it, plus at most one ahead.
         """
 
     async def size(self, key: str) -> int:

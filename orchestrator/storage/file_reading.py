@@ -46,7 +46,7 @@ class OpenFile:
         return bytes(buffer) if size == length else None
 
     def read(self, start: int, length: int) -> bytes:
-        """Exactly so many bytes. The disk is asked to read what follows while they are sent."""
+        """Exactly so many bytes. The system reads what follows while they are sent."""
         with self._lock, reading(self._key):
             if sys.platform == "linux":
                 os.posix_fadvise(self._file, start + length, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)

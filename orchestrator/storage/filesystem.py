@@ -7,7 +7,7 @@
 
 Durable means: the file is synced, then renamed, then the folder that has its name is synced. A
 crash before the rename leaves a file in `incoming`, a crash after it an object that no row names;
-nobody was told of either, and verification finds both.
+neither was acknowledged, and verification finds both.
 """
 
 import asyncio

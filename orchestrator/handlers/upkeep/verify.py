@@ -60,7 +60,7 @@ class VerifyHandler:
         async def make(_: Connection) -> Answer:
             return json_answer(_body(report))
 
-        # A crash before this commit loses the report, not what was repaired: it can be asked again.
+        # A crash before this commit loses the report, not what was repaired: send it again.
         return await self._replay.once(repeated, make)
 
 

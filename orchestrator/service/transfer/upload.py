@@ -2,7 +2,7 @@
 
 A stage never has two writers at once: a request that takes an upload over from one that has not
 ended opens a stage of its own. What the old request still writes lands in the old stage, behind the
-bytes that count, so it cannot damage what the new request was told to be durable.
+bytes that count, so it cannot damage what was acknowledged to the new request.
 """
 
 from uuid import UUID, uuid4
