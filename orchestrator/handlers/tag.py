@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
@@ -10,6 +11,7 @@ from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, ac
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
+    Precondition,
     check_if_match,
     none_match,
     precondition_guard,
@@ -113,12 +115,7 @@ class TagHandler:
     async def delete(self, call: Call, name: TagPath) -> Answer:
         """Free the name; its history and what it named stay."""
         precondition = tag_precondition(call)
-        order = TagOrder(
-            namespace=call.namespace,
-            name=tag_in_path(name),
-            by=call.by,
-            condition=precondition.on_existing,
-        )
+        order = _order_on_existing(call, tag_in_path(name), precondition)
         async with self._database.transaction() as conn:
             with precondition_guard(precondition):
                 change = await self._tags.delete(conn, order)
@@ -132,14 +129,7 @@ class TagHandler:
         target_id = parse_id(data.artifact_id, "/artifact_id")
         message = checked_message(data.message)
         precondition = tag_precondition(call, data.expected_version)
-        order = TagOrder(
-            namespace=call.namespace,
-            name=tag,
-            target_id=target_id,
-            message=message,
-            by=call.by,
-            condition=precondition.on_existing,
-        )
+        order = _order_on_existing(call, tag, precondition, message, target_id)
         repeated = call.idempotent(body)
         if repeated is None and precondition.header is None:
             # Moves that come together are one commit.
@@ -171,13 +161,7 @@ class TagHandler:
         data = decode(body, StepTag)
         message = checked_message(data.message)
         precondition = tag_precondition(call, data.expected_version)
-        order = TagOrder(
-            namespace=call.namespace,
-            name=tag,
-            message=message,
-            by=call.by,
-            condition=precondition.on_existing,
-        )
+        order = _order_on_existing(call, tag, precondition, message)
 
         async def make(conn: Connection) -> Answer:
             with precondition_guard(precondition):
@@ -222,6 +206,23 @@ class TagHandler:
             raise NotFound("tag", name)
         artifact = await self._artifacts.get_by_id(conn, namespace, move.to_id)
         return past_body(name, move, artifact)
+
+
+def _order_on_existing(
+    call: Call,
+    name: str,
+    precondition: Precondition,
+    message: str | None = None,
+    target_id: UUID | None = None,
+) -> TagOrder:
+    return TagOrder(
+        namespace=call.namespace,
+        name=name,
+        target_id=target_id,
+        message=message,
+        by=call.by,
+        condition=precondition.on_existing,
+    )
 
 
 def _source(tag: str, data: PutTag) -> Reference:
