@@ -11,6 +11,10 @@ import msgspec
 
 T = TypeVar("T")
 
+#: What one refusal lists; the last one says that there are more.
+VIOLATIONS_MAX = 100
+VIOLATIONS_BYTES_MAX = 64 * 1024
+
 
 class Violation(msgspec.Struct, frozen=True):
     """One broken rule: where (an RFC 6901 pointer), which rule, and a sentence for a person."""
@@ -18,6 +22,21 @@ class Violation(msgspec.Struct, frozen=True):
     pointer: str
     rule: str
     message: str
+
+
+def _listed(violations: Sequence[Violation]) -> list[Violation]:
+    """As many of them as a refusal may list."""
+    listed: list[Violation] = []
+    room_bytes = VIOLATIONS_BYTES_MAX
+    for violation in violations[:VIOLATIONS_MAX]:
+        room_bytes -= len(msgspec.json.encode(violation))
+        if listed and room_bytes < 0:
+            break
+        listed.append(violation)
+    if len(listed) < len(violations):
+        message = "The list ends here: more rules are broken."
+        listed.append(Violation("", "more-violations", message))
+    return listed
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -56,7 +75,7 @@ class InvalidInput(DomainError):
     def __init__(self, detail: str, errors: Sequence[Violation] = ()) -> None:
         super().__init__(detail)
         if errors:
-            self.errors = list(errors)
+            self.errors = _listed(errors)
 
     @classmethod
     def at(cls, pointer: str, rule: str, message: str) -> "InvalidInput":
@@ -65,11 +84,11 @@ class InvalidInput(DomainError):
 
 
 class RuleBroken(DomainError):
-    """The input is well-formed and breaks rules: all of them are listed."""
+    """The input is well-formed and breaks rules: the first of them are listed."""
 
     def __init__(self, detail: str, errors: Sequence[Violation]) -> None:
         super().__init__(detail)
-        self.errors = list(errors)
+        self.errors = _listed(errors)
 
 
 class NotFound(DomainError):

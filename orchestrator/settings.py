@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     body_total_seconds_max: float = 6 * 3_600.0
     send_seconds_max: float = 60.0
     json_body_bytes_max: int = 16 * 1024 * 1024
+    #: At any depth; a short value takes some 25 times the memory of its text.
+    json_body_values_max: int = 1_000_000
     blob_bytes_max: int = 16 * 1024 * 1024 * 1024
     #: Uploads up to this are stored in the database, larger ones in the blob store.
     blob_inline_bytes_max: int = 128 * 1024
@@ -107,6 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"{name} may not be over blob_bytes_max")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
+        if self.json_body_values_max < 1:
+            raise ValueError("json_body_values_max is 1 or more")
         if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
             raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
         if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:

@@ -12,21 +12,26 @@ from typing import Any, TypeAlias
 import msgspec
 import rfc8785
 
+from orchestrator.documents.canonical_count import has_more_values, members_of
 from orchestrator.documents.canonical_rules import (
+    EXPONENT_MIN,
     INTEGER_MAX,
     is_writable,
-    read_spelled,
+    refuse,
     refuse_violations,
 )
-from orchestrator.errors import TooLarge
+from orchestrator.documents.canonical_scan import violations_in
+from orchestrator.errors import InvalidInput, TooLarge
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
 DEPTH_MAX = 64
+#: In one text: a short value takes some 25 times the memory of its text.
+VALUES_MAX = 1_000_000
 
 _SORTING_ENCODER = msgspec.json.Encoder(order="sorted")
 _ENCODER = msgspec.json.Encoder()
-_FAST_DECODER = msgspec.json.Decoder()
+_DECODER = msgspec.json.Decoder()
 _ESCAPED_NUL = b"\\u0000"
 _FIRST_BYTES_OF_ASTRAL = bytes(range(0xF0, 0xF5))
 
@@ -36,57 +41,63 @@ class _Suspicious(ValueError):
 
 
 def parse(
-    body: bytes, *, bytes_max: int, kind: str = "document", depth_max: int = DEPTH_MAX
+    body: bytes,
+    *,
+    bytes_max: int,
+    kind: str = "document",
+    depth_max: int = DEPTH_MAX,
+    values_max: int = VALUES_MAX,
 ) -> JSONValue:
     """Read strict JSON; numbers that are integers, such as 1.0, come back as int."""
     if len(body) > bytes_max:
         raise TooLarge(kind, bytes_max, len(body))
+    if has_more_values(body, values_max):
+        message = f"The {kind} may have at most {values_max} values; this one has more."
+        raise InvalidInput.at("", "values-max", message)
     try:
-        root = [_decoded_losslessly(body)]
-        holders = _survey(root, depth_max)
+        root, holders = _read(body, depth_max)
     except (ValueError, RecursionError):
-        return _parse_slowly(body, kind, depth_max)
+        root, holders = _read_slowly(body, kind, depth_max)
     return _with_integers(root, holders)
 
 
 def canonicalise(value: JSONValue, *, depth_max: int = DEPTH_MAX) -> bytes:
     """The RFC 8785 form of what `parse` returned, or of a value put together from such parts."""
     try:
-        holders = _survey([value], depth_max)
+        holders, _ = _survey([value], depth_max)
         content = _encoded(_SORTING_ENCODER, value)
     except ValueError:
         refuse_violations(value, "value", depth_max)
-        holders, content = _survey([value], depth_max), _SORTING_ENCODER.encode(value)
+        holders, _ = _survey([value], depth_max)
+        content = _SORTING_ENCODER.encode(value)
     if _has_astral(content) or not all(map(_is_spelled_canonically, _floats(holders))):
         return _ENCODER.encode(_spelled(value))
     return content
 
 
-def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(members)
-    if len(value) != len(members):
-        raise _Suspicious
-    return value
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
-
-
-def _decoded_losslessly(body: bytes) -> Any:
-    """The value, with nothing lost: the fast decoder would drop the first of two equal keys.
-
-    If what it decoded is encoded to the same bytes again, nothing was lost. That is so for most
-    programs, which send no spaces between the tokens, and it takes a third of the time of the
-    careful decoder.
-    """
-    value = _FAST_DECODER.decode(body)
+def _read(body: bytes, depth_max: int) -> tuple[list[Any], list[Any]]:
+    """The value in a list, and the containers that hold floats."""
     if _ESCAPED_NUL in body:
         raise _Suspicious
-    if _ENCODER.encode(value) != body:
-        value = _DECODER.decode(body.decode("utf-8"))
-        if b"\\u" in body:
-            _encoded(_ENCODER, value)
-    return value
+    root = [_DECODER.decode(body)]
+    holders, members = _survey(root, depth_max)
+    # What is encoded to the same bytes again, as most programs spell it, has lost nothing.
+    # The encoder refuses lone surrogates.
+    if _ENCODER.encode(root[0]) == body:
+        return root, holders
+    # The decoder keeps only the last of equal keys, and reads an integer of many digits as a float.
+    if members != body.count(b":") and members != members_of(body):
+        raise _Suspicious
+    if any(abs(number) >= EXPONENT_MIN for number in _floats(holders)):
+        raise _Suspicious
+    return root, holders
+
+
+def _read_slowly(body: bytes, kind: str, depth_max: int) -> tuple[list[Any], list[Any]]:
+    """Raise InvalidInput with what is wrong; if nothing is, the same as the fast way."""
+    refuse(violations_in(body, kind, depth_max), kind)
+    root = [json.loads(body.decode("utf-8"))]
+    return root, _survey(root, depth_max)[0]
 
 
 def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
@@ -97,25 +108,30 @@ def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
     return content
 
 
-def _survey(root: list[Any], depth_max: int = DEPTH_MAX) -> list[Any]:
-    """List the containers that hold floats; stop at a number or a depth that is not allowed.
+def _survey(root: list[Any], depth_max: int) -> tuple[list[Any], int]:
+    """List the containers that hold floats, and count the members of all objects; stop at a number
+    or a depth that is not allowed.
 
     It goes level by level, so it knows the depth without recursion.
     """
     holders: list[Any] = []
+    members_count = 0
     level = [root]
     for _ in range(depth_max + 1):
-        level = _level_below(level, holders)
+        level, members = _level_below(level, holders)
+        members_count += members
         if not level:
-            return holders
+            return holders, members_count
     raise _Suspicious
 
 
-def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
+def _level_below(level: list[Any], holders: list[Any]) -> tuple[list[Any], int]:
     below: list[Any] = []
+    members_count = 0
     for container in level:
         children: Iterable[Any] = container
         if isinstance(container, dict):
+            members_count += len(container)
             children = container.values()
         for child in children:
             kind = type(child)
@@ -130,7 +146,7 @@ def _level_below(level: list[Any], holders: list[Any]) -> list[Any]:
                     holders.append(container)
             elif child is not None and kind is not bool:
                 raise TypeError(f"{kind.__name__} is not a JSON value.")
-    return below
+    return below, members_count
 
 
 def _with_integers(root: list[Any], holders: list[Any]) -> JSONValue:
@@ -173,10 +189,3 @@ def _spelled(value: Any) -> Any:
 
 def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be")
-
-
-def _parse_slowly(body: bytes, kind: str, depth_max: int) -> JSONValue:
-    """Raise InvalidInput with what is wrong; if nothing is, return the value."""
-    refuse_violations(read_spelled(body, kind, depth_max), kind, depth_max)
-    root = [_DECODER.decode(body.decode("utf-8"))]
-    return _with_integers(root, _survey(root, depth_max))

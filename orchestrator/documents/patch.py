@@ -53,7 +53,7 @@ class PatchOperation(msgspec.Struct, frozen=True, kw_only=True):
 def parse_operations(
     value: JSONValue, *, operations_max: int = OPERATIONS_MAX
 ) -> tuple[PatchOperation, ...]:
-    """Read a patch document; InvalidInput lists all that is wrong with its shape.
+    """Read a patch document; InvalidInput lists what is wrong with its shape.
 
     Members that RFC 6902 does not define are ignored, as it demands.
     """

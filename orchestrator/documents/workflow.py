@@ -13,9 +13,7 @@ from orchestrator.documents.workflow_cycle import has_an_order
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_rules import graph_violations
 from orchestrator.documents.workflow_schema_violations import schema_violations
-from orchestrator.errors import RuleBroken, Violation
-
-VIOLATIONS_MAX = 10_000
+from orchestrator.errors import VIOLATIONS_MAX, RuleBroken, Violation
 
 #: Their configuration names other nodes.
 _REFERRING_TYPES = frozenset({"loop", "conditional"})
@@ -32,7 +30,7 @@ class Workflow(msgspec.Struct, frozen=True):
 
 
 def check_workflow(document: JSONValue) -> Workflow:
-    """Check a parsed document against all rules; RuleBroken lists those that it breaks."""
+    """Check a parsed document against all rules; RuleBroken lists the first that it breaks."""
     # This comes first: it also refuses a depth that the validator could not bear.
     content = canonicalise(document)
     violations = list(islice(schema_violations(document), VIOLATIONS_MAX + 1))
@@ -82,6 +80,4 @@ def _refuse(violations: list[Violation]) -> None:
     rules = "one rule" if len(violations) == 1 else f"{len(violations)} rules"
     if len(violations) > VIOLATIONS_MAX:
         rules = f"more than {VIOLATIONS_MAX} rules"
-        message = f"The list ends here: the workflow breaks {rules}."
-        violations[-1] = Violation("", "more-violations", message)
     raise RuleBroken(f"The workflow breaks {rules}. {violations[0].message}", violations)

@@ -38,6 +38,7 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
     workflow_bytes_max: int
     agent_nodes_added_max: int
     operations_max: int
+    body_values_max: int
 
 
 def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules) -> Revision:
@@ -47,7 +48,13 @@ def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules)
     RuleBroken every rule that the result breaks, with pointers into the result.
     """
     before = parsed(head)
-    operations = read_operations(patch, format_, before, operations_max=rules.operations_max)
+    operations = read_operations(
+        patch,
+        format_,
+        before,
+        operations_max=rules.operations_max,
+        values_max=rules.body_values_max,
+    )
     after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
     workflow = check_workflow(after)
     check_change(before, workflow.document, rules)
@@ -85,7 +92,8 @@ def parsed(content: bytes) -> JSONValue:
 def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> None:
     """Rules of changes, which a whole new version need not keep."""
     known = {node.id for node in nodes_of(before)}
-    added = [node for node in nodes_of(after) if node.id not in known]
+    nodes = nodes_of(after)
+    added = [node for node in nodes if node.id not in known]
     if not added:
         return
     agents = [node for node in added if node.value.get("type") == "agent"]
@@ -97,7 +105,7 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
             f"The new node {node.id!r} has no edge: nothing would lead to it or from it.",
         )
         for node in added
-        if node.id not in linked and len(nodes_of(after)) > 1
+        if node.id not in linked and len(nodes) > 1
     ]
     if len(agents) > rules.agent_nodes_added_max:
         message = (

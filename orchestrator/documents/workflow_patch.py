@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, parse
+from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, JSONValue, parse
 from orchestrator.documents.merge_patch import merge_patch_operations
 from orchestrator.documents.patch import PatchOperation, parse_operations
 from orchestrator.errors import InvalidInput
@@ -19,13 +19,24 @@ class PatchFormat(StrEnum):
 
 
 def read_operations(
-    patch: bytes, format_: PatchFormat, before: JSONValue, *, operations_max: int
+    patch: bytes,
+    format_: PatchFormat,
+    before: JSONValue,
+    *,
+    operations_max: int,
+    values_max: int = VALUES_MAX,
 ) -> tuple[PatchOperation, ...]:
     """What the patch does to this document: one operation or more, and not too many.
 
     InvalidInput says why it is no patch. Whether it can be applied is not known here.
     """
-    value = parse(patch, bytes_max=len(patch), kind="patch", depth_max=PATCH_DEPTH_MAX)
+    value = parse(
+        patch,
+        bytes_max=len(patch),
+        kind="patch",
+        depth_max=PATCH_DEPTH_MAX,
+        values_max=values_max,
+    )
     if format_ is PatchFormat.MERGE_PATCH:
         return _merge_operations(value, before, operations_max)
     operations = parse_operations(value, operations_max=operations_max)

@@ -1,6 +1,7 @@
 """What of a document does not fit the schema of workflows: where, and a sentence for a person."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -29,6 +30,10 @@ _MESSAGES = {
 }
 
 
+#: Of an object that may have no unknown members, so many are looked at.
+_MEMBERS_MAX = 1_000
+
+
 class _Part(NamedTuple):
     """A piece of a document, where it is, and the definition that it must fit."""
 
@@ -47,8 +52,28 @@ def schema_violations(document: JSONValue) -> Iterator[Violation]:
     """
     if not _WORKFLOW.is_valid(document):
         for part in _parts(document):
-            for error in _PARTS[part.definition].iter_errors(part.value):
+            for error in _PARTS[part.definition].iter_errors(_outline(part.value)):
                 yield _violation(part, error)
+
+
+def _outline(value: Any, levels: int = 2, *, is_closed: bool = False) -> Any:
+    """As much of a part as its definition looks at: the validator copies all that it is given.
+
+    The members of lists are parts of their own. In an object only known members matter, but that of
+    a policy, which may have no others.
+    """
+    if isinstance(value, list):
+        return [None] if value else []
+    if not isinstance(value, dict):
+        return value
+    if levels == 0:
+        return {"": None} if value else {}
+    members = value if is_closed else filter(_KNOWN.__contains__, value)
+    outline = {
+        key: _outline(value[key], levels - 1, is_closed=key == "retry") if key in _KNOWN else None
+        for key in islice(members, _MEMBERS_MAX)
+    }
+    return outline or ({"": None} if value else {})
 
 
 def _violation(part: _Part, error: jsonschema_rs.ValidationError) -> Violation:
@@ -64,7 +89,10 @@ def _listed(fact: object) -> str:
     if not isinstance(fact, list):
         return shortened(fact) if isinstance(fact, str) else str(fact)
     names = ", ".join(shortened(str(name)) for name in fact[:10])
-    return names if len(fact) <= 10 else f"{names} and {len(fact) - 10} more"
+    if len(fact) <= 10:
+        return names
+    least = "at least " if len(fact) >= _MEMBERS_MAX else ""
+    return f"{names} and {least}{len(fact) - 10} more"
 
 
 def _parts(document: JSONValue) -> Iterator[_Part]:
@@ -121,6 +149,15 @@ def _shallow(schema: Any) -> Any:
     }
 
 
+def _names(schema: Any) -> Iterator[str]:
+    """Of all members that a schema describes or demands."""
+    for keyword, child in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if keyword in ("properties", "required"):
+            yield from child
+        if isinstance(child, dict | list):
+            yield from _names(child)
+
+
 def _compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema, retriever=_refuse, mask="value")
 
@@ -130,6 +167,7 @@ def _refuse(uri: str) -> Any:
     raise ValueError(f"The schema refers to {uri}, outside of itself.")
 
 
+_KNOWN = frozenset(_names(WORKFLOW_SCHEMA))
 _WORKFLOW = _compiled(WORKFLOW_SCHEMA)
 _SHALLOW_SCHEMA = _shallow(WORKFLOW_SCHEMA)
 _PARTS = {"workflow": _compiled(_SHALLOW_SCHEMA)} | {

@@ -131,6 +131,7 @@ class TransactionHandler:
         replay: Replay,
         compute: Compute,
         body_bytes_max: int,
+        body_values_max: int,
         workflow_bytes_max: int,
         operations_max: int,
     ) -> None:
@@ -142,6 +143,7 @@ class TransactionHandler:
         self._replay = replay
         self._compute = compute
         self._body_bytes_max = body_bytes_max
+        self._body_values_max = body_values_max
         self._workflow_bytes_max = workflow_bytes_max
         self._operations_max = operations_max
 
@@ -158,7 +160,7 @@ class TransactionHandler:
 
     def _read(self, body: bytes) -> tuple[RunTransaction, list[Step]]:
         """Read and check everything that needs no transaction."""
-        data = decode(body, RunTransaction)
+        data = decode(body, RunTransaction, values_max=self._body_values_max)
         operations = data.operations
         if not 1 <= len(operations) <= self._operations_max:
             message = f"A transaction has 1 to {self._operations_max} operations."

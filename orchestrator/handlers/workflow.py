@@ -68,6 +68,7 @@ class WorkflowHandler:
         compute: Compute,
         *,
         body_bytes_max: int,
+        body_values_max: int,
         workflow_bytes_max: int,
     ) -> None:
         self._database = database
@@ -76,6 +77,7 @@ class WorkflowHandler:
         self._replay = replay
         self._compute = compute
         self._body_bytes_max = body_bytes_max
+        self._body_values_max = body_values_max
         self._workflow_bytes_max = workflow_bytes_max
         self._lookups = Batcher(self._look_up_together)
         self._creations = Batcher(
@@ -108,7 +110,7 @@ class WorkflowHandler:
         return await self._replay.once(repeated, make)
 
     def _read(self, body: bytes) -> tuple[CreateWorkflow, PreparedWorkflow]:
-        data = decode(body, CreateWorkflow)
+        data = decode(body, CreateWorkflow, values_max=self._body_values_max)
         parse_tag(data.tag)  # Before the work on the document, which may be large.
         return data, prepare(data.workflow, self._workflow_bytes_max, "/workflow")
 

@@ -52,6 +52,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay,
             c.compute,
             body_bytes_max=settings.json_body_bytes_max,
+            body_values_max=settings.json_body_values_max,
             workflow_bytes_max=settings.workflow_bytes_max,
         ),
         tags=TagHandler(
@@ -70,6 +71,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay=replay,
             compute=c.compute,
             body_bytes_max=settings.json_body_bytes_max,
+            body_values_max=settings.json_body_values_max,
             workflow_bytes_max=settings.workflow_bytes_max,
             operations_max=settings.transaction_operations_max,
         ),

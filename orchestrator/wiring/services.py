@@ -131,6 +131,7 @@ def build(
         workflow_bytes_max=settings.workflow_bytes_max,
         agent_nodes_added_max=settings.patch_agent_nodes_added_max,
         operations_max=settings.patch_operations_max,
+        body_values_max=settings.json_body_values_max,
     )
     versions = VersionService(cas, artifacts, tags)
     version_changes = VersionChangeService(cas, artifacts, tags, versions, rules=rules)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +15,18 @@ from hypothesis import strategies as st
 from orchestrator.cli.wfformat import workflow_from_wfformat
 from orchestrator.documents import workflow_schema_violations
 from orchestrator.documents.canonical import DEPTH_MAX, JSONValue, canonicalise, parse
-from orchestrator.documents.workflow import VIOLATIONS_MAX, Workflow, check_workflow
+from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.documents.workflow_graph import WorkflowEdge, edges_of, nodes_of
 from orchestrator.documents.workflow_schema import NODE_TYPES, WORKFLOW_SCHEMA
 from orchestrator.documents.workflow_schema_violations import schema_violations
-from orchestrator.errors import InvalidInput, RuleBroken, TooLarge, Violation
+from orchestrator.errors import (
+    VIOLATIONS_BYTES_MAX,
+    VIOLATIONS_MAX,
+    InvalidInput,
+    RuleBroken,
+    TooLarge,
+    Violation,
+)
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "wfcommons"
 BYTES_MAX = 100_000_000
@@ -333,6 +341,15 @@ def test_the_list_of_violations_ends_with_a_word_that_there_are_more(document: A
     found = violations(document)
     assert len(found) == VIOLATIONS_MAX + 1
     assert found[-1].rule == "more-violations"
+
+
+def test_the_violations_of_a_workflow_are_short_together() -> None:
+    name = "é" * 900
+    nodes = {f"{name}{index}": {"type": 5} for index in range(VIOLATIONS_MAX)}
+    found = violations({"nodes": nodes})
+    assert 1 < len(found) < VIOLATIONS_MAX
+    assert found[-1].rule == "more-violations"
+    assert len(msgspec.json.encode(found[:-1])) <= VIOLATIONS_BYTES_MAX + VIOLATIONS_MAX + 2
 
 
 def test_long_names_do_not_make_long_messages() -> None:

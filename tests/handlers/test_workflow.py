@@ -328,3 +328,35 @@ async def test_a_document_over_the_limit_is_413(make_app: Any) -> None:
         )
     assert response.status_code == 413
     assert response.json()["limit_bytes"] == 100
+
+
+async def test_a_body_of_more_values_than_the_setting_allows_is_refused_on_every_way(
+    make_app: Any,
+) -> None:
+    async with Api.on(make_app(json_body_values_max=200), "a-token-for-tests") as api:
+        await api.create("main", "a")
+        many = {"nodes": [{"id": "a", "type": "t", "config": {"x": [1, 2] * 1000}}]}
+        operation = {"op": "create_workflow", "tag": "main", "workflow": many}
+        merge_patch = {"content-type": "application/merge-patch+json"}
+        for refused in (
+            await api.post("/workflows", {"tag": "main", "workflow": many}),
+            await api.post("/transactions", {"operations": [operation]}),
+            await api.http.patch(
+                "/api/v1/workflows/main", content=msgspec.json.encode(many), headers=merge_patch
+            ),
+        ):
+            assert refused.status_code == 400
+            [violation] = refused.json()["errors"]
+            assert violation["rule"] == "values-max"
+            assert "at most 200 values" in violation["message"]
+            assert "at most 200 values" in refused.json()["detail"]
+
+
+async def test_an_answer_lists_no_more_violations_than_it_says(api: Api) -> None:
+    nodes = [{"id": "a b", "type": ""}] * 1_000
+    for workflow in ({"nodes": nodes}, {"nodes": [{"id": "é" * 900}] * 1_000}):
+        refused = await api.post("/workflows", {"tag": "main", "workflow": workflow})
+        assert refused.status_code == 422
+        assert len(refused.json()["errors"]) == 101
+        assert refused.json()["errors"][-1]["rule"] == "more-violations"
+        assert len(refused.content) < 70_000

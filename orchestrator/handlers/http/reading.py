@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import PathParameter, QueryParameter
 
-from orchestrator.documents.canonical import DEPTH_MAX, parse
+from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, parse
 from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import InvalidInput
 from orchestrator.models.cas import OCTET_STREAM
@@ -65,13 +65,19 @@ def media_type_of(given: str) -> str:
     return media_type
 
 
-def decode(body: bytes, type_: type[T]) -> T:
+def decode(body: bytes, type_: type[T], *, values_max: int = VALUES_MAX) -> T:
     """The body as the type, or InvalidInput with a pointer to what is wrong.
 
     Bodies are read as strictly as the documents in them: no key twice, no NUL, no number that
     another program would read differently.
     """
-    value = parse(body, bytes_max=len(body), kind="body", depth_max=DEPTH_MAX + ENVELOPE_DEPTH)
+    value = parse(
+        body,
+        bytes_max=len(body),
+        kind="body",
+        depth_max=DEPTH_MAX + ENVELOPE_DEPTH,
+        values_max=values_max,
+    )
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
