@@ -26,7 +26,7 @@ from orchestrator.handlers.http.body_deadline import BodyDeadline
 from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.fast_path import FastPath, Found
 from orchestrator.handlers.http.origin import Origins
-from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place, nowhere
+from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place
 from orchestrator.handlers.http.problem import defect, problem_answer, refusal
 from orchestrator.handlers.http.reply import (
     EncodedAnswer,
@@ -156,7 +156,7 @@ class Edge:
         path, method = scope["path"], scope["method"]
         place = self._paths.find(path)
         if place is None:
-            await outcome.send(nowhere(path), send)
+            await outcome.send(self._paths.nowhere(path), send)
             return
         outcome.route = place.path
         if (told := place.answer(method, path)) is not None:

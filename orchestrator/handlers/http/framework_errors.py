@@ -22,10 +22,6 @@ def framework_refusal(error: HTTPException, path: str) -> Answer:
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         found = [_parameter_violation(each) for each in error.extra]
         members["errors"], detail = found, found[0].message if found else detail
-    elif status is HTTPStatus.NOT_FOUND:
-        detail = (
-            "There is no such route. A name with a slash is sent with %2F in place of the slash."
-        )
     answer = problem_of(kind, detail=detail, instance=path, members=members)
     answer.headers.update(error.headers or {})
     return answer

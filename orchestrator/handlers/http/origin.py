@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from string import ascii_letters, digits
 
 from orchestrator.errors import Forbidden, InvalidInput
 
 #: The versions of HTTP in which a request need not say its host.
 BEFORE_HOST = frozenset({"1", "1.0"})
+#: What a Host consists of (RFC 3986 §3.2.2), without the comma between two of them.
+HOST = frozenset(ascii_letters + digits + "-._~!$&'()*+;=:[]%")
 _PORT = re.compile(r":\d*$")
 
 
@@ -24,10 +27,12 @@ class Origins:
         server below us tells the authority only if there is no Host.
         """
         host = headers.get("host", "")
-        if (not host and http_version not in BEFORE_HOST) or "," in host:
-            raise InvalidInput.at("/Host", "host", "A request has one Host, which is not empty.")
-        if self._hosts and not self._is_known(host):
-            raise Forbidden(f"This server is not known as {host!r}.")
+        if not self._hosts or not self._is_known(host):
+            if not HOST.issuperset(host) or (not host and http_version not in BEFORE_HOST):
+                message = "A request has one Host: a name or an address, and perhaps a port."
+                raise InvalidInput.at("/Host", "host", message)
+            if self._hosts:
+                raise Forbidden(f"This server is not known as {host!r}.")
         if "origin" in headers:
             self._check_origin(headers["origin"].lower(), host.lower())
 

@@ -75,6 +75,7 @@ class Paths:
             together.setdefault(each.path, []).append(each)
         for path, operations in together.items():
             self._add(path, operations)
+        self._parts_max = max(self._masks, default=0) + 1
 
     def _add(self, path: str, operations: list[Declared]) -> None:
         own = frozenset(method for each in operations for method in each.methods)
@@ -92,7 +93,8 @@ class Paths:
         """Where the path leads; None: nowhere."""
         if (place := self._exact.get(path)) is not None:
             return place
-        parts = path.split("/")
+        # A path may have very many segments.
+        parts = path.split("/", self._parts_max)
         for mask in self._masks.get(len(parts), ()):
             if all(parts[at] for at in mask):
                 place = self._named.get(_masked(parts, mask))
@@ -100,10 +102,19 @@ class Paths:
                     return place
         return None
 
+    def nowhere(self, path: str) -> Answer:
+        """There is no such path; and what may have been meant by it."""
+        detail = "There is no such route."
+        if path.endswith("/") or "//" in path:
+            detail += " A path has no empty segment, and no slash at its end."
+        elif self._is_below_a_name(path):
+            detail += " A name with a slash is sent with %2F in place of the slash."
+        return framework_refusal(NotFoundException(detail=detail), path)
 
-def nowhere(path: str) -> Answer:
-    """There is no such path."""
-    return framework_refusal(NotFoundException(), path)
+    def _is_below_a_name(self, path: str) -> bool:
+        parts = path.split("/", self._parts_max)
+        above = ["/".join(parts[:length]) for length in self._masks if length < len(parts)]
+        return any(each not in self._exact and self.find(each) is not None for each in above)
 
 
 def _masked(parts: list[str], mask: tuple[int, ...]) -> tuple[str, ...]:

@@ -11,7 +11,18 @@ HERE = Origins(allowed_hosts=("here.example",), allowed_origins=())
 
 @pytest.mark.parametrize("origins", [ANY, HERE])
 @pytest.mark.parametrize(
-    "headers", [{}, {"host": ""}, {"host": "here.example, here.example"}, {"host": ", "}]
+    "headers",
+    [
+        {},
+        {"host": ""},
+        {"host": "here.example, here.example"},
+        {"host": ", "},
+        {"host": "a b"},
+        {"host": "somebody@here.example"},
+        {"host": "here.example/path"},
+        {"host": "here.example?a"},
+        {"host": "hér.example"},
+    ],
 )
 def test_a_request_without_one_host_is_malformed(origins: Origins, headers: dict[str, str]) -> None:
     for version in ("1.1", "2"):
@@ -25,6 +36,11 @@ def test_the_first_version_of_http_had_no_host() -> None:
     ANY.check({"host": ""}, "1.0")
     with pytest.raises(Forbidden):
         HERE.check({}, "1")
+
+
+@pytest.mark.parametrize("host", ["here.example", "127.0.0.1:80", "[::1]:8080", "a_b", "%41"])
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    ANY.check({"host": host}, "1.1")
 
 
 def test_one_host_is_enough() -> None:

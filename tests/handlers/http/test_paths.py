@@ -1,6 +1,7 @@
 """What holds for every path: HEAD, OPTIONS, 405, and one spelling."""
 
 from collections.abc import Mapping
+from time import perf_counter
 from uuid import uuid4
 
 import pytest
@@ -149,6 +150,39 @@ async def test_a_path_has_one_spelling(api: Api, path: str) -> None:
         refused = await api.http.request(method, f"http://test{path}")
         assert refused.status_code == 404, method
         assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/nope", ""),
+        (f"{API}/nope", ""),
+        ("/schema/x", ""),
+        (f"{API}/cas/missing/", "slash at its end"),
+        (f"{API}/tags/a/", "slash at its end"),
+        (f"{API}//tags", "empty segment"),
+        (f"{API}/tags/a/b", "%2F"),
+        (f"{API}/tags/a/b/history", "%2F"),
+        (f"{API}/workflows/a/b/versions/0", "%2F"),
+        (f"{API}/workflows/a/nope", "%2F"),
+    ],
+)
+async def test_who_misses_a_path_is_told_what_he_may_have_meant(
+    api: Api, path: str, hint: str
+) -> None:
+    detail = (await api.http.get(f"http://test{path}")).json()["detail"]
+    assert detail.startswith("There is no such route.")
+    assert hint in detail
+    assert hint or detail == "There is no such route."
+
+
+def test_a_path_of_very_many_segments_is_looked_for_as_fast_as_another() -> None:
+    paths = Paths([Declared("/a/{tag}", ("GET",)), Declared("/a/{tag}/b", ("GET",))])
+    long = "/a" * 200_000
+    started = perf_counter()
+    assert paths.find(long) is None
+    assert paths.nowhere(long).status == 404
+    assert perf_counter() - started < 1
 
 
 def test_a_path_that_is_written_out_goes_before_one_with_a_name() -> None:
