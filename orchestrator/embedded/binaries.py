@@ -56,13 +56,19 @@ def account_for(owner: os.stat_result | None, accounts: Sequence[str] = ACCOUNTS
     )
 
 
-def binaries(account: Account | None, caches: Sequence[Path] = CACHES) -> Path:
+class Wheel(NamedTuple):
+    """Where the wheel with the binaries was installed, and a digest of its files."""
+
+    package: Path
+    digest: str
+
+
+def binaries(account: Account | None, wheel: Wheel, caches: Sequence[Path] = CACHES) -> Path:
     """The folder of `postgres` and `initdb`, readable for the account."""
-    package, digest = _package()
-    installed = package / INSTALLED / "bin"
+    installed = wheel.package / INSTALLED / "bin"
     if account is None or _open_to_all(installed):
         return installed
-    return _copied(package, digest, caches) / PACKAGE / INSTALLED / "bin"
+    return _copied(wheel, caches) / PACKAGE / INSTALLED / "bin"
 
 
 def is_traversable(folder: Path) -> bool:
@@ -71,19 +77,19 @@ def is_traversable(folder: Path) -> bool:
     return all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
 
 
-def _package() -> tuple[Path, str]:
-    """The folder of the wheel and a digest of its files. An import would run its own code."""
+def installed_wheel(name: str = PACKAGE) -> Wheel:
+    """Find the wheel in this environment. An import would run its own code."""
     try:
-        wheel = distribution(PACKAGE)
+        wheel = distribution(name)
     except PackageNotFoundError:
         raise EmbeddedPostgresError(
             "There is no embedded PostgreSQL: install 'orchestrator[embedded]', "
             "or set ORCHESTRATOR_DATABASE_URL."
         ) from None
     # By its real path: that is the one whose folders are checked, and links may pass private ones.
-    package = Path(str(wheel.locate_file(PACKAGE))).resolve()
+    package = Path(str(wheel.locate_file(name))).resolve()
     digest = hashlib.sha256((wheel.read_text("RECORD") or wheel.version).encode()).hexdigest()
-    return package, f"{wheel.version}-{digest[:12]}"
+    return Wheel(package, f"{wheel.version}-{digest[:12]}")
 
 
 def _open_to_all(installed: Path) -> bool:
@@ -96,9 +102,9 @@ def _open_to_all(installed: Path) -> bool:
     )
 
 
-def _copied(package: Path, digest: str, caches: Sequence[Path]) -> Path:
+def _copied(wheel: Wheel, caches: Sequence[Path]) -> Path:
     """A copy that every user can read and only root can write, made once."""
-    name = f"postgresql-{digest}"
+    package, name = wheel.package, f"postgresql-{wheel.digest}"
     for place in caches:
         try:
             if not place.exists():

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,8 +20,10 @@ from orchestrator.embedded.binaries import (
     POSTGRESQL_MAJOR,
     Account,
     EmbeddedPostgresError,
+    Wheel,
     account_for,
     binaries,
+    installed_wheel,
 )
 from orchestrator.embedded.log import BoundedLog
 from orchestrator.embedded.process import (
@@ -67,8 +70,9 @@ DEFAULTS = {
 class EmbeddedPostgres:
     """One cluster in one folder, which the caller has locked."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, find_wheel: Callable[[], Wheel] = installed_wheel) -> None:
         self._folder = folder.absolute()
+        self._find_wheel = find_wheel
         self._data = self._folder / "data"
         digest = hashlib.sha256(os.fsencode(self._folder.resolve())).hexdigest()
         self._cluster_name = f"orchestrator-{digest[:12]}"
@@ -175,7 +179,7 @@ class EmbeddedPostgres:
         if self._account:
             _give(staging, self._account)
         command = [
-            str(binaries(self._account) / "initdb"),
+            str(binaries(self._account, self._find_wheel()) / "initdb"),
             *("--pgdata", as_seen_by_child(made, self._account)),
             *("--username", USER, "--pwfile=../password", "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C", "--no-instructions"),
@@ -234,7 +238,7 @@ class EmbeddedPostgres:
             "unix_socket_directories": str(self._socket_folder),
         }
         command = [
-            str(binaries(self._account) / "postgres"),
+            str(binaries(self._account, self._find_wheel()) / "postgres"),
             *("-D", as_seen_by_child(self._data, self._account)),
             *(part for item in settings.items() for part in ("-c", "=".join(item))),
         ]

@@ -4,22 +4,28 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from orchestrator.embedded import binaries as embedded_binaries
-from orchestrator.embedded.binaries import POSTGRESQL_MAJOR, account_for, binaries
+from orchestrator.embedded.binaries import (
+    POSTGRESQL_MAJOR,
+    Wheel,
+    account_for,
+    binaries,
+    installed_wheel,
+)
 from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
 from tests.embedded.clusters import query
 
 
-def test_without_the_wheel_the_two_ways_out_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded_binaries, "PACKAGE", "no_such_wheel")
+def test_without_the_wheel_the_two_ways_out_are_named(tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(tmp_path / "postgres", partial(installed_wheel, "no_such_wheel"))
     with pytest.raises(EmbeddedPostgresError, match=r"orchestrator\[embedded\].*DATABASE_URL"):
-        EmbeddedPostgres(tmp_path / "postgres").start()
+        postgres.start()
 
 
 def test_root_uses_the_owner_of_the_data_or_a_system_account(
@@ -51,28 +57,28 @@ def test_data_that_root_restored_is_given_to_the_account(stopped: Path) -> None:
         postgres.stop()
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user can reach, which those of pytest are not."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @needs_root
-def test_binaries_below_a_private_folder_are_copied_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package, digest = embedded_binaries._package()
-    private = tmp_path / "private"
+def test_binaries_below_a_private_folder_are_copied_once(public_folder: Path) -> None:
+    package, digest = installed_wheel()
+    private = public_folder / "private"
     for name in (package.name, f"{package.name}.libs"):
         shutil.copytree(package.parent / name, private / name, symlinks=True)
     private.chmod(0o700)
-    place = tmp_path / "cache"
-    tmp_path.chmod(0o755)
-    monkeypatch.setattr(
-        embedded_binaries, "is_traversable", lambda path: private not in path.parents
-    )
-    monkeypatch.setattr(
-        embedded_binaries, "_package", lambda: (private / package.name, f"{digest}-test")
-    )
+    place = public_folder / "cache"
+    wheel = Wheel(private / package.name, f"{digest}-test")
     account = account_for(None)
-    copied = binaries(account, [place])
+    copied = binaries(account, wheel, [place])
     made = copied.stat().st_ino
     assert copied.is_relative_to(place)
-    assert binaries(account, [place]).stat().st_ino == made
+    assert binaries(account, wheel, [place]).stat().st_ino == made
     said = subprocess.run(
         [copied / "initdb", "--version"], capture_output=True, check=True, text=True
     )
@@ -80,4 +86,4 @@ def test_binaries_below_a_private_folder_are_copied_once(
     place.chmod(0o777)
     (place / f"postgresql-{digest}-test").chmod(0o777)
     with pytest.raises(EmbeddedPostgresError, match="cannot be read by the user"):
-        binaries(account, [place])
+        binaries(account, wheel, [place])
