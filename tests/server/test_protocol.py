@@ -50,6 +50,7 @@ def test_a_transfer_coding_is_chunked_or_refused(server: Server, codings: str, s
         body=b"3\r\nabc\r\n0\r\n\r\n",
     )
     assert given[0] == status
+    assert (given[1].get("connection") == "close") == (status != 201)
 
 
 @pytest.mark.parametrize("length", ["9" * 10_000, "9" * 20, "1.0", "-1", "+1", "1, 2"])

@@ -61,10 +61,11 @@ class Call:
         declared = self.headers.get("content-length")
         if declared is None:
             return None
-        if not declared.isdecimal() or len(declared) > LENGTH_DIGITS_MAX:
+        digits = declared.lstrip("0")
+        if not declared.isdecimal() or len(digits) > LENGTH_DIGITS_MAX:
             message = f"Content-Length is a number of at most {LENGTH_DIGITS_MAX} digits."
             raise InvalidInput.at("/Content-Length", "content-length", message)
-        return int(declared)
+        return int(digits or "0")
 
     def chunks(self, bytes_max: int, kind: str = "request body") -> AsyncGenerator[bytes, None]:
         """The body as it comes; refused at once by its length, or once it is over the limit."""

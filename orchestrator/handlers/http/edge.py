@@ -23,7 +23,7 @@ from orchestrator.errors import DomainError
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.body_deadline import BodyDeadline
-from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
+from orchestrator.handlers.http.call import CHUNKED, Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.fast_path import FastPath, Found
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place
@@ -137,7 +137,11 @@ class Edge:
                 principal = self._authenticator.authenticate(headers.get("authorization"))
                 scope["user"], scope["auth"] = principal, Actor(principal.name, correlation)
         except DomainError as error:
-            await outcome.send(problem_answer(error, scope["path"]), send)
+            answer = problem_answer(error, scope["path"])
+            if headers.get("transfer-encoding", CHUNKED) != CHUNKED:
+                # Who reads its body in another way would take a part of it for the next request.
+                answer.headers["Connection"] = "close"
+            await outcome.send(answer, send)
             return
         found = self.fast_path.find(scope)
         if found is None:

@@ -123,6 +123,11 @@ def test_a_length_that_is_no_number_of_bytes_is_refused(given: str) -> None:
     assert refused.value.errors[0].pointer == "/Content-Length"
 
 
+def test_zeros_before_a_length_are_no_digits_of_it() -> None:
+    for given, length in (("0" * 30 + "5", 5), ("0" * 10_000, 0), ("00", 0), ("7", 7)):
+        assert call(headers={"content-length": given}).declared_length == length
+
+
 @pytest.mark.parametrize("given", ["chunked", "Chunked", " chunked "])
 def test_a_body_in_chunks_is_understood(given: str) -> None:
     check_transfer_coding({})

@@ -199,6 +199,8 @@ async def test_a_body_in_a_coding_that_is_not_known_is_refused(api: Api) -> None
             response = await api.http.post(path, content=b"x", headers=headers)
             assert response.status_code == status
             assert response.headers["content-type"] == "application/problem+json"
+            # Nobody knows where that body ends and the next request begins.
+            assert response.headers["connection"] == "close"
 
 
 async def test_other_protocols_are_passed_on_untouched() -> None:
