@@ -5,7 +5,6 @@ done, and only who has an Idempotency-Key is told to ask again.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import pytest
 from blake3 import blake3
 
@@ -140,13 +139,6 @@ KEYED = [route for route, (_, has_key) in CASES.items() if has_key]
 
 def named(route: tuple[str, str]) -> str:
     return " ".join(route)
-
-
-@pytest.fixture
-async def database(fresh_database: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class GCHandler:
         async def make(_: Connection) -> Answer:
             return answer
 
-        # A crash before this commit loses the page, not what was deleted: it can be asked again.
+        # A crash before this commit loses the page, not what was deleted: send it again.
         return await self._replay.once(repeated, make)
 
 
