@@ -102,7 +102,11 @@ class CASHandler:
         media_type = media_type_of(call.headers.get("content-type", ""))
         digest = given_sha256(call)
         chunks = call.chunks(self._intake.blob_bytes_max, "blob")
-        await self._gate.admit(call.declared_length)
+        length = call.declared_length
+        if length is not None and length <= self._intake.inline_bytes_max:
+            self._gate.admit_inline(length)
+        else:
+            await self._gate.admit(length)
         async with self._intake.received(
             chunks,
             media_type,

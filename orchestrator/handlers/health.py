@@ -1,5 +1,7 @@
 """HTTP for operations: liveness, readiness, metrics. The routes are public but for the metrics."""
 
+import asyncio
+
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -11,6 +13,10 @@ from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService
 from orchestrator.telemetry.exposition import Exposition
+
+#: Who asks for readiness asks again soon, and must learn in time that nothing answers.
+READY_SECONDS_MAX = 2.0
+NO_ANSWER = "does not answer"
 
 
 class HealthBody(msgspec.Struct, frozen=True):
@@ -59,17 +65,25 @@ class HealthHandler:
 
     async def ready(self) -> Answer:
         """200 when the database has our schema and the blob storage is the one that goes with it,
-        else 503 with the check that failed.
+        else 503 with the check that failed, or that was not done in time.
         """
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS_MAX
         try:
-            async with self._database.connection() as conn:
+            async with asyncio.timeout_at(deadline), self._database.connection() as conn:
                 mismatch = await self._schema.mismatch(conn)
         except StorageUnavailable:
             return _not_ready({"database": "unavailable"})
+        except TimeoutError:
+            return _not_ready({"database": NO_ANSWER})
         if mismatch is not None:
             return _not_ready({"database": "ok", "schema": mismatch})
-        checks = {"database": "ok", "schema": "ok", "storage": await self._write_gate.ready()}
-        if checks["storage"] != "ok":
+        try:
+            async with asyncio.timeout_at(deadline):
+                storage = await self._write_gate.ready()
+        except TimeoutError:
+            storage = NO_ANSWER
+        checks = {"database": "ok", "schema": "ok", "storage": storage}
+        if storage != "ok":
             return _not_ready(checks)
         return json_answer(ReadyBody("ready", checks))
 

@@ -88,8 +88,10 @@ class Verification:
     async def _confirm(self) -> None:
         """Raise unless the storage belongs to this database: another one has none of its blobs."""
         if not self._identity.is_confirmed:
+            found = await self._identity.found()
             async with self._database.connection() as conn:
-                await self._identity.confirm(conn)
+                known = await self._identity.known(conn, found)
+            await self._identity.join(known, found)
         await self._identity.check_storage()
 
     async def _listed(

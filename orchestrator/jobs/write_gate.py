@@ -1,5 +1,7 @@
 """What must hold before bytes are written: room on the disk, and the right blob storage."""
 
+import asyncio
+
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
 from orchestrator.errors import StorageUnavailable
@@ -13,17 +15,34 @@ class WriteGate:
         self._database = database
         self._identity = identity
         self._disk = disk
+        self._confirming: asyncio.Task[None] | None = None
 
     async def admit(self, incoming_bytes: int | None) -> None:
         """Raise StorageFull or StorageUnavailable before the first byte of an upload is read."""
         self._disk.check(incoming_bytes or 0)
         await self.confirm()
 
+    def admit_inline(self, incoming_bytes: int) -> None:
+        """The same for bytes that go to the database: whether the storage answers is no matter."""
+        self._disk.check(incoming_bytes)
+
     async def confirm(self) -> None:
-        """Raise StorageUnavailable unless storage and database belong together."""
-        if not self._identity.is_confirmed:
-            async with self._database.connection() as conn:
-                await self._identity.confirm(conn)
+        """Raise StorageUnavailable unless storage and database belong together.
+
+        All who ask at the same time wait for one answer, and hold no connection meanwhile.
+        """
+        if self._identity.is_confirmed:
+            return
+        if self._confirming is None or self._confirming.done():
+            self._confirming = asyncio.create_task(self._confirm())
+            self._confirming.add_done_callback(_forget)
+        await asyncio.shield(self._confirming)
+
+    async def _confirm(self) -> None:
+        found = await self._identity.found()
+        async with self._database.connection() as conn:
+            known = await self._identity.known(conn, found)
+        await self._identity.join(known, found)
 
     async def ready(self) -> str:
         """What readiness says of the storage now."""
@@ -33,3 +52,9 @@ class WriteGate:
         except StorageUnavailable as error:
             return str(error)
         return "ok"
+
+
+def _forget(confirming: asyncio.Task[None]) -> None:
+    """Nobody may be waiting for it any more."""
+    if not confirming.cancelled():
+        confirming.exception()

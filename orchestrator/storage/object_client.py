@@ -1,7 +1,8 @@
 """The client of a bucket: its settings, and its exceptions made ours; it knows no names."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ _CLIENT: "ClientConfig" = {
     "read_timeout": "30s",
     "timeout": "24h",
 }
+#: For a request that moves few bytes, with its repetitions; the settings above are for large ones.
+SMALL_SECONDS_MAX = 10.0
 #: How often a request is repeated that the client may repeat.
 RETRIES_MAX = 3
 
@@ -57,6 +60,14 @@ async def delete(store: "ObjectStore", paths: Sequence[str]) -> None:
     if paths:
         with suppress(MissingObject), translated(paths[0]):
             await obstore.delete_async(store, paths)
+
+
+@asynccontextmanager
+async def small(key: str | None = None) -> AsyncIterator[None]:
+    """As `translated`, around a request that moves few bytes: it is answered soon or not at all."""
+    with translated(key):
+        async with asyncio.timeout(SMALL_SECONDS_MAX):
+            yield
 
 
 @contextmanager

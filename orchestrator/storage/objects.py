@@ -27,6 +27,7 @@ from orchestrator.storage.object_client import (
     connect,
     delete,
     next_chunk,
+    small,
     translated,
 )
 
@@ -91,7 +92,7 @@ class ObjectStorage:
         """One HEAD request."""
         path = f"objects/{key}"
         try:
-            with translated(key):
+            async with small(key):
                 meta = await obstore.head_async(self._store, path)
         except MissingObject:
             # An answer to HEAD has no body that would say whether it is the bucket that is missing.
@@ -185,7 +186,7 @@ class ObjectStorage:
     async def identity(self) -> str | None:
         """The content of the object `identity`."""
         try:
-            with translated("identity"):
+            async with small("identity"):
                 found = await obstore.get_async(self._store, "identity")
                 return bytes(await found.bytes_async()).decode()
         except MissingObject:
@@ -193,7 +194,7 @@ class ObjectStorage:
 
     async def set_identity(self, identity: str) -> None:
         """Write the object `identity`."""
-        with translated():
+        async with small():
             await obstore.put_async(self._store, "identity", identity.encode())
 
     async def _open(self, key: str, start: int, size: int) -> "BytesStream":

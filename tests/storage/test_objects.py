@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import StorageUnavailable
+from orchestrator.storage import object_client
 from orchestrator.storage.base import MissingObject, Writer
 from orchestrator.storage.objects import ObjectStorage, open_objects
 from tests.radosgw import BUCKET, Gateway
@@ -223,3 +224,24 @@ async def test_wrong_credentials_are_no_missing_objects(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a wrong one")
     detail = await unavailable(open_objects(s3_url))
     assert detail == "The object storage refuses the credentials of this server."
+
+
+async def test_a_small_request_that_nobody_answers_ends_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: silent.append(writer), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setattr(object_client, "SMALL_SECONDS_MAX", 0.2)
+    storage = open_objects("s3://bucket/silent")
+    for request in (storage.identity(), storage.set_identity("a"), storage.size("a/b")):
+        began = time.monotonic()
+        with pytest.raises(StorageUnavailable):
+            await request
+        assert time.monotonic() - began < 2
+    server.close()
+    for each in silent:
+        each.close()
