@@ -101,6 +101,7 @@ async def test_a_fault_in_any_step_leaves_no_row_and_no_file_that_is_half_writte
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await api.http.get("/health/ready")  # The storage has its identity.
+    await api.http.post("/api/v1/cas", content=b"x" * 10)
     before = files(folder)
     original = getattr(owner, method)
 
