@@ -23,6 +23,9 @@ class LosingProxy:
         self._links: set[_Link] = set()
         self._port = 0
         self.is_armed = False
+        #: While it is not set, nothing is answered, and no connection ends.
+        self.thawed = asyncio.Event()
+        self.thawed.set()
         #: What was asked for each answer that was lost.
         self.lost: list[bytes] = []
 
@@ -37,6 +40,7 @@ class LosingProxy:
             yield proxy
         finally:
             server.close()
+            proxy.thawed.set()
             await proxy.cut()
 
     @property
@@ -132,6 +136,7 @@ class _Link:
         while True:
             header = await reader.readexactly(5)
             payload = await reader.readexactly(int.from_bytes(header[1:]) - 4)
+            await self._proxy.thawed.wait()
             if not self._loses:
                 self._client.write(header + payload)
             elif header[:1] == b"Z":  # All of it was done.

@@ -14,9 +14,14 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
+#: What a timer may be early.
+_CLOCK_SECONDS = 0.001
+
+
 class _Waiting(NamedTuple, Generic[Q, A]):
     question: Q
     answer: asyncio.Future[A]
+    since: float
 
 
 class Batcher(Generic[Q, A]):
@@ -36,8 +41,9 @@ class Batcher(Generic[Q, A]):
     this question. If the work raises for several questions, it is done again for each of them
     alone, all at once, so that no caller gets an error that another one caused. But that the
     storage cannot answer is nobody's fault: all are told so, and nothing is done again. Nor is work
-    that may have been committed. Questions with the same `key` are never in two running batches,
-    and they are answered in the order in which they came.
+    that may have been committed. Who waits longer than `wait_seconds_max` for batches that do not
+    end is told that the storage cannot answer. Questions with the same `key` are never in two
+    running batches, and they are answered in the order in which they came.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Batcher(Generic[Q, A]):
         batches_max: int = 4,
         slow_seconds: float = 0.05,
         fill_seconds: float = 0.001,
+        wait_seconds_max: float = 5.0,
     ) -> None:
         self._work = work
         self._alone = alone
@@ -58,6 +65,8 @@ class Batcher(Generic[Q, A]):
         self._batches_max = batches_max
         self._slow_seconds = slow_seconds
         self._fill_seconds = fill_seconds
+        self._wait_seconds_max = wait_seconds_max
+        self._patience: asyncio.TimerHandle | None = None
         self._expected = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[_Waiting[Q, A]] = []
@@ -67,8 +76,11 @@ class Batcher(Generic[Q, A]):
 
     async def __call__(self, question: Q) -> A:
         """The answer to one question; raises what answering it alone would raise."""
-        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(question, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[A] = loop.create_future()
+        self._waiting.append(_Waiting(question, answer, loop.time()))
+        if self._patience is None:
+            self._wait_no_longer_than(self._wait_seconds_max)
         self._start_if_due()
         # The work is a task of its own: if this caller is cancelled, the others get their answers.
         return await answer
@@ -83,6 +95,21 @@ class Batcher(Generic[Q, A]):
                 self._timer = loop.call_later(self._fill_seconds, self._filled_long_enough)
             return
         self._start()
+
+    def _wait_no_longer_than(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(seconds, self._refuse_overdue)
+
+    def _refuse_overdue(self) -> None:
+        """Those that waited too long for a batch that does not end: nothing of theirs was begun."""
+        self._patience = None
+        before = asyncio.get_running_loop().time() - self._wait_seconds_max + _CLOCK_SECONDS
+        overdue = [each for each in self._waiting if each.since <= before]
+        self._waiting = [each for each in self._waiting if each.since > before]
+        for each in overdue:
+            _give(each, StorageUnavailable("The database is busy."))
+        if self._waiting:
+            self._wait_no_longer_than(self._waiting[0].since - before)
 
     def _filled_long_enough(self) -> None:
         self._timer = None

@@ -52,18 +52,22 @@ class Connection(_Connection):
     async def committing(self) -> AsyncIterator[None]:
         """A transaction, and after its commit the calls that waited for it.
 
+        A refusal rolls back. After anything else the connection is to be closed, which does that
+        too: it may be lost, or busy with a statement that was given up, and would be waited for.
+
         Raises OutcomeUnknown when the connection was lost after COMMIT was sent.
         """
         calls = self._after_commit = []
-        commits = False
+        transaction = self.transaction()
+        await transaction.start()
         try:
-            async with self.transaction():
-                yield
-                commits = True
-        except Exception as error:
-            if commits and _may_have_taken_place(error):
-                raise OutcomeUnknown from error
+            yield
+        except DomainError as error:
+            if not isinstance(error, StorageUnavailable):
+                await transaction.rollback()
             raise
+        else:
+            await _commit(transaction)
         finally:
             self._after_commit = None
         for call in calls:
@@ -137,6 +141,15 @@ async def connect(
     return conn
 
 
+async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
+    try:
+        await transaction.commit()
+    except Exception as error:
+        if _may_have_taken_place(error):
+            raise OutcomeUnknown from error
+        raise
+
+
 class Database:
     """A pool that is built closed and opened by the application's lifespan.
 
@@ -155,6 +168,8 @@ class Database:
         self._url = url
         self._connect_seconds_max = connect_seconds_max
         self._statement_seconds_max = statement_seconds_max
+        #: How long a request waits at most until it gets a connection.
+        self.acquire_seconds_max = acquire_seconds_max
         self._pool = ConnectionPool(
             self._connect,
             connections_max=connections_max,

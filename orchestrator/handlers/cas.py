@@ -72,7 +72,10 @@ class CASHandler:
         self._compute = compute
         self._missing_ids_max = missing_ids_max
         self._uploads = Batcher(
-            self._upload_new, alone=self._upload_alone, key=lambda upload: upload.received.cas_id
+            self._upload_new,
+            alone=self._upload_alone,
+            key=lambda upload: upload.received.cas_id,
+            wait_seconds_max=database.acquire_seconds_max,
         )
 
     async def upload(self, call: Call) -> Answer:

@@ -73,7 +73,11 @@ class TagHandler:
         self._artifacts = artifacts
         self._versions = versions
         self._replay = replay
-        self._moves = Batcher(self._move_together, key=lambda order: (order.namespace, order.name))
+        self._moves = Batcher(
+            self._move_together,
+            key=lambda order: (order.namespace, order.name),
+            wait_seconds_max=database.acquire_seconds_max,
+        )
 
     async def get(
         self, call: Call, name: TagPath, version: TagVersion = None, at: TagTime = None

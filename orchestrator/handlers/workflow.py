@@ -79,9 +79,14 @@ class WorkflowHandler:
         self._body_bytes_max = body_bytes_max
         self._body_values_max = body_values_max
         self._workflow_bytes_max = workflow_bytes_max
-        self._lookups = Batcher(self._look_up_together)
+        self._lookups = Batcher(
+            self._look_up_together, wait_seconds_max=database.acquire_seconds_max
+        )
         self._creations = Batcher(
-            self._create_new, alone=self._create_alone, key=lambda new: (new.namespace, new.tag)
+            self._create_new,
+            alone=self._create_alone,
+            key=lambda new: (new.namespace, new.tag),
+            wait_seconds_max=database.acquire_seconds_max,
         )
 
     async def create(self, call: Call) -> Answer:

@@ -1,6 +1,7 @@
 """Which questions share a batch, and which answer each of them gets."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -80,6 +81,7 @@ async def asking(
     batches_max: int = 2,
     slow_seconds: float = 1_000,
     fill_seconds: float = 0.001,
+    wait_seconds_max: float = 1_000,
     key: Callable[[int], Hashable] | None = None,
 ) -> AsyncIterator[Asking]:
     batcher = Batcher(
@@ -88,6 +90,7 @@ async def asking(
         batches_max=batches_max,
         slow_seconds=slow_seconds,
         fill_seconds=fill_seconds,
+        wait_seconds_max=wait_seconds_max,
         key=key,
     )
     yield Asking(batcher)
@@ -444,6 +447,42 @@ async def test_those_that_are_answered_alone_do_not_wait_for_each_other() -> Non
     async with asyncio.timeout(5):
         assert await each.answers() == [3, 6, 9]
     await settled(batcher)
+
+
+async def test_who_waits_too_long_for_a_batch_that_does_not_end_is_told_so() -> None:
+    work = Work(held=True)
+    async with asking(work, wait_seconds_max=0.2, slow_seconds=60) as each:
+        began = time.monotonic()
+        (running,) = await each.ask(1)
+        await turns()
+        (first,) = await each.ask(2)
+        await asyncio.sleep(0.1)
+        (second,) = await each.ask(3)
+        with pytest.raises(StorageUnavailable, match="busy"):
+            await first
+        assert 0.15 < time.monotonic() - began < 0.29
+        assert not second.done()
+        with pytest.raises(StorageUnavailable, match="busy"):
+            await second
+        assert 0.29 < time.monotonic() - began < 2
+        work.let_go()
+        assert await running == 2
+        assert [await asked for asked in await each.ask(4)] == [8]
+    assert work.batches == [[1], [4]]
+
+
+async def test_who_waits_too_long_for_a_key_is_told_so() -> None:
+    work = Work(held=True)
+    async with asking(
+        work, wait_seconds_max=0.1, slow_seconds=0, key=lambda number: number // 10
+    ) as each:
+        (running,) = await each.ask(10)
+        await turns()
+        (waiting,) = await each.ask(11)
+        with pytest.raises(StorageUnavailable, match="busy"):
+            await waiting
+        work.let_go()
+        assert await running == 20
 
 
 async def test_work_that_gives_too_few_answers_fails_all() -> None:
