@@ -57,9 +57,9 @@ class Connection(_Connection):
 
         Raises OutcomeUnknown when the connection was lost after COMMIT was sent.
         """
-        calls = self._after_commit = []
         transaction = self.transaction()
         await transaction.start()
+        calls = self._after_commit = []
         try:
             yield
         except DomainError as error:
