@@ -25,6 +25,7 @@ def write(file: Path, rows: dict[str, str]) -> None:
     file.write_text("".join(f"{key} {value}\n" for key, value in rows.items()))
 
 
+# tests/processes.py has it too. This is a program of its own: it imports nothing of the tests.
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
