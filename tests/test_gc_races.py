@@ -240,7 +240,10 @@ async def beaten(fresh_database: str) -> AsyncIterator[Beaten]:
             for statement, value in statements:
                 await deleter.execute(statement, value)
             task = asyncio.ensure_future(request())
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             async with asyncio.timeout(10):
                 while not task.done() and not await watcher.fetchval(waiting):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)

@@ -172,6 +172,13 @@ async def test_of_two_servers_one_collects(
     assert await one.schedule.collect() is False
 
 
+#: Of this database: others of the cluster belong to other tests.
+ADVISORY_LOCKS = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+ WHERE l.locktype = 'advisory' AND d.datname = current_database()
+"""
+
+
 async def test_while_a_collection_runs_no_connection_is_held(
     servers: Callable[..., Any], api: Api, database: Connection
 ) -> None:
@@ -184,7 +191,7 @@ async def test_while_a_collection_runs_no_connection_is_held(
         assert await conn.fetchval("SELECT 1") == 1, "the only connection of the pool"
     one.collection.go_on.set()
     assert await collecting is True
-    assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await database.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_after_the_interval_the_next_collection_is_anybodys(

@@ -77,7 +77,7 @@ def test_at_whatever_moment_of_the_start_a_signal_comes_it_ends_the_server(
 ) -> None:
     for moment in range(MOMENTS):
         (seeded / "lock").unlink(missing_ok=True)
-        server = launch(seeded, wait=False)
+        server = launch(seeded, wait=False, environ={"ORCHESTRATOR_ACCESS_LOG": "false"})
         assert wait_until((seeded / "lock").exists, 30)
         time.sleep(moment * APART_SECONDS)
         assert server.end() == 0, f"moment {moment}: {server.stderr()}"
