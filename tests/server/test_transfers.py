@@ -215,7 +215,7 @@ def test_damage_on_the_way_ends_the_connection_before_the_whole_is_there(server:
 
 
 def test_memory_does_not_grow_with_the_size_of_what_is_transferred(server: Server) -> None:
-    count, mib = 8, 48
+    count, mib = 8, 72
 
     def up(seed: int) -> str:
         stored = server.request("POST", "/api/v1/cas", content=content(seed, mib))
@@ -241,4 +241,5 @@ def test_memory_does_not_grow_with_the_size_of_what_is_transferred(server: Serve
         finally:
             done = True
         watching.result()
-    assert peak - idle < 64, f"{peak:.0f} MiB instead of {idle:.0f}"
+    # A sixth of what is on the way at once. Eight streams take 56 to 64 MiB, whatever their size.
+    assert peak - idle < count * mib / 6, f"{peak:.0f} MiB instead of {idle:.0f}"
