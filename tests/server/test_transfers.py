@@ -215,7 +215,7 @@ def test_damage_on_the_way_ends_the_connection_before_the_whole_is_there(server:
 
 
 def test_memory_does_not_grow_with_the_size_of_what_is_transferred(server: Server) -> None:
-    count, mib = 8, 72
+    count, mib = 8, 60
 
     def up(seed: int) -> str:
         stored = server.request("POST", "/api/v1/cas", content=content(seed, mib))
