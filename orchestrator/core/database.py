@@ -45,7 +45,8 @@ class Connection(_Connection):
     @property
     def is_lost(self) -> bool:
         """Whether it is closed, or is about to be: nothing that is sent on it arrives."""
-        # The driver learns of it a turn of the event loop later than its transport.
+        # The driver learns of it a turn of the event loop later than its transport, which its
+        # stubs do not know.
         return self.is_closed() or self._transport.is_closing()  # type: ignore[attr-defined]
 
     @asynccontextmanager
