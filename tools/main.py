@@ -173,6 +173,10 @@ def _bench(environment: Environment, arguments: Sequence[str]) -> int:
     _become(environment, "-m", "bench", *arguments)
 
 
+def _torture(environment: Environment, arguments: Sequence[str]) -> int:
+    _become(environment, "-m", "torture", *arguments)
+
+
 def _lock(environment: Environment, arguments: Sequence[str]) -> int:
     """Write the lock files: each agrees with those before it; the last stands by itself."""
     uv = (environment.program("uv"), "pip", "compile", "--quiet", "--no-header")
@@ -196,7 +200,14 @@ def _changelog(environment: Environment, arguments: Sequence[str]) -> int:
 
 #: Those that run the product: they need what serving needs.
 COMMAND_LINE = {"serve", "cli", "migrate"}
-COMMANDS = {"test": _test, "lint": _lint, "bench": _bench, "lock": _lock, "changelog": _changelog}
+COMMANDS = {
+    "test": _test,
+    "lint": _lint,
+    "bench": _bench,
+    "torture": _torture,
+    "lock": _lock,
+    "changelog": _changelog,
+}
 #: Tests of a group share what they started, so they run on one worker.
 FAST = ("-q", "-n", "2", "--dist", "loadgroup", "-m", "not slow")
 WHOLE = (

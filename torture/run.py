@@ -1,0 +1,60 @@
+"""What every torture gets and gives back: a server, chance from a seed, limits, findings."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.server import Server
+
+
+@dataclass
+class Run:
+    """One torture on one server. `found` is what went wrong, a sentence each; empty if all held."""
+
+    folder: Path
+    seed: int
+    minutes: float | None
+    short: bool
+    servers: list[Server] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self._began = time.monotonic()
+
+    def server(self, **settings: object) -> Server:
+        """Start a server with settings as in the environment; it ends with the run.
+
+        One worker process unless `workers` says otherwise, so that a stall has nowhere to hide.
+        """
+        folder = self.folder / f"server-{len(self.servers)}"
+        folder.mkdir(mode=0o700)
+        with (self.folder / f"server-{len(self.servers)}.log").open("wb") as log:
+            server = Server(folder, stderr=log, **{"workers": 1, **settings})
+        self.servers.append(server)
+        return server
+
+    def time_left(self, default_minutes: float) -> float:
+        """Seconds until this run shall end."""
+        minutes = default_minutes if self.minutes is None else self.minutes
+        return self._began + minutes * 60 - time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Show progress or a figure, at once."""
+        print(text, flush=True)
+
+    def fail(self, sentence: str) -> None:
+        """Record what did not hold, and go on."""
+        self.found.append(sentence)
+        self.say(f"FOUND: {sentence}")
+
+
+@dataclass(frozen=True)
+class Torture:
+    """A named torture. `run` returns when it is done; what it found is in the Run."""
+
+    name: str
+    what: str
+    run: Callable[[Run], None]
