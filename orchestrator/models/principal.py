@@ -1,6 +1,11 @@
 """Vocabulary of who calls; no I/O."""
 
+import re
+
 import msgspec
+
+#: What a token may be made of (RFC 9110 §11.2, `token68`): no space of any alphabet.
+TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from orchestrator.core.durable_file import write_private
+from orchestrator.models.principal import TOKEN68
 from orchestrator.server.error import ServeError
 
 TOKEN_PREFIX = "orc_"  # noqa: S105 - so that scanners for leaked secrets know it.
@@ -78,9 +79,13 @@ def admin_token_sha256(folder: Path) -> str:
             "Delete it and start again if somebody may have read it.",
             file=sys.stderr,
         )
-    token = path.read_text().strip()
+    token = path.read_bytes().strip().decode("latin-1")
     if not token:
         raise ServeError(f"{path} is empty: delete it to get a new token.")
+    if not TOKEN68.fullmatch(token):
+        raise ServeError(
+            f"{path} has no token: one is letters, digits and -._~+/, and perhaps = at its end."
+        )
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -1,12 +1,13 @@
 """Who calls: the bearer token of a request becomes a principal, or the request is refused."""
 
 import hmac
+import re
 from hashlib import sha256
 
 from orchestrator.errors import Unauthenticated
-from orchestrator.models.principal import Principal
+from orchestrator.models.principal import TOKEN68, Principal
 
-_SCHEME = "bearer "
+_BEARER = re.compile(f"bearer +({TOKEN68.pattern})", re.IGNORECASE | re.ASCII)
 
 
 class Authenticator:
@@ -20,9 +21,10 @@ class Authenticator:
         """RFC 6750 bearer tokens. Comparing digests in constant time tells nothing of the token."""
         if authorization is None:
             raise Unauthenticated("Send the header 'Authorization: Bearer <token>'.")
-        if authorization[:7].lower() != _SCHEME:
+        bearer = _BEARER.fullmatch(authorization)
+        if bearer is None:
             raise Unauthenticated("The Authorization header is not a bearer token.")
-        digest = sha256(authorization[7:].strip().encode("latin-1")).digest()
+        digest = sha256(bearer[1].encode("ascii")).digest()
         if not hmac.compare_digest(digest, self._admin_digest):
             raise Unauthenticated("The token is not valid.")
         return self._admin
