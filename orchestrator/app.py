@@ -21,7 +21,8 @@ from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
 from orchestrator.routes.health import health_routes
-from orchestrator.routes.openapi import OPENAPI, REFERENCE
+from orchestrator.routes.openapi import OPENAPI
+from orchestrator.routes.reference import REFERENCE
 from orchestrator.routes.resource import declared
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
@@ -97,7 +98,9 @@ def create_app(
         paths=Paths([*declared(routes), *REFERENCE]),
         admission=admission,
         origins=Origins(
-            allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins
+            allowed_hosts=settings.allowed_hosts,
+            allowed_origins=settings.allowed_origins,
+            behind_proxy=settings.behind_proxy,
         ),
         body_deadline=BodyDeadline(
             window_seconds=settings.body_seconds_max,

@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     #: Web origins besides our own that may send requests.
     allowed_origins: tuple[str, ...] = ()
+    #: Pages of our own come by https then, whatever we ourselves speak.
+    behind_proxy: bool = False
 
     database_connections_max: int = 12
     database_acquire_seconds_max: float = 5.0

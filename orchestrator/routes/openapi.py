@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from litestar import Request
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     Example,
@@ -25,11 +23,9 @@ from litestar.openapi.spec import (
 
 from orchestrator import __version__
 from orchestrator.errors import Violation
-from orchestrator.handlers.http.paths import Declared
 from orchestrator.handlers.http.problem import PROBLEM_JSON
 from orchestrator.routes.examples_problem import PROBLEM_EXAMPLES
-
-PAGE = (Path(__file__).parent / "reference.html").read_bytes()
+from orchestrator.routes.reference import ReferencePage
 
 
 class _Exact(Example):
@@ -246,19 +242,6 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Schema:
     return _Verbatim(inline(schema))
 
 
-class _ReferencePage(OpenAPIRenderPlugin):
-    """Our own page: it needs nothing from other servers."""
-
-    def __init__(self) -> None:
-        super().__init__(path="/")
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return PAGE
-
-
-#: What the framework adds of its own: the description, for people and for programs.
-REFERENCE = [Declared("/schema", ("GET",)), Declared("/schema/openapi.json", ("GET",))]
-
 OPENAPI = OpenAPIConfig(
     title="orchestrator",
     version=__version__,
@@ -269,7 +252,7 @@ OPENAPI = OpenAPIConfig(
         "give `next` back as `cursor`. Every POST accepts `Idempotency-Key`."
     ),
     path="/schema",
-    render_plugins=[_ReferencePage(), JsonRenderPlugin()],
+    render_plugins=[ReferencePage(), JsonRenderPlugin()],
     components=Components(
         security_schemes={
             "token": SecurityScheme(type="http", scheme="bearer", description="A bearer token.")

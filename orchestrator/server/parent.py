@@ -155,6 +155,7 @@ def _prepare_environment(
     if not environ.get("ORCHESTRATOR_DATABASE_URL"):
         environ["ORCHESTRATOR_DATABASE_FOLDER"] = str(folder / "postgres")
     environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
+    environ["ORCHESTRATOR_BEHIND_PROXY"] = str(options.behind_proxy).lower()
     environ["ORCHESTRATOR_METRICS_FOLDER"] = str(fresh_folder(folder / "metrics"))
 
 

@@ -13,7 +13,15 @@ MASKS = [
     (re.compile(r'("duration_ms": ?)[\d.]+'), r"\1<duration>"),
 ]
 #: Headers that the pages leave out, unless they are what a page is about.
-LEFT_OUT = {"date", "server", "content-length", "x-content-type-options", "referrer-policy"}
+LEFT_OUT = {
+    "date",
+    "server",
+    "content-length",
+    "cache-control",
+    "content-security-policy",
+    "x-content-type-options",
+    "referrer-policy",
+}
 
 
 class Masks:

@@ -242,6 +242,9 @@ def test_behind_a_proxy_any_host_name_is_served(launch: Launch, seeded: Path) ->
     answer = server.request("GET", "/health/ready", headers={"Host": "workflows.example"})
     assert answer.status_code == 200
     assert server.url.startswith("http://127.0.0.1:")
+    for scheme, status in (("https", 200), ("http", 403)):
+        page = {"Host": "workflows.example", "Origin": f"{scheme}://workflows.example"}
+        assert server.request("GET", "/api/v1/tags", headers=page).status_code == status
     assert server.end() == 0
 
 
@@ -252,6 +255,8 @@ def test_tls_is_served_on_any_host(launch: Launch, seeded: Path) -> None:
     server = launch(seeded, host="0.0.0.0", tls_certificate=certificate, tls_key=key)
     assert server.url.startswith("https://127.0.0.1:"), server.stderr()
     assert server.is_ready()
+    ours = {"Origin": server.url}
+    assert server.request("GET", "/api/v1/tags", headers=ours).status_code == 200
     assert server.end() == 0
 
 

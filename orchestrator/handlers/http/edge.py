@@ -24,6 +24,7 @@ from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.body_deadline import BodyDeadline
 from orchestrator.handlers.http.call import CHUNKED, Call, check_transfer_coding, headers_of
+from orchestrator.handlers.http.cors import METHODS, PREFLIGHT, readable_by
 from orchestrator.handlers.http.fast_path import FastPath, Found
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place
@@ -52,12 +53,14 @@ PUBLIC_PATHS = frozenset(
         "/api/v1/schemas/workflow",
     }
 )
-#: A browser must neither guess the type of an answer nor tell others where it was.
+#: A browser must not guess the type of an answer, tell others where it was, or show it inside of
+#: another page. The last line stands in for that of the server below us, which names its product.
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"frame-ancestors 'none'"),
+    (b"server", b"orchestrator"),
 )
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Refusals that say what the path would take.
 TELLING = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -85,6 +88,7 @@ class Edge:
         self._paths = paths
         self._admission = admission
         self._origins = origins
+        self._always = (*SECURITY_HEADERS, *origins.vary)
         self._body_deadline = body_deadline
         #: For each piece of a long answer.
         self._send_seconds_max = send_seconds_max
@@ -102,7 +106,7 @@ class Edge:
         headers = headers_of(scope)
         correlation = self._correlation_id(headers)
         token = logs.correlation_id.set(correlation)
-        added = ((b"x-correlation-id", correlation.encode("ascii")), *SECURITY_HEADERS)
+        added = ((b"x-correlation-id", correlation.encode("ascii")), *self._always)
         outcome = _Outcome(added, has_body=scope["method"] != HEAD)
         try:
             await self._serve(scope, headers, correlation, receive, send, outcome)
@@ -132,7 +136,12 @@ class Edge:
         scope["user"] = scope["auth"] = None
         try:
             check_transfer_coding(headers)
-            self._origins.check(headers, scope["http_version"])
+            other = self._origins.check(headers, scope["scheme"], scope["http_version"])
+            if other is not None:
+                outcome.added += readable_by(other)
+                if scope["method"] == OPTIONS and "access-control-request-method" in headers:
+                    await outcome.send(PREFLIGHT, send)
+                    return
             if scope["path"] not in PUBLIC_PATHS:
                 principal = self._authenticator.authenticate(headers.get("authorization"))
                 scope["user"], scope["auth"] = principal, Actor(principal.name, correlation)
@@ -229,7 +238,7 @@ class Edge:
 
 
 def _encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple(encoded_headers(headers, HTTPStatus.OK))
+    return tuple(encoded_headers(headers))
 
 
 class _Outcome:

@@ -15,6 +15,7 @@ from orchestrator.models.idempotency import Answer
 
 API = "/api/v1"
 JSON = "application/json"
+_NO_CACHE = (b"cache-control", b"no-cache")
 #: An answer without a body has no length, and a 304 would have that of another answer.
 _WITHOUT_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -29,7 +30,7 @@ class EncodedAnswer(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, answer: Answer) -> "EncodedAnswer":
         """The answer with its length."""
-        headers = encoded_headers(answer.headers, answer.status)
+        headers = _headers_of_answer(answer.headers, answer.status)
         if answer.status not in _WITHOUT_LENGTH and "Content-Length" not in answer.headers:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         return cls(answer.status, headers, answer.body)
@@ -65,7 +66,7 @@ class StreamedAnswer:
     async def send(self, send: Send) -> None:
         """The pieces as they come."""
         async with aclosing(self._rest) as rest:
-            await send(_start(self.status, encoded_headers(self.headers, self.status)))
+            await send(_start(self.status, _headers_of_answer(self.headers, self.status)))
             first, self._first = self._first, b""
             await send({"type": "http.response.body", "body": first, "more_body": True})
             del first  # It must not stay in memory for as long as the rest takes.
@@ -119,13 +120,23 @@ def spliced(body: object, member: str, content: bytes) -> bytes:
     return encoded[:-1] + b',"' + member.encode() + b'":' + content + b"}"
 
 
-def encoded_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
-    """As ASGI wants them. A 304 has no body, so it has no type either (RFC 9110 §15.4.5)."""
+def encoded_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """As ASGI wants them."""
     return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers.items()
-        if status != HTTPStatus.NOT_MODIFIED or name != "Content-Type"
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
     ]
+
+
+def _headers_of_answer(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
+    """A 304 has no body, so it has no type either (RFC 9110 §15.4.5). What does not say how long it
+    may be used may change at any time.
+    """
+    encoded = encoded_headers(headers)
+    if status == HTTPStatus.NOT_MODIFIED:
+        encoded = [each for each in encoded if each[0] != b"content-type"]
+    if "Cache-Control" not in headers:
+        encoded.append(_NO_CACHE)
+    return encoded
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Any:

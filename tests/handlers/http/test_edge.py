@@ -14,7 +14,7 @@ from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import Paths
-from tests.api import Api
+from tests.api import API, Api
 from tests.conftest import TOKEN, logged, settings_for
 
 
@@ -55,10 +55,14 @@ async def test_every_route_needs_a_token_unless_it_is_listed_as_public(
 
 @pytest.mark.parametrize(
     "authorization",
-    ["", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", f"Bearer {TOKEN}x", TOKEN, "Bearer é"],
+    [
+        *("", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", TOKEN, "Bearer é"),
+        *(f"Bearer {TOKEN}{end}" for end in ("x", "=", "\xa0", "\x85", "\x1c", " x", ", Bearer")),
+        *(f"Bearer{space}{TOKEN}" for space in ("\t", " \xa0", "\xa0")),
+    ],
 )
 async def test_anything_but_the_token_is_401(api: Api, authorization: str) -> None:
-    headers = {"Authorization": authorization.encode()}
+    headers = {"Authorization": authorization.encode("latin-1")}
     response = await api.get("/tags", headers=headers)
     assert response.status_code == 401
     assert response.json()["error"] == "not authenticated"
@@ -94,6 +98,7 @@ async def test_any_host_is_served_when_none_is_listed(make_app: Callable[..., Ed
     [
         ("http://test", 200),
         ("https://friend.example", 200),
+        ("https://test", 403),
         ("http://evil.example", 403),
         ("null", 403),
     ],
@@ -103,6 +108,25 @@ async def test_a_page_of_another_origin_is_refused(
 ) -> None:
     async with Api.on(make_app(allowed_origins=("https://friend.example",)), TOKEN) as api:
         assert (await api.get("/tags", headers={"Origin": origin})).status_code == status
+
+
+async def test_no_answer_can_be_framed_or_names_the_server_below_us(api: Api) -> None:
+    for path in ("/schema", "/schema/openapi.json", "/health/live", f"{API}/tags", "/nowhere"):
+        headers = (await api.http.get(path)).headers
+        assert "frame-ancestors 'none'" in headers.get_list("content-security-policy")
+        assert headers["server"] == "orchestrator"
+
+
+async def test_what_may_change_is_asked_for_again(api: Api) -> None:
+    await api.create("main", "a")
+    for path in ("/schema", "/schema/openapi.json", "/", "/health", f"{API}/nowhere"):
+        assert (await api.http.get(path)).headers["cache-control"] == "no-cache"
+    found = await api.get("/workflows/main")
+    assert found.headers["cache-control"] == "no-cache"
+    same = await api.get("/workflows/main", headers={"If-None-Match": found.headers["etag"]})
+    assert (same.status_code, same.headers["cache-control"]) == (304, "no-cache")
+    blob = await api.get(f"/cas/{found.json()['cas_id']}")
+    assert blob.headers.get_list("cache-control") == ["private, max-age=31536000, immutable"]
 
 
 async def test_a_correlation_id_is_accepted_returned_and_in_every_line(
