@@ -53,7 +53,7 @@ def create_app(
     The two graphs can be others than those of a server, with a storage in memory, say.
     """
     settings = settings or Settings.from_environ(os.environ)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, queue_bytes_max=settings.log_queue_bytes_max)
     c = services(settings)
     jobs = jobs_on(c, settings)
     handlers = build_handlers(c, jobs, settings)
@@ -66,7 +66,7 @@ def create_app(
         with c.exposition.shared(), c.compute.running(), c.threads.ended_after():
             async with c.database.opened(), jobs.schedule.running():
                 yield
-        logs.LINES.flush()
+        logs.LINES.drain()
 
     admission = Admission(c.database, c.rates, c.disk)
     routes = [

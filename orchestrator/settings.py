@@ -101,6 +101,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     log_level: str = "info"
     access_log: bool = True
+    #: Lines that are not written yet, of each worker; what comes when it is full is dropped.
+    log_queue_bytes_max: int = 4 * 1024 * 1024
 
     def __post_init__(self) -> None:
         """Refuse what would only fail later."""

@@ -49,14 +49,14 @@ vars(orchestrator.app)["Litestar"] = ROUTES
 
 def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
     """What was logged since the last time, also what would have waited for company."""
-    LINES.flush()
+    LINES.drain()
     return captured.readouterr().err
 
 
 @pytest.fixture(autouse=True)
 def _lines_belong_to_their_test() -> Iterator[None]:
     yield
-    LINES.flush()
+    LINES.drain()
 
 
 def pytest_configure(config: pytest.Config) -> None:

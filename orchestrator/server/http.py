@@ -29,11 +29,7 @@ POLL_SECONDS = 0.02
 SLOW_SECONDS = 15.0
 LOG_TO_STDERR: dict[str, Any] = {
     "handlers": {
-        name: {
-            "formatter": "generic",
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stderr",
-        }
+        name: {"formatter": "generic", "class": "orchestrator.telemetry.logs.PlainLines"}
         for name in ("console", "access")
     }
 }

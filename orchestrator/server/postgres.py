@@ -1,12 +1,12 @@
 """Keeps the embedded PostgreSQL running while the server runs."""
 
-import sys
 import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
 
 from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
+from orchestrator.telemetry.logs import LINES
 
 DELAY_SECONDS_MIN = 0.1
 DELAY_SECONDS_MAX = 5.0
@@ -67,4 +67,4 @@ class PostgresSupervisor:
 
 
 def _say(line: str) -> None:
-    print(f"orchestrator: {line}", file=sys.stderr, flush=True)
+    LINES.warning(f"orchestrator: {line}".encode())

@@ -4,8 +4,6 @@ import atexit
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from orchestrator.telemetry.flush_timer import FlushTimer
+from orchestrator.telemetry.log_writer import LogWriter
 
 #: Set by the edge for the request that this task serves; every line carries it.
 correlation_id: ContextVar[str] = ContextVar("correlation_id")
@@ -23,7 +22,8 @@ FLUSH_SECONDS = 0.05
 LINES_WAITING_MAX = 256
 #: Up to here a write to a pipe is one piece, also when several workers write to it (POSIX).
 WRITE_BYTES_MAX = 4096
-STDERR = 2
+#: Until the settings say otherwise.
+QUEUE_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Lines:
@@ -34,14 +34,9 @@ class Lines:
     loses what still waits: what must not be lost is in the database, not in the log.
     """
 
-    def __init__(
-        self,
-        *,
-        flush_seconds: float = FLUSH_SECONDS,
-        write: Callable[[int, bytes], int] = os.write,
-    ) -> None:
+    def __init__(self, writer: LogWriter, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self.tells_info = True
-        self._write = write
+        self._writer = writer
         self._waiting: deque[bytes] = deque()
         self._timer = FlushTimer(self.flush, flush_seconds)
 
@@ -59,34 +54,43 @@ class Lines:
         self.flush()
 
     def flush(self) -> None:
-        """Write all lines that wait."""
-        piece = b""
+        """Let all lines that wait be written."""
+        piece, lines = b"", 0
         while self._waiting:
             line = self._waiting.popleft() + b"\n"
             if piece and len(piece) + len(line) > WRITE_BYTES_MAX:
-                self._write_whole(piece)
-                piece = b""
+                self._writer.put(piece, lines)
+                piece, lines = b"", 0
             piece += line
-        self._write_whole(piece)
+            lines += 1
+        if piece:
+            self._writer.put(piece, lines)
 
-    def _write_whole(self, piece: bytes) -> None:
-        # A log that nobody reads any more must not stop the service.
-        with suppress(OSError):
-            while piece:
-                piece = piece[self._write(STDERR, piece) :]
+    def drain(self) -> None:
+        """Wait until they are written, but not for ever."""
+        self.flush()
+        self._writer.drain()
 
     debug = info
     error = exception = critical = warning
 
 
-LINES = Lines()
-atexit.register(LINES.flush)
+def _dropped_line(lines: int) -> bytes:
+    event = {"lines": lines, "level": "warning", "timestamp": datetime.now(UTC)}
+    return _ENCODER.encode(event | {"message": "log lines dropped"})
 
 
-def configure(level: str) -> None:
+WRITER = LogWriter(dropped_line=_dropped_line, bytes_max=QUEUE_BYTES_MAX)
+LINES = Lines(WRITER)
+atexit.register(LINES.drain)
+os.register_at_fork(after_in_child=WRITER.begin)
+
+
+def configure(level: str, *, queue_bytes_max: int = QUEUE_BYTES_MAX) -> None:
     """Once per process, before the first line."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     LINES.tells_info = threshold <= logging.INFO
+    WRITER.bytes_max = queue_bytes_max
     structlog.configure(
         processors=[
             _complete,
@@ -107,6 +111,14 @@ def info(message: str, fields: dict[str, Any]) -> None:
     if LINES.tells_info:
         line = _complete(None, "info", {**fields, "message": message})
         LINES.info(_ENCODER.encode(line))
+
+
+class PlainLines(logging.Handler):
+    """For libraries that log by themselves: their lines, as they are, go the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line now."""
+        LINES.warning(self.format(record).encode(errors="replace"))
 
 
 class _Request(msgspec.Struct):

@@ -1,5 +1,6 @@
 """What this process counts; where each number is counted is said at its place."""
 
+from orchestrator.telemetry.logs import WRITER
 from orchestrator.telemetry.numbers import Family, Numbers
 
 NUMBERS = Numbers()
@@ -44,3 +45,8 @@ GC_BLOBS_DELETED = NUMBERS.count(
     "orchestrator_gc_blobs_deleted", "Blobs that nothing needed any more."
 )
 GC_BYTES_FREED = NUMBERS.count("orchestrator_gc_bytes_freed", "Bytes of those blobs, as stored.")
+NUMBERS.observed(
+    "orchestrator_log_lines_dropped",
+    "Lines of the log that were not written, as nobody read those before them.",
+    lambda: WRITER.dropped,
+)

@@ -122,6 +122,10 @@ class Numbers:
         self._add(lambda: [Row(name, (), [count.value])], Family(name, meaning))
         return count
 
+    def observed(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """A number that is counted elsewhere, perhaps by another thread."""
+        self._add(lambda: [Row(name, (), [read()])], Family(name, meaning))
+
     def counts(self, name: str, meaning: str, label: str) -> Counts:
         """A new number for each value of a label."""
         counts = Counts(self._timer)

@@ -86,7 +86,12 @@ Launch = Callable[..., Server]
 
 
 def _launch(
-    folder: Path, *, environ: dict[str, str], measured: bool = False, **options: Any
+    folder: Path,
+    *,
+    environ: dict[str, str],
+    measured: bool = False,
+    stderr: int | None = None,
+    **options: Any,
 ) -> Server:
     options = {"port": 0, "target": TARGET, "data_dir": folder} | options
     words = ", ".join(f"{name}={value!r}" for name, value in options.items())
@@ -98,7 +103,7 @@ def _launch(
         [sys.executable, "-c", CODE.format(options=words)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=descriptor,
+        stderr=descriptor if stderr is None else stderr,
         env=inherited | environ,
         start_new_session=True,
         text=True,

@@ -1,7 +1,8 @@
-"""Lines on their way to standard error: which share a write, and which wait for nothing."""
+"""Lines on their way to the writer: which share a piece, and which wait for nothing."""
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,21 +11,21 @@ import pytest
 import structlog
 
 from orchestrator.telemetry import logs
-from orchestrator.telemetry.logs import LINES_WAITING_MAX, WRITE_BYTES_MAX, Lines
+from orchestrator.telemetry.log_writer import LogWriter
+from orchestrator.telemetry.logs import LINES_WAITING_MAX, WRITE_BYTES_MAX, Lines, PlainLines
 from tests.conftest import logged
 
 
-class Written:
-    """What a `Lines` writes to standard error, piece by piece."""
+class Written(LogWriter):
+    """The pieces that a `Lines` wants written."""
 
-    def __init__(self, taken_max: int = 1_000_000) -> None:
+    def __init__(self) -> None:
+        super().__init__(dropped_line=lambda _: b"", bytes_max=0)
         self.pieces: list[bytes] = []
-        self._taken_max = taken_max
 
-    def __call__(self, to: int, piece: bytes) -> int:
-        assert to == logs.STDERR
-        self.pieces.append(piece[: self._taken_max])
-        return len(self.pieces[-1])
+    def put(self, piece: bytes, lines: int) -> None:
+        assert piece.count(b"\n") == lines
+        self.pieces.append(piece)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def _configured_again() -> Iterator[None]:
 
 async def test_lines_wait_for_others_and_share_a_write() -> None:
     written = Written()
-    lines = Lines(flush_seconds=0.01, write=written)
+    lines = Lines(written, flush_seconds=0.01)
     for text in (b"one", b"two", b"three"):
         lines.info(text)
     assert written.pieces == []
@@ -51,7 +52,7 @@ async def test_a_warning_waits_for_nothing_and_takes_along_what_waits_in_order(
     method: str,
 ) -> None:
     written = Written()
-    lines = Lines(flush_seconds=0.01, write=written)
+    lines = Lines(written, flush_seconds=0.01)
     lines.info(b"before")
     lines.debug(b"and before")
     getattr(lines, method)(b"now")
@@ -63,7 +64,7 @@ async def test_a_warning_waits_for_nothing_and_takes_along_what_waits_in_order(
 
 async def test_a_full_buffer_is_written_at_once() -> None:
     written = Written()
-    lines = Lines(write=written)
+    lines = Lines(written)
     for number in range(LINES_WAITING_MAX - 1):
         lines.info(b"%d" % number)
     assert written.pieces == []
@@ -71,16 +72,16 @@ async def test_a_full_buffer_is_written_at_once() -> None:
     assert b"".join(written.pieces).count(b"\n") == LINES_WAITING_MAX
 
 
-def test_without_a_loop_a_line_is_written_at_once() -> None:
+def test_without_a_loop_a_line_waits_for_nothing() -> None:
     written = Written()
-    lines = Lines(write=written)
+    lines = Lines(written)
     lines.info(b"one")
     assert written.pieces == [b"one\n"]
 
 
 def test_a_loop_that_ended_before_its_lines_were_written_loses_none() -> None:
     written = Written()
-    lines = Lines(flush_seconds=0.01, write=written)
+    lines = Lines(written, flush_seconds=0.01)
 
     async def log(text: bytes, seconds: float) -> None:
         lines.info(text)
@@ -94,7 +95,7 @@ def test_a_loop_that_ended_before_its_lines_were_written_loses_none() -> None:
 
 async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole() -> None:
     written = Written()
-    lines = Lines(write=written)
+    lines = Lines(written)
     texts = [b"%03d" % number + b"x" * (number * 97 % 1_500) for number in range(100)]
     texts[40] += b"y" * WRITE_BYTES_MAX
     texts[60] = b"z" * (WRITE_BYTES_MAX - 1)
@@ -110,27 +111,13 @@ async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole() -> No
         assert len(one) + len(following) > WRITE_BYTES_MAX, "no piece is shorter than it need be"
 
 
-async def test_the_rest_of_a_write_that_took_a_part_is_written_too() -> None:
-    written = Written(taken_max=3)
-    Lines(write=written).warning(b"a long line")
-    assert b"".join(written.pieces) == b"a long line\n"
-
-
-async def test_a_log_that_nobody_reads_stops_nothing_and_does_not_pile_up() -> None:
-    attempts: list[bytes] = []
-    reader, writer = os.pipe()
-    os.close(reader)
-
-    def write(_: int, piece: bytes) -> int:
-        attempts.append(piece)
-        return os.write(writer, piece)
-
-    lines = Lines(write=write)
-    lines.info(b"one")
-    lines.warning(b"two")
-    os.close(writer)
-    lines.warning(b"three")
-    assert attempts == [b"one\ntwo\n", b"three\n"]
+def test_a_library_that_logs_by_itself_uses_the_same_way(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    lines = PlainLines()
+    record = logging.makeLogRecord({"msg": "Unexpected exit from worker-%d", "args": (1,)})
+    lines.handle(record)
+    assert logged(capfdbinary) == b"Unexpected exit from worker-1\n"
 
 
 def read(captured: pytest.CaptureFixture[bytes]) -> list[dict[str, object]]:
