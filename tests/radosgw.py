@@ -132,7 +132,7 @@ def radosgw() -> Gateway:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         message = (
-            f"A real S3 server needs {', '.join(missing)}: run tests/install-radosgw, or "
+            f"A real S3 server needs {', '.join(missing)}: run tests/install-programs, or "
             f"apt-get install --no-install-recommends {PACKAGES}"
         )
         if "CI" in os.environ:
