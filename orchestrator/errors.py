@@ -243,10 +243,10 @@ class UploadConflict(DomainError):
 
 
 class TooManyUploads(DomainError):
-    """The namespace has as many unfinished uploads as it may."""
+    """There are as many unfinished uploads as there may be, in a place that the sentence names."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"A namespace has at most {limit} uploads that are not complete.")
+    def __init__(self, place: str, limit: int) -> None:
+        super().__init__(f"{place} has at most {limit} uploads that are not complete.")
         self.limit = limit
 
 

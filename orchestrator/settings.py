@@ -81,8 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     missing_ids_max: int = 10_000
     #: A resumable upload ends so long after its last bytes.
     upload_seconds: float = 86_400
-    #: Unfinished ones in one namespace.
+    #: Unfinished ones in one namespace, of one caller, and in all.
     uploads_open_max: int = 1_000
+    uploads_open_caller_max: int = 5_000
+    uploads_open_total_max: int = 10_000
+    upload_metadata_bytes_max: int = 4_096
     lease_seconds: float = 7 * 86_400
     #: What nothing in the database refers to is a leftover when it is so old: longer than any
     #: upload takes.

@@ -9,6 +9,7 @@ from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
 from orchestrator.core.threads import Threads
 from orchestrator.documents.workflow_change import ChangeRules
+from orchestrator.models.transfer.upload import OpenUploads
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
@@ -154,8 +155,13 @@ def build(
         uploads=UploadService(
             UploadRepository(),
             seconds=settings.upload_seconds,
-            open_max=settings.uploads_open_max,
+            open_max=OpenUploads(
+                in_namespace=settings.uploads_open_max,
+                of_caller=settings.uploads_open_caller_max,
+                in_total=settings.uploads_open_total_max,
+            ),
             bytes_max=settings.blob_bytes_max,
+            metadata_bytes_max=settings.upload_metadata_bytes_max,
         ),
         stages=UploadStages(storage, disk, identity, intake),
         idempotency=IdempotencyService(

@@ -33,6 +33,14 @@ class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
 
 
+class OpenUploads(msgspec.Struct, frozen=True, kw_only=True):
+    """How many uploads are not complete, or how many may be."""
+
+    in_namespace: int
+    of_caller: int
+    in_total: int
+
+
 class Upload(NewUpload, frozen=True, kw_only=True):
     """A session. All that is known of it is here and in its stages."""
 

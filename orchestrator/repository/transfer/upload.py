@@ -8,20 +8,25 @@ import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId, Sha256
-from orchestrator.models.transfer.upload import NewUpload, Part, Upload
+from orchestrator.models.transfer.upload import NewUpload, OpenUploads, Part, Upload
 
 _SHA256_BYTES = 32
 
 COLUMNS = """upload_id, namespace, media_type, expected, wants_sha256, metadata, size_bytes,
 offset_bytes, parts, writer, cas_id, created_by, created_at, expires_at"""
 
-# Uploads that are created at the same moment do not see each other: the limit is not exact.
+COUNT_OPEN = """
+SELECT count(*) FILTER (WHERE namespace = $1) AS in_namespace,
+       count(*) FILTER (WHERE created_by = $2) AS of_caller,
+       count(*) AS in_total
+  FROM cas_upload
+ WHERE cas_id IS NULL AND expires_at > now()
+"""
+
 INSERT = f"""
 INSERT INTO cas_upload (upload_id, namespace, media_type, expected, wants_sha256, metadata,
                         size_bytes, created_by, expires_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9)
- WHERE (SELECT count(*) FROM cas_upload
-         WHERE namespace = $2 AND cas_id IS NULL AND expires_at > now()) < $10::int
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
 RETURNING {COLUMNS}
 """
 
@@ -68,10 +73,13 @@ DELETE = f"DELETE FROM cas_upload WHERE upload_id = $1 AND namespace = $2 RETURN
 class UploadRepository:
     """Rows of cas_upload. The caller owns the transaction."""
 
-    async def insert(
-        self, conn: Connection, new: NewUpload, seconds: float, open_max: int
-    ) -> Upload | None:
-        """None when the namespace has `open_max` uploads already that are not complete."""
+    async def count_open(self, conn: Connection, namespace: str, caller: str) -> OpenUploads:
+        """Uploads that are being created at this moment by others are not counted."""
+        row = await conn.fetchrow(COUNT_OPEN, namespace, caller)
+        assert row is not None  # An aggregate has one.
+        return OpenUploads(**row)
+
+    async def insert(self, conn: Connection, new: NewUpload, seconds: float) -> Upload:
         expected = new.expected.raw if new.expected else None
         row = await conn.fetchrow(
             INSERT,
@@ -84,9 +92,10 @@ class UploadRepository:
             new.size_bytes,
             new.created_by,
             seconds,
-            open_max,
         )
-        return _upload(row)
+        upload = _upload(row)
+        assert upload is not None  # Nothing can conflict with a new id.
+        return upload
 
     async def get(self, conn: Connection, namespace: str, upload_id: UUID) -> Upload | None:
         return _upload(await conn.fetchrow(GET, upload_id, namespace))

@@ -18,7 +18,7 @@ from orchestrator.errors import (
     TooManyUploads,
     UploadConflict,
 )
-from orchestrator.models.transfer.upload import NewUpload, Part, Upload, stage_name
+from orchestrator.models.transfer.upload import NewUpload, OpenUploads, Part, Upload, stage_name
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
@@ -36,19 +36,31 @@ class UploadService:
     """Sessions. The bytes go to stages (`UploadStages`) before a session says that it has them."""
 
     def __init__(
-        self, uploads: UploadRepository, *, seconds: float, open_max: int, bytes_max: int
+        self,
+        uploads: UploadRepository,
+        *,
+        seconds: float,
+        open_max: OpenUploads,
+        bytes_max: int,
+        metadata_bytes_max: int,
     ) -> None:
         self._uploads = uploads
         self._seconds = seconds
         self._open_max = open_max
         self.bytes_max = bytes_max
+        self._metadata_bytes_max = metadata_bytes_max
 
     async def create(self, conn: Connection, new: NewUpload) -> Upload:
-        """A session without bytes. Its length, if known, may not be over the limit."""
+        """A session without bytes. Its length, if known, may not be over the limit.
+
+        The numbers of open uploads are no exact limits: those that are created at the same moment
+        do not see each other.
+        """
         self.check_size(new.size_bytes)
-        upload = await self._uploads.insert(conn, new, self._seconds, self._open_max)
-        if upload is None:
-            raise TooManyUploads(self._open_max)
+        if len(new.metadata) > self._metadata_bytes_max:  # It is ASCII.
+            raise TooLarge("metadata of an upload", self._metadata_bytes_max, len(new.metadata))
+        self._check_open(await self._uploads.count_open(conn, new.namespace, new.created_by))
+        upload = await self._uploads.insert(conn, new, self._seconds)
         tell(
             conn,
             "created upload",
@@ -160,6 +172,17 @@ class UploadService:
             raise NotFound("upload", str(upload_id))
         tell(conn, "deleted upload", by=None, upload_id=str(upload_id), namespace=namespace)
         return upload
+
+    def _check_open(self, found: OpenUploads) -> None:
+        """A namespace costs nothing, so a limit of each would be none."""
+        limits = self._open_max
+        for place, count, limit in (
+            ("A namespace", found.in_namespace, limits.in_namespace),
+            ("A caller", found.of_caller, limits.of_caller),
+            ("This store", found.in_total, limits.in_total),
+        ):
+            if count >= limit:
+                raise TooManyUploads(place, limit)
 
     def check_size(self, size_bytes: int | None) -> None:
         """Refuse a length over the limit, before there is room looked for."""

@@ -520,18 +520,6 @@ async def test_an_expired_upload_is_404(api: Api, shared_database: str) -> None:
     assert (await patch(api, where, 0, b"hello")).status_code == 404
 
 
-async def test_a_namespace_has_only_so_many_unfinished_uploads(
-    make_app: Callable[..., Edge],
-) -> None:
-    async with Api.on(make_app(uploads_open_max=2), TOKEN) as api:
-        first, _ = await begun(api, 5), await begun(api, 5)
-        refused = await create(api, 5)
-        assert (refused.status_code, refused.json()["limit"]) == (409, 2)
-        assert (await create(api, 5, params={"namespace": "elsewhere-2"})).is_success
-        await patch(api, first, 0, b"hello")
-        assert (await create(api, 5)).status_code == 201
-
-
 async def test_a_full_disk_refuses_bytes_and_lets_uploads_be_ended(
     make_app: Callable[..., Edge], api: Api
 ) -> None:
