@@ -4,7 +4,8 @@ Attributes become public members of the problem document, so an error stores nam
 limits, never content.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,15 +25,21 @@ class Violation(msgspec.Struct, frozen=True):
     message: str
 
 
-def _listed(violations: Sequence[Violation]) -> list[Violation]:
-    """As many of them as a refusal may list."""
-    listed: list[Violation] = []
+def first_listed(items: Iterable[T]) -> list[T]:
+    """As many of them as one answer may list."""
+    listed: list[T] = []
     room_bytes = VIOLATIONS_BYTES_MAX
-    for violation in violations[:VIOLATIONS_MAX]:
-        room_bytes -= len(msgspec.json.encode(violation))
-        if listed and room_bytes < 0:
+    for item in islice(items, VIOLATIONS_MAX):
+        room_bytes -= len(msgspec.json.encode(item))
+        if room_bytes < 0:
             break
-        listed.append(violation)
+        listed.append(item)
+    return listed
+
+
+def _listed(violations: Sequence[Violation]) -> list[Violation]:
+    """As many of them as a refusal may list, one at least."""
+    listed = first_listed(violations) or list(violations[:1])
     if len(listed) < len(violations):
         message = "The list ends here: more rules are broken."
         listed.append(Violation("", "more-violations", message))
@@ -165,13 +172,24 @@ class NoCommonAncestor(DomainError):
         self.ours, self.theirs = ours, theirs
 
 
-class MergeConflict(DomainError):
-    """Both sides changed the same places; nothing was stored."""
+class TooManyBases(DomainError):
+    """Two versions have several nearest common ancestors, and to merge those first is too much."""
 
-    def __init__(self, conflicts: Sequence[Any]) -> None:
-        count = "One place" if len(conflicts) == 1 else f"{len(conflicts)} places"
-        super().__init__(f"{count} cannot be merged; settle them, or say whom to prefer.")
-        self.conflicts = list(conflicts)
+    def __init__(self, ours: str, theirs: str, bases: Sequence[str]) -> None:
+        super().__init__(
+            f"{ours} and {theirs} have several nearest common ancestors, and it would take too "
+            "much to merge these first: name a base."
+        )
+        self.ours, self.theirs, self.bases = ours, theirs, list(bases)
+
+
+class MergeConflict(DomainError):
+    """Both sides changed the same places; nothing was stored. The first of them are listed."""
+
+    def __init__(self, conflicts: Sequence[Any], count: int) -> None:
+        places = "One place" if count == 1 else f"{count} places"
+        super().__init__(f"{places} cannot be merged; settle them, or say whom to prefer.")
+        self.conflicts, self.conflicts_count = list(conflicts), count
 
 
 class TooLarge(DomainError):

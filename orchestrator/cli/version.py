@@ -1,5 +1,6 @@
 """`orchestrator workflow …`: commands that make versions from versions; the server merges."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -56,6 +57,15 @@ Prefer: TypeAlias = Annotated[
     Literal["ours", "theirs"] | None,
     Parameter(help="Who wins where both sides changed the same. Ours is what the tag names."),
 ]
+Resolve: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--resolve",
+        negative="",
+        help="Settle one conflict: POINTER=ours, POINTER=theirs, or a JSON value: "
+        'POINTER={"value": 5}. It may be given again.',
+    ),
+]
 
 
 class _Merged(msgspec.Struct):
@@ -107,7 +117,8 @@ def patch(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow merge billing billing/trial --dry-run\n"
     "  orchestrator workflow merge billing billing/trial --message 'Take the trial'\n"
-    "  orchestrator workflow merge billing billing/trial --prefer theirs"
+    "  orchestrator workflow merge billing billing/trial --prefer theirs\n"
+    "  orchestrator workflow merge billing billing/trial --resolve /nodes/collect=ours"
 )
 def merge(
     tag: TagName,
@@ -119,6 +130,7 @@ def merge(
     ] = None,
     message: MessageOption = None,
     prefer: Prefer = None,
+    resolve: Resolve = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Only show what would change; store nothing.")
     ] = False,
@@ -128,9 +140,12 @@ def merge(
 
     Where both changed the same, nothing is stored, and every such place is listed.
     """
-    options = {"base": base, "message": message, "prefer": prefer, "dry_run": dry_run}
+    options = {"base": base, "message": message, "dry_run": dry_run}
+    settled = _settlement(prefer, resolve)
     with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "merge", **{"from": from_}, **options)
+        reply = server.post_merging(
+            "workflows", tag, "merge", **{"from": from_}, **options, **settled
+        )
     refuse_conflicts(session, reply)
     if session.is_json:
         write_json(reply.body)
@@ -188,10 +203,11 @@ def cherry_pick(
     *,
     message: MessageOption = None,
     prefer: Prefer = None,
+    resolve: Resolve = None,
     session: WithSession,
 ) -> None:
     """Make the change that made a version again, on what a tag names."""
-    members = {"version": version, "message": message, "prefer": prefer}
+    members = {"version": version, "message": message, **_settlement(prefer, resolve)}
     with session.connect() as server:
         reply = server.post_merging("workflows", tag, "cherry-pick", **members)
     _show_changed(session, reply)
@@ -212,15 +228,36 @@ def revert(
     ] = None,
     message: MessageOption = None,
     prefer: Prefer = None,
+    resolve: Resolve = None,
     session: WithSession,
 ) -> None:
     """Take back the change that made a version, wherever in the history it is."""
     if (version is None) == (seq is None):
         raise WrongUsage("Name one version: by VERSION, or by --seq.")
-    members = {"version": version, "seq": seq, "message": message, "prefer": prefer}
+    members = {"version": version, "seq": seq, "message": message}
+    members |= _settlement(prefer, resolve)
     with session.connect() as server:
         reply = server.post_merging("workflows", tag, "revert", **members)
     _show_changed(session, reply)
+
+
+def _settlement(prefer: str | None, resolve: list[str] | None) -> dict[str, Any]:
+    resolutions = dict(_resolution(each) for each in resolve or ())
+    return {"prefer": prefer, "resolutions": resolutions or None}
+
+
+def _resolution(text: str) -> tuple[str, Any]:
+    """A pointer and how its conflict is settled; there may be a = in the pointer, too."""
+    for side in ("ours", "theirs"):
+        if text.endswith(f"={side}"):
+            return text.removesuffix(f"={side}"), side
+    pointer, equals, value = text.partition("={")
+    if not equals:
+        raise WrongUsage(
+            f"{printable(text)!r} settles nothing.",
+            ['Write POINTER=ours, POINTER=theirs, or POINTER={"value": 5}.'],
+        )
+    return pointer, parse_json(Path("--resolve"), f"{{{value}".encode())
 
 
 def _show_changed(session: Session, reply: Reply) -> None:

@@ -26,6 +26,7 @@ class _Conflict(msgspec.Struct):
 class _Conflicts(msgspec.Struct):
     detail: str
     conflicts: list[_Conflict]
+    conflicts_count: int
 
 
 def refuse_conflicts(session: Session, reply: Reply) -> Reply:
@@ -36,8 +37,13 @@ def refuse_conflicts(session: Session, reply: Reply) -> Reply:
         write_json(reply.body)
     refused = msgspec.json.decode(reply.body, type=_Conflicts)
     lines = [line for conflict in refused.conflicts for line in _conflict_lines(conflict)]
-    settle = "Settle all of them with --prefer ours or --prefer theirs."
-    raise CommandFailed(refused.detail, [*lines, settle])
+    if more := refused.conflicts_count - len(refused.conflicts):
+        lines.append(f"There {'is one' if more == 1 else f'are {more}'} more.")
+    lines += [
+        "Settle all of them with --prefer ours or --prefer theirs,",
+        'or one by one with --resolve POINTER=ours, =theirs or ={"value": ...}.',
+    ]
+    raise CommandFailed(refused.detail, lines)
 
 
 def write_diff(diff: msgspec.Raw) -> None:
@@ -69,6 +75,8 @@ def _conflict_lines(conflict: _Conflict) -> Iterator[str]:
 
 
 def _value(found: Mapping[str, msgspec.Raw]) -> str:
+    if "size_bytes" in found:
+        return f"({bytes(found['size_bytes']).decode()} bytes)"
     if "value" not in found:
         return "(nothing)"
     text = bytes(found["value"]).decode()

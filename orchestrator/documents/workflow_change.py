@@ -16,7 +16,8 @@ from orchestrator.documents.pointer import shown_pointer
 from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import merge_workflows
-from orchestrator.documents.workflow_merge_value import Conflict, Side
+from orchestrator.documents.workflow_merge_base import MergeBase, merged_base
+from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat, read_operations
 from orchestrator.errors import MergeConflict, RuleBroken, TooLarge, Violation
 
@@ -62,17 +63,22 @@ def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules)
 
 
 def merged(
-    base: bytes, ours: bytes, theirs: bytes, rules: ChangeRules, *, prefer: Side | None
+    base: MergeBase,
+    ours: bytes,
+    theirs: bytes,
+    rules: ChangeRules,
+    settlement: Settlement,
 ) -> Revision:
     """Merge two versions that began with the base, as a patch on ours.
 
-    MergeConflict lists the places that both changed unless a side is preferred; RuleBroken when
-    both together break a rule that neither breaks alone, such as a cycle.
+    MergeConflict lists the places that both changed and nothing settles; RuleBroken when both
+    together break a rule that neither breaks alone, such as a cycle, or a resolution is wrong.
     """
     our = parsed(ours)
-    result = merge_workflows(parsed(base), our, parsed(theirs), prefer=prefer)
+    old = parsed(base) if isinstance(base, bytes) else merged_base(base)
+    result = merge_workflows(old, our, parsed(theirs), settlement)
     if result.conflicts:
-        raise MergeConflict(result.conflicts)
+        raise MergeConflict(listed_conflicts(result.conflicts), len(result.conflicts))
     workflow = check_workflow(result.document)
     operations = patch_between(our, workflow.document)
     content = _content(operations)

@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 
 from orchestrator.documents.equality import equal
-from orchestrator.documents.workflow_merge_value import Merger
+from orchestrator.documents.pointer import pointer_to
+from orchestrator.documents.workflow_merge_value import Merger, Unknown
 from orchestrator.documents.workflow_parts import EdgeKey, Parts
+from orchestrator.errors import RuleBroken, Violation
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -17,13 +19,13 @@ class GraphMerge:
 
     A side that adds or changes an edge has changed the nodes at its ends, so the other side is in
     conflict if it removes one of them. A node that survives such a conflict has the edges of the
-    favoured side.
+    side that has the node.
     """
 
     def __init__(self, merger: Merger, base: Parts, ours: Parts, theirs: Parts) -> None:
         self._merger = merger
         self._base, self._ours, self._theirs = base, ours, theirs
-        self._rescued: set[str] = set()
+        self._rescued: dict[str, Parts] = {}
 
     def merged(self, rest: dict[str, Any]) -> Parts:
         """The merged graph beside members that were merged before."""
@@ -37,7 +39,7 @@ class GraphMerge:
             inside={
                 key
                 for key, edge in edges.items()
-                if edge.keys() == {"from", "to"}
+                if (isinstance(edge, Unknown) or edge.keys() == {"from", "to"})
                 and _is_marked(key, ours.edges, theirs.edges, [each.inside for each in sides])
             },
             dependents={
@@ -77,9 +79,9 @@ class GraphMerge:
         if edge is None and equal(base, theirs if ours is UNSET else ours):
             return UNSET
         detail = f" Its edge {edge_name(edge)} is one of the changes." if edge else ""
-        node = self._merger.settled(("nodes", id_), base, ours, theirs, detail=detail)
+        node = self._settled_node(id_, base, ours, theirs, detail=detail)
         if node is not UNSET:
-            self._rescued.add(id_)
+            self._rescued[id_] = self._theirs if ours is UNSET else self._ours
         return node
 
     def _node_added_twice(self, id_: str) -> Any:
@@ -87,21 +89,32 @@ class GraphMerge:
         ours, theirs = self._ours.nodes[id_], self._theirs.nodes[id_]
         if equal(ours, theirs):
             return ours
-        return self._merger.settled(("nodes", id_), UNSET, ours, theirs)
+        return self._settled_node(id_, UNSET, ours, theirs)
+
+    def _settled_node(self, id_: str, base: Any, ours: Any, theirs: Any, detail: str = "") -> Any:
+        place = ("nodes", id_)
+        node = self._merger.settle(place, base, ours, theirs, detail=detail)
+        # In a map, what a node depends on is edges, which are merged as such.
+        members = {"id": id_} if self._ours.nodes_are_listed else {"dependencies": None}
+        return _checked(place, node, members)
 
     def _merged_edges(self, nodes: Mapping[str, Any]) -> dict[EdgeKey, dict[str, Any]]:
         base, ours, theirs = self._base.edges, self._ours.edges, self._theirs.edges
-        favoured = ours if self._merger.side == "ours" else theirs
         edges = {}
         for key in _merged_order(base, ours, theirs):
             source, target, _ = key
             if source not in nodes or target not in nodes:
                 continue
-            if source in self._rescued or target in self._rescued:
-                edge = _get(favoured, key)
+            owner = self._rescued.get(source) or self._rescued.get(target)
+            if owner is not None:
+                edge = _get(owner.edges, key)
+                if edge is not UNSET and self._merger.of_bases:
+                    edge = Unknown()
             else:
                 sides = _get(base, key), _get(ours, key), _get(theirs, key)
-                edge = self._merger.merged(("edges", edge_name(key)), *sides)
+                place = ("edges", edge_name(key))
+                ends = dict(zip(("from", "to", "condition"), key, strict=True))
+                edge = _checked(place, self._merger.merged(place, *sides), ends)
             if edge is not UNSET:
                 edges[key] = edge
         return edges
@@ -109,6 +122,18 @@ class GraphMerge:
 
 def _get(members: Mapping[Key, Any], key: Key) -> Any:
     return members.get(key, UNSET)
+
+
+def _checked(place: tuple[str, str], part: Any, members: Mapping[str, Any]) -> Any:
+    """A node or edge; RuleBroken if a resolution gave something else for it."""
+    if part is UNSET or isinstance(part, Unknown):
+        return part
+    if isinstance(part, dict) and all(part.get(key) == value for key, value in members.items()):
+        return part
+    shown = ", ".join(f"{key}: {value!r}" for key, value in members.items() if value is not None)
+    message = f"At {pointer_to(place)!r} there is an object with {shown or 'no dependencies'}."
+    pointer = pointer_to(("resolutions", pointer_to(place), "value"))
+    raise RuleBroken(message, [Violation(pointer, "resolution", message)])
 
 
 def edge_name(key: EdgeKey) -> str:

@@ -1,10 +1,13 @@
 """Three-way merge of JSON values, member by member (as diff3 does line by line); no workflows.
 
+The conflicts are settled as the caller says; those that nobody settled are settled for ours.
+
 A list is one value: if both sides changed it there is a conflict, for a merge by position could
 pair what does not belong together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -12,10 +15,14 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.documents.equality import equal
 from orchestrator.documents.pointer import pointer_to
+from orchestrator.errors import RuleBroken, Violation, first_listed
+
+#: Of a value in a list of conflicts.
+VALUE_BYTES_MAX = 4_096
 
 Side: TypeAlias = Literal["ours", "theirs"]
 ConflictReason: TypeAlias = Literal[
-    "both-changed", "both-added", "removed-by-ours", "removed-by-theirs", "shape"
+    "both-changed", "both-added", "removed-by-ours", "removed-by-theirs", "shape", "bases-differ"
 ]
 
 _MESSAGES: dict[ConflictReason, str] = {
@@ -24,14 +31,63 @@ _MESSAGES: dict[ConflictReason, str] = {
     "removed-by-ours": "Our side removed this, and their side changed it.",
     "removed-by-theirs": "Their side removed this, and our side changed it.",
     "shape": "One side made a map of the list of nodes, or a list of the map.",
+    "bases-differ": "The sides differ here, and so do the versions that both contain.",
 }
 
 
+class Unknown:
+    """What stands at a place where the bases of a merge are in conflict themselves.
+
+    It is equal to nothing, so every difference between the sides at such a place is a conflict.
+    """
+
+
+class ResolvedValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What shall stand at the place of a conflict instead of what either side has."""
+
+    value: Any
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """How conflicts are settled: one by one, by their pointers, and all others for one side."""
+
+    prefer: Side | None = None
+    resolutions: dict[str, Side | ResolvedValue] = {}
+
+    def check_used(self, used: AbstractSet[str]) -> None:
+        """RuleBroken if there are resolutions for places that are not in conflict."""
+        unused = [
+            Violation(
+                pointer_to(("resolutions", pointer)),
+                "no-conflict",
+                f"There is no conflict at {pointer!r} to settle.",
+            )
+            for pointer in self.resolutions
+            if pointer not in used
+        ]
+        if unused:
+            raise RuleBroken(unused[0].message, unused)
+
+
+NOT_SETTLED = Settlement()
+
+
 class ConflictValue(msgspec.Struct, frozen=True):
-    """What one document has at the place of a conflict; `value` is left out if it has nothing."""
+    """What one document has at the place of a conflict; `value` is left out if it has nothing.
+
+    A long value is left out, too: `size_bytes` says how long it is.
+    """
 
     present: bool
     value: Any = UNSET
+    size_bytes: int | UnsetType = UNSET
+
+    def shortened(self) -> "ConflictValue":
+        """Without a value that would take too much of an answer."""
+        size_bytes = 0 if self.value is UNSET else len(msgspec.json.encode(self.value))
+        if size_bytes <= VALUE_BYTES_MAX:
+            return self
+        return ConflictValue(present=True, size_bytes=size_bytes)
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,15 +105,38 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     theirs: ConflictValue
 
 
+def listed_conflicts(conflicts: Iterable[Conflict]) -> list[Conflict]:
+    """As many of them as one answer may list."""
+    return first_listed(
+        msgspec.structs.replace(
+            each,
+            base=each.base.shortened(),
+            ours=each.ours.shortened(),
+            theirs=each.theirs.shortened(),
+        )
+        for each in conflicts
+    )
+
+
 class Merger:
     """Merges values and collects the conflicts, each settled in favour of one side.
 
-    UNSET stands for what a side does not have.
+    A resolution settles the conflict at its pointer, the preferred side all others. Between the
+    bases of a merge nothing settles a conflict: its place becomes Unknown. UNSET stands for what
+    a side does not have.
     """
 
-    def __init__(self, side: Side) -> None:
-        self.side = side
+    def __init__(
+        self,
+        settlement: Settlement = NOT_SETTLED,
+        *,
+        of_bases: bool = False,
+    ) -> None:
+        self.of_bases = of_bases
         self.conflicts: list[Conflict] = []
+        self.settled: list[Conflict] = []
+        self.used: set[str] = set()
+        self._settlement = settlement
 
     def merged(self, place: Sequence[str], base: Any, ours: Any, theirs: Any) -> Any:
         """The merged value. What only one side changed is taken from that side."""
@@ -68,12 +147,12 @@ class Merger:
         if (
             isinstance(ours, dict)
             and isinstance(theirs, dict)
-            and isinstance(base, dict | UnsetType)
+            and isinstance(base, dict | UnsetType | Unknown)
         ):
-            return self._merged_members(place, base or {}, ours, theirs)
-        return self.settled(place, base, ours, theirs)
+            return self._merged_members(place, base, ours, theirs)
+        return self.settle(place, base, ours, theirs)
 
-    def settled(
+    def settle(
         self,
         place: Sequence[str],
         base: Any,
@@ -83,26 +162,37 @@ class Merger:
         reason: ConflictReason | None = None,
         detail: str = "",
     ) -> Any:
-        """Note a conflict and return what the favoured side has."""
+        """Note a conflict and return what is to stand there."""
+        if self.of_bases:
+            return Unknown()
         reason = reason or _reason(base, ours, theirs)
-        self.conflicts.append(
-            Conflict(
-                pointer=pointer_to(place),
-                reason=reason,
-                message=_MESSAGES[reason] + detail,
-                base=_found(base),
-                ours=_found(ours),
-                theirs=_found(theirs),
-            )
+        conflict = Conflict(
+            pointer=pointer_to(place),
+            reason=reason,
+            message=_MESSAGES[reason] + detail,
+            base=_found(base),
+            ours=_found(ours),
+            theirs=_found(theirs),
         )
-        return ours if self.side == "ours" else theirs
+        resolution = self._settlement.resolutions.get(conflict.pointer, self._settlement.prefer)
+        if resolution is None:
+            self.conflicts.append(conflict)
+            resolution = "ours"
+        else:
+            self.settled.append(conflict)
+            self.used.add(conflict.pointer)
+        if isinstance(resolution, ResolvedValue):
+            return resolution.value
+        return ours if resolution == "ours" else theirs
 
     def _merged_members(
-        self, place: Sequence[str], base: dict[str, Any], ours: dict[str, Any], theirs: Any
+        self, place: Sequence[str], base: Any, ours: dict[str, Any], theirs: dict[str, Any]
     ) -> dict[str, Any]:
+        old = base if isinstance(base, dict) else {}
+        beside = base if isinstance(base, Unknown) else UNSET
         members = {
             key: self.merged(
-                (*place, key), base.get(key, UNSET), ours.get(key, UNSET), theirs.get(key, UNSET)
+                (*place, key), old.get(key, beside), ours.get(key, UNSET), theirs.get(key, UNSET)
             )
             for key in dict.fromkeys([*ours, *theirs])
         }
@@ -110,6 +200,8 @@ class Merger:
 
 
 def _reason(base: Any, ours: Any, theirs: Any) -> ConflictReason:
+    if isinstance(base, Unknown):
+        return "bases-differ"
     if ours is UNSET:
         return "removed-by-ours"
     if theirs is UNSET:
@@ -118,4 +210,12 @@ def _reason(base: Any, ours: Any, theirs: Any) -> ConflictReason:
 
 
 def _found(value: Any) -> ConflictValue:
-    return ConflictValue(present=value is not UNSET, value=value)
+    if value is UNSET or _has_unknown(value):
+        return ConflictValue(present=False)
+    return ConflictValue(present=True, value=value)
+
+
+def _has_unknown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_unknown, value.values()))
+    return isinstance(value, Unknown)

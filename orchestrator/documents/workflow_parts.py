@@ -20,7 +20,7 @@ class Parts(NamedTuple):
 
     The dependencies of a map's nodes are not in the nodes but among the edges, as objects with
     `from` and `to`; their keys are in `inside`. The nodes that have a list of dependencies, even an
-    empty one, are the `dependents`.
+    empty one, are the `dependents`. Whether nodes are listed is None if that is not known.
     """
 
     nodes: dict[str, dict[str, Any]]
@@ -28,7 +28,7 @@ class Parts(NamedTuple):
     inside: set[EdgeKey]
     dependents: set[str]
     rest: dict[str, Any]
-    nodes_are_listed: bool
+    nodes_are_listed: bool | None
     edges_member: str | None
 
 
@@ -73,6 +73,11 @@ def put_together(parts: Parts) -> dict[str, Any]:
     if listed or parts.edges_member is not None:
         document[parts.edges_member or EDGE_MEMBERS[0]] = listed
     return document
+
+
+def shapes(*sides: Parts) -> set[bool]:
+    """Which shapes of nodes these have, as far as they are known."""
+    return {side.nodes_are_listed for side in sides if side.nodes_are_listed is not None}
 
 
 def _without_dependencies(node: dict[str, Any]) -> dict[str, Any]:

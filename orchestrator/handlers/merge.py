@@ -86,7 +86,12 @@ class MergeHandler:
 
         async def plan(conn: Connection, head: Head) -> Change[Merge]:
             return await self._merges.plan(
-                conn, head, theirs, base=base, prefer=data.prefer, preview=data.dry_run
+                conn,
+                head,
+                theirs,
+                base=base,
+                settlement=data,
+                preview=data.dry_run,
             )
 
         async def store(conn: Connection, _: Change[Merge], merge: Merge) -> Answer:

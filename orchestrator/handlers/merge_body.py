@@ -9,33 +9,38 @@ from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_change import parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.documents.workflow_diff_text import render_text
-from orchestrator.documents.workflow_merge_value import Conflict, Side
+from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
 from orchestrator.handlers.version_body import ChangedBody, changed_body
 from orchestrator.models.artifact import Kind
 from orchestrator.models.version import Changed, MergeOutcome, WorkflowVersion
 from orchestrator.service.merge import Merge
 
 
-class MergeWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+class MergeWorkflow(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Merge a version into the tag; the base is their nearest common ancestor if not named."""
 
     from_: str = msgspec.field(name="from")
     base: str | None = None
     message: str | None = None
-    prefer: Side | None = None
     dry_run: bool = False
 
 
 class MergedBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What the merge turned out to be. A dry run has a diff of what it would do, and no result."""
+    """What the merge turned out to be. A dry run has a diff of what it would do, and no result.
+
+    `base_id` is null if there are several bases, which were merged first. `settled` ends where a
+    list of conflicts would be too long; `settled_count` counts them all.
+    """
 
     outcome: MergeOutcome
     dry_run: bool
-    base_id: UUID
+    base_id: UUID | None
+    base_ids: list[UUID]
     ours_id: UUID
     theirs_id: UUID
     op_count: int
     settled: list[Conflict]
+    settled_count: int
     result: ChangedBody | None
     diff: WorkflowDiff | None
 
@@ -60,14 +65,18 @@ class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
 def merged_body(merge: Merge, changed: Changed | None) -> MergedBody:
     """What the merge turned out to be; nothing was changed by a dry run."""
     sides, revision = merge.sides, merge.revision
+    base_ids = [base.artifact_id for base in sides.bases]
+    settled = revision.settled if revision else ()
     return MergedBody(
         outcome=sides.outcome,
         dry_run=changed is None,
-        base_id=sides.base.artifact.artifact_id,
+        base_id=base_ids[0] if len(base_ids) == 1 else None,
+        base_ids=base_ids,
         ours_id=sides.ours.version.artifact.artifact_id,
         theirs_id=sides.theirs.artifact.artifact_id,
         op_count=len(revision.operations) if revision else 0,
-        settled=list(revision.settled) if revision else [],
+        settled=listed_conflicts(settled),
+        settled_count=len(settled),
         result=changed_body(changed) if changed else None,
         diff=merge.preview,
     )

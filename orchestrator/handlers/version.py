@@ -95,7 +95,7 @@ class VersionHandler:
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_cherry_pick(conn, head, picked, prefer=data.prefer)
+            return await self._changes.plan_cherry_pick(conn, head, picked, data)
 
         return await self._change(call, name, body, data.message, plan)
 
@@ -106,7 +106,7 @@ class VersionHandler:
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_revert(conn, head, reverted, prefer=data.prefer)
+            return await self._changes.plan_revert(conn, head, reverted, data)
 
         return await self._change(call, name, body, data.message, plan)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.documents.workflow_merge_value import Side
+from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.tag import TagChange
@@ -23,21 +23,19 @@ class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
     message: str | None = None
 
 
-class CherryPick(msgspec.Struct, forbid_unknown_fields=True):
+class CherryPick(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make the change that made this version again, on the tag's head."""
 
     version: str
     message: str | None = None
-    prefer: Side | None = None
 
 
-class Revert(msgspec.Struct, forbid_unknown_fields=True):
+class Revert(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take back the change that made a version: a position in the chain, or a reference."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=10**SEQ_DIGITS_MAX)] | None = None
     version: str | None = None
     message: str | None = None
-    prefer: Side | None = None
 
 
 class VersionItem(msgspec.Struct, frozen=True, kw_only=True):

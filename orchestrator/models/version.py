@@ -1,6 +1,6 @@
 """Vocabulary of versions and of what happens between them; no I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -65,10 +65,11 @@ class MergeOutcome(StrEnum):
 
 class MergeSides(msgspec.Struct, frozen=True, kw_only=True):
     """The versions of a three-way merge. By their history alone, `outcome` says whether one side
-    has all that the other has, or whether the changes of both must be merged.
+    has all that the other has, or whether the changes of both must be merged. There are several
+    bases if no common ancestor contains all that is common.
     """
 
     ours: Head
     theirs: WorkflowVersion
-    base: WorkflowVersion
+    bases: Sequence[Artifact]
     outcome: MergeOutcome

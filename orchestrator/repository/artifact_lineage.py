@@ -59,7 +59,7 @@ SELECT {_ARTIFACT} FROM lineage l JOIN artifact a ON a.artifact_id = l.parent_id
 """
 
 
-# Of the versions that both contain, one that no other of them contains. The planner, which cannot
+# Of the versions that both contain, those that no other of them contains. The planner, which cannot
 # know how few are met, would read all lineage and all artifacts beside them: not what is fenced
 # off by OFFSET or LIMIT.
 def _parents(of: str) -> str:
@@ -68,7 +68,7 @@ def _parents(of: str) -> str:
         WHERE child_id = {of}.id AND relation = ANY($3::text[]) OFFSET 0"""
 
 
-GET_COMMON_ANCESTOR = f"""
+LIST_COMMON_ANCESTORS = f"""
 WITH RECURSIVE ours (id) AS (
     SELECT $1::uuid
      UNION
@@ -83,7 +83,25 @@ SELECT {_ARTIFACT}
         EXCEPT
         SELECT p.parent_id FROM common c CROSS JOIN LATERAL ({_parents("c")}) p) c
  CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = c.id LIMIT 1) a
- ORDER BY artifact_id DESC LIMIT 1
+ ORDER BY artifact_id DESC LIMIT $4
+"""
+
+# One version after the other with its parents, the newest first, until all that is left to walk
+# comes from one of them: nothing beyond it can be nearer to any two of those before.
+WALK_TO_ONE = """
+WITH RECURSIVE walk (id, parents, waiting) AS (
+    SELECT NULL::uuid, NULL::uuid[], $1::uuid[]
+     UNION ALL
+    SELECT n.id, p.parents,
+           ARRAY(SELECT DISTINCT unnest(array_remove(w.waiting, n.id) || p.parents))
+      FROM walk w
+     CROSS JOIN LATERAL (SELECT id FROM unnest(w.waiting) id ORDER BY id DESC LIMIT 1) n
+     CROSS JOIN LATERAL (SELECT ARRAY(
+           SELECT parent_id FROM lineage
+            WHERE child_id = n.id AND relation = ANY($2::text[]) OFFSET 0) AS parents) p
+     WHERE cardinality(w.waiting) BETWEEN 2 AND $3
+)
+SELECT id, parents, cardinality(waiting) AS waiting FROM walk WHERE id IS NOT NULL LIMIT $4
 """
 
 
@@ -123,9 +141,33 @@ class LineageRepository:
         """What an artifact comes from in one of these ways, one step up."""
         return [artifact_of(row) for row in await conn.fetch(LIST_PARENTS, child_id, relations)]
 
-    async def get_common_ancestor(
-        self, conn: Connection, one_id: UUID, other_id: UUID, relations: Sequence[Relation]
-    ) -> Artifact | None:
-        """The nearest artifact that both come from in these ways; it may be one of them."""
-        row = await conn.fetchrow(GET_COMMON_ANCESTOR, one_id, other_id, relations)
-        return artifact_of(row) if row else None
+    async def list_common_ancestors(
+        self,
+        conn: Connection,
+        one_id: UUID,
+        other_id: UUID,
+        relations: Sequence[Relation],
+        limit: int,
+    ) -> list[Artifact]:
+        """The nearest artifacts that both come from in these ways, the newest first; one of the
+        two itself if the other comes from it.
+        """
+        rows = await conn.fetch(LIST_COMMON_ANCESTORS, one_id, other_id, relations, limit)
+        return [artifact_of(row) for row in rows]
+
+    async def walk_to_one(
+        self,
+        conn: Connection,
+        from_ids: Sequence[UUID],
+        relations: Sequence[Relation],
+        *,
+        waiting_max: int,
+        limit: int,
+    ) -> dict[UUID, list[UUID]] | None:
+        """The parents of several artifacts, and of what they come from in these ways, down to
+        where all of it comes from one artifact. None if that is farther than the limits.
+        """
+        rows = await conn.fetch(WALK_TO_ONE, from_ids, relations, waiting_max, limit)
+        if not rows or rows[-1]["waiting"] > 1:
+            return None
+        return {row["id"]: row["parents"] for row in rows}

@@ -117,6 +117,10 @@ LIST_CONTENT = f"""
 SELECT {_BLOB}, {BLOB_PLACE} FROM cas_blob b WHERE cas_id = ANY($1::bytea[])
 """
 
+SUM_SIZES = (
+    "SELECT coalesce(sum(size_bytes), 0)::bigint FROM cas_blob WHERE cas_id = ANY($1::bytea[])"
+)
+
 # Also to prolong a lease the blob is locked: deleting the blob would delete the lease with it.
 PUT_LEASE = """
 INSERT INTO cas_lease (cas_id, namespace, media_type, expires_at)
@@ -207,6 +211,11 @@ class CASRepository:
         """Those of the blobs that exist, in no order."""
         rows = await conn.fetch(LIST_CONTENT, [cas_id.raw for cas_id in cas_ids])
         return [content_of(row) for row in rows]
+
+    async def sum_sizes(self, conn: Connection, cas_ids: Sequence[CasId]) -> int:
+        """How many bytes they have in all."""
+        total: int = await conn.fetchval(SUM_SIZES, [cas_id.raw for cas_id in cas_ids])
+        return total
 
     async def put_lease(
         self, conn: Connection, namespace: str, cas_id: CasId, media_type: str, seconds: float

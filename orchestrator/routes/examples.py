@@ -164,7 +164,12 @@ COMPACTED = {
 }
 CHERRY_PICK = {"version": "hotfix@4", "message": "Take the fix"}
 REVERT = {"seq": 3, "message": "That was wrong"}
-MERGE = {"from": "feature/parallel", "message": "Merge the feature", "dry_run": False}
+MERGE = {
+    "from": "feature/parallel",
+    "message": "Merge the feature",
+    "resolutions": {"/nodes/fetch/timeout_ms": "theirs", "/nodes/store/retries": {"value": 3}},
+    "dry_run": False,
+}
 DIFF: dict[str, Any] = {
     "nodes_added": [{"id": "notify", "node": {"id": "notify", "type": "http"}}],
     "nodes_removed": [],
@@ -186,10 +191,12 @@ MERGED = {
     "outcome": "merged",
     "dry_run": False,
     "base_id": OTHER_ID,
+    "base_ids": [OTHER_ID],
     "ours_id": OTHER_ID,
     "theirs_id": ARTIFACT_ID,
     "op_count": 2,
     "settled": [],
+    "settled_count": 0,
     "result": PATCHED,
     "diff": None,
 }

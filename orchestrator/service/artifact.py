@@ -1,6 +1,6 @@
 """Rules of the catalogue: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,9 @@ from orchestrator.telemetry.after_commit import tell
 
 #: What is found may be deleted before it is locked: then it is made again.
 ATTEMPTS = 2
+#: How much of the history of several versions is read at once.
+HISTORY_VERSIONS_MAX = 5_000
+HISTORY_BRANCHES_MAX = 100
 
 
 class ArtifactService:
@@ -256,13 +259,34 @@ class ArtifactService:
             raise InvalidInput.at("/version", "ambiguous", message)
         return parents[0].artifact_id if parents else None
 
-    async def get_common_ancestor(
-        self, conn: Connection, one: Artifact, other: Artifact
-    ) -> Artifact | None:
-        """The nearest version that both contain; it may be one of them."""
-        return await self._lineage.get_common_ancestor(
-            conn, one.artifact_id, other.artifact_id, CONTAINING
+    async def list_common_ancestors(
+        self, conn: Connection, one: Artifact, other: Artifact, *, limit: int
+    ) -> list[Artifact]:
+        """The nearest versions that both contain, the newest first; it may be one of them."""
+        return await self._lineage.list_common_ancestors(
+            conn, one.artifact_id, other.artifact_id, CONTAINING, limit
         )
+
+    async def get_history(
+        self, conn: Connection, versions: Sequence[Artifact]
+    ) -> dict[UUID, list[UUID]] | None:
+        """What several versions and those before them were made from, so far back that the nearest
+        versions that any of them have in common are there. None if that is too far.
+        """
+        return await self._lineage.walk_to_one(
+            conn,
+            [each.artifact_id for each in versions],
+            CONTAINING,
+            waiting_max=HISTORY_BRANCHES_MAX,
+            limit=HISTORY_VERSIONS_MAX,
+        )
+
+    async def list_by_id(
+        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
+    ) -> dict[UUID, Artifact]:
+        """Those of them that are in the namespace."""
+        found = await self._artifacts.list_by_id(conn, namespace, artifact_ids)
+        return {artifact.artifact_id: artifact for artifact in found}
 
 
 def _deleted_meanwhile() -> Contended:

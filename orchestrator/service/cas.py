@@ -230,6 +230,10 @@ class CASService:
             raise NotFound("blob", ", ".join(missing))
         return contents
 
+    async def get_size_bulk(self, conn: Connection, cas_ids: Sequence[CasId]) -> int:
+        """How many bytes `get_content_bulk` would read."""
+        return await self._blobs.sum_sizes(conn, cas_ids)
+
     async def missing(
         self, conn: Connection, namespace: str, names: Sequence[BlobName]
     ) -> list[BlobName]:

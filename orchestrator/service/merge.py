@@ -3,15 +3,13 @@
 No HTTP, no SQL, no transaction opened.
 """
 
-from functools import partial
-
 import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
-from orchestrator.documents.workflow_merge_value import Side
-from orchestrator.errors import NoCommonAncestor
+from orchestrator.documents.workflow_merge_base import MergeBase, size_bytes_of
+from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.models.artifact import Relation
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
@@ -22,9 +20,9 @@ from orchestrator.models.version import (
     MergeOutcome,
     MergeSides,
     Origin,
-    WorkflowVersion,
 )
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 
@@ -45,12 +43,14 @@ class MergeService:
 
     def __init__(
         self,
+        bases: MergeBaseService,
         artifacts: ArtifactService,
         versions: VersionService,
         changes: VersionChangeService,
         *,
         rules: ChangeRules,
     ) -> None:
+        self._bases = bases
         self._artifacts = artifacts
         self._versions = versions
         self._changes = changes
@@ -60,41 +60,41 @@ class MergeService:
         self,
         conn: Connection,
         head: Head,
-        theirs: Reference,
+        their: Reference,
         *,
         base: Reference | None,
-        prefer: Side | None,
+        settlement: Settlement,
         preview: bool,
     ) -> Change[Merge]:
         """Read the versions of a merge into the head; the base is found if none is named."""
-        namespace = head.version.artifact.namespace
-        base_version = await self._versions.get(conn, namespace, base) if base else None
-        their_version = await self._versions.get(conn, namespace, theirs)
-        sides = await self.get_sides(conn, head, their_version, base_version)
-        return Change(
-            head=head,
-            size_bytes=len(head.version.content) + len(their_version.content),
-            compute=partial(_merge, sides, self._rules, prefer=prefer, preview=preview),
-        )
-
-    async def get_sides(
-        self, conn: Connection, ours: Head, theirs: WorkflowVersion, base: WorkflowVersion | None
-    ) -> MergeSides:
-        """Find the base if none is given, and whether there is anything to merge at all."""
-        our, their = ours.version.artifact, theirs.artifact
-        is_named = base is not None
-        if base is None:
-            ancestor = await self._artifacts.get_common_ancestor(conn, our, their)
-            if ancestor is None:
-                raise NoCommonAncestor(str(our.artifact_id), str(their.artifact_id))
-            base = await self._versions.with_content(conn, ancestor)
+        our, namespace = head.version.artifact, head.version.artifact.namespace
+        named = await self._versions.get(conn, namespace, base) if base else None
+        version = await self._versions.get(conn, namespace, their)
+        old: MergeBase
+        if named is not None:
+            bases, old = [named.artifact], named.content
+        else:
+            bases, old = await self._bases.find(conn, our, version.artifact)
         outcome = MergeOutcome.MERGED
-        if their == our or (base.artifact == their and not is_named):
-            outcome = MergeOutcome.UP_TO_DATE
         # Ours is in theirs only if lineage says so; a base that was named may be anything.
-        elif base.artifact == our and not is_named:
+        if version.artifact == our or (named is None and bases == [version.artifact]):
+            outcome = MergeOutcome.UP_TO_DATE
+        elif named is None and bases == [our]:
             outcome = MergeOutcome.FAST_FORWARD
-        return MergeSides(ours=ours, theirs=theirs, base=base, outcome=outcome)
+        sides = MergeSides(ours=head, theirs=version, bases=bases, outcome=outcome)
+
+        def compute() -> Merge:
+            revision = None
+            if outcome is MergeOutcome.MERGED:
+                ours, theirs = head.version.content, version.content
+                revision = merged(old, ours, theirs, self._rules, settlement)
+            else:
+                settlement.check_used(frozenset())
+            diff = _preview(sides, revision) if preview else None
+            return Merge(sides=sides, revision=revision, preview=diff)
+
+        size = len(head.version.content) + len(version.content) + size_bytes_of(old)
+        return Change(head=head, size_bytes=size, compute=compute)
 
     async def store(
         self, conn: Connection, merge: Merge, *, by: Actor, message: str | None
@@ -114,15 +114,6 @@ class MergeService:
         await self._artifacts.get_by_id(conn, target.namespace, target.artifact_id, locked=True)
         change = await self._changes.move(conn, head, target, by=by, message=message)
         return Changed(artifact=target, change=change)
-
-
-def _merge(sides: MergeSides, rules: ChangeRules, *, prefer: Side | None, preview: bool) -> Merge:
-    revision = None
-    if sides.outcome is MergeOutcome.MERGED:
-        ours = sides.ours.version.content
-        revision = merged(sides.base.content, ours, sides.theirs.content, rules, prefer=prefer)
-    diff = _preview(sides, revision) if preview else None
-    return Merge(sides=sides, revision=revision, preview=diff)
 
 
 def _preview(sides: MergeSides, revision: Revision | None) -> WorkflowDiff:

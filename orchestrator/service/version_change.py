@@ -10,7 +10,7 @@ from functools import partial
 
 from orchestrator.core.database import Connection
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
-from orchestrator.documents.workflow_merge_value import Side
+from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
@@ -55,17 +55,17 @@ class VersionChangeService:
         )
 
     async def plan_cherry_pick(
-        self, conn: Connection, head: Head, picked: Reference, *, prefer: Side | None
+        self, conn: Connection, head: Head, picked: Reference, settlement: Settlement
     ) -> Change[Revision]:
         """Make the change that made a version again: merge it, from the version before it."""
         namespace = head.version.artifact.namespace
         theirs = await self._versions.get(conn, namespace, picked)
         base = await self._versions.get_before(conn, namespace, theirs, picked)
         origin = _origin(theirs, Relation.CHERRY_PICKED_FROM)
-        return self._plan_merge(head, base, theirs, origin, prefer)
+        return self._plan_merge(head, base, theirs, origin, settlement)
 
     async def plan_revert(
-        self, conn: Connection, head: Head, at: int | Reference, *, prefer: Side | None
+        self, conn: Connection, head: Head, at: int | Reference, settlement: Settlement
     ) -> Change[Revision]:
         """Take back the change that made a version: merge the version before it, from this one.
 
@@ -79,7 +79,7 @@ class VersionChangeService:
             reverted = await self._versions.get_at_seq(conn, namespace, head.version.artifact, at)
             before = await self._versions.get_before(conn, namespace, reverted, None)
         origin = _origin(reverted, Relation.REVERT_OF)
-        return self._plan_merge(head, reverted, before, origin, prefer)
+        return self._plan_merge(head, reverted, before, origin, settlement)
 
     def _plan_merge(
         self,
@@ -87,14 +87,14 @@ class VersionChangeService:
         base: WorkflowVersion,
         theirs: WorkflowVersion,
         origin: Origin,
-        prefer: Side | None,
+        settlement: Settlement,
     ) -> Change[Revision]:
         ours = head.version.content
         return Change(
             head=head,
             origins=(origin,),
             size_bytes=len(ours) + len(theirs.content),
-            compute=partial(merged, base.content, ours, theirs.content, self._rules, prefer=prefer),
+            compute=partial(merged, base.content, ours, theirs.content, self._rules, settlement),
         )
 
     # ------------------------------------------------------------------------------- writing
@@ -179,7 +179,7 @@ class VersionChangeService:
 
     async def _is_apart(self, conn: Connection, version: Artifact, top: Artifact) -> bool:
         """Whether neither of the two has anything of the other in its history."""
-        return await self._artifacts.get_common_ancestor(conn, version, top) is None
+        return not await self._artifacts.list_common_ancestors(conn, version, top, limit=1)
 
 
 def _origin(version: WorkflowVersion, relation: Relation) -> Origin:

@@ -30,6 +30,7 @@ from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
+from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.rate import RateService
 from orchestrator.service.tag import TagService
 from orchestrator.service.transfer.delivery import Delivery
@@ -151,7 +152,9 @@ def build(
         workflows=WorkflowService(cas, artifacts, tags, joins),
         versions=versions,
         version_changes=version_changes,
-        merges=MergeService(artifacts, versions, version_changes, rules=rules),
+        merges=MergeService(
+            MergeBaseService(cas, artifacts), artifacts, versions, version_changes, rules=rules
+        ),
         uploads=UploadService(
             UploadRepository(),
             seconds=settings.upload_seconds,

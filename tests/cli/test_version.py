@@ -148,7 +148,8 @@ def test_every_conflict_is_shown_with_all_three_sides(cli: Run, conflict: None) 
             "    base    (nothing)\n"
             "    ours    1\n"
             "    theirs  2\n"
-            "  Settle all of them with --prefer ours or --prefer theirs.\n"
+            "  Settle all of them with --prefer ours or --prefer theirs,\n"
+            '  or one by one with --resolve POINTER=ours, =theirs or ={"value": ...}.\n'
         )
 
 
@@ -180,6 +181,38 @@ def test_the_other_side_can_be_preferred(cli: Run, conflict: None) -> None:
     assert taken.code == 0
     assert [node["timeout_ms"] for node in document(cli, "main")["nodes"]] == [7, 2]
     assert cli("workflow", "merge", "main", "side", "--prefer", "mine").code == 2
+
+
+def test_conflicts_are_settled_one_by_one(cli: Run, conflict: None) -> None:
+    options = ("--resolve", "/nodes/a/timeout_ms=theirs")
+    left = cli("workflow", "merge", "main", "side", *options)
+    assert left.code == 1
+    assert "/nodes/a/timeout_ms" not in left.err
+    assert "or one by one with --resolve POINTER=ours" in left.err
+    both = (*options, "--resolve", '/nodes/b/timeout_ms={"value": 6}')
+    done = cli("workflow", "merge", "main", "side", *both)
+    assert done.code == 0, done.err
+    assert [node["timeout_ms"] for node in document(cli, "main")["nodes"]] == [7, 6]
+
+
+def test_a_resolution_that_settles_nothing_is_refused(cli: Run, conflict: None) -> None:
+    for text, code, message in (
+        ("/x=ours", 1, "There is no conflict at '/x' to settle."),
+        ("/x", 2, "'/x' settles nothing."),
+        ("/x={oops", 1, "--resolve: "),
+    ):
+        done = cli("workflow", "merge", "main", "side", "--resolve", text)
+        assert done.code == code
+        assert message in done.err, done.err
+
+
+def test_the_list_of_conflicts_says_that_it_ends(cli: Run, base: dict[str, Any]) -> None:
+    for tag, value in (("main", 1), ("side", 2)):
+        members = {f"k{number}": value for number in range(120)} | {"long": str(value) * 5_000}
+        patch(cli, tag, {"op": "add", "path": "/metadata", "value": members})
+    lines = cli("workflow", "merge", "main", "side").err.splitlines()
+    assert "    ours    1" in lines
+    assert "  There are 21 more." in lines
 
 
 def test_versions_without_a_common_history_need_a_base(cli: Run, write: Write) -> None:

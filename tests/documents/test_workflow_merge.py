@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.documents.equality import equal
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
-from orchestrator.documents.workflow_merge_value import Conflict
+from orchestrator.documents.workflow_merge_value import Conflict, Settlement
 from orchestrator.documents.workflow_parts import take_apart
 from tests.documents.workflow_cases import (
     chain_of_nodes,
@@ -183,7 +183,7 @@ def test_the_preferred_side_says_whether_node_and_edge_stay(
     prefer: Literal["ours", "theirs"], *, has_node: bool
 ) -> None:
     ours = with_edge(from_="a", to="c", condition="x")
-    result = merge_workflows(BASE, ours, without_node("c"), prefer=prefer)
+    result = merge_workflows(BASE, ours, without_node("c"), Settlement(prefer=prefer))
     assert result.conflicts == ()
     assert [each.pointer for each in result.settled] == ["/nodes/c"]
     assert ("c" in ids(result.document)) is has_node
@@ -255,7 +255,7 @@ def test_a_list_that_became_a_map_can_only_be_merged_with_what_left_the_graph_al
     assert (found.pointer, found.reason) == ("/nodes", "shape")
     for side, nodes in (("ours", ours["nodes"]), ("theirs", BASE["nodes"][1:])):
         merged: Any = merge_workflows(
-            BASE, ours, without_node("a"), prefer="ours" if side == "ours" else "theirs"
+            BASE, ours, without_node("a"), Settlement(prefer="ours" if side == "ours" else "theirs")
         ).document
         assert merged["nodes"] == nodes
         assert_no_dangling_edge(merged)
@@ -264,7 +264,7 @@ def test_a_list_that_became_a_map_can_only_be_merged_with_what_left_the_graph_al
 def test_no_input_is_changed() -> None:
     ours, theirs = with_edge(from_="a", to="c"), without_node("c")
     before = json.dumps([BASE, ours, theirs])
-    merge_workflows(BASE, ours, theirs, prefer="theirs")
+    merge_workflows(BASE, ours, theirs, Settlement(prefer="theirs"))
     assert json.dumps([BASE, ours, theirs]) == before
 
 
@@ -300,8 +300,8 @@ def test_a_merge_is_the_same_from_both_sides_but_for_the_order(
 @given(three_versions())
 def test_a_preferred_side_is_the_other_one_seen_from_there(versions: tuple[Any, Any, Any]) -> None:
     base, ours, theirs = versions
-    one = merge_workflows(base, ours, theirs, prefer="ours").document
-    other = merge_workflows(base, theirs, ours, prefer="theirs").document
+    one = merge_workflows(base, ours, theirs, Settlement(prefer="ours")).document
+    other = merge_workflows(base, theirs, ours, Settlement(prefer="theirs")).document
     assert_equal_but_for_the_order(one, other)
 
 
@@ -315,7 +315,7 @@ def assert_equal_but_for_the_order(one: Any, other: Any) -> None:
 def test_no_merge_leaves_a_dangling_edge(versions: tuple[Any, Any, Any]) -> None:
     base, ours, theirs = versions
     for prefer in (None, *PREFERENCES):
-        result = merge_workflows(base, ours, theirs, prefer=prefer)
+        result = merge_workflows(base, ours, theirs, Settlement(prefer=prefer))
         assert_no_dangling_edge(result.document)
         assert not (prefer and result.conflicts)
         assert bool(result.settled) == bool(
@@ -344,7 +344,7 @@ def test_a_clean_merge_has_all_changes_of_both_sides(versions: tuple[Any, Any, A
 @given(three_versions())
 def test_merging_again_changes_nothing(versions: tuple[Any, Any, Any]) -> None:
     base, ours, theirs = versions
-    merged = merge_workflows(base, ours, theirs, prefer="theirs").document
+    merged = merge_workflows(base, ours, theirs, Settlement(prefer="theirs")).document
     assert merge_workflows(theirs, merged, theirs).document == merged
 
 

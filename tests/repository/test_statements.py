@@ -69,7 +69,7 @@ async def test_every_statement_prepares_on_the_migrated_schema(sql: str, conn: C
         ("tag_move", "GET_UNDO", Landing),
         ("tag_move", "GET_REDO", Landing),
         ("artifact", "LIST_VERSIONS", Artifact),
-        ("artifact_lineage", "GET_COMMON_ANCESTOR", Artifact),
+        ("artifact_lineage", "LIST_COMMON_ANCESTORS", Artifact),
         ("tag_move", "LIST_BY_TARGET", TagReference),
         ("workflow", "LIST", WorkflowEntry),
         ("rate", "COUNT", RateCount),

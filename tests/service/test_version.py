@@ -12,6 +12,8 @@ from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Head
+from orchestrator.service.merge import MergeService
+from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 from tests.api import ANN, chain
@@ -29,6 +31,12 @@ def versions_of(store: Store) -> VersionService:
 def changes_of(store: Store) -> VersionChangeService:
     versions = versions_of(store)
     return VersionChangeService(store.cas, store.artifacts, store.tags, versions, rules=RULES)
+
+
+def merges_of(store: Store) -> MergeService:
+    bases = MergeBaseService(store.cas, store.artifacts)
+    versions, changes = versions_of(store), changes_of(store)
+    return MergeService(bases, store.artifacts, versions, changes, rules=RULES)
 
 
 def json_patch(*operations: Any) -> tuple[bytes, PatchFormat]:
@@ -85,16 +93,19 @@ async def test_the_nearest_version_that_both_contain_is_the_base(store: Store) -
     fork = await change(store, 1)
     await store.tags.create(store.conn, order("side", fork.artifact_id))
     ours, theirs = await change(store, 2), await change(store, 3, "side")
-    find = store.artifacts.get_common_ancestor
-    assert await find(store.conn, ours, theirs) == fork
-    assert await find(store.conn, ours, ours) == ours
-    assert await find(store.conn, ours, base) == base
+
+    async def find(one: Artifact, other: Artifact) -> list[Artifact]:
+        return await store.artifacts.list_common_ancestors(store.conn, one, other, limit=9)
+
+    assert await find(ours, theirs) == [fork]
+    assert await find(ours, ours) == [ours]
+    assert await find(ours, base) == [base]
     await store.artifacts.link(
         store.conn, ours.artifact_id, theirs.artifact_id, Relation.CHERRY_PICKED_FROM
     )
-    assert await find(store.conn, ours, theirs) == fork, "a picked change is not the whole"
+    assert await find(ours, theirs) == [fork], "a picked change is not the whole"
     unrelated = await workflow(store, "other", "z")
-    assert await find(store.conn, ours, unrelated) is None
+    assert await find(ours, unrelated) == []
 
 
 async def test_positions_of_a_chain_are_depths(store: Store) -> None:

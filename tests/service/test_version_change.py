@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from orchestrator.documents.workflow_change import patched
+from orchestrator.documents.workflow_merge_value import NOT_SETTLED
 from orchestrator.errors import NoCommonAncestor, NothingToCompact, VersionConflict
 from orchestrator.models.artifact import Kind, Relation
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.version import Head, MergeOutcome
-from orchestrator.service.merge import MergeService
 from tests.api import ANN
 from tests.service.conftest import Store
 from tests.service.test_version import (
@@ -18,7 +18,7 @@ from tests.service.test_version import (
     changes_of,
     head,
     json_patch,
-    versions_of,
+    merges_of,
     workflow,
 )
 
@@ -35,23 +35,24 @@ async def test_a_stale_head_is_a_conflict_also_when_nothing_would_change(store: 
             await changes_of(store).store_patch(store.conn, stale, revision, by=ANN, message=None)
 
 
-async def test_the_sides_of_a_merge_tell_what_it_amounts_to(store: Store) -> None:
+async def test_history_says_what_a_merge_amounts_to(store: Store) -> None:
     await workflow(store, "main", "a")
     first = await head(store)
     await change(store, 1)
     second = await head(store)
-    merges = MergeService(store.artifacts, versions_of(store), changes_of(store), rules=RULES)
 
-    async def outcome(ours: Head, theirs: Head) -> MergeOutcome:
-        sides = await merges.get_sides(store.conn, ours, theirs.version, None)
-        return sides.outcome
+    async def outcome(ours: Head, theirs: str) -> MergeOutcome:
+        plan = await merges_of(store).plan(
+            store.conn, ours, named(theirs), base=None, settlement=NOT_SETTLED, preview=False
+        )
+        return plan.compute().sides.outcome
 
-    assert await outcome(second, first) is MergeOutcome.UP_TO_DATE
-    assert await outcome(second, second) is MergeOutcome.UP_TO_DATE
-    assert await outcome(first, second) is MergeOutcome.FAST_FORWARD
+    assert await outcome(second, "main@1") is MergeOutcome.UP_TO_DATE
+    assert await outcome(second, "main") is MergeOutcome.UP_TO_DATE
+    assert await outcome(first, "main") is MergeOutcome.FAST_FORWARD
     await workflow(store, "other", "z")
     with pytest.raises(NoCommonAncestor):
-        await outcome(first, await head(store, "other"))
+        await outcome(first, "other")
 
 
 async def test_compaction_makes_one_equal_version_once(store: Store) -> None:
@@ -78,7 +79,7 @@ async def test_a_plan_of_a_cherry_pick_computes_the_change_that_made_the_version
     picked = await change(store, 5)
     await workflow(store, "other", "a", "b")
     plan = await changes_of(store).plan_cherry_pick(
-        store.conn, await head(store, "other"), named("main"), prefer=None
+        store.conn, await head(store, "other"), named("main"), NOT_SETTLED
     )
     document: Any = plan.compute().workflow.document
     assert document["nodes"] == [
@@ -98,7 +99,7 @@ async def test_a_plan_of_a_revert_computes_the_head_without_the_change(
 ) -> None:
     base = await workflow(store, "main", "a")
     reverted = await change(store, 5)
-    plan = await changes_of(store).plan_revert(store.conn, await head(store), at, prefer=None)
+    plan = await changes_of(store).plan_revert(store.conn, await head(store), at, NOT_SETTLED)
     assert plan.compute().version_hash == base.version_hash
     (origin,) = plan.origins
     assert (origin.parent_id, origin.relation) == (reverted.artifact_id, Relation.REVERT_OF)
@@ -110,13 +111,13 @@ async def test_a_merge_that_is_planned_for_its_preview_tells_what_would_change(
     await workflow(store, "main", "a")
     behind = await head(store)
     await change(store, 5)
-    merges = MergeService(store.artifacts, versions_of(store), changes_of(store), rules=RULES)
+    merges = merges_of(store)
     for ours, outcome, nodes_changed in (
         (behind, MergeOutcome.FAST_FORWARD, 1),
         (await head(store), MergeOutcome.UP_TO_DATE, 0),
     ):
         plan = await merges.plan(
-            store.conn, ours, named("main"), base=None, prefer=None, preview=True
+            store.conn, ours, named("main"), base=None, settlement=NOT_SETTLED, preview=True
         )
         merge = plan.compute()
         assert merge.sides.outcome is outcome

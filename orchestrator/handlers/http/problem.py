@@ -38,6 +38,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),
     errors.NothingToCompact: ProblemType(409, "nothing-to-compact", "Nothing to compact"),
     errors.NoCommonAncestor: ProblemType(409, "no-common-ancestor", "No common ancestor"),
+    errors.TooManyBases: ProblemType(409, "several-bases", "Several bases"),
     errors.MergeConflict: ProblemType(409, "merge-conflict", "Merge conflict"),
     errors.UploadConflict: ProblemType(409, "upload-conflict", "Upload conflict"),
     errors.TooManyUploads: ProblemType(409, "too-many-uploads", "Too many uploads"),
