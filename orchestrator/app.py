@@ -10,13 +10,13 @@ from litestar import Litestar
 
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
-from orchestrator.handlers.http.body_deadline import BodyDeadline
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.framework import admitting
 from orchestrator.handlers.http.framework_errors import exception_handlers
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import Paths
+from orchestrator.handlers.http.request_body import BodyLimits
 from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
@@ -102,10 +102,12 @@ def create_app(
             allowed_origins=settings.allowed_origins,
             behind_proxy=settings.behind_proxy,
         ),
-        body_deadline=BodyDeadline(
+        body_limits=BodyLimits(
             window_seconds=settings.body_seconds_max,
             window_bytes_min=settings.body_window_bytes_min,
             total_seconds_max=settings.body_total_seconds_max,
+            refused_bytes_max=settings.refused_body_bytes_max,
+            refused_seconds_max=settings.refused_body_seconds_max,
         ),
         send_seconds_max=settings.send_seconds_max,
         access_log=settings.access_log,

@@ -49,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: However fast it is: no body takes longer, and no answer stalls for longer than `send`.
     body_total_seconds_max: float = 6 * 3_600.0
     send_seconds_max: float = 60.0
+    #: So much of a body that nobody wants is read after the answer, so that its sender sees that.
+    refused_body_bytes_max: int = 64 * 1024 * 1024
+    refused_body_seconds_max: float = 5.0
     json_body_bytes_max: int = 16 * 1024 * 1024
     #: At any depth; a short value takes some 25 times the memory of its text.
     json_body_values_max: int = 1_000_000

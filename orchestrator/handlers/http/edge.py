@@ -1,6 +1,6 @@
 """The outermost ASGI layer: what holds for every request, before any route is looked for.
 
-Correlation id, Host and Origin checks, authentication, raw-path routing, body deadline, the
+Correlation id, Host and Origin checks, authentication, raw-path routing, limits of the body, the
 access line and the request metrics. One layer and one pass over the headers, because each
 middleware costs every request. It calls the operations of the fast path itself.
 """
@@ -22,8 +22,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
-from orchestrator.handlers.http.body_deadline import BodyDeadline
-from orchestrator.handlers.http.call import CHUNKED, Call, check_transfer_coding, headers_of
+from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.cors import METHODS, PREFLIGHT, readable_by
 from orchestrator.handlers.http.fast_path import FastPath, Found
 from orchestrator.handlers.http.origin import Origins
@@ -35,6 +34,7 @@ from orchestrator.handlers.http.reply import (
     StreamedAnswer,
     encoded_headers,
 )
+from orchestrator.handlers.http.request_body import BodyLimits, RequestBody
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.telemetry import logs, metrics
@@ -61,6 +61,7 @@ SECURITY_HEADERS = (
     (b"content-security-policy", b"frame-ancestors 'none'"),
     (b"server", b"orchestrator"),
 )
+CLOSE = ((b"connection", b"close"),)
 #: Refusals that say what the path would take.
 TELLING = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -78,7 +79,7 @@ class Edge:
         paths: Paths,
         admission: Admission,
         origins: Origins,
-        body_deadline: BodyDeadline,
+        body_limits: BodyLimits,
         send_seconds_max: float,
         access_log: bool,
     ) -> None:
@@ -89,7 +90,7 @@ class Edge:
         self._admission = admission
         self._origins = origins
         self._always = (*SECURITY_HEADERS, *origins.vary)
-        self._body_deadline = body_deadline
+        self._body_limits = body_limits
         #: For each piece of a long answer.
         self._send_seconds_max = send_seconds_max
         self._access_log = access_log
@@ -107,18 +108,22 @@ class Edge:
         correlation = self._correlation_id(headers)
         token = logs.correlation_id.set(correlation)
         added = ((b"x-correlation-id", correlation.encode("ascii")), *self._always)
-        outcome = _Outcome(added, has_body=scope["method"] != HEAD)
+        body = self._body_limits.body(headers, receive)
+        outcome = _Outcome(added, body, is_head=scope["method"] == HEAD)
         try:
-            await self._serve(scope, headers, correlation, receive, send, outcome)
+            await self._serve(scope, headers, correlation, body or receive, send, outcome)
         except Exception as error:
             if not outcome.status:
                 raise
             # The answer had begun, so there can be no other. To end without its last message makes
             # the server close the connection, and the caller sees that it is not whole.
             log.warning("answer cut short", cause=repr(error.__cause__ or error))
+            body = None
         finally:
             self._observe(scope, outcome, perf_counter() - started)
             logs.correlation_id.reset(token)
+        if body is not None and not body.has_ended:
+            await body.let_sender_end()
 
     async def _serve(
         self,
@@ -146,11 +151,7 @@ class Edge:
                 principal = self._authenticator.authenticate(headers.get("authorization"))
                 scope["user"], scope["auth"] = principal, Actor(principal.name, correlation)
         except DomainError as error:
-            answer = problem_answer(error, scope["path"])
-            if headers.get("transfer-encoding", CHUNKED) != CHUNKED:
-                # Who reads its body in another way would take a part of it for the next request.
-                answer.headers["Connection"] = "close"
-            await outcome.send(answer, send)
+            await outcome.send(problem_answer(error, scope["path"]), send)
             return
         found = self.fast_path.find(scope)
         if found is None:
@@ -180,7 +181,6 @@ class Edge:
         elif method not in place.own:  # A HEAD without an operation is a GET without a body.
             routed: dict[str, Any] = {**scope, "method": "GET"}
             scope = cast("HTTPScope", routed)
-        receive = self._body_deadline.on(receive)
         await self.app(scope, receive, self._watched(send, outcome, place))
 
     async def _reply(
@@ -190,7 +190,6 @@ class Edge:
         route = found.route
         try:
             if route.writes:
-                receive = self._body_deadline.on(receive)
                 await self._admission.admit_write(scope["user"])
             call = Call(scope, receive, headers, found.namespace)
             return await route.operation(call, *found.segments)
@@ -207,8 +206,9 @@ class Edge:
                 outcome.status = message["status"]
                 if place is not None and outcome.status in TELLING:
                     outcome.added += _encoded(place.told_with(outcome.status))
+                await outcome.settle_body()
                 message["headers"] = [*message.get("headers", ()), *outcome.added]
-            elif not outcome.has_body:
+            elif outcome.is_head:
                 if not message.get("more_body"):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
@@ -244,19 +244,29 @@ def _encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
 class _Outcome:
     """What became of a request, and the headers that its answer has in any case."""
 
-    __slots__ = ("added", "has_body", "route", "status")
+    __slots__ = ("_body", "added", "is_head", "route", "status")
 
-    def __init__(self, added: tuple[tuple[bytes, bytes], ...], *, has_body: bool) -> None:
+    def __init__(
+        self, added: tuple[tuple[bytes, bytes], ...], body: RequestBody | None, *, is_head: bool
+    ) -> None:
         self.added = added
-        #: The answer to a HEAD has none.
-        self.has_body = has_body
+        self._body = body
+        #: The answer has no body then.
+        self.is_head = is_head
         self.route = ""
         self.status = 0
 
     async def send(self, reply: Answer | EncodedAnswer, send: Send) -> None:
         """A whole answer."""
         encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
-        if not self.has_body:
+        if self.is_head:
             encoded = msgspec.structs.replace(encoded, body=b"")
         self.status = encoded.status
+        await self.settle_body()
         await encoded.send(send, self.added)
+
+    async def settle_body(self) -> None:
+        """Before an answer begins: it says so if the connection cannot be used after it."""
+        body = self._body
+        if body is not None and not body.has_ended and not await body.drained():
+            self.added += CLOSE

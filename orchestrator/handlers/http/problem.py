@@ -71,7 +71,6 @@ UNEXPECTED = ProblemType(500, "internal-error", "Internal error")
 
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="orchestrator"'},
-    408: {"Connection": "close"},
     503: {"Retry-After": str(RETRY_SECONDS)},
 }
 

@@ -18,7 +18,8 @@ SOURCES = [
     path.read_text() for path in Path(str(orchestrator.handlers.__file__)).parent.rglob("*.py")
 ]
 #: Browsers set these by themselves; a page cannot.
-OF_THE_BROWSER = {"accept-encoding", "content-length", "host", "origin", "transfer-encoding"}
+OF_THE_BROWSER = {"accept-encoding", "content-length", "expect", "host", "origin"}
+OF_THE_BROWSER |= {"transfer-encoding"}
 #: Pages may read these of every answer.
 ALWAYS_READABLE = {"cache-control", "content-length", "content-type"}
 #: These are for the browser and for what is between, not for a page.

@@ -9,11 +9,11 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from orchestrator.handlers.http.body_deadline import BodyDeadline
 from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import Paths
+from orchestrator.handlers.http.request_body import BodyLimits
 from tests.api import API, Api
 from tests.conftest import TOKEN, logged, settings_for
 
@@ -240,7 +240,13 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
         paths=Paths([]),
         admission=None,  # type: ignore[arg-type]
         origins=Origins(allowed_hosts=(), allowed_origins=()),
-        body_deadline=BodyDeadline(window_seconds=1, window_bytes_min=1, total_seconds_max=1),
+        body_limits=BodyLimits(
+            window_seconds=1,
+            window_bytes_min=1,
+            total_seconds_max=1,
+            refused_bytes_max=1,
+            refused_seconds_max=1,
+        ),
         send_seconds_max=1,
         access_log=True,
     )
