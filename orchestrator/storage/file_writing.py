@@ -18,7 +18,7 @@ from orchestrator.storage.file_reading import translated
 class FileWriter:
     """A file in `incoming` until it has its name."""
 
-    def __init__(self, objects: Path, path: Path, file: int, threads: Threads) -> None:
+    def __init__(self, objects: "ObjectNames", path: Path, file: int, threads: Threads) -> None:
         self._objects = objects
         self._path = path
         self._file = file
@@ -50,7 +50,7 @@ class FileWriter:
 
     def _commit(self, cas_id: CasId) -> str:
         with self._lock:
-            key = name_object(self._objects, self._path, self._file, cas_id)
+            key = self._objects.give(self._path, self._file, cas_id)
             self._close()
         return key
 
@@ -74,20 +74,35 @@ def object_path(objects: Path, key: str) -> Path:
     return objects / key[:2] / key.replace("/", ".")
 
 
-def name_object(objects: Path, path: Path, file: int, cas_id: CasId) -> str:
-    """Make a written file an object: sync it, name it, sync the name. Returns its key."""
-    key = f"{cas_id.raw[1:].hex()}/{new_id().hex}"
-    target = object_path(objects, key)
-    with translated():
-        os.fsync(file)
-        # A crash here leaves the file in `incoming`, or a stage as it was.
-        if not target.parent.is_dir():
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(objects)
-        path.rename(target)
-        # A crash here may lose the name; the row that would need it is not written yet.
-        sync_folder(target.parent)
-    return key
+class ObjectNames:
+    """Makes written files objects, in the folder of all objects."""
+
+    def __init__(self, objects: Path) -> None:
+        self._objects = objects
+        #: Folders in it whose names are durable, as this process made sure.
+        self._durable: set[Path] = set()
+
+    def give(self, path: Path, file: int, cas_id: CasId) -> str:
+        """Sync the file, name it, sync the name. Returns the key."""
+        key = f"{cas_id.raw[1:].hex()}/{new_id().hex}"
+        target = object_path(self._objects, key)
+        with translated():
+            os.fsync(file)
+            # A crash here leaves the file in `incoming`, or a stage as it was.
+            self._make_durable(target.parent)
+            path.rename(target)
+            # A crash here may lose the name; the row that would need it is not written yet.
+            sync_folder(target.parent)
+        return key
+
+    def _make_durable(self, folder: Path) -> None:
+        """A folder that is there may be another writer's, which has not synced its name yet."""
+        if not folder.is_dir():
+            self._durable.discard(folder)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if folder not in self._durable:
+            sync_folder(self._objects)
+            self._durable.add(folder)
 
 
 def unlink(path: Path) -> None:

@@ -26,7 +26,7 @@ from orchestrator.storage.base import StoredObject
 from orchestrator.storage.file_reading import open_to_read, reading, translated
 from orchestrator.storage.file_writing import (
     FileWriter,
-    name_object,
+    ObjectNames,
     object_path,
     unlink,
     write_all,
@@ -49,6 +49,7 @@ class FilesystemStorage:
         self._threads = threads
         self._root = folder
         self._objects = folder / "objects"
+        self._names = ObjectNames(self._objects)
         self._incoming = folder / "incoming"
         self._stages = folder / "stages"
 
@@ -139,7 +140,7 @@ class FilesystemStorage:
         path = self._incoming / new_id().hex
         with translated():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return FileWriter(self._objects, path, file, self._threads)
+        return FileWriter(self._names, path, file, self._threads)
 
     def _size(self, key: str) -> int:
         with reading(key):
@@ -168,7 +169,7 @@ class FilesystemStorage:
                 # A new object, however long ago the last bytes came: no row names it yet, and
                 # verification deletes old ones of that kind.
                 os.utime(file)
-            return name_object(self._objects, path, file, cas_id)
+            return self._names.give(path, file, cas_id)
         finally:
             os.close(file)
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -127,6 +128,37 @@ async def test_the_file_is_synced_before_it_has_its_name_and_its_folder_after(
     assert max(n for n, (c, w) in enumerate(system.calls) if c == "fsync" and "file" in w) < renamed
     assert file_synced < shard_made < parent_synced < renamed < shard_synced
     assert await content(storage, key) == CONTENT
+
+
+def times(system: System, name: str, what: str) -> int:
+    return sum(call == (name, what) for call in system.calls)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_folder_that_another_writer_made_is_synced_too(
+    storage: FilesystemStorage, system: System, way: Any
+) -> None:
+    (root(storage) / "objects" / str(NAME).partition(":")[2][:2]).mkdir()
+    await way(storage)
+    assert position(system, "fsync", "folder objects") < position(system, "rename", "")
+    await way(storage)
+    assert times(system, "fsync", "folder objects") == 1
+
+
+async def test_a_folder_whose_sync_failed_is_synced_by_the_next_writer(
+    storage: FilesystemStorage, system: System
+) -> None:
+    await put(storage)
+    at = position(system, "fsync", "folder objects")
+    shutil.rmtree(object_path(root(storage) / "objects", str(NAME).partition(":")[2]).parent)
+    system.calls.clear()
+    system.failing = at, errno.EIO
+    with pytest.raises(StorageUnavailable):
+        await put(storage)
+    system.calls.clear()
+    system.failing = None
+    await put(storage)
+    assert times(system, "fsync", "folder objects") == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
