@@ -334,6 +334,11 @@ class StorageUnavailable(DomainError):
 class Contended(StorageUnavailable):
     """Another request was in the way at this moment; nothing was changed."""
 
+    def __init__(
+        self, detail: str = "Another request is changing the same thing; nothing was changed."
+    ) -> None:
+        super().__init__(detail)
+
 
 class OutcomeUnknown(StorageUnavailable):
     """The database was lost before it confirmed a write, which may have taken place."""

@@ -30,9 +30,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     behind_proxy: bool = False
 
     database_connections_max: int = 12
+    #: Of these, for requests that write; and for those of them that write to one namespace.
+    database_writers_max: int = 8
+    database_namespace_writers_max: int = 4
     database_acquire_seconds_max: float = 5.0
     database_connect_seconds_max: float = 5.0
     database_statement_seconds_max: float = 30.0
+    #: How long a write waits for another one that is changing the same thing.
+    database_lock_seconds_max: float = 2.0
 
     #: `file:///…`, `s3://bucket/prefix`, `gs://…` or `az://…`: where large blobs are.
     blob_store: str
@@ -119,8 +124,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"{name} may not be over blob_bytes_max")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
-        if self.json_body_values_max < 1:
-            raise ValueError("json_body_values_max is 1 or more")
+        for name in (
+            "database_connections_max",
+            "database_writers_max",
+            "database_namespace_writers_max",
+            "json_body_values_max",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is 1 or more")
         if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
             raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
         if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:

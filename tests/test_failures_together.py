@@ -60,8 +60,14 @@ async def upload(api: Api) -> Answers:
 #: The statement that is shared, which commits itself; for one request alone too.
 STEPS: dict[Callable[[Api], Awaitable[Answers]], Step] = {
     create: (WorkflowRepository, "create_new"),
-    move: (TagRepository, "put"),
+    move: (TagRepository, "put_unlocked"),
     upload: (CASRepository, "insert_leased"),
+}
+#: The first statement of a request that is served alone because another one was in the way twice.
+ALONE: dict[Callable[[Api], Awaitable[Answers]], Step] = {
+    create: (CASRepository, "insert"),
+    move: (TagRepository, "put"),
+    upload: (CASRepository, "insert"),
 }
 EACH = pytest.mark.parametrize("act", list(STEPS), ids=lambda act: act.__name__)
 FAULT = pytest.mark.parametrize("fault", [Contended, ZeroDivisionError])
@@ -174,9 +180,11 @@ async def test_a_statement_that_always_fails_refuses_all_and_leaves_nothing(
     before = await contents(database)
     with monkeypatch.context() as patched:
         failing = Fault(patched, STEPS[act], fault, times=1_000)
+        alone = Fault(patched, ALONE[act], fault, times=1_000)
         answers = await act(fresh_api)
     assert {answer.status_code for answer in answers} == {503 if fault is Contended else 500}
     assert failing.sizes == [TOGETHER, *[1] * TOGETHER]
+    assert alone.sizes == ([1] * TOGETHER if fault is Contended else [])
     assert await contents(database) == before
     await succeeded(fresh_api, database, act, await act(fresh_api))
 
@@ -210,11 +218,26 @@ async def test_of_those_served_again_who_fails_again_is_refused_alone(
     await prepared(fresh_api)
     with monkeypatch.context() as patched:
         # Together, and then the first two alone.
-        Fault(patched, STEPS[act], Contended, times=3)
+        Fault(patched, STEPS[act], ZeroDivisionError, times=3)
         answers = await act(fresh_api)
     good = 200 if act is move else 201
-    assert sorted(answer.status_code for answer in answers) == [*[good] * (TOGETHER - 2), 503, 503]
+    assert sorted(answer.status_code for answer in answers) == [*[good] * (TOGETHER - 2), 500, 500]
     assert await dangling(database) == []
+
+
+@EACH
+async def test_who_another_request_is_in_the_way_of_again_is_served_alone(
+    fresh_api: Api,
+    database: Connection,
+    act: Callable[[Api], Awaitable[Answers]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await prepared(fresh_api)
+    with monkeypatch.context() as patched:
+        Fault(patched, STEPS[act], Contended, times=3)
+        alone = Fault(patched, ALONE[act], Contended, times=0)
+        await succeeded(fresh_api, database, act, await act(fresh_api))
+    assert alone.sizes == [1, 1]
 
 
 @EACH
@@ -305,7 +328,7 @@ async def watched_api(
     """How many were at work together, each time."""
     sizes = {
         "create": watch_step(monkeypatch, WorkflowRepository, "create_new"),
-        "move": watch_step(monkeypatch, TagRepository, "put"),
+        "move": watch_step(monkeypatch, TagRepository, "put_unlocked"),
         "upload": watch_step(monkeypatch, CASRepository, "insert_leased"),
     }
     return fresh_api, sizes

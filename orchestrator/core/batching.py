@@ -6,7 +6,7 @@ One statement, or one commit, for thirty requests costs little more than for one
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from orchestrator.errors import Contended, StorageUnavailable
 
@@ -21,7 +21,7 @@ _CLOCK_SECONDS = 0.001
 class _Waiting(NamedTuple, Generic[Q, A]):
     question: Q
     answer: asyncio.Future[A]
-    since: float
+    deadline: float
 
 
 class Batcher(Generic[Q, A]):
@@ -30,27 +30,33 @@ class Batcher(Generic[Q, A]):
     A question that comes while no batch runs starts one at once. Questions that come while a batch
     runs wait for its end and then go together. One batch runs at a time: two would only be smaller
     ones (measured: a tenth more work for each request). But when a batch has run for
-    `slow_seconds`, perhaps because a row is locked, the next one starts beside it.
+    `slow_seconds`, perhaps because a disk is slow, the next one starts beside it.
 
     The callers of a batch often come again at once. So after a batch of several, the first question
     waits until there are half as many, or for `fill_seconds`; else every other batch would be of
     one (measured: 32 clients made batches of 9).
 
     `work` returns one answer for each question, in their order, or raises. An answer that is an
-    exception is raised to the caller of its question. An answer None means that `alone` answers
-    this question. If the work raises for several questions, it is done again for each of them
-    alone, all at once, so that no caller gets an error that another one caused. But that the
-    storage cannot answer is nobody's fault: all are told so, and nothing is done again. Nor is work
-    that may have been committed. Who waits longer than `wait_seconds_max` for batches that do not
-    end is told that the storage cannot answer. Questions with the same `key` are never in two
-    running batches, and they are answered in the order in which they came.
+    exception is raised to the caller of its question. If the work raises for several questions, it
+    is done again for each of them alone, all at once, so that no caller gets an error that another
+    one caused. But that the storage cannot answer is nobody's fault: all are told so, and nothing
+    is done again. Nor is work that may have been committed.
+
+    `alone` answers the questions that share no work: those that the work answers with None, and
+    those that are Contended also when the work is done for each of them. It may take long, as it
+    may wait for a lock, so the next batches do not wait for it.
+
+    Questions with the same `key` are never at work at the same time, and they are answered in the
+    order in which they came. All that is done for a question must have begun by its deadline, which
+    is `wait_seconds_max` after it came: `work` and `alone` are given that, by the clock of the
+    event loop. Who still waits then is told that the storage cannot answer.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception | None]]],
+        work: Callable[[Sequence[Q], float], Awaitable[Sequence[A | Exception | None]]],
         *,
-        alone: Callable[[Q], Awaitable[A]] | None = None,
+        alone: Callable[[Q, float], Awaitable[A]] | None = None,
         key: Callable[[Q], Hashable] | None = None,
         size_max: int = 64,
         batches_max: int = 4,
@@ -73,14 +79,15 @@ class Batcher(Generic[Q, A]):
         self._keys_running: set[Hashable] = set()
         self._running: set[asyncio.Task[bool]] = set()
         self._slow: set[asyncio.Task[bool]] = set()
+        self._alone_running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, question: Q) -> A:
         """The answer to one question; raises what answering it alone would raise."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
-        self._waiting.append(_Waiting(question, answer, loop.time()))
+        self._waiting.append(_Waiting(question, answer, loop.time() + self._wait_seconds_max))
         if self._patience is None:
-            self._wait_no_longer_than(self._wait_seconds_max)
+            self._patience = loop.call_later(self._wait_seconds_max, self._refuse_overdue)
         self._start_if_due()
         # The work is a task of its own: if this caller is cancelled, the others get their answers.
         return await answer
@@ -96,20 +103,17 @@ class Batcher(Generic[Q, A]):
             return
         self._start()
 
-    def _wait_no_longer_than(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(seconds, self._refuse_overdue)
-
     def _refuse_overdue(self) -> None:
         """Those that waited too long for a batch that does not end: nothing of theirs was begun."""
         self._patience = None
-        before = asyncio.get_running_loop().time() - self._wait_seconds_max + _CLOCK_SECONDS
-        overdue = [each for each in self._waiting if each.since <= before]
-        self._waiting = [each for each in self._waiting if each.since > before]
+        loop = asyncio.get_running_loop()
+        now = loop.time() + _CLOCK_SECONDS
+        overdue = [each for each in self._waiting if each.deadline <= now]
+        self._waiting = [each for each in self._waiting if each.deadline > now]
         for each in overdue:
             _give(each, StorageUnavailable("The database is busy."))
         if self._waiting:
-            self._wait_no_longer_than(self._waiting[0].since - before)
+            self._patience = loop.call_at(self._waiting[0].deadline, self._refuse_overdue)
 
     def _filled_long_enough(self) -> None:
         self._timer = None
@@ -135,7 +139,7 @@ class Batcher(Generic[Q, A]):
         slow.cancel()
         self._running.discard(batch)
         self._slow.discard(batch)
-        # After an empty batch all questions wait for a key: the batch with that key starts them.
+        # After an empty batch all questions wait for a key: whoever frees that key starts them.
         if self._waiting and not batch.cancelled() and batch.result():
             self._start_if_due()
 
@@ -144,67 +148,91 @@ class Batcher(Generic[Q, A]):
 
         It is a task, so questions of the same turn of the event loop are in it too.
         """
-        batch, keys = self._next()
+        batch = self._next()
         self._expected = len(batch) // 2
         if not batch:
             return False
+        left_out: list[_Waiting[Q, A]] = []
         try:
-            await self._answer(batch)
+            left_out = await self._answer(batch)
         finally:
-            self._keys_running -= keys
+            stay = {id(each) for each in left_out}
             for each in batch:
-                each.answer.cancel()  # Does nothing to those that were answered.
+                if id(each) in stay:
+                    self._start_alone(each)
+                else:
+                    self._leave(each)
         return True
 
-    def _next(self) -> tuple[list[_Waiting[Q, A]], set[Hashable]]:
+    def _leave(self, waiting: _Waiting[Q, A]) -> None:
+        """Nothing is done for it any more."""
+        waiting.answer.cancel()  # Does nothing if it was answered.
+        if self._key is not None:
+            self._keys_running.discard(self._key(waiting.question))
+
+    def _next(self) -> list[_Waiting[Q, A]]:
         if self._key is None:
             batch = self._waiting[: self._size_max]
             del self._waiting[: self._size_max]
-            return batch, set()
+            return batch
         chosen: list[_Waiting[Q, A]] = []
         later: list[_Waiting[Q, A]] = []
-        keys: set[Hashable] = set()
         blocked = set(self._keys_running)
         for each in self._waiting:
             key = self._key(each.question)
             if len(chosen) < self._size_max and key not in blocked:
                 chosen.append(each)
-                keys.add(key)
+                self._keys_running.add(key)
             else:
                 later.append(each)
             blocked.add(key)
         self._waiting = later
-        self._keys_running |= keys
-        return chosen, keys
+        return chosen
 
-    async def _answer(self, batch: list[_Waiting[Q, A]]) -> None:
+    async def _answer(self, batch: list[_Waiting[Q, A]]) -> list[_Waiting[Q, A]]:
+        """Returns those that are to be answered alone."""
+        deadline = batch[0].deadline
         try:
-            answers = await self._work([each.question for each in batch])
+            answers = await self._work([each.question for each in batch], deadline)
             answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - it is raised to the callers.
-            if len(batch) == 1 or _is_nobodys_fault(error):
-                for each in batch:
-                    _give(each, error)
-                return
-            await asyncio.gather(*(self._answer([each]) for each in batch))
-            return
+            if len(batch) > 1 and not _is_nobodys_fault(error):
+                left_out = await asyncio.gather(*(self._answer([each]) for each in batch))
+                return [each for few in left_out for each in few]
+            if isinstance(error, Contended) and self._alone is not None:
+                return batch
+            for each in batch:
+                _give(each, error)
+            return []
         for each, answer in answered:
             if answer is not None:
                 _give(each, answer)
-        left_out = [each for each, answer in answered if answer is None]
-        if left_out:
-            await asyncio.gather(*map(self._answer_alone, left_out))
+        return [each for each, answer in answered if answer is None]
+
+    def _start_alone(self, waiting: _Waiting[Q, A]) -> None:
+        task = asyncio.create_task(self._answer_alone(waiting))
+        self._alone_running.add(task)
+        task.add_done_callback(self._alone_ended)
+
+    def _alone_ended(self, task: asyncio.Task[None]) -> None:
+        self._alone_running.discard(task)
+        if self._waiting:
+            self._start_if_due()
 
     async def _answer_alone(self, waiting: _Waiting[Q, A]) -> None:
-        if self._alone is None:
-            _give(waiting, TypeError("The work left a question out, and nothing answers it alone."))
-            return
+        alone = self._alone or _nothing_answers
         try:
-            answer = await self._alone(waiting.question)
+            answer = await alone(waiting.question, waiting.deadline)
         except Exception as error:  # noqa: BLE001 - it is raised to the caller.
             _give(waiting, error)
         else:
             _give(waiting, answer)
+        finally:
+            self._leave(waiting)
+
+
+async def _nothing_answers(_: Any, __: float) -> NoReturn:
+    raise TypeError("The work left a question out, and nothing answers it alone.")
 
 
 def _is_nobodys_fault(error: Exception) -> bool:

@@ -20,6 +20,10 @@ class Pooled(Protocol):
     def is_lost(self) -> bool:
         """Whether it is closed, or is about to be: nothing that is sent on it arrives."""
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether something has come that nobody asked for: mostly, that the server closes it."""
+
     def terminate(self) -> None:
         """Close it at once."""
 
@@ -37,11 +41,9 @@ class ConnectionPool(Generic[C]):
         connect: Callable[[], Awaitable[C]],
         *,
         connections_max: int,
-        acquire_seconds_max: float,
     ) -> None:
         self._connect = connect
         self._connections_max = connections_max
-        self._acquire_seconds_max = acquire_seconds_max
         self._idle: list[C] = []
         self._waiting: deque[asyncio.Future[C | None]] = deque()
         self._count = 0
@@ -56,8 +58,9 @@ class ConnectionPool(Generic[C]):
         self._is_open = False
         self._drop_idle()
 
-    async def acquire(self) -> C:
-        """A connection that is the caller's until its `release`.
+    async def acquire(self, deadline: float) -> C:
+        """A connection that is the caller's until its `release`; raises StorageUnavailable when
+        there is none before the deadline, by the clock of the event loop.
 
         Nothing is awaited between the last look at the connection and the caller's first use.
         """
@@ -65,25 +68,26 @@ class ConnectionPool(Generic[C]):
             raise StorageUnavailable("The server is not serving.")
         while self._idle:
             idle = self._idle.pop()
-            if not idle.is_lost:
+            if not (idle.is_lost or idle.has_unread):
                 return idle
             idle.terminate()
             self._count -= 1
         if self._count < self._connections_max:
             self._count += 1
-            return await self._connect_reserved()
-        conn = await self._wait()
-        if conn is not None and conn.is_lost:  # In the moment between lending and waking.
+            return await self._connect_reserved(deadline)
+        conn = await self._wait(deadline)
+        if conn is not None and (conn.is_lost or conn.has_unread):  # Since it was lent.
             conn.terminate()
             conn = None
-        return conn if conn is not None else await self._connect_reserved()
+        return conn if conn is not None else await self._connect_reserved(deadline)
 
-    async def _wait(self) -> C | None:
+    async def _wait(self, deadline: float) -> C | None:
         """A connection that was given back, or None: room for one, which is counted already."""
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[C | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            return await asyncio.wait_for(waiter, self._acquire_seconds_max)
+            async with asyncio.timeout_at(deadline):
+                return await waiter
         except (TimeoutError, asyncio.CancelledError) as error:
             # The connection may have been lent to this request in the very moment that it gave up.
             if waiter.done() and not waiter.cancelled():
@@ -92,13 +96,16 @@ class ConnectionPool(Generic[C]):
                 raise StorageUnavailable("All database connections are busy.") from None
             raise
 
-    async def _connect_reserved(self) -> C:
+    async def _connect_reserved(self, deadline: float) -> C:
         """Make a connection that is counted already."""
         try:
-            return await self._connect()
-        except BaseException:
+            async with asyncio.timeout_at(deadline):
+                return await self._connect()
+        except BaseException as error:
             self._count -= 1
             self._wake()
+            if isinstance(error, TimeoutError):
+                raise StorageUnavailable from None
             raise
 
     def release(self, conn: C, *, healthy: bool) -> None:

@@ -1,6 +1,8 @@
 """Connections to PostgreSQL, lent out one block at a time; no SQL of ours, no decisions."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import select
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import asyncpg
 import msgspec
 
 from orchestrator.core.connection_pool import ConnectionPool
+from orchestrator.core.places import Places
 from orchestrator.errors import (
     Contended,
     DomainError,
@@ -27,11 +30,13 @@ else:
 class Connection(_Connection):
     """A connection that knows what is to be done once its transaction is committed."""
 
-    __slots__ = ("_after_commit",)
+    __slots__ = ("_after_commit", "_arrivals")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._after_commit: list[Callable[[], None]] | None = None
+        self._arrivals = select.poll()
+        self._arrivals.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[attr-defined]
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this after the commit of the transaction that `Database.transaction` opened, never
@@ -49,26 +54,31 @@ class Connection(_Connection):
         # stubs do not know.
         return self.is_closed() or self._transport.is_closing()  # type: ignore[attr-defined]
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes have come that the event loop has not seen yet. On an idle connection they
+        are the end of it, or nothing that matters.
+        """
+        return bool(self._arrivals.poll(0))
+
     @asynccontextmanager
-    async def committing(self) -> AsyncIterator[None]:
-        """A transaction, and after its commit the calls that waited for it.
+    async def committing(self, begun: asyncpg.transaction.Transaction) -> AsyncIterator[None]:
+        """The transaction that was begun, and after its commit the calls that waited for it.
 
         A refusal rolls back. After anything else the connection is to be closed, which does that
         too: it may be lost, or busy with a statement that was given up, and would be waited for.
 
         Raises OutcomeUnknown when the connection was lost after COMMIT was sent.
         """
-        transaction = self.transaction()
-        await transaction.start()
         calls = self._after_commit = []
         try:
             yield
         except DomainError as error:
             if not isinstance(error, StorageUnavailable):
-                await transaction.rollback()
+                await begun.rollback()
             raise
         else:
-            await _commit(transaction)
+            await _commit(begun)
         finally:
             self._after_commit = None
         for call in calls:
@@ -108,9 +118,15 @@ def reason_of(error: BaseException) -> str:
 
 
 async def connect(
-    url: str, *, connect_seconds_max: float = 5.0, statement_seconds_max: float = 30.0
+    url: str,
+    *,
+    connect_seconds_max: float = 5.0,
+    statement_seconds_max: float = 30.0,
+    lock_seconds_max: float = 0.0,
 ) -> Connection:
-    """A connection as every part of the product has it."""
+    """A connection as every part of the product has it; 0: it waits for locks as long as for
+    anything else.
+    """
     milliseconds = str(int(statement_seconds_max * 1000))
     conn: Connection = await asyncpg.connect(
         url,
@@ -120,6 +136,7 @@ async def connect(
         server_settings={
             "application_name": "orchestrator",
             "statement_timeout": milliseconds,
+            "lock_timeout": str(int(lock_seconds_max * 1000)),
             "idle_in_transaction_session_timeout": milliseconds,
             "synchronous_commit": "on",  # Acknowledged means durable.
             "jit": "off",
@@ -155,6 +172,13 @@ class Database:
     """A pool that is built closed and opened by the application's lifespan.
 
     A block that ends in anything but a commit, a rollback or a refusal loses its connection.
+
+    Who writes needs a place besides the connection. There are fewer places than connections, so
+    that writes that wait for each other leave reads their connections; and those who write `of` one
+    thing, which may all wait for the same lock, have only some of the places.
+
+    A block that gets no connection before its deadline, by the clock of the event loop, raises
+    StorageUnavailable; without one it has `acquire_seconds_max`.
     """
 
     def __init__(
@@ -162,19 +186,22 @@ class Database:
         url: str,
         *,
         connections_max: int = 12,
+        writers_max: int = 8,
+        writers_of_one_max: int = 4,
         acquire_seconds_max: float = 5.0,
         connect_seconds_max: float = 5.0,
         statement_seconds_max: float = 30.0,
+        lock_seconds_max: float = 2.0,
     ) -> None:
         self._url = url
         self._connect_seconds_max = connect_seconds_max
         self._statement_seconds_max = statement_seconds_max
+        self._lock_seconds_max = lock_seconds_max
         #: How long a request waits at most until it gets a connection.
         self.acquire_seconds_max = acquire_seconds_max
-        self._pool = ConnectionPool(
-            self._connect,
-            connections_max=connections_max,
-            acquire_seconds_max=acquire_seconds_max,
+        self._pool = ConnectionPool(self._connect, connections_max=connections_max)
+        self._writers = Places(
+            max(1, min(writers_max, connections_max - 1)), group_max=writers_of_one_max
         )
 
     @asynccontextmanager
@@ -188,12 +215,14 @@ class Database:
         finally:
             self._pool.close()
 
-    def connection(self) -> "_Lent":
+    def connection(self, *, deadline: float | None = None) -> "_Lent":
         """For a single statement, which is its own transaction."""
-        return _Lent(self._pool)
+        return _Lent(self._pool, self._end_of_waiting(deadline))
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
+    async def write(
+        self, *, of: Hashable = None, deadline: float | None = None
+    ) -> AsyncIterator[Connection]:
         """For a single statement that writes, which is its own transaction and so saves the round
         trips of BEGIN and COMMIT.
 
@@ -201,8 +230,9 @@ class Database:
         committed, so it must not simply be done again.
         """
         conn: Connection | None = None
+        deadline = self._end_of_waiting(deadline)
         try:
-            async with self.connection() as conn:
+            async with self._writing(of, deadline), _Lent(self._pool, deadline) as conn:
                 yield conn
         except StorageUnavailable as error:
             cause = error.__cause__
@@ -211,14 +241,31 @@ class Database:
             raise OutcomeUnknown from cause
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, *, of: Hashable = None, deadline: float | None = None
+    ) -> AsyncIterator[Connection]:
         """Commit when the block ends, roll back when it raises.
 
         Raises OutcomeUnknown when the connection was lost during the commit. Whatever else is
         raised, nothing was committed.
         """
-        async with self.connection() as conn, conn.committing():
+        deadline = self._end_of_waiting(deadline)
+        lent = _LentInTransaction(self._pool, deadline)
+        async with self._writing(of, deadline), lent as conn, conn.committing(lent.begun):
             yield conn
+
+    def _end_of_waiting(self, deadline: float | None) -> float:
+        if deadline is not None:
+            return deadline
+        return asyncio.get_running_loop().time() + self.acquire_seconds_max
+
+    @asynccontextmanager
+    async def _writing(self, of: Hashable, deadline: float) -> AsyncIterator[None]:
+        await self._writers.take(of, deadline)
+        try:
+            yield
+        finally:
+            self._writers.give_back(of)
 
     async def _connect(self) -> Connection:
         try:
@@ -226,6 +273,7 @@ class Database:
                 self._url,
                 connect_seconds_max=self._connect_seconds_max,
                 statement_seconds_max=self._statement_seconds_max,
+                lock_seconds_max=self._lock_seconds_max,
             )
         except BaseException as error:
             translated = _translated(error)
@@ -237,23 +285,57 @@ class Database:
 class _Lent:
     """A connection for one block. A class, because a generator costs each small request 5 µs."""
 
-    __slots__ = ("_conn", "_pool")
+    __slots__ = ("_conn", "_deadline", "_pool")
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, pool: ConnectionPool[Connection], deadline: float) -> None:
         self._pool = pool
+        self._deadline = deadline
 
     async def __aenter__(self) -> Connection:
-        self._conn = await self._pool.acquire()
+        self._conn = await self._pool.acquire(self._deadline)
         return self._conn
 
     async def __aexit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
+        translated = self._give_back(error)
+        if translated is not None:
+            raise translated from error
+
+    def _give_back(self, error: BaseException | None) -> DomainError | None:
+        """Returns what the error of the block means to the domain, if it is not one of its own."""
         translated = _translated(error, self._conn) if error is not None else None
         refused = isinstance(error, DomainError) and not isinstance(error, StorageUnavailable)
         self._pool.release(self._conn, healthy=error is None or refused)
-        if translated is not None:
-            raise translated from error
+        return translated
+
+
+class _LentInTransaction(_Lent):
+    """The same, with a transaction that was begun.
+
+    If the connection turns out to be lost when the transaction is begun, nothing was done on it,
+    and the transaction is begun on a fresh one, once.
+    """
+
+    __slots__ = ("begun",)
+
+    async def __aenter__(self) -> Connection:
+        is_first = True
+        while True:
+            conn = await super().__aenter__()
+            self.begun = conn.transaction()
+            try:
+                await self.begun.start()
+            except BaseException as error:
+                is_final = not (is_first and conn.is_lost)
+                translated = self._give_back(error)
+                if is_final and translated is not None:
+                    raise translated from error
+                if is_final:
+                    raise
+                is_first = False
+            else:
+                return conn
 
 
 def _may_have_taken_place(error: BaseException) -> bool:

@@ -93,7 +93,7 @@ class CASHandler:
         """A large blob that this very namespace has need not be sent again."""
         if (call.declared_length or 0) <= self._intake.inline_bytes_max:
             return None
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=call.namespace) as conn:
             try:
                 blob = await self._cas.get_blob(conn, call.namespace, name)
                 await self._cas.lease(conn, call.namespace, blob.cas_id, blob.media_type)
@@ -142,16 +142,18 @@ class CASHandler:
             is_used = stored.used
             return _stored_answer(stored, namespace)
 
-        answer = await self._replay.once(repeated, make)
+        answer = await self._replay.once(call.namespace, repeated, make)
         taken.is_used = is_used and received.placement is not None
         return answer
 
-    async def _upload_new(self, uploads: Sequence[BlobUpload]) -> list[StoredBlob | None]:
-        async with self._database.write() as conn:
+    async def _upload_new(
+        self, uploads: Sequence[BlobUpload], deadline: float
+    ) -> list[StoredBlob | None]:
+        async with self._database.write(deadline=deadline) as conn:
             return await self._cas.upload_new(conn, uploads)
 
-    async def _upload_alone(self, upload: BlobUpload) -> StoredBlob:
-        async with self._database.transaction() as conn:
+    async def _upload_alone(self, upload: BlobUpload, deadline: float) -> StoredBlob:
+        async with self._database.transaction(of=upload.namespace, deadline=deadline) as conn:
             return await self._cas.upload(conn, upload.namespace, upload.received, by=upload.by)
 
     async def get(self, call: Call, cas_id: CasPath) -> Reply:
@@ -175,7 +177,7 @@ class CASHandler:
         if repeated is None:  # Nothing is written.
             async with self._database.connection() as conn:
                 return await make(conn)
-        return await self._replay.once(repeated, make)
+        return await self._replay.once(call.namespace, repeated, make)
 
 
 def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:

@@ -75,6 +75,7 @@ class TagHandler:
         self._replay = replay
         self._moves = Batcher(
             self._move_together,
+            alone=self._move_alone,
             key=lambda order: (order.namespace, order.name),
             wait_seconds_max=database.acquire_seconds_max,
         )
@@ -101,7 +102,7 @@ class TagHandler:
         data = decode(await call.read_json(SMALL_BODY_BYTES_MAX), PutTag)
         source, message = _source(tag, data), checked_message(data.message)
         precondition = tag_precondition(call)
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=call.namespace) as conn:
             artifact = await self._versions.find(conn, call.namespace, source, locked=True)
             order = TagOrder(
                 namespace=call.namespace,
@@ -120,7 +121,7 @@ class TagHandler:
         """Free the name; its history and what it named stay."""
         precondition = tag_precondition(call)
         order = _order_on_existing(call, tag_in_path(name), precondition)
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=call.namespace) as conn:
             with precondition_guard(precondition):
                 change = await self._tags.delete(conn, order)
         return json_answer(deleted_body(change.tag))
@@ -143,11 +144,17 @@ class TagHandler:
             with precondition_guard(precondition):
                 return tag_answer(await self._tags.move(conn, order))
 
-        return await self._replay.once(repeated, make)
+        return await self._replay.once(call.namespace, repeated, make)
 
-    async def _move_together(self, orders: Sequence[TagOrder]) -> list[TagChange | DomainError]:
-        async with self._database.write() as conn:
-            return await self._tags.put(conn, orders)
+    async def _move_together(
+        self, orders: Sequence[TagOrder], deadline: float
+    ) -> list[TagChange | DomainError | None]:
+        async with self._database.write(deadline=deadline) as conn:
+            return await self._tags.move_unlocked(conn, orders)
+
+    async def _move_alone(self, order: TagOrder, deadline: float) -> TagChange:
+        async with self._database.write(of=order.namespace, deadline=deadline) as conn:
+            return await self._tags.move(conn, order)
 
     async def undo(self, call: Call, name: TagPath) -> Answer:
         """Back to where the tag was moved from; 409 at its first target."""
@@ -171,7 +178,7 @@ class TagHandler:
             with precondition_guard(precondition):
                 return tag_answer(await step(conn, order))
 
-        return await self._replay.once(call.idempotent(body), make)
+        return await self._replay.once(call.namespace, call.idempotent(body), make)
 
     async def history(
         self, call: Call, name: TagPath, limit: Limit = 100, cursor: Cursor = None

@@ -156,7 +156,7 @@ class TransactionHandler:
         async def make(conn: Connection) -> Answer:
             return json_answer({"results": await self._run(conn, caller, steps)})
 
-        return await self._replay.once(call.idempotent(body), make)
+        return await self._replay.once(call.namespace, call.idempotent(body), make)
 
     def _read(self, body: bytes) -> tuple[RunTransaction, list[Step]]:
         """Read and check everything that needs no transaction."""

@@ -147,7 +147,7 @@ class VersionHandler:
                     change = await self._changes.move(conn, head, artifact, by=by, message=message)
             return json_answer(compacted_body(head, artifact, change, created=is_new))
 
-        return await self._replay.once(call.idempotent(body), make)
+        return await self._replay.once(call.namespace, call.idempotent(body), make)
 
     # -------------------------------------------------------------------------------- reading
 

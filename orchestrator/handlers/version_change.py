@@ -91,7 +91,7 @@ class GuardedChanges:
                 async def make(conn: Connection) -> Answer:
                     return await store(conn, change, computed)
 
-                return await self._replay.once(repeated, make)
+                return await self._replay.once(call.namespace, repeated, make)
         except DUE_TO_A_COPY:
             if (first := await self._replay.first_answer(repeated)) is None:
                 raise

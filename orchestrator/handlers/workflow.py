@@ -112,19 +112,21 @@ class WorkflowHandler:
                 created = await self._create(conn, replace(new, condition=condition))
             return created_answer(created)
 
-        return await self._replay.once(repeated, make)
+        return await self._replay.once(call.namespace, repeated, make)
 
     def _read(self, body: bytes) -> tuple[CreateWorkflow, PreparedWorkflow]:
         data = decode(body, CreateWorkflow, values_max=self._body_values_max)
         parse_tag(data.tag)  # Before the work on the document, which may be large.
         return data, prepare(data.workflow, self._workflow_bytes_max, "/workflow")
 
-    async def _create_new(self, new: Sequence[NewWorkflow]) -> list[CreatedWorkflow | None]:
-        async with self._database.write() as conn:
+    async def _create_new(
+        self, new: Sequence[NewWorkflow], deadline: float
+    ) -> list[CreatedWorkflow | None]:
+        async with self._database.write(deadline=deadline) as conn:
             return await self._workflows.create_new(conn, new)
 
-    async def _create_alone(self, new: NewWorkflow) -> CreatedWorkflow:
-        async with self._database.transaction() as conn:
+    async def _create_alone(self, new: NewWorkflow, deadline: float) -> CreatedWorkflow:
+        async with self._database.transaction(of=new.namespace, deadline=deadline) as conn:
             return await self._create(conn, new)
 
     async def _create(self, conn: Connection, new: NewWorkflow) -> CreatedWorkflow:
@@ -169,9 +171,9 @@ class WorkflowHandler:
         return json_answer(components_body(parts))
 
     async def _look_up_together(
-        self, wanted: Sequence[tuple[str, str]]
+        self, wanted: Sequence[tuple[str, str]], deadline: float
     ) -> list[ResolvedWorkflow | DomainError]:
-        async with self._database.connection() as conn:
+        async with self._database.connection(deadline=deadline) as conn:
             return await self._workflows.get_by_tags(conn, wanted)
 
     async def list_workflows(self, call: Call, limit: Limit = 100, cursor: Cursor = None) -> Answer:
@@ -189,7 +191,7 @@ class WorkflowHandler:
         """Delete the tag only: its history and every version it named stay."""
         name, namespace = tag_in_path(tag), call.namespace
         by_hash = workflow_precondition(call)
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=namespace) as conn:
             with hash_guard(by_hash, name):
                 condition = await self._condition(conn, namespace, name, ANYWHERE, by_hash)
                 order = TagOrder(namespace=namespace, name=name, by=call.by, condition=condition)

@@ -73,7 +73,7 @@ class UploadCompletion:
             return await self._await_other(upload)
         except DigestMismatch:
             # It can never become what was promised.
-            async with self._database.transaction() as conn:
+            async with self._database.transaction(of=upload.namespace) as conn:
                 await self._uploads.delete(conn, upload.namespace, upload.upload_id)
             await self._stages.drop(part.stage for part in upload.parts)
             raise
@@ -107,7 +107,7 @@ class UploadCompletion:
         is_in_doubt = is_unknown = False
         for seconds in (*self._pace.retry_seconds, None):
             try:
-                async with self._database.transaction() as conn:
+                async with self._database.transaction(of=upload.namespace) as conn:
                     done = await self._uploads.complete(conn, upload, taken.received.cas_id)
                     stored = await self._cas.upload(conn, upload.namespace, taken.received, by=None)
             except StorageUnavailable as error:

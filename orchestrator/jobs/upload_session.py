@@ -50,7 +50,7 @@ class UploadSessions:
         bytes_max = self._uploads.bytes_max if new.size_bytes is None else new.size_bytes
         chunks = body.chunks(bytes_max)
         await self._write_gate.admit(new.size_bytes or body.declared_length)
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=new.namespace) as conn:
             upload = await self._uploads.create(conn, new)
             taken = await self._uploads.take(conn, upload, 0, None)
         try:
@@ -64,7 +64,7 @@ class UploadSessions:
 
     async def begin_without_bytes(self, new: NewUpload) -> Upload:
         """An upload of nothing: it is complete at once."""
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=new.namespace) as conn:
             upload = await self._uploads.create(conn, new)
         return await self._completion.complete(upload)
 
@@ -86,7 +86,7 @@ class UploadSessions:
         else:
             await self._write_gate.admit(body.declared_length)
             await self._check_bytes(upload)
-            async with self._database.transaction() as conn:
+            async with self._database.transaction(of=upload.namespace) as conn:
                 taken = await self._uploads.take(conn, upload, offset_bytes, size_bytes)
             await self._stages.drop(taken.abandoned)
             upload = await self._receiving.receive(taken, chunks, body.checksum)
@@ -110,7 +110,7 @@ class UploadSessions:
 
     async def end(self, namespace: str, upload_id: UUID) -> None:
         """End the session and free its room; a blob that it became stays."""
-        async with self._database.transaction() as conn:
+        async with self._database.transaction(of=namespace) as conn:
             upload = await self._uploads.delete(conn, namespace, upload_id)
         # A crash here leaves stages without a session, which verification removes.
         await self._stages.drop(part.stage for part in upload.parts)

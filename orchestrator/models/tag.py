@@ -127,8 +127,9 @@ class TagChange(msgspec.Struct, frozen=True, kw_only=True):
 
 class FoundTag(msgspec.Struct, frozen=True, kw_only=True):
     """What an order that changed nothing found behind the tag's lock: the tag, if there is one,
-    and the target that the order names.
+    and the target that the order names; or that somebody else has one of the two locked.
     """
 
     tag: Tag | None
     target: TagTarget | None
+    is_locked: bool = False

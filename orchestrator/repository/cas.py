@@ -15,6 +15,7 @@ from orchestrator.models.cas import (
     Placement,
     Received,
 )
+from orchestrator.repository.brief import BRIEF_WAIT
 from orchestrator.repository.columns import columns
 
 _BLOB = """b.cas_id, b.size_bytes, b.media_type, b.created_at, b.content IS NOT NULL AS inline,
@@ -61,7 +62,7 @@ INSERT_LEASED = f"""
 WITH received AS (
     SELECT n.*, octet_length(n.content) AS size_bytes
       FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[]) WITH ORDINALITY
-        AS n (cas_id, media_type, content, namespace, at)
+        AS n (cas_id, media_type, content, namespace, at), {BRIEF_WAIT}
 ), new AS (
     {blobs_inserted("received", "cas_id", "size_bytes", "media_type", "content")}
     RETURNING cas_id, media_type

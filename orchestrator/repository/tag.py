@@ -80,9 +80,12 @@ recorded AS (
 #: Of a tag that was looked at and not changed, besides its name.
 _FOUND = Tag.__struct_fields__[2:]
 
-# Orders are gone through by name: two that write the same tags wait for each other only in one
-# direction. A tag is looked at behind its lock, and is changed before the next one is locked.
-PUT = f"""
+
+def _put(if_locked: str, is_locked: str) -> str:
+    """Orders are gone through by name: two that write the same tags wait for each other only in one
+    direction. A tag is looked at behind its lock, and is changed before the next one is locked.
+    """
+    return f"""
 WITH wanted AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bool[],
                          $7::bool[], $8::text[])
@@ -93,27 +96,43 @@ WITH wanted AS (
       FROM wanted n
       LEFT JOIN LATERAL (
            SELECT kind, version_hash FROM artifact
-            WHERE namespace = n.namespace AND artifact_id = n.target_id FOR KEY SHARE) a ON true
+            WHERE namespace = n.namespace AND artifact_id = n.target_id
+              FOR KEY SHARE {if_locked}) a ON true
       LEFT JOIN LATERAL (
            SELECT t AS found FROM tag t
-            WHERE t.namespace = n.namespace AND t.name = n.name FOR NO KEY UPDATE) l ON true
+            WHERE t.namespace = n.namespace AND t.name = n.name
+              FOR NO KEY UPDATE {if_locked}) l ON true
 ), ready AS (
     SELECT * FROM looked n
      WHERE (n.target_id IS NULL OR n.kind IS NOT NULL)
        AND (NOT n.must_exist OR (n.found).target_id IS NOT NULL)
        AND (n.versions IS NULL OR (n.found).version = ANY (n.versions::bigint[]))
 ), {
-    moved_by(
-        "ready",
-        "(t.target_id IS NULL OR (t.namespace, t.name) NOT IN"
-        " (SELECT namespace, name FROM wanted WHERE must_be_absent))",
-    )
-}, {recorded()}
-SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.found)", *_FOUND)}
+        moved_by(
+            "ready",
+            "(t.target_id IS NULL OR (t.namespace, t.name) NOT IN"
+            " (SELECT namespace, name FROM wanted WHERE must_be_absent))",
+        )
+    }, {recorded()}
+SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.found)", *_FOUND)},
+       CASE WHEN m.version IS NULL THEN {is_locked} END AS is_locked
   FROM looked n
   LEFT JOIN moved m ON m.namespace = n.namespace AND m.name = n.name
  CROSS JOIN LATERAL (SELECT CASE WHEN m.version IS NULL THEN n.found END AS found) f
 """
+
+
+PUT = _put("", "false")
+
+# What was skipped, and is there, is locked. (EXISTS might be planned as a scan of the whole table.)
+PUT_UNLOCKED = _put(
+    "SKIP LOCKED",
+    """(n.found).version IS NULL AND (
+           SELECT true FROM tag t WHERE t.namespace = n.namespace AND t.name = n.name)
+       OR n.kind IS NULL AND (
+           SELECT true FROM artifact a
+            WHERE a.namespace = n.namespace AND a.artifact_id = n.target_id)""",
+)
 
 STEP = f"""
 WITH moved AS (
@@ -149,19 +168,13 @@ class TagRepository:
 
         The tag as it was found where an order changed nothing; None where its target is missing.
         """
-        rows = await conn.fetch(
-            PUT,
-            [order.namespace for order in orders],
-            [order.name for order in orders],
-            [order.target_id for order in orders],
-            [order.message for order in orders],
-            [order.by.name for order in orders],
-            [order.condition.absent for order in orders],
-            [order.condition.exists or order.target_id is None for order in orders],
-            [_versions(order.condition) for order in orders],
-        )
-        found = {(row[0], row[1]): row for row in rows}
-        return [_outcome(order, found[order.namespace, order.name]) for order in orders]
+        return _outcomes(orders, await conn.fetch(PUT, *_wanted(orders)))
+
+    async def put_unlocked(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | FoundTag | None]:
+        """The same for tags that must exist, without waiting for anybody who has a lock."""
+        return _outcomes(orders, await conn.fetch(PUT_UNLOCKED, *_wanted(orders)))
 
     async def step(
         self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
@@ -201,14 +214,36 @@ class TagRepository:
         return [_tag(row) for row in await conn.fetch(LIST, namespace, after, limit)]
 
 
+def _wanted(orders: Sequence[TagOrder]) -> list[list[Any]]:
+    return [
+        [order.namespace for order in orders],
+        [order.name for order in orders],
+        [order.target_id for order in orders],
+        [order.message for order in orders],
+        [order.by.name for order in orders],
+        [order.condition.absent for order in orders],
+        [order.condition.exists or order.target_id is None for order in orders],
+        [_versions(order.condition) for order in orders],
+    ]
+
+
+def _outcomes(
+    orders: Sequence[TagOrder], rows: Sequence[asyncpg.Record]
+) -> list[TagChange | FoundTag | None]:
+    found = {(row[0], row[1]): row for row in rows}
+    return [_outcome(order, found[order.namespace, order.name]) for order in orders]
+
+
 def _outcome(order: TagOrder, row: asyncpg.Record) -> TagChange | FoundTag | None:
     target = _target(order, row[2], row[3])
     end = 4 + len(_MADE)
     if row[4] is not None:
         return change_of(order, target, row[4:end])
+    if row[-1]:
+        return FoundTag(tag=None, target=target, is_locked=True)
     if order.target_id is not None and target is None:
         return None
-    fields = dict(zip(_FOUND, row[end:], strict=True))
+    fields = dict(zip(_FOUND, row[end:-1], strict=True))
     if fields["version"] is None:
         return FoundTag(tag=None, target=target)
     fields["action"] = Action(fields["action"])

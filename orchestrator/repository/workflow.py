@@ -27,6 +27,7 @@ from orchestrator.models.workflow import (
 )
 from orchestrator.repository.artifact import artifact_made, artifacts_inserted
 from orchestrator.repository.artifact_lineage import linked
+from orchestrator.repository.brief import BRIEF_WAIT
 from orchestrator.repository.cas import blobs_inserted
 from orchestrator.repository.columns import columns
 from orchestrator.repository.tag import change_of, made, moved_by, recorded
@@ -100,7 +101,7 @@ WITH new AS (
       FROM unnest($1::bytea[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::int[],
                   $7::int[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
         AS n (cas_id, content, artifact_id, namespace, name, nodes_count, edges_count, created_by,
-              tag, message, at)
+              tag, message, at), {BRIEF_WAIT}
 ), blob AS (
     {blobs_inserted("new", "cas_id", "size_bytes", "media_type", "content")}
     RETURNING cas_id

@@ -67,12 +67,18 @@ class TagService:
                 break
             tried = await self._tags.put(conn, [orders[at] for at in left])
             for at, found in zip(left, tried, strict=True):
-                if isinstance(found, TagChange):
-                    tell_changed(conn, found.tag, by=orders[at].by)
-                    outcomes[at] = found
-                elif (outcome := _unchanged(orders[at], found)) is not None:
+                if (outcome := _outcome(conn, orders[at], found)) is not None:
                     outcomes[at] = outcome
         return [outcomes.get(at) or _changed_meanwhile(order) for at, order in enumerate(orders)]
+
+    async def move_unlocked(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | DomainError | None]:
+        """`put` for tags that must exist, as each order says, without waiting: None where somebody
+        else has the tag locked, or what it is to name.
+        """
+        tried = await self._tags.put_unlocked(conn, orders)
+        return [_outcome(conn, *each) for each in zip(orders, tried, strict=True)]
 
     # --------------------------------------------------------------------------------- one tag
 
@@ -194,10 +200,22 @@ _EVENTS = {
 }
 
 
+def _outcome(
+    conn: Connection, order: TagOrder, found: TagChange | FoundTag | None
+) -> TagChange | DomainError | None:
+    """What an order changed, or why nothing; None if it must be tried again."""
+    if isinstance(found, TagChange):
+        tell_changed(conn, found.tag, by=order.by)
+        return found
+    return _unchanged(order, found)
+
+
 def _unchanged(order: TagOrder, found: FoundTag | None) -> TagChange | DomainError | None:
     """Why an order changed nothing; None if it can be carried out now."""
     if found is None:
         return NotFound("artifact", str(order.target_id))
+    if found.is_locked:
+        return None
     tag = None if found.tag is None or found.tag.target_id is None else found.tag
     if tag is None:
         must_exist = order.condition.exists or order.target_id is None

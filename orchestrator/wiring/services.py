@@ -99,9 +99,12 @@ def build(
     database = Database(
         settings.database_url,
         connections_max=settings.database_connections_max,
+        writers_max=settings.database_writers_max,
+        writers_of_one_max=settings.database_namespace_writers_max,
         acquire_seconds_max=settings.database_acquire_seconds_max,
         connect_seconds_max=settings.database_connect_seconds_max,
         statement_seconds_max=settings.database_statement_seconds_max,
+        lock_seconds_max=settings.database_lock_seconds_max,
     )
     threads = Threads(TRANSFER_THREADS, name="transfer")
     storage = storage_at(settings.blob_store, threads)

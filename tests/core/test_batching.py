@@ -22,7 +22,7 @@ class Work:
         if not held:
             self._free.set()
 
-    async def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
+    async def __call__(self, questions: Sequence[int], deadline: float) -> list[int | Exception]:
         batch = list(questions)
         self.batches.append(batch)
         self.at_work.append(batch)
@@ -70,6 +70,7 @@ async def settled(batcher: Batcher[int, int]) -> None:
     assert not batcher._keys_running
     assert not batcher._running
     assert not batcher._slow
+    assert not batcher._alone_running
     assert batcher._timer is None
 
 
@@ -244,13 +245,15 @@ async def test_work_that_always_raises_fails_all_and_later_questions_are_answere
 
 async def test_one_key_is_in_one_running_batch_and_in_the_order_in_which_it_came() -> None:
     class Watching(Work):
-        async def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
+        async def __call__(
+            self, questions: Sequence[int], deadline: float
+        ) -> list[int | Exception]:
             keys = [question // 10 for question in questions]
             for batch in self.at_work:
                 keys += [question // 10 for question in batch]
             assert len(keys) == len(set(keys)), "a key is in two running batches"
             await asyncio.sleep(0)
-            return await super().__call__(questions)
+            return await super().__call__(questions, deadline)
 
         async def answers(self, batch: list[int]) -> list[int | Exception]:
             for _ in range(sum(batch) % 5):
@@ -307,7 +310,7 @@ async def test_while_keys_block_nothing_runs_in_circles() -> None:
         work.let_go()
         assert await each.answers() == [number * 2 for number in range(8)]
     assert work.batches == [[number] for number in range(8)]
-    assert looks <= before + 1 + sum(range(1, 8))
+    assert looks <= before + 1 + sum(range(1, 8)) + 8, "and one at each when it leaves"
 
 
 async def test_a_cancelled_caller_harms_no_other() -> None:
@@ -344,12 +347,12 @@ async def test_a_cancelled_caller_of_a_batch_that_fails_harms_no_other() -> None
 
 
 async def test_a_question_that_the_work_leaves_out_is_answered_alone() -> None:
-    async def leave_even_ones_out(questions: Sequence[int]) -> list[int | None]:
+    async def leave_even_ones_out(questions: Sequence[int], _: float) -> list[int | None]:
         return [question * 2 if question % 2 else None for question in questions]
 
     alone: list[int] = []
 
-    async def answer_alone(question: int) -> int:
+    async def answer_alone(question: int, _: float) -> int:
         alone.append(question)
         if question == 4:
             raise ValueError(question)
@@ -367,7 +370,7 @@ async def test_a_question_that_the_work_leaves_out_is_answered_alone() -> None:
 
 
 async def test_a_question_left_out_with_nothing_to_answer_it_alone_fails() -> None:
-    async def leave_out(questions: Sequence[int]) -> list[int | None]:
+    async def leave_out(questions: Sequence[int], _: float) -> list[int | None]:
         return [None for _ in questions]
 
     batcher: Batcher[int, int] = Batcher(leave_out)
@@ -417,7 +420,7 @@ async def test_what_another_request_was_in_the_way_of_is_done_again() -> None:
 async def test_those_that_are_done_again_do_not_wait_for_each_other() -> None:
     together = asyncio.Barrier(3)
 
-    async def work(questions: Sequence[int]) -> list[int]:
+    async def work(questions: Sequence[int], _: float) -> list[int]:
         if len(questions) > 1:
             raise ZeroDivisionError
         await together.wait()
@@ -434,10 +437,10 @@ async def test_those_that_are_done_again_do_not_wait_for_each_other() -> None:
 async def test_those_that_are_answered_alone_do_not_wait_for_each_other() -> None:
     together = asyncio.Barrier(3)
 
-    async def leave_out(questions: Sequence[int]) -> list[int | None]:
+    async def leave_out(questions: Sequence[int], _: float) -> list[int | None]:
         return [None for _ in questions]
 
-    async def answer_alone(question: int) -> int:
+    async def answer_alone(question: int, _: float) -> int:
         await together.wait()
         return question * 3
 
@@ -493,3 +496,69 @@ async def test_work_that_gives_too_few_answers_fails_all() -> None:
     async with asking(Short()) as each:
         await each.ask(1, 2)
         assert [type(found) for found in await each.answers()] == [ValueError] * 2
+
+
+async def test_who_is_answered_alone_holds_up_nobody_but_those_of_its_key() -> None:
+    async def leave_tens_out(questions: Sequence[int], _: float) -> list[int | None]:
+        return [None if question == 10 else question * 2 for question in questions]
+
+    released = asyncio.Event()
+
+    async def answer_alone(question: int, _: float) -> int:
+        await released.wait()
+        return question * 3
+
+    batcher = Batcher[int, int](
+        leave_tens_out, alone=answer_alone, key=lambda number: number // 10, batches_max=1
+    )
+    each = Asking(batcher)
+    alone, *others = await each.ask(10, 20, 30)
+    (same_key, *more) = await each.ask(11, 21, 31)
+    assert [await asked for asked in others + more] == [40, 60, 42, 62]
+    await turns()
+    assert not alone.done()
+    assert not same_key.done()
+    released.set()
+    assert (await alone, await same_key) == (30, 22)
+    await settled(batcher)
+
+
+async def test_what_is_contended_also_when_it_is_done_again_is_answered_alone() -> None:
+    class InTheWay(Work):
+        async def answers(self, batch: list[int]) -> list[int | Exception]:
+            if 2 in batch:
+                raise Contended
+            return await super().answers(batch)
+
+    async def answer_alone(question: int, _: float) -> int:
+        return question * 3
+
+    work = InTheWay()
+    batcher = Batcher[int, int](work, alone=answer_alone)
+    each = Asking(batcher)
+    await each.ask(1, 2, 3)
+    assert await each.answers() == [2, 6, 6]
+    assert work.batches == [[1, 2, 3], [1], [2], [3]]
+    await each.ask(2)
+    assert await each.asked[-1] == 6
+    assert work.batches[4:] == [[2]]
+    await settled(batcher)
+
+
+async def test_all_that_is_done_for_a_question_has_one_deadline() -> None:
+    deadlines: list[float] = []
+
+    async def leave_out(questions: Sequence[int], deadline: float) -> list[int | None]:
+        deadlines.append(deadline)
+        await asyncio.sleep(0.01)
+        return [None for _ in questions]
+
+    async def answer_alone(question: int, deadline: float) -> int:
+        deadlines.append(deadline)
+        return question
+
+    now = asyncio.get_running_loop().time()
+    batcher = Batcher[int, int](leave_out, alone=answer_alone, wait_seconds_max=100)
+    assert await batcher(1) == 1
+    assert deadlines[0] == deadlines[1]
+    assert now + 100 <= deadlines[0] < now + 110

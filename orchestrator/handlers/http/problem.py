@@ -62,7 +62,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
         501, "unsupported-transfer-coding", "Unsupported transfer coding"
     ),
     errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
-    errors.Contended: ProblemType(503, "storage-unavailable", "Storage unavailable"),
+    errors.Contended: ProblemType(503, "contended", "Contended"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.OutcomeUnknownToKey: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.StorageFull: ProblemType(507, "storage-full", "Storage full"),

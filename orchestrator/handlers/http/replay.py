@@ -16,7 +16,10 @@ class Replay:
         self._idempotency = idempotency
 
     async def once(
-        self, repeated: IdempotentCall | None, make: Callable[[Connection], Awaitable[Answer]]
+        self,
+        namespace: str,
+        repeated: IdempotentCall | None,
+        make: Callable[[Connection], Awaitable[Answer]],
     ) -> Answer:
         """The first answer to this key; if there is none, make the change and its answer.
 
@@ -24,7 +27,7 @@ class Replay:
         nobody knows whether it was committed, a caller with a key may simply ask again.
         """
         try:
-            async with self._database.transaction() as conn:
+            async with self._database.transaction(of=namespace) as conn:
                 if (first := await self._idempotency.claim(conn, repeated)) is not None:
                     return first
                 answer = await make(conn)

@@ -80,7 +80,7 @@ class GCHandler:
             return answer
 
         # A crash before this commit loses the page, not what was deleted: send it again.
-        return await self._replay.once(repeated, make)
+        return await self._replay.once(call.namespace, repeated, make)
 
 
 def _body(page: CollectedPage, *, explain: bool) -> CollectedBody:

@@ -61,7 +61,7 @@ class VerifyHandler:
             return json_answer(_body(report))
 
         # A crash before this commit loses the report, not what was repaired: send it again.
-        return await self._replay.once(repeated, make)
+        return await self._replay.once(call.namespace, repeated, make)
 
 
 def _position(cursor: str | None) -> VerifyPosition | None:
