@@ -27,12 +27,12 @@ class Run:
     def server(self, **settings: object) -> Server:
         """Start a server with settings as in the environment; it ends with the run.
 
-        One worker process unless `workers` says otherwise, so that a stall has nowhere to hide.
+        It has one worker process, so that a stall has nowhere to hide.
         """
         folder = self.folder / f"server-{len(self.servers)}"
         folder.mkdir(mode=0o700)
         with (self.folder / f"server-{len(self.servers)}.log").open("wb") as log:
-            server = Server(folder, stderr=log, **{"workers": 1, **settings})
+            server = Server(folder, stderr=log, **settings)
         self.servers.append(server)
         return server
 

@@ -1,0 +1,19 @@
+"""The short form of the torture of merges, with a seed that does not change."""
+
+from pathlib import Path
+
+import pytest
+
+from torture.merges import merges
+from torture.run import Run
+
+
+@pytest.mark.slow
+def test_no_change_of_a_side_is_lost_without_a_conflict(tmp_path: Path) -> None:
+    run = Run(tmp_path, seed=1, minutes=None, short=True)
+    try:
+        merges(run)
+    finally:
+        for server in run.servers:
+            server.end()
+    assert run.found == []
