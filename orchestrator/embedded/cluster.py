@@ -16,15 +16,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator.core.durable_file import sync_folder, write_private
-from orchestrator.embedded.binaries import (
-    POSTGRESQL_MAJOR,
+from orchestrator.embedded.account import (
     Account,
-    EmbeddedPostgresError,
-    Wheel,
     account_for,
-    binaries,
-    installed_wheel,
+    account_with_a_name,
+    give,
+    give_data,
 )
+from orchestrator.embedded.binaries import POSTGRESQL_MAJOR, Wheel, binaries, installed_wheel
+from orchestrator.embedded.error import EmbeddedPostgresError
 from orchestrator.embedded.log import BoundedLog
 from orchestrator.embedded.process import (
     POLL_SECONDS,
@@ -36,8 +36,6 @@ from orchestrator.embedded.process import (
     spawn_watched,
 )
 from orchestrator.embedded.socket_folder import PORT, make_socket_folder
-
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "running_url"]
 
 USER = "orchestrator"
 POSTMASTER_SOCKET_LINE, POSTMASTER_STATUS_LINE = 4, 7
@@ -152,19 +150,19 @@ class EmbeddedPostgres:
         for unfinished in self._folder.glob("initdb-*"):
             # What an initdb that is just being ended still writes there, the next start removes.
             shutil.rmtree(unfinished, ignore_errors=True)
-        owner = self._data.stat() if self._data.exists() else None
-        self._account = account_for(owner)
-        if owner is None:
+        end_strays(self._data, self._cluster_name)
+        if self._socket_folder is None:  # Else the account has its socket, and its data.
+            self._account = account_for(self._folder)
+        if not self._data.exists():
             self._initialise()
-        elif self._account and owner.st_uid == 0:
-            _give(self._data, self._account)  # Restored by root from a backup.
+        elif self._account:
+            give_data(self._data, self._account)
         found = (self._data / "PG_VERSION").read_text().strip()
         if found != POSTGRESQL_MAJOR:
             raise EmbeddedPostgresError(
                 f"{self._data} was made by PostgreSQL {found}, this is {POSTGRESQL_MAJOR}: "
                 "move it with pg_dump, or use another data folder."
             )
-        end_strays(self._data, self._cluster_name)
         if self._socket_folder is None:
             self._socket_folder = make_socket_folder(self._cluster_name, self._account)
 
@@ -176,11 +174,12 @@ class EmbeddedPostgres:
         made = staging / "data"
         made.mkdir(mode=0o700)
         write_private(staging / "password", password)
-        if self._account:
-            _give(staging, self._account)
+        maker = account_with_a_name()
+        if maker:
+            give(staging, maker)
         command = [
-            str(binaries(self._account, self._find_wheel()) / "initdb"),
-            *("--pgdata", as_seen_by_child(made, self._account)),
+            str(binaries(maker, self._find_wheel()) / "initdb"),
+            *("--pgdata", as_seen_by_child(made, maker)),
             *("--username", USER, "--pwfile=../password", "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C", "--no-instructions"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -189,7 +188,7 @@ class EmbeddedPostgres:
         with self._spawning:
             if self._stopping.is_set():
                 raise EmbeddedPostgresError(STOPPED)
-            initdb = self._watched = spawn_watched(command, made, self._account)
+            initdb = self._watched = spawn_watched(command, made, maker)
             self._is_making = True
         log = BoundedLog(self._folder / "initdb.log")
         log.pump(initdb.said)
@@ -202,6 +201,8 @@ class EmbeddedPostgres:
         if code != 0:
             shutil.rmtree(staging, ignore_errors=True)
             raise EmbeddedPostgresError(f"initdb failed: {_one_line(log.tail())}")
+        if self._account:
+            give(made, self._account)
         # initdb has synced every file; the rename makes them the cluster in one step.
         made.rename(self._data)
         sync_folder(self._folder)
@@ -284,13 +285,6 @@ def running_url(folder: Path) -> str | None:
 def _url_at(socket_folder: str, password: str) -> str:
     host = quote(socket_folder, safe="")
     return f"postgresql://{USER}:{password}@/postgres?host={host}&port={PORT}"
-
-
-def _give(folder: Path, account: Account) -> None:
-    for path, _, files in os.walk(folder):
-        os.chown(path, *account)
-        for name in files:
-            os.chown(Path(path, name), *account, follow_symlinks=False)
 
 
 def _one_line(lines: list[str]) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.embedded.binaries import Account
+from orchestrator.embedded.account import Account
 
 POLL_SECONDS = 0.005
 ENDING = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 2.0))

@@ -5,7 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from orchestrator.embedded.binaries import Account, EmbeddedPostgresError, is_traversable
+from orchestrator.embedded.account import Account
+from orchestrator.embedded.binaries import is_traversable
+from orchestrator.embedded.error import EmbeddedPostgresError
 
 PORT = 5432  # Only a part of the socket's name.
 SOCKET_PATH_BYTES_MAX = 107

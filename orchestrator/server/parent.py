@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.embedded.binaries import EmbeddedPostgresError
+from orchestrator.embedded.error import EmbeddedPostgresError
 from orchestrator.server.error import ServeError, Stopped, UsageError
 from orchestrator.server.files import (
     admin_token_sha256,

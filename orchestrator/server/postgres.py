@@ -5,7 +5,8 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
+from orchestrator.embedded.cluster import EmbeddedPostgres
+from orchestrator.embedded.error import EmbeddedPostgresError
 from orchestrator.telemetry.logs import LINES
 
 DELAY_SECONDS_MIN = 0.1

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator.embedded import log as embedded_log
 from orchestrator.embedded.binaries import POSTGRESQL_MAJOR
-from orchestrator.embedded.cluster import EmbeddedPostgres, EmbeddedPostgresError
+from orchestrator.embedded.cluster import EmbeddedPostgres
+from orchestrator.embedded.error import EmbeddedPostgresError
 from orchestrator.embedded.log import BoundedLog
 from tests.embedded.clusters import postmaster, query, socket_folder
 from tests.processes import END_SECONDS_MAX, wait_until
