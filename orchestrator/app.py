@@ -21,8 +21,7 @@ from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
 from orchestrator.routes.health import health_routes
-from orchestrator.routes.openapi import OPENAPI
-from orchestrator.routes.reference import REFERENCE
+from orchestrator.routes.reference import reference_routes
 from orchestrator.routes.resource import declared
 from orchestrator.routes.tag import tag_routes
 from orchestrator.routes.transaction import transaction_routes
@@ -82,12 +81,13 @@ def create_app(
         *health_routes(handlers.health),
         *schema_routes(handlers.schemas),
     ]
+    routes += reference_routes(routes)
     app = Litestar(
         route_handlers=routes,
         before_request=admitting(admission),
         exception_handlers=_EXCEPTION_HANDLERS,
         lifespan=[lifespan],
-        openapi_config=OPENAPI,
+        openapi_config=None,
         request_max_body_size=None,  # Each handler says what it accepts.
         logging_config=None,
     )
@@ -95,7 +95,7 @@ def create_app(
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
         fast_path=FastPath(fast_routes(handlers.workflows, handlers.tags, handlers.blobs)),
-        paths=Paths([*declared(routes), *REFERENCE]),
+        paths=Paths(declared(routes)),
         admission=admission,
         origins=Origins(
             allowed_hosts=settings.allowed_hosts,

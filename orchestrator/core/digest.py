@@ -2,15 +2,21 @@
 
 import re
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+import msgspec
 from blake3 import blake3
 
 from orchestrator.errors import InvalidInput
 
 BLAKE3 = 1
-_BLAKE3_TEXT = re.compile(r"blake3:[0-9a-f]{64}")
-_SHA256_TEXT = re.compile(r"sha256:[0-9a-f]{64}")
+CAS_ID_PATTERN = "blake3:[0-9a-f]{64}"
+BLOB_NAME_PATTERN = "(blake3|sha256):[0-9a-f]{64}"
+_BLAKE3_TEXT = re.compile(CAS_ID_PATTERN)
+_SHA256_TEXT = re.compile("sha256:[0-9a-f]{64}")
+#: As they are described. Parsing checks them, and says which rule is broken.
+CasIdText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{CAS_ID_PATTERN}$"})]
+BlobNameText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{BLOB_NAME_PATTERN}$"})]
 #: Above this size several threads hash faster than one, below they cost more (measured).
 _THREADED_BYTES_MIN = 256 * 1024
 

@@ -1,7 +1,6 @@
 """HTTP for the catalogue: reads only, each on one connection."""
 
 import struct
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,9 +8,11 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Database
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import CasId, CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
     Cursor,
     Limit,
@@ -21,12 +22,13 @@ from orchestrator.handlers.http.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.http.precondition import check_if_match, none_match
-from orchestrator.handlers.http.reading import id_in_path
-from orchestrator.handlers.http.reply import etag, json_answer, not_modified
+from orchestrator.handlers.http.precondition import check_if_match, unchanged
+from orchestrator.handlers.http.reading import IdText, id_in_path
+from orchestrator.handlers.http.reply import IMMUTABLE, etag, json_answer
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition
+from orchestrator.models.name import NamespaceText
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX
@@ -34,10 +36,11 @@ from orchestrator.service.tag import TagService
 
 DEPTH_MAX = 10_000
 Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
-ArtifactPath = Annotated[str, PathParameter(description="The id of an artifact.")]
+ArtifactPath = Annotated[IdText, PathParameter(description="The id of an artifact.")]
 KindQuery = Annotated[Kind | None, QueryParameter(description="Only artifacts of this kind.")]
 HashQuery = Annotated[
-    str | None, QueryParameter(description="Only artifacts that are this version: `blake3:…`.")
+    CasIdText | None,
+    QueryParameter(description="Only artifacts that are this version: `blake3:…`."),
 ]
 Direction = Annotated[
     Literal["up", "down"],
@@ -53,12 +56,12 @@ class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the catalogue."""
 
     artifact_id: UUID
-    namespace: str
+    namespace: NamespaceText
     kind: Kind
-    cas_id: str
+    cas_id: CasIdText
     name: str | None
-    version_hash: str | None
-    plan_hash: str | None
+    version_hash: CasIdText | None
+    plan_hash: CasIdText | None
     base_id: UUID | None
     previous_id: UUID | None
     depth: int
@@ -67,7 +70,7 @@ class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
     edges_count: int | None
     meta: dict[str, Any]
     created_by: str
-    created_at: datetime
+    created_at: Moment
 
 
 class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +104,9 @@ class ArtifactHandler:
         async with self._database.connection() as conn:
             artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
         check_if_match(call, str(parsed), "artifact", str(parsed))
-        if none_match(call, str(parsed)):
-            return not_modified({"ETag": etag(parsed)})
-        return json_answer(artifact_body(artifact), headers={"ETag": etag(parsed)})
+        if (same := unchanged(call, str(parsed), IMMUTABLE)) is not None:
+            return same
+        return json_answer(artifact_body(artifact), headers={"ETag": etag(parsed), **IMMUTABLE})
 
     async def list_artifacts(
         self,
@@ -122,7 +125,7 @@ class ArtifactHandler:
             )
         shown, following = page_of(found, limit, lambda artifact: artifact.artifact_id)
         items = [artifact_body(artifact) for artifact in shown]
-        return json_answer(Page[ArtifactBody](items, following))
+        return listed(call, Page[ArtifactBody](items, following))
 
     async def chain(self, call: Call, artifact_id: ArtifactPath) -> Answer:
         """The patches up to this artifact in the order of application, and their base."""
@@ -136,7 +139,7 @@ class ArtifactHandler:
         body = ChainBody(
             base=artifact_body(base), patches=[artifact_body(patch) for patch in patches]
         )
-        return json_answer(body)
+        return tagged(call, body, headers=IMMUTABLE)
 
     async def lineage(
         self,
@@ -164,7 +167,7 @@ class ArtifactHandler:
                 limit=limit,
             )
         items = [lineage_item(edge) for edge in page.edges]
-        return json_answer(Page[LineageItem](items, _cursor_of(page.position)))
+        return listed(call, Page[LineageItem](items, _cursor_of(page.position)))
 
     async def tags(
         self,
@@ -182,7 +185,7 @@ class ArtifactHandler:
                 conn, call.namespace, parsed, after=start, limit=limit + 1
             )
         shown, following = page_of(found, limit, lambda reference: reference.name)
-        return json_answer(Page[TagReference](shown, following))
+        return listed(call, Page[TagReference](shown, following))
 
 
 def _position_of(cursor: str | None) -> LineagePosition | None:

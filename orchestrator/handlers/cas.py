@@ -9,7 +9,7 @@ from litestar.params import PathParameter
 from orchestrator.core.batching import Batcher
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
-from orchestrator.core.digest import BlobName, parse_name
+from orchestrator.core.digest import BlobName, BlobNameText, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
 from orchestrator.handlers.cas_body import blob_body
 from orchestrator.handlers.http.call import Call
@@ -26,7 +26,7 @@ from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake, TakenBlob
 
 CasPath = Annotated[
-    str,
+    BlobNameText,
     PathParameter(description="A name of a blob: `blake3:…`, or `sha256:…` if that was asked for."),
 ]
 
@@ -37,13 +37,13 @@ CAS_ID_BYTES_MAX = 128
 class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
     """The question which of these blobs would have to be uploaded."""
 
-    cas_ids: list[str]
+    cas_ids: list[BlobNameText]
 
 
 class MissingBody(msgspec.Struct, frozen=True):
     """Those that would, in the order of the request."""
 
-    missing: list[str]
+    missing: list[BlobNameText]
 
 
 class CASHandler:

@@ -1,20 +1,20 @@
 """The body of answers about blobs."""
 
-from datetime import datetime
-
 import msgspec
 
+from orchestrator.core.digest import BlobNameText, CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.models.cas import Blob
 
 
 class BlobBody(msgspec.Struct, frozen=True, kw_only=True):
     """A blob without its bytes."""
 
-    cas_id: str
+    cas_id: CasIdText
     size_bytes: int
     media_type: str
-    created_at: datetime
-    sha256: str | None = None
+    created_at: Moment
+    sha256: BlobNameText | None = None
 
 
 def blob_body(blob: Blob) -> BlobBody:

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
 from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import tagged
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     TagPath,
@@ -19,7 +19,7 @@ from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.merge_body import MergeWorkflow, diff_body, diff_text, merged_body
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.reference import parse_reference
+from orchestrator.models.reference import ReferenceText, parse_reference
 from orchestrator.models.version import Change, Head
 from orchestrator.service.merge import Merge, MergeService
 from orchestrator.service.version import VersionService
@@ -27,10 +27,9 @@ from orchestrator.service.version import VersionService
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
 Against = Annotated[
-    str,
+    ReferenceText,
     QueryParameter(
         description="Before: a tag, `tag@3`, `3` or `@3` of this tag, an artifact id, or a hash.",
-        examples=[Example(value="release/v1.0@1")],
     ),
 ]
 DiffFormat = Annotated[
@@ -71,8 +70,8 @@ class MergeHandler:
         size = len(before.content) + len(head.version.content)
         if format == "text":
             text = await self._compute.run(lambda: diff_text(before, head.version), size)
-            return Answer(status=200, headers={"Content-Type": PLAIN_TEXT}, body=text)
-        return json_answer(await self._compute.run(lambda: diff_body(before, head.version), size))
+            return tagged(call, text, media_type=PLAIN_TEXT)
+        return tagged(call, await self._compute.run(lambda: diff_body(before, head.version), size))
 
     async def merge(self, call: Call, tag: TagPath) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""

@@ -4,14 +4,17 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.core.digest import CasIdText
 from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_change import parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.documents.workflow_diff_text import render_text
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
+from orchestrator.handlers.http.reading import MessageText
 from orchestrator.handlers.version_body import ChangedBody, changed_body
 from orchestrator.models.artifact import Kind
+from orchestrator.models.reference import ReferenceText
 from orchestrator.models.version import Changed, MergeOutcome, WorkflowVersion
 from orchestrator.service.merge import Merge
 
@@ -19,9 +22,9 @@ from orchestrator.service.merge import Merge
 class MergeWorkflow(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Merge a version into the tag; the base is their nearest common ancestor if not named."""
 
-    from_: str = msgspec.field(name="from")
-    base: str | None = None
-    message: str | None = None
+    from_: ReferenceText = msgspec.field(name="from")
+    base: ReferenceText | None = None
+    message: MessageText | None = None
     dry_run: bool = False
 
 
@@ -50,7 +53,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact_id: UUID
     kind: Kind
-    version_hash: str
+    version_hash: CasIdText
 
 
 class DiffBody(msgspec.Struct, frozen=True, kw_only=True):

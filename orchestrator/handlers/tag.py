@@ -9,13 +9,14 @@ from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, accepted
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
     Precondition,
     check_if_match,
-    none_match,
     precondition_guard,
     tag_precondition,
+    unchanged,
 )
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
@@ -29,7 +30,7 @@ from orchestrator.handlers.http.reading import (
     time_travel,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import etag, json_answer, not_modified
+from orchestrator.handlers.http.reply import IMMUTABLE, NONE, etag, json_answer
 from orchestrator.handlers.tag_body import (
     MoveTag,
     PutTag,
@@ -92,9 +93,10 @@ class TagHandler:
                 body = await self._current(conn, call.namespace, tag)
         current = Current(body.version, artifact_id=str(body.artifact_id))
         check_if_match(call, str(body.version), "tag", tag, current)
-        if none_match(call, str(body.version)):
-            return not_modified({"ETag": etag(body.version)})
-        return json_answer(body, headers={"ETag": etag(body.version)})
+        headers = IMMUTABLE if version is not None else NONE
+        if (same := unchanged(call, str(body.version), headers)) is not None:
+            return same
+        return json_answer(body, headers={"ETag": etag(body.version), **headers})
 
     async def put(self, call: Call, name: TagPath) -> Answer:
         """Create or move: 201 when the tag was created, 200 otherwise."""
@@ -190,7 +192,7 @@ class TagHandler:
                 conn, call.namespace, tag, before=before, limit=limit + 1
             )
         items, following = page_of(moves, limit, lambda move: move.seq)
-        return json_answer(Page[TagMove](items, following))
+        return listed(call, Page[TagMove](items, following))
 
     async def list_tags(self, call: Call, limit: Limit = 100, cursor: Cursor = None) -> Answer:
         """The tags of a namespace by name."""
@@ -198,7 +200,7 @@ class TagHandler:
         async with self._database.connection() as conn:
             tags = await self._tags.list_by_name(conn, call.namespace, after=start, limit=limit + 1)
         shown, following = page_of(tags, limit, lambda tag: tag.name)
-        return json_answer(Page[TagItem]([tag_item(tag) for tag in shown], following))
+        return listed(call, Page[TagItem]([tag_item(tag) for tag in shown], following))
 
     async def _current(self, conn: Connection, namespace: str, name: str) -> TagBody:
         tag = await self._tags.get(conn, namespace, name)

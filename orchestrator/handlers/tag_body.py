@@ -1,15 +1,19 @@
 """The bodies of tags over HTTP, and how they are made from tags; no requests are read here."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
+from orchestrator.core.digest import CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.errors import NotFound
+from orchestrator.handlers.http.reading import IdText, MessageText
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import NamespaceText, TagText
+from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
 from orchestrator.service.tag import SEQ_MAX
 
@@ -19,38 +23,38 @@ Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
 class PutTag(msgspec.Struct, forbid_unknown_fields=True):
     """Name this artifact, or what `from` names: another tag, a version of it, a hash."""
 
-    artifact_id: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    message: str | None = None
+    artifact_id: IdText | None = None
+    from_: ReferenceText | None = msgspec.field(name="from", default=None)
+    message: MessageText | None = None
 
 
 class MoveTag(msgspec.Struct, forbid_unknown_fields=True):
     """Name this artifact, if the tag is still at the expected version."""
 
-    artifact_id: str
-    message: str | None = None
+    artifact_id: IdText
+    message: MessageText | None = None
     expected_version: Version | None = None
 
 
 class StepTag(msgspec.Struct, forbid_unknown_fields=True):
     """Undo or redo, if the tag is still at the expected version."""
 
-    message: str | None = None
+    message: MessageText | None = None
     expected_version: Version | None = None
 
 
 class TagBody(msgspec.Struct, frozen=True, kw_only=True):
     """A tag as it stands, or stood at the requested version or time."""
 
-    namespace: str
-    name: str
+    namespace: NamespaceText
+    name: TagText
     version: int
     artifact_id: UUID
     kind: str
-    version_hash: str | None
+    version_hash: CasIdText | None
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 class TagChangeBody(TagBody, frozen=True, kw_only=True):
@@ -65,26 +69,26 @@ class TagChangeBody(TagBody, frozen=True, kw_only=True):
 class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
     """The name that is free again; `version` is the one its deletion was recorded under."""
 
-    namespace: str
-    name: str
+    namespace: NamespaceText
+    name: TagText
     version: int
     action: Action
     artifact_id: None
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 class TagItem(msgspec.Struct, frozen=True, kw_only=True):
     """A tag in a list; the artifact tells more."""
 
-    namespace: str
-    name: str
+    namespace: NamespaceText
+    name: TagText
     version: int
     artifact_id: UUID | None
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,13 @@ from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation, accepted
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.reading import checked_message, decode, parse_id
+from orchestrator.handlers.http.reading import (
+    IdText,
+    MessageText,
+    checked_message,
+    decode,
+    parse_id,
+)
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.tag_body import (
@@ -24,12 +30,13 @@ from orchestrator.handlers.tag_body import (
 )
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
+    WorkflowDocument,
     created_body,
     new_workflow,
 )
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import parse_tag
+from orchestrator.models.name import TagText, parse_tag
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Condition, TagChange, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow
@@ -44,8 +51,8 @@ class CreateWorkflowOperation(
 ):
     """Store a version and let the tag name it, as `POST /workflows` does."""
 
-    tag: str
-    workflow: Any
+    tag: TagText
+    workflow: WorkflowDocument
     expected_version: Version | None = None
     absent: bool = False
 
@@ -53,23 +60,23 @@ class CreateWorkflowOperation(
 class CreateOperation(msgspec.Struct, tag_field="op", tag="create", forbid_unknown_fields=True):
     """Create a tag, which must not exist."""
 
-    tag: str
-    artifact_id: str
+    tag: TagText
+    artifact_id: IdText
     absent: bool = True
 
 
 class MoveOperation(msgspec.Struct, tag_field="op", tag="move", forbid_unknown_fields=True):
     """Move a tag, which must exist."""
 
-    tag: str
-    artifact_id: str
+    tag: TagText
+    artifact_id: IdText
     expected_version: Version | None = None
 
 
 class DeleteOperation(msgspec.Struct, tag_field="op", tag="delete", forbid_unknown_fields=True):
     """Delete a tag, which must exist."""
 
-    tag: str
+    tag: TagText
     expected_version: Version | None = None
 
 
@@ -82,8 +89,8 @@ Result: TypeAlias = CreatedWorkflowBody | TagChangeBody | DeletedTagBody
 class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
     """Operations on different tags, each with its own precondition: all or nothing."""
 
-    operations: list[TagOperation]
-    message: str | None = None
+    operations: Annotated[list[TagOperation], msgspec.Meta(extra_json_schema={"minItems": 1})]
+    message: MessageText | None = None
 
 
 class TransactionBody(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
+import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Connection, Database
@@ -11,15 +12,17 @@ from orchestrator.documents.workflow_change import Revision
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import InvalidInput, UnsupportedMediaType
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.http.precondition import (
     check_if_match,
     hash_guard,
-    none_match,
+    unchanged,
     workflow_precondition,
 )
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
+    MessageText,
     TagPath,
     check_query_text,
     checked_message,
@@ -28,7 +31,7 @@ from orchestrator.handlers.http.reading import (
     tag_in_path,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.reply import etag, json_answer, spliced
 from orchestrator.handlers.version_body import (
     SEQ_DIGITS_MAX,
     CherryPick,
@@ -46,10 +49,15 @@ from orchestrator.models.version import Change, Head
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 
-SeqPath = Annotated[
-    str, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
+SeqText = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": f"^[0-9]{{1,{SEQ_DIGITS_MAX}}}$"})
 ]
-MessageQuery = Annotated[str | None, QueryParameter(description="Why; shown in the history.")]
+SeqPath = Annotated[
+    SeqText, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
+]
+MessageQuery = Annotated[
+    MessageText | None, QueryParameter(description="Why; shown in the history.")
+]
 
 Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[Revision]]]
 
@@ -165,7 +173,7 @@ class VersionHandler:
             found = await self._versions.list_versions(conn, call.namespace, top, limit=limit + 1)
         items = [version_item(each) for each in found[:limit]]
         following = encoded(found[limit].artifact_id) if len(found) > limit else None
-        return json_answer(Page[VersionItem](items, following))
+        return listed(call, Page[VersionItem](items, following))
 
     async def get_version(self, call: Call, tag: TagPath, seq: SeqPath) -> Answer:
         """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
@@ -177,8 +185,8 @@ class VersionHandler:
             )
         item = version_item(version.artifact)
         check_if_match(call, item.version_hash, "version", f"{name}/versions/{position}")
-        if none_match(call, item.version_hash):
-            return not_modified({"ETag": etag(item.version_hash)})
+        if (same := unchanged(call, item.version_hash)) is not None:
+            return same
         body = spliced(item, "workflow", version.content)
         return json_answer(body, headers={"ETag": etag(item.version_hash)})
 

@@ -1,14 +1,18 @@
 """The bodies of versions over HTTP, and how they are made from artifacts; no requests here."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
+from orchestrator.core.digest import CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_merge_value import Settlement
+from orchestrator.handlers.http.reading import MessageText
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
+from orchestrator.models.name import TagText
+from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import TagChange
 from orchestrator.models.version import Changed, Head
 from orchestrator.models.workflow import CreatedWorkflow
@@ -20,22 +24,22 @@ class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
     """Make one version of a chain; `move` lets the tag name it."""
 
     move: bool = False
-    message: str | None = None
+    message: MessageText | None = None
 
 
 class CherryPick(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make the change that made this version again, on the tag's head."""
 
-    version: str
-    message: str | None = None
+    version: ReferenceText
+    message: MessageText | None = None
 
 
 class Revert(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take back the change that made a version: a position in the chain, or a reference."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=10**SEQ_DIGITS_MAX)] | None = None
-    version: str | None = None
-    message: str | None = None
+    version: ReferenceText | None = None
+    message: MessageText | None = None
 
 
 class VersionItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +48,12 @@ class VersionItem(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     artifact_id: UUID
     kind: Kind
-    version_hash: str
-    cas_id: str
+    version_hash: CasIdText
+    cas_id: CasIdText
     op_count: int
     message: str | None
     created_by: str
-    created_at: datetime
+    created_at: Moment
 
 
 class VersionBody(VersionItem, frozen=True, kw_only=True):
@@ -68,11 +72,11 @@ class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
     """The version that equals the chain's head; `created` is false if there was one already."""
 
     artifact_id: UUID
-    version_hash: str
+    version_hash: CasIdText
     compacted_from: UUID
     original_depth: int
     created: bool
-    tag: str
+    tag: TagText
     tag_version: int
     moved: bool
 

@@ -1,6 +1,6 @@
 """HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from litestar.params import QueryParameter
@@ -12,6 +12,7 @@ from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
     ANYWHERE,
@@ -19,9 +20,9 @@ from orchestrator.handlers.http.precondition import (
     Precondition,
     check_if_match,
     hash_guard,
-    none_match,
     precondition_guard,
     tag_precondition,
+    unchanged,
     workflow_precondition,
 )
 from orchestrator.handlers.http.reading import (
@@ -34,7 +35,7 @@ from orchestrator.handlers.http.reading import (
     time_travel,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import etag, json_answer, not_modified, spliced
+from orchestrator.handlers.http.reply import IMMUTABLE, NONE, etag, json_answer, spliced
 from orchestrator.handlers.tag_body import deleted_body
 from orchestrator.handlers.workflow_body import (
     CreateWorkflow,
@@ -47,7 +48,12 @@ from orchestrator.handlers.workflow_body import (
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import parse_tag
 from orchestrator.models.tag import Condition, TagOrder
-from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
+from orchestrator.models.workflow import (
+    CreatedWorkflow,
+    NewWorkflow,
+    ResolvedWorkflow,
+    WorkflowEntry,
+)
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow import WorkflowService
 
@@ -160,15 +166,16 @@ class WorkflowHandler:
         """The workflow that the tag names now, named at a version of the tag, or at a time."""
         name, namespace = tag_in_path(tag), call.namespace
         moment = time_travel(version, at)
+        headers = IMMUTABLE if version is not None else NONE
         if materialize and moment is None:
             # Lookups that come together are one query.
-            return _resolved_answer(call, await self._lookups((namespace, name)))
+            return _materialized(call, await self._lookups((namespace, name)))
         async with self._database.connection() as conn:
             if materialize:
                 found = await self._workflows.get_by_tag(conn, namespace, name, moment)
-                return _resolved_answer(call, found)
+                return _materialized(call, found, headers)
             parts = await self._workflows.get_components(conn, namespace, name, moment)
-        return json_answer(components_body(parts))
+        return _read_answer(call, parts.entry, lambda: components_body(parts), headers)
 
     async def _look_up_together(
         self, wanted: Sequence[tuple[str, str]], deadline: float
@@ -185,7 +192,7 @@ class WorkflowHandler:
             )
         shown, following = page_of(entries, limit, lambda entry: entry.tag)
         items = [workflow_body(entry) for entry in shown]
-        return json_answer(Page[WorkflowBody](items, following))
+        return listed(call, Page[WorkflowBody](items, following))
 
     async def delete(self, call: Call, tag: TagPath) -> Answer:
         """Delete the tag only: its history and every version it named stay."""
@@ -202,12 +209,20 @@ class WorkflowHandler:
         return json_answer(deleted_body(change.tag))
 
 
-def _resolved_answer(call: Call, found: ResolvedWorkflow) -> Answer:
-    entity_tag = str(found.entry.version_hash)
+def _read_answer(
+    call: Call, entry: WorkflowEntry, body: Callable[[], object], headers: Mapping[str, str] = NONE
+) -> Answer:
+    """The body is made only if it is sent."""
+    entity_tag = str(entry.version_hash)
     if "if-match" in call.headers:
-        current = Current(found.entry.tag_version, version_hash=entity_tag)
-        check_if_match(call, entity_tag, "workflow", found.entry.tag, current)
-    if none_match(call, entity_tag):
-        return not_modified({"ETag": etag(entity_tag)})
-    body = spliced(found.entry, "workflow", found.content)
-    return json_answer(body, headers={"ETag": etag(entity_tag)})
+        current = Current(entry.tag_version, version_hash=entity_tag)
+        check_if_match(call, entity_tag, "workflow", entry.tag, current)
+    if (same := unchanged(call, entity_tag, headers)) is not None:
+        return same
+    return json_answer(body(), headers={"ETag": etag(entity_tag), **headers})
+
+
+def _materialized(call: Call, found: ResolvedWorkflow, headers: Mapping[str, str] = NONE) -> Answer:
+    return _read_answer(
+        call, found.entry, lambda: spliced(found.entry, "workflow", found.content), headers
+    )

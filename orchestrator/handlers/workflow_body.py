@@ -1,17 +1,20 @@
 """The bodies of workflows over HTTP, and how they are made from versions; no requests here."""
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from orchestrator.core.digest import CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_prepare import PreparedWorkflow
+from orchestrator.handlers.http.reading import MessageText
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.handlers.tag_body import Version
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import NamespaceText, TagText
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Action
 from orchestrator.models.workflow import (
@@ -21,34 +24,39 @@ from orchestrator.models.workflow import (
     WorkflowEntry,
 )
 
+#: A document, described by its own schema, which `/schemas/workflow` has too.
+WorkflowDocument = Annotated[
+    Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Workflow"})
+]
+
 
 class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
     """A whole new version under a tag, which is created or moved."""
 
-    tag: str
-    workflow: Any
-    message: str | None = None
+    tag: TagText
+    workflow: WorkflowDocument
+    message: MessageText | None = None
     expected_version: Version | None = None
 
 
 class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a workflow and the tag that names it, without the document."""
 
-    namespace: str
-    tag: str
+    namespace: NamespaceText
+    tag: TagText
     tag_version: int
     artifact_id: UUID
     kind: Kind
-    cas_id: str
-    version_hash: str
+    cas_id: CasIdText
+    version_hash: CasIdText
     depth: int
     nodes_count: int
     edges_count: int
     created_by: str
-    created_at: datetime
+    created_at: Moment
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
@@ -61,8 +69,8 @@ class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
     """The version at the bottom of a chain, and its document."""
 
     artifact_id: UUID
-    cas_id: str
-    version_hash: str
+    cas_id: CasIdText
+    version_hash: CasIdText
     workflow: Any
 
 
@@ -71,12 +79,12 @@ class PatchBody(msgspec.Struct, frozen=True, kw_only=True):
 
     seq: int
     artifact_id: UUID
-    cas_id: str
-    version_hash: str
+    cas_id: CasIdText
+    version_hash: CasIdText
     depth: int
     op_count: int
     created_by: str
-    created_at: datetime
+    created_at: Moment
     operations: Any
 
 

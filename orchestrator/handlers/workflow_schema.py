@@ -1,8 +1,10 @@
-"""HTTP for the descriptions of the API: the workflow schema and the way to the reference."""
+"""HTTP for the descriptions of documents."""
 
 import msgspec
 
 from orchestrator.documents.workflow_schema import WORKFLOW_SCHEMA
+from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import tagged
 from orchestrator.models.idempotency import Answer
 
 _WORKFLOW_SCHEMA = msgspec.json.encode(WORKFLOW_SCHEMA)
@@ -11,12 +13,6 @@ _WORKFLOW_SCHEMA = msgspec.json.encode(WORKFLOW_SCHEMA)
 class SchemaHandler:
     """Documents that describe others."""
 
-    async def workflow(self) -> Answer:
+    async def workflow(self, call: Call) -> Answer:
         """The JSON Schema (2020-12) of workflow documents."""
-        return Answer(
-            status=200, headers={"Content-Type": "application/schema+json"}, body=_WORKFLOW_SCHEMA
-        )
-
-    async def home(self) -> Answer:
-        """A browser that opens the bare address is led to the reference."""
-        return Answer(status=302, headers={"Location": "/schema"}, body=b"")
+        return tagged(call, _WORKFLOW_SCHEMA, media_type="application/schema+json")

@@ -1,6 +1,9 @@
 """The grammars of namespaces and tag names, checked once at the edge; no lookup."""
 
 import re
+from typing import Annotated
+
+import msgspec
 
 from orchestrator.errors import InvalidInput
 
@@ -22,10 +25,26 @@ _TAG_GRAMMAR = (
 _NAMESPACE = re.compile(NAMESPACE_PATTERN)
 _TAG = re.compile(TAG_PATTERN)
 # Such names would be read as an artifact id or a bare digest.
-_MISLEADING = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{64}",
-    re.IGNORECASE,
-)
+_HEX = "[0-9A-Fa-f]"
+_MISLEADING_PATTERN = rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}|{_HEX}{{32}}|{_HEX}{{64}}"
+_MISLEADING = re.compile(_MISLEADING_PATTERN)
+_RESERVED = "_global_"
+
+#: As they are described. Parsing checks them, and says which rule is broken.
+NamespaceText = Annotated[
+    str,
+    msgspec.Meta(
+        extra_json_schema={"pattern": f"^{NAMESPACE_PATTERN}$", "maxLength": NAMESPACE_LENGTH_MAX}
+    ),
+]
+#: What may follow a tag's name in a reference is its version.
+TAG_TEXT_PATTERN = rf"(?!{_RESERVED}|(?:{_MISLEADING_PATTERN})(?:@|$)){TAG_PATTERN}"
+TagText = Annotated[
+    str,
+    msgspec.Meta(
+        extra_json_schema={"pattern": f"^{TAG_TEXT_PATTERN}$", "maxLength": TAG_LENGTH_MAX}
+    ),
+]
 
 
 def parse_namespace(text: str, pointer: str = "/namespace") -> str:
@@ -43,8 +62,8 @@ def parse_tag(text: str, pointer: str = "/tag") -> str:
         raise _invalid(pointer, "tag-grammar", _TAG_GRAMMAR)
     if _MISLEADING.fullmatch(text):
         raise _invalid(pointer, "tag-misleading", "something that cannot be read as an id or hash")
-    if text.startswith("_global_"):
-        raise _invalid(pointer, "tag-reserved", "a name that does not start with '_global_'")
+    if text.startswith(_RESERVED):
+        raise _invalid(pointer, "tag-reserved", f"a name that does not start with {_RESERVED!r}")
     return text
 
 

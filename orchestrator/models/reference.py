@@ -1,16 +1,30 @@
 """The ways to name a version: a tag, a version of a tag, an artifact, a version hash; no lookup."""
 
 import re
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import CAS_ID_PATTERN, CasId
 from orchestrator.errors import InvalidInput
-from orchestrator.models.name import parse_tag
+from orchestrator.models.name import TAG_LENGTH_MAX, TAG_TEXT_PATTERN, parse_tag
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID_PATTERN = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID = re.compile(_UUID_PATTERN)
 _VERSION_MAX = 2**63 - 1
+_VERSION_PATTERN = "[1-9][0-9]{0,17}"  # Below the limit whatever the digits.
+_NAME_PATTERN = rf"(?![0-9]+$)(?=[^@]{{1,{TAG_LENGTH_MAX}}}(?:@|$)){TAG_TEXT_PATTERN}"
+#: As it is described.
+ReferenceText = Annotated[
+    str,
+    msgspec.Meta(
+        extra_json_schema={
+            "pattern": f"^(?:{CAS_ID_PATTERN}|{_UUID_PATTERN}|@?{_VERSION_PATTERN}"
+            f"|{_NAME_PATTERN}(?:@{_VERSION_PATTERN})?)$"
+        }
+    ),
+]
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

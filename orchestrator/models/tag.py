@@ -1,12 +1,12 @@
 """Vocabulary of tags: movable pointers and their recorded moves; no I/O."""
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
 from orchestrator.core.digest import CasId
+from orchestrator.core.moment import Moment
 from orchestrator.models.artifact import Kind
 from orchestrator.models.principal import Actor
 
@@ -40,7 +40,7 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     parent_seq: int | None
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 class TagMove(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class TagMove(msgspec.Struct, frozen=True, kw_only=True):
     parent_seq: int | None
     message: str | None
     moved_by: str
-    moved_at: datetime
+    moved_at: Moment
 
 
 class Landing(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class TagReference(msgspec.Struct, frozen=True, kw_only=True):
     current: bool
     first_version: int
     last_version: int
-    last_moved_at: datetime
+    last_moved_at: Moment
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

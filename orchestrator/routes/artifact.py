@@ -6,7 +6,8 @@ from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainB
 from orchestrator.handlers.http.reply import API
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import IF_CHANGED, IF_MATCH, heeds
+from orchestrator.routes.openapi import not_modified
+from orchestrator.routes.openapi_headers import OF_IMMUTABLE
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("artifacts")
@@ -28,16 +29,17 @@ def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
             artifacts.get,
             "getArtifact",
             "Look an artifact up",
-            ok(ArtifactBody, examples.ARTIFACT, "The artifact."),
-            refuses=(304, 404, 412),
-            reads=heeds(IF_MATCH, IF_CHANGED),
+            ok(ArtifactBody, examples.ARTIFACT, "The artifact.", *OF_IMMUTABLE)
+            | not_modified(*OF_IMMUTABLE),
+            refuses=(404,),
         ),
         ROUTES.get(
             f"{ARTIFACT}/chain",
             artifacts.chain,
             "getChain",
             "The base and the patches up to an artifact",
-            ok(ChainBody, examples.CHAIN, "The chain."),
+            ok(ChainBody, examples.CHAIN, "The chain.", *OF_IMMUTABLE)
+            | not_modified(*OF_IMMUTABLE),
             refuses=(404,),
         ),
         ROUTES.get(

@@ -7,14 +7,25 @@ from orchestrator.handlers.cas_body import BlobBody
 from orchestrator.handlers.http.reply import API
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    IDEMPOTENCY,
-    IF_CHANGED,
-    IF_MATCH,
-    RANGE,
+    DESCRIPTIONS,
     answer,
+    bytes_answer,
     heeds,
+    no_body,
+    not_modified,
     takes,
     takes_bytes,
+)
+from orchestrator.routes.openapi_headers import (
+    CONTENT_RANGE,
+    ETAG,
+    IDEMPOTENCY,
+    LOCATION,
+    OF_BLOBS,
+    OF_BLOBS_UNCHANGED,
+    RANGE,
+    REPR_DIGEST_SENT,
+    WANT_REPR_DIGEST,
 )
 from orchestrator.routes.resource import Resource, ok
 
@@ -24,8 +35,8 @@ BLOB = f"{API}/cas/{{cas_id:str}}"
 
 def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
-    new = answer(BlobBody, examples.BLOB, "The blob is new here.")
-    known = answer(BlobBody, examples.BLOB, "The blob was here already.")
+    new = answer(BlobBody, examples.BLOB, "The blob is new here.", ETAG, LOCATION)
+    known = answer(BlobBody, examples.BLOB, "The blob was here already.", ETAG, LOCATION)
     return [
         ROUTES.post(
             f"{API}/cas",
@@ -34,7 +45,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             "Store a blob",
             {201: new, 200: known},
             refuses=(408, 413, 415, 422, 507),
-            reads=takes_bytes("any bytes", IDEMPOTENCY),
+            reads=takes_bytes("any bytes", IDEMPOTENCY, REPR_DIGEST_SENT, WANT_REPR_DIGEST),
         ),
         ROUTES.route(
             "PUT",
@@ -44,25 +55,24 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             "Store a blob under the name it must have",
             {201: new, 200: known},
             refuses=(408, 413, 415, 507),
-            reads=takes_bytes(""),
+            reads=takes_bytes("", REPR_DIGEST_SENT, WANT_REPR_DIGEST),
         ),
         ROUTES.route(
             ["GET", "HEAD"],
             BLOB,
             cas.get,
-            lambda _handler, method, _path: f"{method.lower()}Blob",
+            lambda method, _: f"{method}Blob",
             "Fetch a blob by its name",
             {
-                200: answer(
-                    bytes,
-                    "any bytes",
-                    "The exact bytes, with the media type they came with.",
-                    "*/*",
+                200: bytes_answer(
+                    "any bytes", "The exact bytes, with the media type they came with.", *OF_BLOBS
                 ),
-                206: answer(bytes, "any", "The requested part.", "*/*"),
-            },
-            refuses=(304, 404, 412, 416),
-            reads=heeds(IF_MATCH, IF_CHANGED, RANGE),
+                206: bytes_answer("any", "The requested part.", *OF_BLOBS, CONTENT_RANGE),
+                307: no_body(DESCRIPTIONS[307], LOCATION),
+            }
+            | not_modified(*OF_BLOBS_UNCHANGED),
+            refuses=(404, 416),
+            reads=heeds(RANGE, WANT_REPR_DIGEST),
         ),
         ROUTES.post(
             f"{API}/cas/missing",

@@ -207,6 +207,7 @@ DIFFERENCE = {
     "diff": DIFF,
     "patch": PATCH,
 }
+DIFFERENCE_TEXT = "+ node store\n"
 
 BLOB = {"cas_id": OTHER_HASH, "size_bytes": 0, "media_type": "text/plain", "created_at": TIME}
 UPLOAD: dict[str, Any] = {

@@ -131,6 +131,14 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         "Internal error",
         "Something failed on our side. The correlation id of this response leads to the log.",
     ),
+    501: _problem(
+        501,
+        "unsupported-transfer-coding",
+        "Unsupported transfer coding",
+        "The transfer coding 'gzip' is not chunked.",
+        given="gzip",
+        supported=["chunked"],
+    ),
     503: _problem(
         503, "storage-unavailable", "Storage unavailable", "The database cannot answer now."
     ),

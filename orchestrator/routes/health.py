@@ -1,11 +1,13 @@
 """Routes of operations: a flat list that decides nothing."""
 
 from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from orchestrator.handlers.health import HealthBody, HealthHandler, LiveBody, ReadyBody
 from orchestrator.handlers.http.framework import operation_without_call
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer
+from orchestrator.routes.openapi_headers import RETRY_AFTER
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("operations", operation_without_call, public=True)
@@ -32,7 +34,7 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
             "Readiness: the database answers and is migrated",
             {
                 200: answer(ReadyBody, examples.READY, "Ready."),
-                503: answer(ReadyBody, examples.NOT_READY, "The check that failed."),
+                503: answer(ReadyBody, examples.NOT_READY, "The check that failed.", RETRY_AFTER),
             },
         ),
         WITH_TOKEN.get(
@@ -42,7 +44,10 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
             "Metrics in the Prometheus text format",
             {
                 200: answer(
-                    str, examples.METRICS, "All workers together.", "text/plain; version=0.0.4"
+                    str,
+                    examples.METRICS,
+                    "All workers together.",
+                    media_type=CONTENT_TYPE_LATEST,
                 )
             },
         ),

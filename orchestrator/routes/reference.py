@@ -1,40 +1,32 @@
-"""The reference page: our own, so it needs nothing from other servers; what it shows comes from the
-OpenAPI document.
+"""Routes of the reference: a flat list that decides nothing. The page is our own, so it needs
+nothing from other servers; what it shows comes from the OpenAPI document.
 """
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from litestar import Request, Router
-from litestar.datastructures import ResponseHeader
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.paths import Declared
+from orchestrator.handlers.http.framework import public_operation
+from orchestrator.handlers.reference import ReferenceHandler
+from orchestrator.routes.openapi_document import document
 
 PAGE = (Path(__file__).parent / "reference.html").read_bytes()
-#: What the framework adds of its own: the description, for people and for programs.
-REFERENCE = [Declared("/schema", ("GET",)), Declared("/schema/openapi.json", ("GET",))]
 
 
-class ReferencePage(OpenAPIRenderPlugin):
-    """The page, and the headers of everything below `/schema`."""
-
-    def __init__(self) -> None:
-        super().__init__(path="/")
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The same bytes always: the page fetches the document."""
-        return PAGE
-
-    def receive_router(self, router: Router) -> None:
-        """A newer server may have another description."""
-        headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-cache"}
-        router.response_headers = [
-            ResponseHeader(name=name, value=value) for name, value in headers.items()
-        ]
+def reference_routes(described: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The description of these routes, for people and for programs."""
+    reference = ReferenceHandler(PAGE, _policy(), lambda: msgspec.json.encode(document(described)))
+    return [
+        get("/schema")(public_operation(reference.page)),
+        get("/schema/openapi.json")(public_operation(reference.openapi)),
+        get("/", status_code=302)(public_operation(reference.home)),
+    ]
 
 
 def _policy() -> str:

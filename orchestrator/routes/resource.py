@@ -3,15 +3,16 @@
 Each route is written out whole, also where it resembles its neighbour: one place shows all of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from litestar import route
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation
+from msgspec.structs import replace
 
+from orchestrator.handlers.http.admission import WRITES
 from orchestrator.handlers.http.framework import (
+    FREES_SPACE,
     PATCH_TYPES,
     HandlerMethod,
     RouteFunction,
@@ -19,9 +20,18 @@ from orchestrator.handlers.http.framework import (
 )
 from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.http.paths import Declared
-from orchestrator.routes.openapi import answer, problems
-
-Answers: TypeAlias = Mapping[int, ResponseSpec]
+from orchestrator.routes.openapi import (
+    NOTHING,
+    Described,
+    Operation,
+    ProblemHeaders,
+    Reads,
+    answer,
+    not_modified,
+    problems,
+)
+from orchestrator.routes.openapi_document import DESCRIBED
+from orchestrator.routes.openapi_headers import IF_CHANGED, IF_MATCH, LINK, OF_READ, Header
 
 
 class Resource:
@@ -33,40 +43,57 @@ class Resource:
         adapt: Callable[[Any], RouteFunction] = operation,
         *,
         public: bool = False,
+        problem_headers: ProblemHeaders | None = None,
         **options: Any,
     ) -> None:
         self._heading = heading
         self._adapt = adapt
         self._public = public
-        self._options = {**options, "security": [{}]} if public else options
+        self._problem_headers = problem_headers
+        self._options = options
 
     def route(
         self,
         http_method: str | Sequence[str],
         path: str | Sequence[str],
         method: HandlerMethod,
-        operation_id: Any,
+        operation_id: str | Callable[[str, str], str],
         summary: str,
-        answers: Answers,
+        answers: dict[int, Described],
         *,
         refuses: Sequence[int] = (),
-        reads: type[Operation] = Operation,
-        **options: Any,
+        reads: Reads = NOTHING,
+        opt: dict[str, Any] | None = None,
     ) -> HTTPRouteHandler:
         """The first of the answers is the usual one. `refuses` are the problems that not every
         operation has, `reads` describes headers and body.
         """
-        refusals = problems(*refuses, public=self._public)
+        methods = [http_method] if isinstance(http_method, str) else http_method
+        opt = opt or {}
+        if 304 in answers:  # Who has an entity tag can say so.
+            refuses = (*refuses, 412)
+            reads = replace(reads, headers=(IF_MATCH, IF_CHANGED, *reads.headers))
+        refusals = problems(
+            *refuses,
+            public=self._public,
+            writes=not WRITES.isdisjoint(methods),
+            frees_space=bool(opt.get(FREES_SPACE)),
+            more=self._problem_headers,
+        )
+        described = Operation(
+            heading=self._heading,
+            operation_id=operation_id,
+            summary=summary,
+            answers={**answers, **refusals, **answers},
+            reads=reads,
+            public=self._public,
+        )
         made = route(
             path,
             http_method=http_method,  # type: ignore[arg-type]  # It wants the names as literals.
-            operation_id=operation_id,
-            operation_class=reads,
-            summary=summary,
-            tags=[self._heading],
             status_code=next(iter(answers)),
-            responses={**answers, **refusals, **answers},
-            **{**self._options, **options},
+            opt={**opt, DESCRIBED: described},
+            **self._options,
         )
         return made(self._adapt(method))
 
@@ -87,11 +114,11 @@ def declared(routes: Iterable[HTTPRouteHandler]) -> Iterator[Declared]:
             yield Declared(path.replace(":str}", "}"), tuple(each.http_methods), types)
 
 
-def ok(container: Any, example: Any, description: str) -> dict[int, ResponseSpec]:
+def ok(container: Any, example: Any, description: str, *headers: Header) -> dict[int, Described]:
     """One usual answer, of this type."""
-    return {200: answer(container, example, description)}
+    return {200: answer(container, example, description, *headers)}
 
 
-def page(item: Any, example: Any) -> dict[int, ResponseSpec]:
+def page(item: Any, example: Any) -> dict[int, Described]:
     """One page of a list of these."""
-    return ok(Page[item], example, "A page.")
+    return ok(Page[item], example, "A page.", *OF_READ, LINK) | not_modified()

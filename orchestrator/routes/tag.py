@@ -15,14 +15,14 @@ from orchestrator.handlers.tag_body import (
 )
 from orchestrator.models.tag import TagMove
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import (
+from orchestrator.routes.openapi import answer, heeds, not_modified, takes
+from orchestrator.routes.openapi_headers import (
+    ETAG,
     IDEMPOTENCY,
     IF_ABSENT,
-    IF_CHANGED,
     IF_MATCH,
-    answer,
-    heeds,
-    takes,
+    LOCATION,
+    OF_VERSIONED,
 )
 from orchestrator.routes.resource import Resource, ok, page
 
@@ -34,7 +34,7 @@ MOVE_REFUSALS = (404, 408, 409, 412, 413, 415, 422)
 def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
     """All routes of the handler."""
     step = takes(StepTag, examples.STEP_TAG, IDEMPOTENCY, IF_MATCH, required=False)
-    changed = answer(TagChangeBody, examples.TAG_CHANGE, "The tag as it stands now.")
+    changed = answer(TagChangeBody, examples.TAG_CHANGE, "The tag as it stands now.", ETAG)
     return [
         ROUTES.get(
             f"{API}/tags",
@@ -48,9 +48,8 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             tags.get,
             "getTag",
             "Look a tag up",
-            ok(TagBody, examples.TAG, "The tag."),
-            refuses=(304, 404, 412),
-            reads=heeds(IF_MATCH, IF_CHANGED),
+            ok(TagBody, examples.TAG, "The tag.", *OF_VERSIONED) | not_modified(*OF_VERSIONED),
+            refuses=(404,),
         ),
         ROUTES.route(
             "PUT",
@@ -58,7 +57,12 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             tags.put,
             "putTag",
             "Create or move a tag",
-            {200: changed, 201: answer(TagChangeBody, examples.TAG_CHANGE, "The tag was created.")},
+            {
+                200: changed,
+                201: answer(
+                    TagChangeBody, examples.TAG_CHANGE, "The tag was created.", ETAG, LOCATION
+                ),
+            },
             refuses=(404, 408, 412, 413, 415),
             reads=takes(PutTag, examples.PUT_TAG, IF_MATCH, IF_ABSENT),
         ),

@@ -5,7 +5,8 @@ from litestar.handlers import HTTPRouteHandler
 from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.transaction import RunTransaction, TransactionBody, TransactionHandler
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import IDEMPOTENCY, takes
+from orchestrator.routes.openapi import takes
+from orchestrator.routes.openapi_headers import IDEMPOTENCY
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("transactions")

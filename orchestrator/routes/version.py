@@ -4,8 +4,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.handlers.http.framework import PATCH_TYPES
-from orchestrator.handlers.http.reply import API
-from orchestrator.handlers.merge import MergeHandler
+from orchestrator.handlers.http.reply import API, JSON
+from orchestrator.handlers.merge import PLAIN_TEXT, MergeHandler
 from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_body import (
@@ -19,14 +19,14 @@ from orchestrator.handlers.version_body import (
 )
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    IDEMPOTENCY,
-    IF_CHANGED,
-    IF_MATCH,
+    Described,
+    Media,
     answer,
-    heeds,
+    not_modified,
     takes,
     takes_patch,
 )
+from orchestrator.routes.openapi_headers import ETAG, IDEMPOTENCY, IF_MATCH, OF_READ
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("versions")
@@ -36,7 +36,7 @@ WRITE_REFUSALS = (404, 408, 409, 412, 413, 415, 422, 507)
 
 def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPRouteHandler]:
     """All routes of both handlers."""
-    changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.")
+    changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG)
     return [
         ROUTES.route(
             "PATCH",
@@ -62,9 +62,9 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             versions.get_version,
             "getVersion",
             "The workflow at a position of the chain",
-            ok(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version."),
-            refuses=(304, 404, 412),
-            reads=heeds(IF_MATCH, IF_CHANGED),
+            ok(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version.", *OF_READ)
+            | not_modified(),
+            refuses=(404,),
         ),
         ROUTES.post(
             f"{WORKFLOW}/compact",
@@ -98,7 +98,17 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             merges.diff,
             "diffWorkflow",
             "What changed since a tag, a version or an artifact",
-            ok(DiffBody, examples.DIFFERENCE, "As JSON; as text with format=text."),
+            {
+                200: Described(
+                    "As JSON; as text with format=text.",
+                    (
+                        Media(JSON, DiffBody, examples.DIFFERENCE),
+                        Media(PLAIN_TEXT, str, examples.DIFFERENCE_TEXT),
+                    ),
+                    OF_READ,
+                )
+            }
+            | not_modified(),
             refuses=(404,),
         ),
         ROUTES.post(

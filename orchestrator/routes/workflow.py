@@ -14,14 +14,14 @@ from orchestrator.handlers.workflow_body import (
     WorkflowBody,
 )
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import (
+from orchestrator.routes.openapi import answer, heeds, not_modified, takes
+from orchestrator.routes.openapi_headers import (
+    ETAG,
     IDEMPOTENCY,
     IF_ABSENT,
-    IF_CHANGED,
     IF_MATCH,
-    answer,
-    heeds,
-    takes,
+    LOCATION,
+    OF_VERSIONED,
 )
 from orchestrator.routes.resource import Resource, ok, page
 
@@ -38,7 +38,11 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
             "Create a version under a tag",
             {
                 201: answer(
-                    CreatedWorkflowBody, examples.CREATED_WORKFLOW, "What the tag names now."
+                    CreatedWorkflowBody,
+                    examples.CREATED_WORKFLOW,
+                    "What the tag names now.",
+                    ETAG,
+                    LOCATION,
                 )
             },
             refuses=(404, 408, 409, 412, 413, 415, 422, 507),
@@ -60,9 +64,10 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                 ResolvedWorkflowBody,
                 examples.RESOLVED_WORKFLOW,
                 "The document and its metadata; its base and patches with materialize=false.",
-            ),
-            refuses=(304, 404, 412),
-            reads=heeds(IF_MATCH, IF_CHANGED),
+                *OF_VERSIONED,
+            )
+            | not_modified(*OF_VERSIONED),
+            refuses=(404,),
         ),
         ROUTES.route(
             "DELETE",

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.http.framework import operation_without_call
+from orchestrator.handlers.http.framework import public_operation
 from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.workflow_schema import SchemaHandler
-from orchestrator.routes.openapi import answer
+from orchestrator.routes.openapi import answer, not_modified
+from orchestrator.routes.openapi_headers import OF_READ
 from orchestrator.routes.resource import Resource
 
-ROUTES = Resource("workflows", operation_without_call, public=True)
+ROUTES = Resource("workflows", public_operation, public=True)
 
 
 def schema_routes(schema: SchemaHandler) -> list[HTTPRouteHandler]:
@@ -27,9 +27,10 @@ def schema_routes(schema: SchemaHandler) -> list[HTTPRouteHandler]:
                     dict[str, Any],
                     {"$schema": "https://json-schema.org/draft/2020-12/schema"},
                     "The schema.",
-                    "application/schema+json",
+                    *OF_READ,
+                    media_type="application/schema+json",
                 )
-            },
-        ),
-        get("/", include_in_schema=False, status_code=302)(operation_without_call(schema.home)),
+            }
+            | not_modified(),
+        )
     ]

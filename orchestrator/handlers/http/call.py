@@ -25,7 +25,8 @@ FINGERPRINTED = ("content-type", "if-match", "if-none-match")
 #: What a signed integer of eight bytes can hold, whatever the digits.
 LENGTH_DIGITS_MAX = 18
 CHUNKED = "chunked"
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_PATTERN = r"[\x21-\x7e]{1,255}"
+_KEY = re.compile(KEY_PATTERN)
 
 
 class Call:

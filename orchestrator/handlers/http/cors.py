@@ -39,6 +39,7 @@ ANSWER_HEADERS = (
     "Content-Location",
     "Content-Range",
     "ETag",
+    "Link",
     "Location",
     "Repr-Digest",
     "Retry-After",

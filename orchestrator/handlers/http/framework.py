@@ -10,24 +10,29 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.admission import WRITES, Admission
 from orchestrator.handlers.http.call import Call, headers_of
 from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
+from orchestrator.models.name import NamespaceText
+from orchestrator.models.principal import Actor, Principal
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 HandlerMethod: TypeAlias = Callable[..., Awaitable[Reply]]
 RouteFunction: TypeAlias = Callable[..., Awaitable[Response[None]]]
 
 Namespace = Annotated[
-    str | None, QueryParameter(description="The namespace; the caller's own if none is named.")
+    NamespaceText | None,
+    QueryParameter(description="The namespace; the caller's own if none is named."),
 ]
 #: The option of a route that is served on a full disk too: it makes room.
 FREES_SPACE = "frees_space"
 #: The option of a route that reads patches: their types.
 PATCH_TYPES = "patch_types"
+_ANYBODY = Principal(name="", namespace="")
+_NO_ACTOR = Actor("")
 _REQUEST = Parameter("request", Parameter.POSITIONAL_OR_KEYWORD, annotation=AnyRequest)
 _NAMESPACE = Parameter(
     "namespace", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Namespace
@@ -123,6 +128,16 @@ def server_operation(method: HandlerMethod) -> RouteFunction:
     return _described(route, method, [_REQUEST, *own])
 
 
+def public_operation(method: HandlerMethod) -> RouteFunction:
+    """An operation for everybody: it reads headers, and is given no caller."""
+
+    async def route(request: AnyRequest) -> Response[None]:
+        scope = cast("HTTPScope", {**request.scope, "user": _ANYBODY, "auth": _NO_ACTOR})
+        return ReplyResponse(await method(Call(scope, request.receive, headers_of(scope))))
+
+    return _described(route, method, [_REQUEST])
+
+
 def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> RouteFunction:
     """An operation that reads nothing of the request, so it may be public."""
 
@@ -134,8 +149,13 @@ def operation_without_call(method: Callable[[], Awaitable[Reply]]) -> RouteFunct
 
 def _is_number(annotation: Any) -> bool:
     """Whether a parameter is a whole number, if it is given."""
-    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    return int in {kind, *get_args(kind)}
+    kind = _bare(annotation)
+    return int in {kind, *map(_bare, get_args(kind))}
+
+
+def _bare(annotation: Any) -> Any:
+    """The type, without what is said of it."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _refuse_other_spellings(request: AnyRequest, numbers: dict[str, int | None]) -> None:

@@ -18,8 +18,11 @@ LIMIT_MAX = 1_000
 Limit = Annotated[
     int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")
 ]
+#: As it is described.
+CursorText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+$"})]
 Cursor = Annotated[
-    str | None, QueryParameter(description="`next` of the page before; the first page has none.")
+    CursorText | None,
+    QueryParameter(description="`next` of the page before; the first page has none."),
 ]
 
 
@@ -27,7 +30,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """A page and the cursor of the next one, null on the last."""
 
     items: list[T]
-    next: str | None
+    next: CursorText | None
 
 
 def page_of(

@@ -4,7 +4,7 @@ The entity tag of a tag is its version, that of a workflow is its version hash.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -18,11 +18,15 @@ from orchestrator.errors import (
     VersionConflict,
 )
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.reply import VARY, etag, not_modified
+from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Condition
 
 #: The versions that a bigint can hold, and no other digits that Python reads as a number.
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
+#: A compressed answer has an entity tag of its own, which ends so (RFC 9110 §8.8.3.3).
+_CODED = re.compile(";(?:gzip|zstd)$")
 
 
 class Precondition(msgspec.Struct, frozen=True):
@@ -118,23 +122,47 @@ def hash_guard(precondition: HashPrecondition, tag: str) -> Iterator[None]:
 
 
 def check_if_match(
-    call: Call, etag: str, kind: str, key: str, current: Current | None = None
+    call: Call, tag: str, kind: str, key: str, current: Current | None = None, *, coded: bool = True
 ) -> None:
-    """A read of something else than `If-Match` lists is not performed (RFC 9110 §13.1.1)."""
+    """A read of something else than `If-Match` lists is not performed (RFC 9110 §13.1.1).
+
+    Unless it matters which, the tag of any encoding of the answer is the tag of the answer.
+    """
     given = call.headers.get("if-match")
-    if given is not None and given.strip() != "*" and etag not in _etags(given, "If-Match"):
+    if given is None or given.strip() == "*":
+        return
+    listed = _etags(given, "If-Match") if coded else _exact_etags(given, "If-Match")
+    if tag not in listed:
         raise PreconditionFailed(kind, key, f"If-Match: {given}", current)
 
 
-def none_match(call: Call, etag: str) -> bool:
-    """Whether `If-None-Match` lists the current entity tag: then the answer is 304."""
+def had(call: Call, *tags: str) -> str | None:
+    """Which of these, the best first, `If-None-Match` lists: then the answer is 304."""
     given = call.headers.get("if-none-match")
     if given is None:
-        return False
-    return given.strip() == "*" or etag in _etags(given, "If-None-Match", weak=True)
+        return None
+    if given.strip() == "*":
+        return tags[0]
+    listed = _exact_etags(given, "If-None-Match", weak=True)
+    return next((tag for tag in tags if tag in listed), None)
 
 
-def _etags(given: str, header: str, *, weak: bool = False) -> list[str]:
+def unchanged(call: Call, tag: str, headers: Mapping[str, str] | None = None) -> Answer | None:
+    """304 with the entity tag that the caller has, whatever its encoding; None if it has none."""
+    if "if-none-match" not in call.headers:
+        return None
+    known = had(call, tag, f"{tag};zstd", f"{tag};gzip")
+    if known is None:
+        return None
+    return not_modified({**(headers or {}), **VARY, "ETag": etag(known)})
+
+
+def _etags(given: str, header: str) -> list[str]:
+    """The strong ones of a list, each as that of the answer before it was compressed."""
+    return [_CODED.sub("", tag) for tag in _exact_etags(given, header)]
+
+
+def _exact_etags(given: str, header: str, *, weak: bool = False) -> list[str]:
     """The opaque parts of a list of entity tags; weak ones only where the comparison is weak."""
     found: list[str] = []
     position = 0

@@ -14,22 +14,33 @@ from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, parse
 from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import InvalidInput
 from orchestrator.models.cas import OCTET_STREAM
-from orchestrator.models.name import parse_tag
+from orchestrator.models.name import TagText, parse_tag
 from orchestrator.service.tag import SEQ_MAX
 
 T = TypeVar("T")
 
-TagVersion = Annotated[
-    int | None, QueryParameter(description="Time travel: what the tag named at this version of it.")
-]
-TagPath = Annotated[
-    str, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
-]
-TagTime = Annotated[
-    str | None, QueryParameter(description="Time travel: what the tag named then (RFC 3339).")
+MESSAGE_LENGTH_MAX = 4_096
+
+# As they are described. Reading checks them, and says which rule is broken.
+VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+IdText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+MessageText = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),
 ]
 
-MESSAGE_LENGTH_MAX = 4_096
+TagVersion = Annotated[
+    VersionNumber | None,
+    QueryParameter(description="Time travel: what the tag named at this version of it."),
+]
+TagPath = Annotated[
+    TagText, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
+]
+TagTime = Annotated[
+    TimeText | None,
+    QueryParameter(description="Time travel: what the tag named then (RFC 3339); not with version"),
+]
 MESSAGE_RULE = "A message is UTF-8 text without NUL."
 MEDIA_TYPE_LENGTH_MAX = 255
 #: What the words of HTTP consist of (RFC 9110 §5.6.2).

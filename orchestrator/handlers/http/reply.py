@@ -5,6 +5,7 @@ answers are made. Nothing is decided here.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -16,6 +17,12 @@ from orchestrator.models.idempotency import Answer
 API = "/api/v1"
 JSON = "application/json"
 _NO_CACHE = (b"cache-control", b"no-cache")
+#: No header more.
+NONE: Mapping[str, str] = MappingProxyType({})
+#: Of an answer whose encoding is negotiated.
+VARY = {"Vary": "Accept-Encoding"}
+#: Of what never changes. Shared caches do not know who may see it.
+IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 #: An answer without a body has no length, and a 304 would have that of another answer.
 _WITHOUT_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 

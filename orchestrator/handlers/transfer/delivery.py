@@ -15,15 +15,22 @@ from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.http.byte_range import requested_range
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import REPR_DIGEST, repr_digest, wants_sha256
-from orchestrator.handlers.http.precondition import check_if_match, none_match
+from orchestrator.handlers.http.precondition import check_if_match, had
 from orchestrator.handlers.http.reading import segment as unquoted
-from orchestrator.handlers.http.reply import EncodedAnswer, Reply, etag, not_modified, streamed
+from orchestrator.handlers.http.reply import (
+    IMMUTABLE,
+    VARY,
+    EncodedAnswer,
+    Reply,
+    etag,
+    not_modified,
+    streamed,
+)
 from orchestrator.models.cas import Blob, BlobContent, Placement
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
 from orchestrator.service.transfer.delivery import Delivery
 
-IMMUTABLE = "private, max-age=31536000, immutable"
 # Stored bytes are somebody else's: a browser must not run them in our origin.
 HARMLESS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -126,7 +133,7 @@ class BlobAnswers:
             if url is not None:
                 return _redirect(url, self._redirect_seconds)
         if placement.encoding is not None:
-            headers["Vary"] = "Accept-Encoding"
+            headers |= VARY
             if _wants_packed(call, placement):
                 return await self._pass_on(blob, placement, headers)
         status = 200 if part is None else 206
@@ -185,15 +192,14 @@ def _unchanged(call: Call, found: BlobContent) -> Answer | None:
     blob, placement = found.blob, found.placement
     plain, packed = str(blob.cas_id), f"{blob.cas_id};{ZSTD}"
     is_packed = placement is not None and _wants_packed(call, placement)
-    check_if_match(call, packed if is_packed else plain, "blob", plain)
-    tags = (packed, plain) if is_packed else (plain, packed)
-    had = next((each for each in tags if none_match(call, each)), None)
-    if had is None:
+    check_if_match(call, packed if is_packed else plain, "blob", plain, coded=False)
+    known = had(call, *((packed, plain) if is_packed else (plain, packed)))
+    if known is None:
         return None
     headers = _blob_headers(blob)
     if placement is not None and placement.encoding is not None:
-        headers["Vary"] = "Accept-Encoding"
-    if had == packed:
+        headers |= VARY
+    if known == packed:
         headers["ETag"] = etag(packed)
         headers.pop(REPR_DIGEST, None)
     return not_modified(headers)
@@ -218,7 +224,7 @@ def _head(call: Call, found: BlobContent, headers: dict[str, str]) -> Answer:
     """What the GET would say."""
     headers["Content-Length"] = str(found.blob.size_bytes)
     if found.placement is not None and found.placement.encoding is not None:
-        headers["Vary"] = "Accept-Encoding"
+        headers |= VARY
         if _wants_packed(call, found.placement):
             _describe_packed(headers, found.blob, found.placement)
     return Answer(status=200, headers=headers, body=b"")
@@ -252,7 +258,7 @@ def _blob_headers(blob: Blob) -> dict[str, str]:
     headers = {
         "Content-Type": blob.media_type,
         "ETag": etag(blob.cas_id),
-        "Cache-Control": IMMUTABLE,
+        **IMMUTABLE,
         "Accept-Ranges": "bytes",
     }
     if blob.sha256 is not None:

@@ -12,7 +12,7 @@ from orchestrator.core.identifier import new_id
 from orchestrator.errors import CorruptBlob, NotFound
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import wants_sha256
-from orchestrator.handlers.http.reading import segment
+from orchestrator.handlers.http.reading import IdText, segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer, location
 from orchestrator.handlers.transfer import tus
@@ -27,7 +27,9 @@ from orchestrator.service.transfer.upload import UploadService
 
 #: The type of an answer without a body.
 TEXT = "text/plain; charset=utf-8"
-UploadPath = Annotated[str, PathParameter(description="The id of an upload, from its `Location`.")]
+UploadPath = Annotated[
+    IdText, PathParameter(description="The id of an upload, from its `Location`.")
+]
 
 
 class UploadHandler:

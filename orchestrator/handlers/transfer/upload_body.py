@@ -1,27 +1,29 @@
 """The body of answers about uploads."""
 
-from datetime import datetime
-
 import msgspec
 
+from orchestrator.core.digest import CasIdText
+from orchestrator.core.moment import Moment
 from orchestrator.handlers.cas_body import BlobBody, blob_body
+from orchestrator.handlers.http.reading import IdText
 from orchestrator.models.cas import Blob
+from orchestrator.models.name import NamespaceText
 from orchestrator.models.transfer.upload import Upload
 
 
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an upload. `blob` is what it became, as long as the namespace holds it."""
 
-    upload_id: str
-    namespace: str
+    upload_id: IdText
+    namespace: NamespaceText
     media_type: str
     size_bytes: int | None
     offset_bytes: int
     complete: bool
-    cas_id: str | None
+    cas_id: CasIdText | None
     created_by: str
-    created_at: datetime
-    expires_at: datetime
+    created_at: Moment
+    expires_at: Moment
     blob: BlobBody | None = None
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.paging import after, encoded
+from orchestrator.handlers.http.paging import CursorText, after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -34,7 +34,7 @@ class CollectGarbage(msgspec.Struct, forbid_unknown_fields=True):
     #: Also tell of each thing that stays, and why.
     explain: bool = False
     limit: PageItems | None = None
-    cursor: str | None = None
+    cursor: CursorText | None = None
 
 
 class CollectedBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class CollectedBody(msgspec.Struct, frozen=True, kw_only=True):
     artifacts_deleted: int
     blobs_deleted: int
     bytes_freed: int
-    next: str | None
+    next: CursorText | None
 
 
 class GCHandler:

@@ -1,11 +1,13 @@
 """HTTP for verification: reads what is to be checked, answers with one page of it."""
 
+from typing import Annotated
+
 import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.paging import LIMIT_MAX, after, encoded
+from orchestrator.handlers.http.paging import LIMIT_MAX, CursorText, after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -13,14 +15,17 @@ from orchestrator.jobs.verification import Verification
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.upkeep.verify import PageReport, Scope, VerifyPosition, VerifyProblem
 
+#: As it is described.
+PageLimit = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": LIMIT_MAX})]
+
 
 class Verify(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be checked, and from where on."""
 
     read_data: bool = False
     repair: bool = False
-    limit: int = LIMIT_MAX
-    cursor: str | None = None
+    limit: PageLimit = LIMIT_MAX
+    cursor: CursorText | None = None
 
 
 class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +36,7 @@ class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
     checked_objects: int
     total_blobs: int | None
     problems: list[VerifyProblem]
-    next: str | None
+    next: CursorText | None
 
 
 class VerifyHandler:

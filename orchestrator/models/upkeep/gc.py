@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.models.name import NamespaceText
+
 ARTIFACT, BLOB = "artifact", "blob"
 #: Artifacts are judged from the newest to the oldest, so this is where they begin.
 ID_AFTER_ALL = UUID(int=2**128 - 1)
@@ -102,7 +104,7 @@ class BlobCandidate(msgspec.Struct, frozen=True, kw_only=True):
     stored_bytes: int
     reason: RetainedReason | None = None
     artifact_id: UUID | None = None
-    namespace: str | None = None
+    namespace: NamespaceText | None = None
     until: datetime | None = None
     upload_id: UUID | None = None
 
@@ -121,7 +123,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: str
     id: str
-    namespace: str | None = None
+    namespace: NamespaceText | None = None
     #: Of blobs; an artifact is a row, its bytes are blobs.
     size_bytes: int | None = None
     stored_bytes: int | None = None
@@ -132,7 +134,7 @@ class Retained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: str
     id: str
-    namespace: str | None = None
+    namespace: NamespaceText | None = None
     reason: RetainedReason
     by: str | None = None
     detail: str

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.core.digest import CasId, Sha256
+from orchestrator.core.digest import CasId, CasIdText, Sha256
 from orchestrator.models.cas import Placement
 
 
@@ -76,7 +76,7 @@ class VerifyProblem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     #: Nothing is left to do. A quarantine is no repair: the bytes have to be uploaded again.
     repaired: bool
-    cas_id: str | None = None
+    cas_id: CasIdText | None = None
     storage_key: str | None = None
     #: Whether the blob is in quarantine: not served until its bytes are uploaded again.
     quarantined: bool = False
