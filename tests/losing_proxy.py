@@ -23,6 +23,8 @@ class LosingProxy:
         self._links: set[_Link] = set()
         self._port = 0
         self.is_armed = False
+        #: How many of the next statements are answered with the end of their connection.
+        self.cuts = 0
         #: While it is not set, nothing is answered, and no connection ends.
         self.thawed = asyncio.Event()
         self.thawed.set()
@@ -108,6 +110,10 @@ class _Link:
         while True:
             header = await reader.readexactly(5)
             payload = await reader.readexactly(int.from_bytes(header[1:]) - 4)
+            if self._proxy.cuts and header[:1] in {b"Q", b"E"}:
+                self._proxy.cuts -= 1
+                self.close()
+                return
             if (committing := self._committing(header[:1], payload)) and self._proxy.is_armed:
                 self._proxy.is_armed = False
                 self._proxy.lost.append(committing)

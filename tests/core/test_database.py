@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import Contended, NotFound, OutcomeUnknown, StorageFull, StorageUnavailable
+from orchestrator.errors import Contended, NotFound, StorageFull, StorageUnavailable
 from tests.losing_proxy import LosingProxy
 
 
@@ -262,88 +262,6 @@ async def test_a_waiter_that_gives_up_as_it_is_lent_a_connection_gives_it_back(
             assert await most_at_once(database) == 1
 
 
-async def kill(url: str, *pids: int) -> None:
-    """End these connections on the side of the server, and let that be noticed."""
-    admin = await asyncpg.connect(url)
-    for pid in pids:
-        await admin.execute("SELECT pg_terminate_backend($1, 5000)", pid)
-    await admin.close()
-    await asyncio.sleep(0.02)
-
-
-async def test_a_connection_that_was_lost_while_idle_is_not_lent(shared_database: str) -> None:
-    database = Database(shared_database, connections_max=3)
-
-    async def use() -> int:
-        async with database.connection() as conn:
-            await conn.fetchval("SELECT pg_sleep(0.02)")
-            return conn.get_server_pid()
-
-    async with database.opened():
-        pids = await asyncio.gather(*(use() for _ in range(3)))
-        await kill(shared_database, *pids)
-        again = await asyncio.gather(*(use() for _ in range(5)))
-        assert len(set(again)) == 3
-        assert not set(again) & set(pids)
-        assert await most_at_once(database) == 3
-
-
-async def test_a_connection_that_is_lost_as_it_is_lent_is_made_anew(shared_database: str) -> None:
-    database = Database(shared_database, connections_max=1)
-
-    async def use() -> int:
-        async with database.connection() as conn:
-            return int(await conn.fetchval("SELECT 1"))
-
-    async with database.opened():
-        async with database.connection() as conn:
-            waiting = asyncio.create_task(use())
-            await asyncio.sleep(0.01)
-        conn.terminate()  # It was lent to the one that waits, which has not run since.
-        assert await waiting == 1
-        assert await most_at_once(database) == 1
-
-
-async def test_a_statement_that_was_never_sent_has_no_unknown_outcome(
-    shared_database: str,
-) -> None:
-    database = Database(shared_database)
-    async with database.opened():
-        with pytest.raises(StorageUnavailable) as raised:
-            async with database.write() as conn:
-                conn.terminate()
-                await conn.execute("SELECT 1")
-        assert not isinstance(raised.value, OutcomeUnknown)
-        with pytest.raises(StorageUnavailable) as raised:
-            async with database.transaction() as conn:
-                await conn.execute("SELECT 1")
-                conn.terminate()
-        assert not isinstance(raised.value, OutcomeUnknown)
-
-
-async def test_what_is_lost_before_the_commit_was_not_done_and_after_it_nobody_knows(
-    shared_database: str,
-) -> None:
-    async with LosingProxy.before(shared_database) as proxy:
-        database = Database(proxy.url)
-        async with database.opened():
-            with pytest.raises(StorageUnavailable) as raised:
-                async with database.transaction() as conn:
-                    await kill(shared_database, conn.get_server_pid())
-                    await conn.execute("SELECT 1")
-            assert not isinstance(raised.value, OutcomeUnknown)
-            proxy.is_armed = True
-            told: list[int] = []
-            with pytest.raises(OutcomeUnknown):
-                async with database.transaction() as conn:
-                    conn.after_commit(lambda: told.append(1))
-                    await conn.execute("SELECT 1")
-            assert (told, len(proxy.lost)) == ([], 1)
-            with pytest.raises(NotFound):
-                async with database.transaction():
-                    raise NotFound("thing", "x")
-
-
 async def test_a_commit_that_the_database_refuses_is_known_not_to_have_taken_place(
     fresh_database: str,
 ) -> None:
@@ -357,3 +275,24 @@ async def test_a_commit_that_the_database_refuses_is_known_not_to_have_taken_pla
         with pytest.raises(asyncpg.UniqueViolationError):
             async with database.transaction() as conn:
                 await conn.execute("INSERT INTO t VALUES (1)")
+
+
+async def test_a_deadline_bounds_all_that_is_waited_for(shared_database: str) -> None:
+    async with LosingProxy.before(shared_database) as proxy:
+        database = Database(proxy.url, connections_max=3, writers_max=1)
+        async with database.opened():
+            soon = asyncio.get_running_loop().time() + 0.1
+            async with asyncio.timeout(2), database.write():
+                for opened in (database.write, database.transaction):  # There is no place.
+                    with pytest.raises(StorageUnavailable):
+                        async with opened(deadline=soon):
+                            pass
+                async with database.connection(), database.connection():
+                    with pytest.raises(StorageUnavailable):  # There is no connection.
+                        async with database.connection(deadline=soon):
+                            pass
+        proxy.thawed.clear()
+        async with asyncio.timeout(2), database.opened():
+            with pytest.raises(StorageUnavailable):  # None can be made.
+                async with database.connection(deadline=soon):
+                    pass
