@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -18,25 +19,35 @@ class Server:
     """`orchestrator serve` in a process of its own, with settings as in the environment."""
 
     def __init__(
-        self, folder: Path, *, stderr: IO[bytes] | None = None, **settings: object
+        self,
+        folder: Path,
+        *,
+        stderr: IO[bytes] | None = None,
+        port: int = 0,
+        ready_seconds_max: float = 120.0,
+        **settings: object,
     ) -> None:
         named = {f"ORCHESTRATOR_{key.upper()}": str(value) for key, value in settings.items()}
         defaults = {"ORCHESTRATOR_DATA_DIR": str(folder), "ORCHESTRATOR_LOG_LEVEL": "error"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "serve", "--port", "0"],
+            [sys.executable, "-c", MAIN, "serve", "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=stderr,
             env={**os.environ, **defaults, **named},
             text=True,
         )
         assert self.process.stdout is not None
+        hanging = threading.Timer(ready_seconds_max, self.process.kill)
+        hanging.start()
         for line in self.process.stdout:
             if ready := re.search(r"ready: http://(\S+)", line):
                 self.address = ready[1]
             if line.startswith("Ctrl-C"):
                 break
         else:
+            hanging.cancel()
             raise RuntimeError(f"The server ended with {self.process.wait()} before it was ready.")
+        hanging.cancel()
         token = (folder / "admin.token").read_text().strip()
         self.headers = {"Authorization": f"Bearer {token}"}
 

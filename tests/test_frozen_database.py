@@ -72,6 +72,42 @@ async def test_every_request_has_an_end(api: Api, proxy: LosingProxy, kind: str)
     assert (await api.get("/tags")).status_code == 200
 
 
+@pytest.mark.slow
+async def test_what_a_request_waits_for_one_after_the_other_has_one_end(
+    fresh_database: str,
+) -> None:
+    """It waits to share a statement, for a place among the writers, and for a connection, while
+    others have all of these.
+    """
+    acquire_seconds = 2.0
+    async with LosingProxy.before(fresh_database) as proxy:
+        settings = settings_for(
+            proxy.url,
+            database_connections_max=6,
+            database_acquire_seconds_max=acquire_seconds,
+            database_connect_seconds_max=acquire_seconds,
+            database_statement_seconds_max=STATEMENT_SECONDS,
+        )
+        async with Api.on(create_app(settings), TOKEN) as api:
+            main = await api.create("main", "a")
+
+            async def moving(api: Api, _: int) -> Any:
+                return await api.post("/tags/main/move", {"artifact_id": main["artifact_id"]})
+
+            kinds = [*REQUESTS.values(), moving]
+            proxy.thawed.clear()
+
+            async def seconds(number: int) -> float:
+                await asyncio.sleep(number * 0.03)
+                began = time.monotonic()
+                assert (await kinds[number % len(kinds)](api, number)).status_code == 503
+                return time.monotonic() - began
+
+            longest = max(await asyncio.gather(*(seconds(number) for number in range(100))))
+            assert longest < acquire_seconds + STATEMENT_SECONDS + GRACE_SECONDS + 1.0
+            proxy.thawed.set()
+
+
 async def test_readiness_says_in_time_that_the_database_does_not_answer(
     proxy: LosingProxy,
 ) -> None:

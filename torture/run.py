@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.server import Server
 
@@ -24,7 +25,7 @@ class Run:
         self.random = random.Random(self.seed)
         self._began = time.monotonic()
 
-    def server(self, **settings: object) -> Server:
+    def server(self, **settings: Any) -> Server:
         """Start a server with settings as in the environment; it ends with the run.
 
         It has one worker process, so that a stall has nowhere to hide.

@@ -2,8 +2,12 @@
 
 from torture.merges import merges
 from torture.run import Torture
+from torture.starts import starts
 
 _ALL: tuple[Torture, ...] = (
+    Torture(
+        "starts", "starts after crashes: that each is ready in 5 s and nothing is lost", starts
+    ),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
 )
 

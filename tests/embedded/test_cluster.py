@@ -21,6 +21,8 @@ from orchestrator.embedded.log import BoundedLog
 from tests.embedded.clusters import postmaster, query, socket_folder
 from tests.processes import END_SECONDS_MAX, wait_until
 
+KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
+
 
 def test_the_url_works_for_asyncpg_and_for_sqlalchemy(cluster: tuple[Path, str]) -> None:
     _, url = cluster
@@ -54,6 +56,7 @@ def test_a_wrong_password_is_refused(cluster: tuple[Path, str]) -> None:
         ("data_checksums", "on"),
         ("password_encryption", "scram-sha-256"),
         ("jit", "off"),
+        ("recovery_init_sync_method", "syncfs" if KERNEL >= (5, 8) else "fsync"),
     ],
 )
 def test_it_runs_as_promised(cluster: tuple[Path, str], name: str, value: str) -> None:
