@@ -53,10 +53,16 @@ def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
     return captured.readouterr().err
 
 
-@pytest.fixture(autouse=True)
-def _lines_belong_to_their_test() -> Iterator[None]:
-    yield
-    LINES.drain()
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """What a part of a test logs is written before its output is no longer captured."""
+    try:
+        yield
+    finally:
+        LINES.drain()
+
+
+pytest_runtest_setup = pytest_runtest_teardown = pytest_runtest_call
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -29,17 +29,18 @@ class Cache(Generic[K, V]):
         self._entries.move_to_end(key)
         return entry[0]
 
-    def put(self, key: K, value: V, content_bytes: int) -> None:
+    def put(self, key: K, value: V, content_bytes: int) -> bool:
         """Add the value, unless it is so large that too many others would have to go for it."""
         self.discard(key)
         size = content_bytes + ENTRY_BYTES
         if size > self._bytes_max // _PART_MAX:
-            return
+            return False
         self._entries[key] = value, size
         self._bytes += size
         while self._bytes > self._bytes_max:
             _, (_, freed) = self._entries.popitem(last=False)
             self._bytes -= freed
+        return True
 
     def discard(self, key: K) -> None:
         """Drop the entry, if there is one."""

@@ -31,7 +31,7 @@ from orchestrator.handlers.http.reading import (
     tag_in_path,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import etag, json_answer, spliced
+from orchestrator.handlers.http.reply import Reply, etag, json_answer, spliced
 from orchestrator.handlers.version_body import (
     SEQ_DIGITS_MAX,
     CherryPick,
@@ -175,7 +175,7 @@ class VersionHandler:
         following = encoded(found[limit].artifact_id) if len(found) > limit else None
         return listed(call, Page[VersionItem](items, following))
 
-    async def get_version(self, call: Call, tag: TagPath, seq: SeqPath) -> Answer:
+    async def get_version(self, call: Call, tag: TagPath, seq: SeqPath) -> Reply:
         """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
         name, position = tag_in_path(tag), parse_seq(segment(seq))
         async with self._database.connection() as conn:
@@ -187,8 +187,8 @@ class VersionHandler:
         check_if_match(call, item.version_hash, "version", f"{name}/versions/{position}")
         if (same := unchanged(call, item.version_hash)) is not None:
             return same
-        body = spliced(item, "workflow", version.content)
-        return json_answer(body, headers={"ETag": etag(item.version_hash)})
+        headers = {"ETag": etag(item.version_hash)}
+        return spliced(item, "workflow", version.content, headers)
 
 
 def parse_seq(text: str) -> int:

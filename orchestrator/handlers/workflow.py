@@ -35,7 +35,7 @@ from orchestrator.handlers.http.reading import (
     time_travel,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import IMMUTABLE, NONE, etag, json_answer, spliced
+from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply, etag, json_answer, spliced
 from orchestrator.handlers.tag_body import deleted_body
 from orchestrator.handlers.workflow_body import (
     CreateWorkflow,
@@ -52,6 +52,7 @@ from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
     ResolvedWorkflow,
+    WorkflowComponents,
     WorkflowEntry,
 )
 from orchestrator.service.tag import TagService
@@ -162,7 +163,7 @@ class WorkflowHandler:
         version: TagVersion = None,
         at: TagTime = None,
         materialize: Materialize = True,
-    ) -> Answer:
+    ) -> Reply:
         """The workflow that the tag names now, named at a version of the tag, or at a time."""
         name, namespace = tag_in_path(tag), call.namespace
         moment = time_travel(version, at)
@@ -175,7 +176,7 @@ class WorkflowHandler:
                 found = await self._workflows.get_by_tag(conn, namespace, name, moment)
                 return _materialized(call, found, headers)
             parts = await self._workflows.get_components(conn, namespace, name, moment)
-        return _read_answer(call, parts.entry, lambda: components_body(parts), headers)
+        return _parts(call, parts, headers)
 
     async def _look_up_together(
         self, wanted: Sequence[tuple[str, str]], deadline: float
@@ -210,19 +211,28 @@ class WorkflowHandler:
 
 
 def _read_answer(
-    call: Call, entry: WorkflowEntry, body: Callable[[], object], headers: Mapping[str, str] = NONE
-) -> Answer:
-    """The body is made only if it is sent."""
+    call: Call, entry: WorkflowEntry, made: Callable[[str], Reply], headers: Mapping[str, str]
+) -> Reply:
+    """What `made` makes of the entity tag, if it is sent."""
     entity_tag = str(entry.version_hash)
     if "if-match" in call.headers:
         current = Current(entry.tag_version, version_hash=entity_tag)
         check_if_match(call, entity_tag, "workflow", entry.tag, current)
     if (same := unchanged(call, entity_tag, headers)) is not None:
         return same
-    return json_answer(body(), headers={"ETag": etag(entity_tag), **headers})
+    return made(etag(entity_tag))
 
 
-def _materialized(call: Call, found: ResolvedWorkflow, headers: Mapping[str, str] = NONE) -> Answer:
-    return _read_answer(
-        call, found.entry, lambda: spliced(found.entry, "workflow", found.content), headers
-    )
+def _materialized(call: Call, found: ResolvedWorkflow, headers: Mapping[str, str] = NONE) -> Reply:
+    def made(entity_tag: str) -> Reply:
+        sent = {"ETag": entity_tag, **headers}
+        return spliced(found.entry, "workflow", found.content, sent, owner=found.version)
+
+    return _read_answer(call, found.entry, made, headers)
+
+
+def _parts(call: Call, found: WorkflowComponents, headers: Mapping[str, str]) -> Reply:
+    def made(entity_tag: str) -> Reply:
+        return json_answer(components_body(found), headers={"ETag": entity_tag, **headers})
+
+    return _read_answer(call, found.entry, made, headers)

@@ -80,7 +80,7 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
+class StoredVersion(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """A version with its canonical bytes: all of a lookup that never changes."""
 
     # An entry repeats these members: inherited ones would come first in its JSON.
@@ -113,6 +113,8 @@ class ResolvedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: WorkflowEntry
     content: bytes
+    #: What the bytes belong to, if other answers share them.
+    version: StoredVersion | None = None
 
 
 class PatchComponent(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -36,6 +37,8 @@ class WorkflowJoinService:
     def __init__(self, workflows: WorkflowRepository, *, cache_bytes_max: int) -> None:
         self._workflows = workflows
         self._versions: Cache[tuple[str, str], StoredVersion] = Cache(cache_bytes_max)
+        #: Those too large for it: many answers with one of them must not be as many copies.
+        self._in_use: WeakValueDictionary[tuple[str, str], StoredVersion] = WeakValueDictionary()
 
     async def resolve(
         self,
@@ -63,7 +66,11 @@ class WorkflowJoinService:
         self, conn: Connection, wanted: Sequence[tuple[str, str]]
     ) -> list[ResolvedWorkflow | DomainError]:
         """What each (namespace, tag) names now, in this order, or why there is no answer."""
-        known = [self._versions.get(each) for each in wanted]
+        unique = list(dict.fromkeys(wanted))
+        if len(unique) < len(wanted):
+            found = dict(zip(unique, await self.resolve_many(conn, unique), strict=True))
+            return [found[each] for each in wanted]
+        known = [self._versions.get(each) or self._in_use.get(each) for each in wanted]
         questions = [
             (namespace, tag, None if had is None else had.artifact_id)
             for (namespace, tag), had in zip(wanted, known, strict=True)
@@ -78,7 +85,8 @@ class WorkflowJoinService:
             try:
                 if pointing.version is not None:
                     _verify(version.content, version.version_hash)
-                    self._versions.put((namespace, tag), version, len(version.content))
+                    if not self._versions.put((namespace, tag), version, len(version.content)):
+                        self._in_use[namespace, tag] = version
                 answers[pointing.at] = _resolved(namespace, tag, pointing, version)
             except CorruptBlob as error:
                 answers[pointing.at] = error
@@ -133,4 +141,4 @@ def _resolved(
         created_by=version.created_by,
         created_at=version.created_at,
     )
-    return ResolvedWorkflow(entry=entry, content=version.content)
+    return ResolvedWorkflow(entry=entry, content=version.content, version=version)

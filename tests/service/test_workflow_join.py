@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import DomainError, NotFound
+from orchestrator.errors import DomainError, NotFound, accepted
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import Action, Condition, Tag, TagOrder
@@ -197,3 +197,23 @@ async def test_tags_of_one_name_in_two_namespaces_are_two(joins: Joins) -> None:
     again = (await joins.store.version("again", "other")).artifact_id
     outcomes = await joins.move(move_order("main", again, namespace="other"), move_order("main", b))
     assert outcomes == [(Action.MOVE, 2), (Action.MOVE, 2)]
+
+
+async def test_a_version_that_no_cache_takes_is_in_memory_once_while_it_is_used(
+    joins: Joins,
+) -> None:
+    await joins.create(new("main", "one"))
+    conn, main = joins.store.conn, (NS, "main")
+    together = [accepted(each) for each in await joins.service.resolve_many(conn, [main, main])]
+    later = await joins.service.resolve(conn, NS, "main")
+    assert {id(each.content) for each in (*together, later)} == {id(later.content)}
+    await joins.put("two", "main")
+    moved = await joins.service.resolve(conn, NS, "main")
+    assert (moved.content, later.content) == (b"two", b"one")
+
+
+async def test_one_lookup_asks_for_each_tag_once(joins: Joins) -> None:
+    await joins.create(new("main", "one"))
+    wanted = [(NS, "main"), (NS, "none"), (NS, "main"), (NS, "none")]
+    found = await joins.service.resolve_many(joins.store.conn, wanted)
+    assert [isinstance(each, NotFound) for each in found] == [False, True, False, True]

@@ -29,10 +29,12 @@ from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place
 from orchestrator.handlers.http.problem import defect, problem_answer, refusal
 from orchestrator.handlers.http.reply import (
+    PIECE_BYTES,
     EncodedAnswer,
     Reply,
     StreamedAnswer,
     encoded_headers,
+    send_sliced,
 )
 from orchestrator.handlers.http.request_body import BodyLimits, RequestBody
 from orchestrator.models.idempotency import Answer
@@ -159,7 +161,9 @@ class Edge:
             return
         outcome.route = found.route.path
         reply = await self._reply(scope, receive, headers, found)
-        if isinstance(reply, StreamedAnswer):
+        if isinstance(reply, Answer):
+            reply = EncodedAnswer.of(reply)
+        if isinstance(reply, StreamedAnswer) or len(reply.body) > PIECE_BYTES:
             await reply.send(self._watched(send, outcome))
         else:
             await outcome.send(reply, send)
@@ -200,24 +204,29 @@ class Edge:
 
     def _watched(self, send: Send, outcome: "_Outcome", place: Place | None = None) -> Send:
         seconds = self._send_seconds_max
+        is_long = False
 
         async def watched(message: Message) -> None:
+            nonlocal is_long
             if message["type"] == "http.response.start":
                 outcome.status = message["status"]
                 if place is not None and outcome.status in TELLING:
                     outcome.added += _encoded(place.told_with(outcome.status))
                 await outcome.settle_body()
                 message["headers"] = [*message.get("headers", ()), *outcome.added]
+                await send(message)
             elif outcome.is_head:
                 if not message.get("more_body"):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
-                return
-            elif message.get("more_body"):
+            elif is_long or message.get("more_body"):
                 # Who takes nothing of a long answer must not hold its pieces in memory for ever.
+                is_long = True
                 async with asyncio.timeout(seconds):
                     await send(message)
-                return
-            await send(message)
+            elif len(body := cast("bytes", message.get("body", b""))) > PIECE_BYTES:
+                await send_sliced(watched, body)
+            else:
+                await send(message)
 
         return watched
 

@@ -2,7 +2,7 @@
 answers are made. Nothing is decided here.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from types import MappingProxyType
@@ -16,6 +16,8 @@ from orchestrator.models.idempotency import Answer
 
 API = "/api/v1"
 JSON = "application/json"
+#: A longer body goes out in pieces of this size, only a few of which the server below us keeps.
+PIECE_BYTES = 64 * 1024
 _NO_CACHE = (b"cache-control", b"no-cache")
 #: No header more.
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -45,7 +47,7 @@ class EncodedAnswer(msgspec.Struct, frozen=True):
     async def send(self, send: Send, added: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """All of it, with some headers more."""
         await send(_start(self.status, [*self.headers, *added]))
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        await send(_piece(self.body, more=False))
 
 
 class StreamedAnswer:
@@ -75,14 +77,27 @@ class StreamedAnswer:
         async with aclosing(self._rest) as rest:
             await send(_start(self.status, _headers_of_answer(self.headers, self.status)))
             first, self._first = self._first, b""
-            await send({"type": "http.response.body", "body": first, "more_body": True})
+            await send(_piece(first))
             del first  # It must not stay in memory for as long as the rest takes.
             async for piece in rest:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send(_piece(piece))
+            await send(_piece(b"", more=False))
 
 
 Reply: TypeAlias = Answer | EncodedAnswer | StreamedAnswer
+
+
+def sliced(body: bytes) -> Iterator[bytes]:
+    """The body in pieces. Each is a copy that lives until it is sent; the body may be shared."""
+    return (body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES))
+
+
+async def send_sliced(send: Send, body: bytes) -> None:
+    """A whole body in pieces."""
+    *pieces, last = sliced(body)
+    for piece in pieces:
+        await send(_piece(piece))
+    await send(_piece(last, more=False))
 
 
 async def streamed(
@@ -118,13 +133,26 @@ def location(kind: str, name: str, namespace: str) -> str:
     return f"{API}/{kind}/{quote(name, safe=':')}?namespace={quote(namespace, safe='')}"
 
 
-def spliced(body: object, member: str, content: bytes) -> bytes:
-    """The body with one member more, whose value is JSON already: it is not encoded again.
+def spliced(
+    body: object, member: str, content: bytes, headers: Mapping[str, str], *, owner: object = None
+) -> Reply:
+    """200 with the body and one member more, whose value is JSON already: it is not encoded again.
 
-    Of types that JSON does not have the text is written.
+    Of types that JSON does not have the text is written. What is long is not copied: it stays in
+    memory once, with its owner, for all answers that are made of it.
     """
-    encoded = msgspec.json.encode(body, enc_hook=str)
-    return encoded[:-1] + b',"' + member.encode() + b'":' + content + b"}"
+    start = msgspec.json.encode(body, enc_hook=str)[:-1] + b',"' + member.encode() + b'":'
+    if len(content) <= PIECE_BYTES:
+        return json_answer(start + content + b"}", headers=headers)
+
+    async def rest(_: object = owner) -> AsyncGenerator[bytes, None]:
+        for piece in sliced(content):
+            yield piece
+        yield b"}"
+
+    length = str(len(start) + len(content) + 1)
+    all_headers = {"Content-Type": JSON, "Content-Length": length, **headers}
+    return StreamedAnswer(200, all_headers, start, rest())
 
 
 def encoded_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -148,3 +176,7 @@ def _headers_of_answer(headers: Mapping[str, str], status: int) -> list[tuple[by
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Any:
     return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _piece(body: bytes, *, more: bool = True) -> Any:
+    return {"type": "http.response.body", "body": body, "more_body": more}
