@@ -3,12 +3,14 @@
 from torture.merges import merges
 from torture.run import Torture
 from torture.starts import starts
+from torture.stall import stall
 
 _ALL: tuple[Torture, ...] = (
     Torture(
         "starts", "starts after crashes: that each is ready in 5 s and nothing is lost", starts
     ),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
+    Torture("stall", "small requests beside one that is as large and hostile as may be", stall),
 )
 
 TORTURES: dict[str, Torture] = {torture.name: torture for torture in _ALL}
