@@ -63,10 +63,20 @@ class DomainError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, not as it was made: so it passes from one process to another."""
+        return _same, (type(self), str(self)), vars(self)
+
     @property
     def short(self) -> str | None:
         """What it is in a few words, if its kind alone does not say it."""
         return None
+
+
+def _same(kind: type[DomainError], detail: str) -> DomainError:
+    error = kind.__new__(kind, detail)
+    DomainError.__init__(error, detail)
+    return error
 
 
 def accepted(outcome: T | DomainError) -> T:
@@ -199,6 +209,36 @@ class TooLarge(DomainError):
         size = "more" if size_bytes is None else f"{size_bytes} bytes"
         super().__init__(f"A {kind} may have at most {limit_bytes} bytes; this one has {size}.")
         self.kind, self.limit_bytes = kind, limit_bytes
+
+
+class TooComplex(DomainError):
+    """To compute it takes more time, or more memory, than one request may use; nothing was stored.
+
+    The same request would be refused again.
+    """
+
+    def __init__(
+        self, *, limit_seconds: float | None = None, limit_bytes: int | None = None
+    ) -> None:
+        if limit_seconds is None:
+            most, self.limit_bytes = f"{limit_bytes} bytes of memory", limit_bytes
+        else:
+            most, self.limit_seconds = f"{limit_seconds:g} seconds of computation", limit_seconds
+        super().__init__(f"This is too complex: one request may take {most}.")
+
+
+class Overloaded(DomainError):
+    """Too much waits to be computed; nothing was done, and a later request may succeed."""
+
+    def __init__(self) -> None:
+        super().__init__("Too much waits to be computed here now; try again.")
+
+
+class CallerLeft(DomainError):
+    """The caller closed the connection, so what it wanted was not done. Nobody reads this."""
+
+    def __init__(self) -> None:
+        super().__init__("The caller closed the connection before there was an answer.")
 
 
 class UnsupportedMediaType(DomainError):

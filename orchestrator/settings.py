@@ -57,6 +57,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: So much of a body that nobody wants is read after the answer, so that its sender sees that.
     refused_body_bytes_max: int = 64 * 1024 * 1024
     refused_body_seconds_max: float = 5.0
+    #: Work on so many bytes of documents is done in processes of its own; so many for each worker.
+    compute_bytes_min: int = 32 * 1024
+    compute_processes: int = 2
+    #: What one request may use of them; how much may wait for them, and how long.
+    compute_seconds_max: float = 5.0
+    compute_memory_bytes_max: int = 512 * 1024 * 1024
+    compute_waiting_bytes_max: int = 128 * 1024 * 1024
+    compute_wait_seconds_max: float = 10.0
     json_body_bytes_max: int = 16 * 1024 * 1024
     #: At any depth; a short value takes some 25 times the memory of its text.
     json_body_values_max: int = 1_000_000
@@ -124,7 +132,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"{name} may not be over blob_bytes_max")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
+        self._check_least()
+        if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
+            raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
+        if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:
+            raise ValueError("gc_grace_seconds and the like may not be negative")
+        if self.log_level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
+
+    def _check_least(self) -> None:
         for name in (
+            "compute_processes",
             "database_connections_max",
             "database_writers_max",
             "database_namespace_writers_max",
@@ -132,12 +150,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is 1 or more")
-        if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
-            raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
-        if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:
-            raise ValueError("gc_grace_seconds and the like may not be negative")
-        if self.log_level.upper() not in logging.getLevelNamesMapping():
-            raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
+        if min(self.compute_seconds_max, self.compute_wait_seconds_max) <= 0:
+            raise ValueError("compute_seconds_max and the like are over 0")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

@@ -21,7 +21,7 @@ from torture.stall_requests import Entry, Request, create, entries, nodes
 WORST_GET_MS = 100.0
 SERVING_GROWTH_MIB = 64.0
 COMPUTING_MIB = 512.0
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 0.5
 SAMPLE_SECONDS = 0.05
 #: What may come back: an answer, a refusal of what was sent, or that there is no room for it now.
 EXPECTED = {200, 201, 400, 409, 413, 422, 503}
@@ -151,13 +151,13 @@ def _own(entry: Entry, suffix: str) -> Entry:
 
     def own(request: Request) -> Request:
         def rename(text: bytes) -> bytes:
-            for tag in (b"hostile", b"changed", b"compared", b"ours", b"theirs"):
+            for tag in (b"hostile", b"changed", b"compared", b"left", b"right"):
                 text = text.replace(b'"%b"' % tag, b'"%b-%b"' % (tag, suffix.encode()), 1)
                 text = text.replace(b'"%b@' % tag, b'"%b-%b@' % (tag, suffix.encode()), 1)
             return text
 
         path = request.path
-        for tag in ("hostile", "changed", "compared", "ours", "theirs"):
+        for tag in ("hostile", "changed", "compared", "left", "right"):
             path = path.replace(f"/{tag}", f"/{tag}-{suffix}")
         body = request.body
         if body is None:

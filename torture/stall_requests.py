@@ -149,7 +149,8 @@ def _creates() -> Iterator[Entry]:
     yield tagged("990,000 numbers", lambda: valid(listed(b"1")))
     yield tagged("660,000 floats", lambda: valid(listed(b"0.12345678", 660_000)))
     yield tagged("990,000 floats that are integers", lambda: valid(listed(b"1.0")))
-    yield tagged("numbers with exponents", lambda: valid(listed(b"1e300", VALUES)))
+    yield tagged("990,000 numbers with exponents", lambda: valid(listed(b"1e300")))
+    yield tagged("120,000 of them", lambda: valid(listed(b"1e300", 120_000)), short=True)
     yield tagged("nested to the end", lambda: filled(b"", b"[", b"", 15 * MIB))
     yield tagged("60 levels, everywhere", lambda: valid(listed(b"[" * 60 + b"]" * 60, 16_000)))
     yield tagged("a text of escapes", lambda: valid(filled(b'"', b"\\u00e9", b'"', 15 * MIB)))
@@ -158,7 +159,7 @@ def _creates() -> Iterator[Entry]:
     yield tagged("a fraction of 15 MiB", lambda: valid(filled(b"0.", b"1", b"", 15 * MIB)))
     yield tagged("keys beyond U+FFFF", lambda: valid(keys(300_000).replace(b"k", "😀".encode())))
     yield tagged("half pairs", lambda: valid(filled(b'["\\ud800"', b',"\\ud800"', b"]", 8 * MIB)))
-    yield tagged("90,000 nodes in a chain", lambda: nodes(90_000), short=True)
+    yield tagged("90,000 nodes in a chain", lambda: nodes(90_000))
     yield tagged("ids that are none", lambda: nodes(90_000).replace(b'"id":"n', b'"id":"n n'))
     yield tagged(
         "one id for all", lambda: b'{"nodes":' + listed(b'{"id":"a","type":"t"}', 300_000) + b"}"
@@ -166,7 +167,7 @@ def _creates() -> Iterator[Entry]:
     yield tagged("edges to nowhere", lambda: nodes(90_000).replace(b'"to":"n', b'"to":"m'))
     yield Entry(
         "transaction: 1,000 documents",
-        Request("POST", "/api/v1/transactions", lambda: transaction(nodes(180), 1_000)),
+        Request("POST", "/api/v1/transactions", lambda: transaction(nodes(100), 1_000)),
     )
     yield Entry(
         "transaction: two documents of 8 MiB",
@@ -188,7 +189,7 @@ def _changes() -> Iterator[Entry]:
     wide = create("changed", lambda: valid(keys(VALUES // 2)))
 
     yield Entry("patch: 1,000 operations", patch("changed", lambda: operations(1_000)), (chain,))
-    yield Entry("patch: a bomb", patch("changed", bomb), (tiny,), short=True)
+    yield Entry("patch: a bomb", patch("changed", bomb), (tiny,))
     yield Entry(
         "patch: a test of a large value",
         patch(
@@ -221,7 +222,6 @@ def _changes() -> Iterator[Entry]:
         "merge patch: one value",
         patch("changed", lambda: b'{"z":' + keys(VALUES) + b"}", MERGE_PATCH),
         (tiny,),
-        short=True,
     )
     yield Entry(
         "merge patch: NUL at the end",
@@ -253,7 +253,6 @@ def _comparisons() -> Iterator[Entry]:
         "diff: all nodes of 7 MB",
         diff,
         pair(lambda: nodes(80_000), lambda: nodes(80_000, "u")),
-        short=True,
     )
     yield Entry(
         "diff: all keys of 8 MiB",
@@ -265,22 +264,22 @@ def _comparisons() -> Iterator[Entry]:
         _small("compared", "GET", "/diff?against=1&format=text"),
         pair(lambda: nodes(80_000), lambda: nodes(80_000, "u")),
     )
-    # Ours, theirs and their base: the third tag begins at the base and goes its own way.
+    # Both begin at one version and go their own ways.
     sides = (
-        create("ours", lambda: nodes(80_000)),
-        create("theirs", lambda: nodes(80_000)),
-        create("ours", lambda: nodes(80_000, "u", 3)),
-        create("theirs", lambda: nodes(80_000, "v", 5)),
+        create("left", lambda: nodes(80_000)),
+        create("right", lambda: nodes(80_000)),
+        create("left", lambda: nodes(80_000, "u", 3)),
+        create("right", lambda: nodes(80_000, "v", 5)),
     )
-    base = {"from": "theirs", "base": "theirs@1"}
-    yield Entry("merge: 40,000 changes, conflicts", _small("ours", "POST", "/merge", base), sides)
+    base = {"from": "right", "base": "right@1"}
+    yield Entry("merge: 40,000 changes, conflicts", _small("left", "POST", "/merge", base), sides)
     yield Entry(
         "merge: 40,000 changes, one side preferred",
-        _small("ours", "POST", "/merge", {**base, "prefer": "ours"}),
+        _small("left", "POST", "/merge", {**base, "prefer": "ours"}),
         sides,
     )
     yield Entry(
         "merge: a dry run of 40,000 changes",
-        _small("ours", "POST", "/merge", {**base, "prefer": "ours", "dry_run": True}),
+        _small("left", "POST", "/merge", {**base, "prefer": "ours", "dry_run": True}),
         sides,
     )

@@ -1,36 +1,119 @@
-"""A thread for computing: what takes long must not hold up the event loop, and so all others."""
+"""Where work on documents is done: at once if it is short, else in processes of their own.
+
+A long call of C code holds the interpreter's lock, and with it every other request of its process;
+so even a thread would not do.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from orchestrator.core.compute_child import Outcome
+from orchestrator.core.compute_process import ComputeProcess, NotBegun
+from orchestrator.core.fair_queue import FairQueue
+from orchestrator.errors import Overloaded
 
 T = TypeVar("T")
 
-#: Work on fewer bytes is done at once: a thread would cost more than it.
-THREADED_BYTES_MIN = 64 * 1024
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeLimits:
+    """Of one serving process, and of each of those that compute for it."""
+
+    #: Work on fewer bytes is done at once: to send it costs half a millisecond (measured), and the
+    #: most hostile text of this length takes 70.
+    sent_bytes_min: int = 32 * 1024
+    processes: int = 2
+    seconds_max: float = 5.0
+    memory_bytes_max: int = 512 * 1024 * 1024
+    waiting_bytes_max: int = 128 * 1024 * 1024
+    wait_seconds_max: float = 10.0
 
 
 class Compute:
-    """Built without a thread; `running` makes it and ends it."""
+    """Built without a process: each starts when it is first needed. `running` ends them."""
 
-    def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+    def __init__(self, limits: ComputeLimits) -> None:
+        self._limits = limits
+        self._queue = FairQueue(
+            limits.processes,
+            waiting_bytes_max=limits.waiting_bytes_max,
+            wait_seconds_max=limits.wait_seconds_max,
+        )
+        #: A thread for each process: it waits for the outcome.
+        self._threads: ThreadPoolExecutor | None = None
+        self._idle: list[ComputeProcess] = []
+        self._busy: set[ComputeProcess] = set()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """As long as the block lasts. At its end what runs is waited for."""
-        # One: more would not be faster under the interpreter's lock, and each makes the event loop
-        # wait its turn once more (measured: with six, small requests waited ten times as long).
-        with ThreadPoolExecutor(1, thread_name_prefix="compute") as self._pool:
+        """As long as the block lasts. At its end no process is left."""
+        self._threads = ThreadPoolExecutor(self._limits.processes, "compute")
+        try:
             yield
-        self._pool = None
+        finally:
+            threads, self._threads = self._threads, None
+            for process in self._busy:
+                process.kill()
+            threads.shutdown()
+            while self._idle:
+                self._idle.pop().end()
 
-    async def run(self, work: Callable[[], T], size_bytes: int) -> T:
-        """What `work` gives, which reads so many bytes."""
-        if size_bytes < THREADED_BYTES_MIN:
+    def is_short(self, size_bytes: int) -> bool:
+        """Whether work on so many bytes is done at once."""
+        return size_bytes < self._limits.sent_bytes_min
+
+    async def run(self, work: Callable[[], T], size_bytes: int, caller: str = "") -> T:
+        """What `work` gives, which reads so many bytes.
+
+        Long work is a function of a module and its arguments, a `partial`, so that it can be sent.
+        If this is cancelled, the work ends. TooComplex: it took too much time or memory;
+        Overloaded: too much else waits.
+        """
+        if self.is_short(size_bytes):
             return work()
-        if self._pool is None:
+        if self._threads is None:
             raise RuntimeError("Compute.run() outside of Compute.running()")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        async with self._queue.place(caller, size_bytes):
+            try:
+                outcome = await self._call(
+                    work, self._idle.pop() if self._idle else self._started()
+                )
+            except NotBegun:
+                try:
+                    outcome = await self._call(work, self._started())
+                except NotBegun as error:
+                    raise Overloaded from error
+        if outcome.error is not None:
+            raise outcome.error
+        return cast("T", outcome.value)
+
+    async def _call(self, work: Callable[[], Any], process: ComputeProcess) -> Outcome:
+        self._busy.add(process)
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, process.call, work)
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        finally:
+            self._busy.discard(process)
+            if process.is_usable and self._threads is not None:
+                self._idle.append(process)
+            else:
+                self._end(process)
+
+    def _end(self, process: ComputeProcess) -> None:
+        """Its end is waited for in a thread, as long as there are any."""
+        if self._threads is None:
+            process.end()
+        else:
+            self._threads.submit(process.end)
+
+    def _started(self) -> ComputeProcess:
+        return ComputeProcess(
+            memory_bytes_max=self._limits.memory_bytes_max, seconds_max=self._limits.seconds_max
+        )

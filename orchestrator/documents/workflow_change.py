@@ -14,6 +14,7 @@ from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.patch_draft import PatchLimits
 from orchestrator.documents.pointer import shown_pointer
 from orchestrator.documents.workflow import Workflow, check_workflow
+from orchestrator.documents.workflow_diff import diff_workflows
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_base import MergeBase, merged_base
@@ -23,14 +24,31 @@ from orchestrator.errors import MergeConflict, RuleBroken, TooLarge, Violation
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """The operations on a version and the workflow after them, hashed and ready to be stored."""
+    """The operations on a version and the workflow after them, hashed and ready to be stored.
 
-    workflow: Workflow
+    It holds bytes and no values, so that it passes from one process to another fast.
+    """
+
+    content: bytes
     version_hash: CasId
-    operations: tuple[PatchOperation, ...]
+    nodes_count: int
+    edges_count: int
     operations_content: bytes
     operations_id: CasId
-    settled: tuple[Conflict, ...] = ()
+    op_count: int
+    #: A JSON list of the conflicts that were settled, as many as an answer may list, of so many.
+    settled: bytes = b"[]"
+    settled_count: int = 0
+
+
+class MergeResult(msgspec.Struct, frozen=True):
+    """A merge that was computed and is not stored: without a revision there was nothing to merge.
+
+    `preview` is what it would change on our side, as JSON, if that was requested.
+    """
+
+    revision: Revision | None
+    preview: bytes | None
 
 
 class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +107,32 @@ def merged(
     return _revision(workflow, operations, content, rules, result.settled)
 
 
+def merge_result(
+    base: MergeBase,
+    ours: bytes,
+    theirs: bytes,
+    rules: ChangeRules,
+    settlement: Settlement,
+    *,
+    preview: bool,
+) -> MergeResult:
+    """A merge, and what it would do to our side if that is wanted."""
+    revision = merged(base, ours, theirs, rules, settlement)
+    return MergeResult(revision, _difference(ours, revision.content) if preview else None)
+
+
+def unmerged_result(
+    ours: bytes, after: bytes, settlement: Settlement, *, preview: bool
+) -> MergeResult:
+    """Where there is nothing to merge: our side becomes the other, or stays."""
+    settlement.check_used(frozenset())
+    return MergeResult(None, _difference(ours, after) if preview else None)
+
+
+def _difference(before: bytes, after: bytes) -> bytes:
+    return msgspec.json.encode(diff_workflows(parsed(before), parsed(after)))
+
+
 def parsed(content: bytes) -> JSONValue:
     """A stored version; its canonical form was strict JSON when it came in."""
     value: JSONValue = msgspec.json.decode(content)
@@ -128,17 +172,20 @@ def _revision(
     operations: tuple[PatchOperation, ...],
     content: bytes,
     rules: ChangeRules,
-    settled: tuple[Conflict, ...] = (),
+    settled: Sequence[Conflict] = (),
 ) -> Revision:
     if len(workflow.content) > rules.workflow_bytes_max:
         raise TooLarge("workflow", rules.workflow_bytes_max, len(workflow.content))
     return Revision(
-        workflow=workflow,
+        content=workflow.content,
         version_hash=CasId.of(workflow.content),
-        operations=operations,
+        nodes_count=workflow.nodes_count,
+        edges_count=workflow.edges_count,
         operations_content=content,
         operations_id=CasId.of(content),
-        settled=settled,
+        op_count=len(operations),
+        settled=msgspec.json.encode(listed_conflicts(settled)),
+        settled_count=len(settled),
     )
 
 

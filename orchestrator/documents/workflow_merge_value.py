@@ -54,6 +54,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     prefer: Side | None = None
     resolutions: dict[str, Side | ResolvedValue] = {}
 
+    @property
+    def alone(self) -> "Settlement":
+        """Without what else a request says."""
+        return Settlement(prefer=self.prefer, resolutions=self.resolutions)
+
     def check_used(self, used: AbstractSet[str]) -> None:
         """RuleBroken if there are resolutions for places that are not in conflict."""
         unused = [

@@ -9,6 +9,9 @@ from orchestrator.errors import InvalidInput
 
 #: A value stands two levels deeper in a patch than in the document: in an operation, and in a list.
 PATCH_DEPTH_MAX = DEPTH_MAX + 2
+#: So many operations look at as much of a document as parsing and writing it do.
+OPERATIONS_PER_READ = 8
+COPIES_COUNTED_MAX = 20
 
 
 class PatchFormat(StrEnum):
@@ -16,6 +19,18 @@ class PatchFormat(StrEnum):
 
     JSON_PATCH = "application/json-patch+json"
     MERGE_PATCH = "application/merge-patch+json"
+
+
+def size_of_work(head: bytes, patch: bytes) -> int:
+    """How many bytes applying a patch to a document may have to go through, by their texts alone.
+
+    Each operation may look at a part of the document, each copy may double it. More can be said
+    of operations whose names are spelled with escapes, which no program does.
+    """
+    disguised = patch.count(b"\\u006") + patch.count(b"\\u007")
+    operations = 1 + patch.count(b'"op"') + disguised
+    copies = min(patch.count(b'"copy"') + disguised, COPIES_COUNTED_MAX)
+    return (len(patch) + len(head) * (1 + operations // OPERATIONS_PER_READ)) << copies
 
 
 def read_operations(

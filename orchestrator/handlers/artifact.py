@@ -11,6 +11,7 @@ from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.body import IdText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
@@ -23,7 +24,7 @@ from orchestrator.handlers.http.paging import (
     tag_after,
 )
 from orchestrator.handlers.http.precondition import check_if_match, unchanged
-from orchestrator.handlers.http.reading import IdText, id_in_path
+from orchestrator.handlers.http.reading import id_in_path
 from orchestrator.handlers.http.reply import IMMUTABLE, etag, json_answer
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
 from orchestrator.models.idempotency import Answer

@@ -1,20 +1,21 @@
 """HTTP for blobs: reads and writes raw bytes, opens transactions, calls the CAS service."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
-import msgspec
 from litestar.params import PathParameter
 
 from orchestrator.core.batching import Batcher
-from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName, BlobNameText, parse_name
 from orchestrator.errors import CorruptBlob, InvalidInput, NotFound
-from orchestrator.handlers.cas_body import blob_body
+from orchestrator.handlers.cas_body import MissingBody, MissingQuery, blob_body
+from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
-from orchestrator.handlers.http.reading import decode, media_type_of, segment
+from orchestrator.handlers.http.reading import media_type_of, segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import Reply, etag, json_answer, location
 from orchestrator.handlers.transfer.delivery import BlobAnswers
@@ -34,18 +35,6 @@ CasPath = Annotated[
 CAS_ID_BYTES_MAX = 128
 
 
-class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """The question which of these blobs would have to be uploaded."""
-
-    cas_ids: list[BlobNameText]
-
-
-class MissingBody(msgspec.Struct, frozen=True):
-    """Those that would, in the order of the request."""
-
-    missing: list[BlobNameText]
-
-
 class CASHandler:
     """Blobs by name: direct orchestration of intake, the CAS service, and delivery."""
 
@@ -58,7 +47,7 @@ class CASHandler:
         answers: BlobAnswers,
         gate: WriteGate,
         replay: Replay,
-        compute: Compute,
+        computing: Computing,
         *,
         missing_ids_max: int,
     ) -> None:
@@ -69,7 +58,7 @@ class CASHandler:
         self._answers = answers
         self._gate = gate
         self._replay = replay
-        self._compute = compute
+        self._computing = computing
         self._missing_ids_max = missing_ids_max
         self._uploads = Batcher(
             self._upload_new,
@@ -163,7 +152,7 @@ class CASHandler:
     async def missing(self, call: Call) -> Answer:
         """Which of these blobs the namespace does not have."""
         body = await call.read_json(CAS_ID_BYTES_MAX * (self._missing_ids_max + 1))
-        query = await self._compute.run(lambda: decode(body, MissingQuery), len(body))
+        query = await self._computing.run(call, partial(decode, body, MissingQuery), len(body))
         if len(query.cas_ids) > self._missing_ids_max:
             message = f"At most {self._missing_ids_max} cas ids are asked for at once."
             raise InvalidInput.at("/cas_ids", "length", message)

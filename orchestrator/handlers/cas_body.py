@@ -1,4 +1,4 @@
-"""The body of answers about blobs."""
+"""The bodies of requests and answers about blobs."""
 
 import msgspec
 
@@ -15,6 +15,18 @@ class BlobBody(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     created_at: Moment
     sha256: BlobNameText | None = None
+
+
+class MissingQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """The question which of these blobs would have to be uploaded."""
+
+    cas_ids: list[BlobNameText]
+
+
+class MissingBody(msgspec.Struct, frozen=True):
+    """Those that would, in the order of the request."""
+
+    missing: list[BlobNameText]
 
 
 def blob_body(blob: Blob) -> BlobBody:

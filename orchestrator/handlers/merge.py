@@ -1,27 +1,30 @@
 """HTTP for comparing and merging what tags name: the work is done without a connection."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from litestar.params import QueryParameter
 
-from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
+from orchestrator.documents.workflow_change import MergeResult
+from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import tagged
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     TagPath,
     checked_message,
-    decode,
     tag_in_path,
 )
 from orchestrator.handlers.http.reply import json_answer
-from orchestrator.handlers.merge_body import MergeWorkflow, diff_body, diff_text, merged_body
+from orchestrator.handlers.merge_body import MergeWorkflow, merged_body
+from orchestrator.handlers.merge_diff import diff_json, diff_text, endpoint
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import ReferenceText, parse_reference
 from orchestrator.models.version import Change, Head
-from orchestrator.service.merge import Merge, MergeService
+from orchestrator.service.merge import MergeService
 from orchestrator.service.version import VersionService
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
@@ -46,13 +49,13 @@ class MergeHandler:
         versions: VersionService,
         merges: MergeService,
         guarded: GuardedChanges,
-        compute: Compute,
+        computing: Computing,
     ) -> None:
         self._database = database
         self._versions = versions
         self._merges = merges
         self._guarded = guarded
-        self._compute = compute
+        self._computing = computing
 
     async def diff(
         self,
@@ -67,11 +70,14 @@ class MergeHandler:
         async with self._database.connection() as conn:
             head = await self._versions.get_head(conn, call.namespace, name)
             before = await self._versions.get(conn, call.namespace, reference)
-        size = len(before.content) + len(head.version.content)
+        after = head.version
+        contents = before.content, after.content
+        size = sum(map(len, contents))
         if format == "text":
-            text = await self._compute.run(lambda: diff_text(before, head.version), size)
+            text = await self._computing.run(call, partial(diff_text, *contents), size)
             return tagged(call, text, media_type=PLAIN_TEXT)
-        return tagged(call, await self._compute.run(lambda: diff_body(before, head.version), size))
+        work = partial(diff_json, endpoint(before), endpoint(after), *contents)
+        return tagged(call, await self._computing.run(call, work, size))
 
     async def merge(self, call: Call, tag: TagPath) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""
@@ -83,21 +89,23 @@ class MergeHandler:
         if data.base is not None:
             base = parse_reference(data.base, tag=name, pointer="/base")
 
-        async def plan(conn: Connection, head: Head) -> Change[Merge]:
+        async def plan(conn: Connection, head: Head) -> Change[MergeResult]:
             return await self._merges.plan(
                 conn,
                 head,
                 theirs,
                 base=base,
-                settlement=data,
+                settlement=data.alone,
                 preview=data.dry_run,
             )
 
-        async def store(conn: Connection, _: Change[Merge], merge: Merge) -> Answer:
-            changed = None
+        async def store(
+            conn: Connection, change: Change[MergeResult], result: MergeResult
+        ) -> Answer:
+            changed, sides = None, change.sides
+            assert sides is not None
             if not data.dry_run:
-                by = call.by
-                changed = await self._merges.store(conn, merge, by=by, message=message)
-            return json_answer(merged_body(merge, changed))
+                changed = await self._merges.store(conn, sides, result, by=call.by, message=message)
+            return json_answer(merged_body(sides, result, changed))
 
         return await self._guarded.change(call, name, body, plan=plan, store=store)

@@ -8,6 +8,7 @@ from uuid import UUID
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, accepted
+from orchestrator.handlers.http.body import Version, decode, parse_id
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
@@ -24,8 +25,6 @@ from orchestrator.handlers.http.reading import (
     TagTime,
     TagVersion,
     checked_message,
-    decode,
-    parse_id,
     tag_in_path,
     time_travel,
 )
@@ -37,7 +36,6 @@ from orchestrator.handlers.tag_body import (
     StepTag,
     TagBody,
     TagItem,
-    Version,
     deleted_body,
     past_body,
     tag_answer,
@@ -46,9 +44,9 @@ from orchestrator.handlers.tag_body import (
 )
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import TagChange, TagMove, TagOrder
+from orchestrator.models.tag import SEQ_MAX, TagChange, TagMove, TagOrder
 from orchestrator.service.artifact import ArtifactService
-from orchestrator.service.tag import SEQ_MAX, TagService
+from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
 
 #: Besides a length, what tells that a body comes.

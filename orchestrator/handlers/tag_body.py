@@ -1,6 +1,5 @@
 """The bodies of tags over HTTP, and how they are made from tags; no requests are read here."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -8,16 +7,13 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.errors import NotFound
-from orchestrator.handlers.http.reading import IdText, MessageText
+from orchestrator.handlers.http.body import IdText, MessageText, Version
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
-from orchestrator.service.tag import SEQ_MAX
-
-Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
 
 
 class PutTag(msgspec.Struct, forbid_unknown_fields=True):

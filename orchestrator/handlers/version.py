@@ -11,6 +11,7 @@ from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_change import Revision
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import InvalidInput, UnsupportedMediaType
+from orchestrator.handlers.http.body import MessageText, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
@@ -22,11 +23,9 @@ from orchestrator.handlers.http.precondition import (
 )
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
-    MessageText,
     TagPath,
     check_query_text,
     checked_message,
-    decode,
     segment,
     tag_in_path,
 )
@@ -103,7 +102,7 @@ class VersionHandler:
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_cherry_pick(conn, head, picked, data)
+            return await self._changes.plan_cherry_pick(conn, head, picked, data.alone)
 
         return await self._change(call, name, body, data.message, plan)
 
@@ -114,7 +113,7 @@ class VersionHandler:
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_revert(conn, head, reverted, data)
+            return await self._changes.plan_revert(conn, head, reverted, data.alone)
 
         return await self._change(call, name, body, data.message, plan)
 

@@ -8,7 +8,7 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_merge_value import Settlement
-from orchestrator.handlers.http.reading import MessageText
+from orchestrator.handlers.http.body import MessageText
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.name import TagText

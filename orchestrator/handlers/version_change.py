@@ -6,7 +6,6 @@ The head is read, the change is computed without a connection, and it is stored 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import (
@@ -19,6 +18,7 @@ from orchestrator.errors import (
     VersionConflict,
 )
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.precondition import (
     HashPrecondition,
     hash_guard,
@@ -49,12 +49,12 @@ class GuardedChanges:
     """Makes changes that are guarded by the version of the tag, each once for its key."""
 
     def __init__(
-        self, database: Database, versions: VersionService, replay: Replay, compute: Compute
+        self, database: Database, versions: VersionService, replay: Replay, computing: Computing
     ) -> None:
         self._database = database
         self._versions = versions
         self._replay = replay
-        self._compute = compute
+        self._computing = computing
 
     async def head(
         self, conn: Connection, namespace: str, tag: str, precondition: HashPrecondition
@@ -86,7 +86,7 @@ class GuardedChanges:
                 async with self._database.connection() as conn:
                     head = await self.head(conn, call.namespace, tag, precondition)
                     change = await plan(conn, head)
-                computed = await self._compute.run(change.compute, change.size_bytes)
+                computed = await self._computing.run(call, change.compute, change.size_bytes)
 
                 async def make(conn: Connection) -> Answer:
                     return await store(conn, change, computed)

@@ -1,17 +1,17 @@
 """HTTP for workflows: reads requests, opens one transaction, hands it to the workflow service."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 from litestar.params import QueryParameter
 from msgspec.structs import replace
 
 from orchestrator.core.batching import Batcher
-from orchestrator.core.compute import Compute
 from orchestrator.core.database import Connection, Database
-from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
 from orchestrator.handlers.http.precondition import (
@@ -30,7 +30,6 @@ from orchestrator.handlers.http.reading import (
     TagTime,
     TagVersion,
     checked_message,
-    decode,
     tag_in_path,
     time_travel,
 )
@@ -38,15 +37,14 @@ from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply, etag, json_answer, spliced
 from orchestrator.handlers.tag_body import deleted_body
 from orchestrator.handlers.workflow_body import (
-    CreateWorkflow,
     WorkflowBody,
     components_body,
     created_answer,
     new_workflow,
     workflow_body,
 )
+from orchestrator.handlers.workflow_request import read_workflow
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import parse_tag
 from orchestrator.models.tag import Condition, TagOrder
 from orchestrator.models.workflow import (
     CreatedWorkflow,
@@ -72,7 +70,7 @@ class WorkflowHandler:
         workflows: WorkflowService,
         tags: TagService,
         replay: Replay,
-        compute: Compute,
+        computing: Computing,
         *,
         body_bytes_max: int,
         body_values_max: int,
@@ -82,10 +80,11 @@ class WorkflowHandler:
         self._workflows = workflows
         self._tags = tags
         self._replay = replay
-        self._compute = compute
+        self._computing = computing
         self._body_bytes_max = body_bytes_max
-        self._body_values_max = body_values_max
-        self._workflow_bytes_max = workflow_bytes_max
+        self._read = partial(
+            read_workflow, values_max=body_values_max, workflow_bytes_max=workflow_bytes_max
+        )
         self._lookups = Batcher(
             self._look_up_together, wait_seconds_max=database.acquire_seconds_max
         )
@@ -99,10 +98,10 @@ class WorkflowHandler:
     async def create(self, call: Call) -> Answer:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
-        data, prepared = await self._compute.run(lambda: self._read(body), len(body))
+        data = await self._computing.run(call, partial(self._read, body), len(body))
         message = checked_message(data.message)
         new = new_workflow(
-            prepared, namespace=call.namespace, tag=data.tag, by=call.by, message=message
+            data.prepared, namespace=call.namespace, tag=data.tag, by=call.by, message=message
         )
         by_hash = workflow_precondition(call)
         precondition = tag_precondition(call, data.expected_version, if_match=False)
@@ -120,11 +119,6 @@ class WorkflowHandler:
             return created_answer(created)
 
         return await self._replay.once(call.namespace, repeated, make)
-
-    def _read(self, body: bytes) -> tuple[CreateWorkflow, PreparedWorkflow]:
-        data = decode(body, CreateWorkflow, values_max=self._body_values_max)
-        parse_tag(data.tag)  # Before the work on the document, which may be large.
-        return data, prepare(data.workflow, self._workflow_bytes_max, "/workflow")
 
     async def _create_new(
         self, new: Sequence[NewWorkflow], deadline: float

@@ -1,6 +1,6 @@
 """The bodies of workflows over HTTP, and how they are made from versions; no requests here."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -9,9 +9,7 @@ from msgspec import UNSET, UnsetType
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_prepare import PreparedWorkflow
-from orchestrator.handlers.http.reading import MessageText
 from orchestrator.handlers.http.reply import etag, json_answer, location
-from orchestrator.handlers.tag_body import Version
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import NamespaceText, TagText
@@ -23,20 +21,6 @@ from orchestrator.models.workflow import (
     WorkflowComponents,
     WorkflowEntry,
 )
-
-#: A document, described by its own schema, which `/schemas/workflow` has too.
-WorkflowDocument = Annotated[
-    Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Workflow"})
-]
-
-
-class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
-    """A whole new version under a tag, which is created or moved."""
-
-    tag: TagText
-    workflow: WorkflowDocument
-    message: MessageText | None = None
-    expected_version: Version | None = None
 
 
 class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,9 @@ from orchestrator.core.moment import Moment
 from orchestrator.models.artifact import Kind
 from orchestrator.models.principal import Actor
 
+#: After the last version of a tag, for pages.
+SEQ_MAX = 2**63 - 1
+
 
 class Action(StrEnum):
     """What a recorded move did."""

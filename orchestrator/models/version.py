@@ -35,26 +35,6 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     relation: Relation
 
 
-class Change(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
-    """A change of a head, once all that it needs has been read and before it is computed.
-
-    `compute` needs no database, so no connection waits for it, and it may run in a thread.
-    `size_bytes` is how much it has to read: short work is not worth a thread.
-    """
-
-    head: Head
-    origins: tuple[Origin, ...] = ()
-    size_bytes: int
-    compute: Callable[[], R]
-
-
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that a change left, and what happened to the tag."""
-
-    artifact: Artifact
-    change: TagChange
-
-
 class MergeOutcome(StrEnum):
     """What a merge turned out to be."""
 
@@ -73,3 +53,25 @@ class MergeSides(msgspec.Struct, frozen=True, kw_only=True):
     theirs: WorkflowVersion
     bases: Sequence[Artifact]
     outcome: MergeOutcome
+
+
+class Change(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """A change of a head, once all that it needs has been read and before it is computed.
+
+    `compute` needs no database, so no connection waits for it; it may be sent to another process,
+    so it is a function of a module and its arguments. `size_bytes` is how much it has to read:
+    short work is not worth sending. A merge has `sides`.
+    """
+
+    head: Head
+    origins: tuple[Origin, ...] = ()
+    sides: MergeSides | None = None
+    size_bytes: int
+    compute: Callable[[], R]
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that a change left, and what happened to the tag."""
+
+    artifact: Artifact
+    change: TagChange

@@ -2,8 +2,8 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.cas import CASHandler, MissingBody, MissingQuery
-from orchestrator.handlers.cas_body import BlobBody
+from orchestrator.handlers.cas import CASHandler
+from orchestrator.handlers.cas_body import BlobBody, MissingBody, MissingQuery
 from orchestrator.handlers.http.reply import API
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (

@@ -87,12 +87,12 @@ DESCRIPTIONS = {
     413: "Over a size limit.",
     415: "A body of another media type.",
     416: "The range is beyond the end of the blob.",
-    422: "Well-formed, but breaks rules: all violations are listed.",
+    422: "Well-formed, but breaks rules: all violations are listed. Or too much to compute.",
     429: "Too many writes in this minute; Retry-After says when to come back.",
     460: "The body is not the one that its checksum was made of; nothing was stored.",
     500: "A defect of ours, or stored bytes that do not match their name.",
     501: "A `Transfer-Encoding` other than `chunked`.",
-    503: "The database cannot answer now; nothing was acknowledged.",
+    503: "The database cannot answer now, or too much waits; nothing was acknowledged.",
     507: "The storage has no room for a write.",
 }
 #: What any request may be answered with, before or while its operation runs.

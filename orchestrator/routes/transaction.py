@@ -3,7 +3,8 @@
 from litestar.handlers import HTTPRouteHandler
 
 from orchestrator.handlers.http.reply import API
-from orchestrator.handlers.transaction import RunTransaction, TransactionBody, TransactionHandler
+from orchestrator.handlers.transaction import TransactionBody, TransactionHandler
+from orchestrator.handlers.transaction_request import RunTransaction
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import takes
 from orchestrator.routes.openapi_headers import IDEMPOTENCY

@@ -6,7 +6,8 @@ from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.handlers.http.framework import PATCH_TYPES
 from orchestrator.handlers.http.reply import API, JSON
 from orchestrator.handlers.merge import PLAIN_TEXT, MergeHandler
-from orchestrator.handlers.merge_body import DiffBody, MergedBody, MergeWorkflow
+from orchestrator.handlers.merge_body import MergedBody, MergeWorkflow
+from orchestrator.handlers.merge_diff import DiffBody
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_body import (
     ChangedBody,
@@ -109,7 +110,7 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
                 )
             }
             | not_modified(),
-            refuses=(404,),
+            refuses=(404, 422),
         ),
         ROUTES.post(
             f"{WORKFLOW}/merge",

@@ -9,10 +9,10 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
-    CreateWorkflow,
     ResolvedWorkflowBody,
     WorkflowBody,
 )
+from orchestrator.handlers.workflow_request import CreateWorkflow
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer, heeds, not_modified, takes
 from orchestrator.routes.openapi_headers import (

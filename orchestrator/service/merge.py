@@ -3,11 +3,15 @@
 No HTTP, no SQL, no transaction opened.
 """
 
-import msgspec
+from functools import partial
 
 from orchestrator.core.database import Connection
-from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, parsed
-from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
+from orchestrator.documents.workflow_change import (
+    ChangeRules,
+    MergeResult,
+    merge_result,
+    unmerged_result,
+)
 from orchestrator.documents.workflow_merge_base import MergeBase, size_bytes_of
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.models.artifact import Relation
@@ -25,17 +29,6 @@ from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
-
-
-class Merge(msgspec.Struct, frozen=True, kw_only=True):
-    """A merge that was computed and is not stored: without a revision there is nothing to merge.
-
-    `preview` is what it would change on our side, if that was requested.
-    """
-
-    sides: MergeSides
-    revision: Revision | None
-    preview: WorkflowDiff | None
 
 
 class MergeService:
@@ -65,7 +58,7 @@ class MergeService:
         base: Reference | None,
         settlement: Settlement,
         preview: bool,
-    ) -> Change[Merge]:
+    ) -> Change[MergeResult]:
         """Read the versions of a merge into the head; the base is found if none is named."""
         our, namespace = head.version.artifact, head.version.artifact.namespace
         named = await self._versions.get(conn, namespace, base) if base else None
@@ -83,44 +76,40 @@ class MergeService:
             outcome = MergeOutcome.FAST_FORWARD
         sides = MergeSides(ours=head, theirs=version, bases=bases, outcome=outcome)
 
-        def compute() -> Merge:
-            revision = None
-            if outcome is MergeOutcome.MERGED:
-                ours, theirs = head.version.content, version.content
-                revision = merged(old, ours, theirs, self._rules, settlement)
-            else:
-                settlement.check_used(frozenset())
-            diff = _preview(sides, revision) if preview else None
-            return Merge(sides=sides, revision=revision, preview=diff)
-
-        size = len(head.version.content) + len(version.content) + size_bytes_of(old)
-        return Change(head=head, size_bytes=size, compute=compute)
+        ours, theirs = head.version.content, version.content
+        if outcome is MergeOutcome.MERGED:
+            work = partial(merge_result, old, ours, theirs, self._rules, settlement)
+        else:
+            after = theirs if outcome is MergeOutcome.FAST_FORWARD else ours
+            work = partial(unmerged_result, ours, after, settlement)
+        return Change(
+            head=head,
+            sides=sides,
+            size_bytes=len(ours) + len(theirs) + size_bytes_of(old),
+            compute=partial(work, preview=preview),
+        )
 
     async def store(
-        self, conn: Connection, merge: Merge, *, by: Actor, message: str | None
+        self,
+        conn: Connection,
+        sides: MergeSides,
+        result: MergeResult,
+        *,
+        by: Actor,
+        message: str | None,
     ) -> Changed:
         """Store the merge and move the tag, if it is still where the head was read.
 
         NotFound if their version, which was read before this transaction, was deleted since.
         """
-        head, theirs = merge.sides.ours, merge.sides.theirs.artifact
-        if merge.revision is not None:
+        head, theirs = sides.ours, sides.theirs.artifact
+        if result.revision is not None:
             origin = Origin(parent_id=theirs.artifact_id, relation=Relation.MERGED_FROM)
             return await self._changes.store_patch(
-                conn, head, merge.revision, by=by, message=message, origins=(origin,)
+                conn, head, result.revision, by=by, message=message, origins=(origin,)
             )
-        is_ahead = merge.sides.outcome is MergeOutcome.FAST_FORWARD
+        is_ahead = sides.outcome is MergeOutcome.FAST_FORWARD
         target = theirs if is_ahead else head.version.artifact
         await self._artifacts.get_by_id(conn, target.namespace, target.artifact_id, locked=True)
         change = await self._changes.move(conn, head, target, by=by, message=message)
         return Changed(artifact=target, change=change)
-
-
-def _preview(sides: MergeSides, revision: Revision | None) -> WorkflowDiff:
-    before = parsed(sides.ours.version.content)
-    after = before
-    if revision is not None:
-        after = revision.workflow.document
-    elif sides.outcome is MergeOutcome.FAST_FORWARD:
-        after = parsed(sides.theirs.content)
-    return diff_workflows(before, after)

@@ -21,6 +21,7 @@ from orchestrator.errors import (
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import (
     ALWAYS,
+    SEQ_MAX,
     Action,
     Condition,
     FoundTag,
@@ -36,8 +37,6 @@ from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.telemetry import metrics
 from orchestrator.telemetry.after_commit import tell
 
-#: After the last seq, for pages.
-SEQ_MAX = 2**63 - 1
 #: A tag that is absent cannot be locked: others may create and delete it in turns.
 ATTEMPTS = 3
 

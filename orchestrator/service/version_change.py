@@ -11,7 +11,7 @@ from functools import partial
 from orchestrator.core.database import Connection
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
 from orchestrator.documents.workflow_merge_value import Settlement
-from orchestrator.documents.workflow_patch import PatchFormat
+from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
 from orchestrator.errors import NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
@@ -50,7 +50,7 @@ class VersionChangeService:
         content = head.version.content
         return Change(
             head=head,
-            size_bytes=len(content) + len(patch),
+            size_bytes=size_of_work(content, patch),
             compute=partial(patched, content, patch, format_, self._rules),
         )
 
@@ -89,12 +89,12 @@ class VersionChangeService:
         origin: Origin,
         settlement: Settlement,
     ) -> Change[Revision]:
-        ours = head.version.content
+        contents = base.content, head.version.content, theirs.content
         return Change(
             head=head,
             origins=(origin,),
-            size_bytes=len(ours) + len(theirs.content),
-            compute=partial(merged, base.content, ours, theirs.content, self._rules, settlement),
+            size_bytes=sum(map(len, contents)),
+            compute=partial(merged, *contents, self._rules, settlement),
         )
 
     # ------------------------------------------------------------------------------- writing
@@ -126,9 +126,9 @@ class VersionChangeService:
             below,
             revision.operations_id,
             version_hash=revision.version_hash,
-            op_count=len(revision.operations),
-            nodes_count=revision.workflow.nodes_count,
-            edges_count=revision.workflow.edges_count,
+            op_count=revision.op_count,
+            nodes_count=revision.nodes_count,
+            edges_count=revision.edges_count,
             by=by,
             meta={} if message is None else {"message": message},
         )
@@ -196,7 +196,7 @@ def _documents(revision: Revision, by: Actor) -> list[Document]:
             by=by,
         ),
         Document(
-            content=revision.workflow.content,
+            content=revision.content,
             media_type=WORKFLOW,
             cas_id=revision.version_hash,
             by=by,

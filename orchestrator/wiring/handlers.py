@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
+from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
@@ -43,14 +44,15 @@ class Handlers:
 def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     replay = Replay(c.database, c.idempotency)
-    guarded = GuardedChanges(c.database, c.versions, replay, c.compute)
+    computing = Computing(c.compute)
+    guarded = GuardedChanges(c.database, c.versions, replay, computing)
     return Handlers(
         workflows=WorkflowHandler(
             c.database,
             c.workflows,
             c.tags,
             replay,
-            c.compute,
+            computing,
             body_bytes_max=settings.json_body_bytes_max,
             body_values_max=settings.json_body_values_max,
             workflow_bytes_max=settings.workflow_bytes_max,
@@ -69,7 +71,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             tags=c.tags,
             workflows=c.workflows,
             replay=replay,
-            compute=c.compute,
+            computing=computing,
             body_bytes_max=settings.json_body_bytes_max,
             body_values_max=settings.json_body_values_max,
             workflow_bytes_max=settings.workflow_bytes_max,
@@ -84,7 +86,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
-        merges=MergeHandler(c.database, c.versions, c.merges, guarded, c.compute),
+        merges=MergeHandler(c.database, c.versions, c.merges, guarded, computing),
         blobs=CASHandler(
             c.database,
             c.cas,
@@ -93,7 +95,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             _blob_answers(c, settings),
             jobs.write_gate,
             replay,
-            c.compute,
+            computing,
             missing_ids_max=settings.missing_ids_max,
         ),
         uploads=UploadHandler(

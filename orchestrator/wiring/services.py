@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.core.compute import Compute
+from orchestrator.core.compute import Compute, ComputeLimits
 from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
 from orchestrator.core.threads import Threads
@@ -142,7 +142,16 @@ def build(
     version_changes = VersionChangeService(cas, artifacts, tags, versions, rules=rules)
     return Container(
         database=database,
-        compute=Compute(),
+        compute=Compute(
+            ComputeLimits(
+                sent_bytes_min=settings.compute_bytes_min,
+                processes=settings.compute_processes,
+                seconds_max=settings.compute_seconds_max,
+                memory_bytes_max=settings.compute_memory_bytes_max,
+                waiting_bytes_max=settings.compute_waiting_bytes_max,
+                wait_seconds_max=settings.compute_wait_seconds_max,
+            )
+        ),
         threads=threads,
         storage=storage,
         disk=disk,

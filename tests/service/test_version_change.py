@@ -1,10 +1,11 @@
 """Versions made from versions: what is stored of a change, and what is not, on PostgreSQL."""
 
+import json
 from typing import Any
 
 import pytest
 
-from orchestrator.documents.workflow_change import patched
+from orchestrator.documents.workflow_change import parsed, patched
 from orchestrator.documents.workflow_merge_value import NOT_SETTLED
 from orchestrator.errors import NoCommonAncestor, NothingToCompact, VersionConflict
 from orchestrator.models.artifact import Kind, Relation
@@ -45,7 +46,8 @@ async def test_history_says_what_a_merge_amounts_to(store: Store) -> None:
         plan = await merges_of(store).plan(
             store.conn, ours, named(theirs), base=None, settlement=NOT_SETTLED, preview=False
         )
-        return plan.compute().sides.outcome
+        assert plan.sides is not None
+        return plan.sides.outcome
 
     assert await outcome(second, "main@1") is MergeOutcome.UP_TO_DATE
     assert await outcome(second, "main") is MergeOutcome.UP_TO_DATE
@@ -81,7 +83,7 @@ async def test_a_plan_of_a_cherry_pick_computes_the_change_that_made_the_version
     plan = await changes_of(store).plan_cherry_pick(
         store.conn, await head(store, "other"), named("main"), NOT_SETTLED
     )
-    document: Any = plan.compute().workflow.document
+    document: Any = parsed(plan.compute().content)
     assert document["nodes"] == [
         {"id": "a", "type": "task", "timeout_ms": 5},
         {"id": "b", "type": "task"},
@@ -120,7 +122,8 @@ async def test_a_merge_that_is_planned_for_its_preview_tells_what_would_change(
             store.conn, ours, named("main"), base=None, settlement=NOT_SETTLED, preview=True
         )
         merge = plan.compute()
-        assert merge.sides.outcome is outcome
+        assert plan.sides is not None
+        assert plan.sides.outcome is outcome
         assert merge.revision is None
         assert merge.preview is not None
-        assert len(merge.preview.nodes_changed) == nodes_changed
+        assert len(json.loads(merge.preview)["nodes_changed"]) == nodes_changed

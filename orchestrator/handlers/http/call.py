@@ -102,6 +102,12 @@ class Call:
         chunks = [chunk async for chunk in self.chunks(bytes_max, kind)]
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    async def left(self) -> None:
+        """Return when the caller has closed the connection. The body must have been read."""
+        message: Any = None
+        while message is None or message["type"] != "http.disconnect":
+            message = await self._receive()
+
     async def read_json(self, bytes_max: int) -> bytes:
         """A body that says it is JSON, not yet parsed."""
         given = self.headers.get("content-type", "")
@@ -119,10 +125,11 @@ class Call:
             raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
         line = f"{self.method} {self.path}?".encode() + self.query + b"\n"
         named = [self.headers.get(name, "") for name in FINGERPRINTED]
+        said = blake3(line + "\n".join([*named, ""]).encode())
         return IdempotentCall(
             by=self.by,
             key=key,
-            fingerprint=blake3(line + "\n".join([*named, ""]).encode() + body).digest(),
+            fingerprint=said.update(body).digest(),
         )
 
 

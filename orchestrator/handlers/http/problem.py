@@ -51,12 +51,14 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
         415, "unsupported-media-type", "Unsupported media type"
     ),
     errors.RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "Range not satisfiable"),
+    errors.TooComplex: ProblemType(422, "too-complex", "Too complex"),
     errors.RuleBroken: ProblemType(422, "rule-broken", "Rule broken"),
     PatchFailed: ProblemType(422, "patch-failed", "Patch failed"),
     errors.IdempotencyKeyReused: ProblemType(
         422, "idempotency-key-reused", "Idempotency key reused"
     ),
     errors.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
+    errors.CallerLeft: ProblemType(499, "caller-left", "Caller left"),
     errors.CorruptBlob: ProblemType(500, "corrupt-blob", "Corrupt blob"),
     errors.UnsupportedTransferCoding: ProblemType(
         501, "unsupported-transfer-coding", "Unsupported transfer coding"
@@ -65,6 +67,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.Contended: ProblemType(503, "contended", "Contended"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.OutcomeUnknownToKey: ProblemType(503, "outcome-unknown", "Outcome unknown"),
+    errors.Overloaded: ProblemType(503, "overloaded", "Overloaded"),
     errors.StorageFull: ProblemType(507, "storage-full", "Storage full"),
 }
 UNEXPECTED = ProblemType(500, "internal-error", "Internal error")
@@ -97,7 +100,7 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
 def refusal(error: DomainError, path: str) -> Answer:
     """A refusal is an answer like any other; only trouble of our own is logged as such."""
     answer = problem_answer(error, path)
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and type(error) is not errors.Overloaded:
         log.error("storage trouble", error=type(error).__name__, cause=repr(error.__cause__))
     return answer
 

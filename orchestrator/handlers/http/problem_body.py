@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from orchestrator.core.digest import CasIdText
 from orchestrator.documents.workflow_merge_value import Conflict
 from orchestrator.errors import Violation
-from orchestrator.handlers.http.reading import IdText
+from orchestrator.handlers.http.body import IdText
 
 _TYPE = {"pattern": "^urn:orchestrator:problem:[a-z0-9-]+$"}
 

@@ -1,34 +1,20 @@
-"""Reads what a request says: bodies, names, times, messages. Nothing is decided here."""
+"""Reads what a request says: names, times, messages. Nothing is decided here."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from string import ascii_letters, digits
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 from litestar.params import PathParameter, QueryParameter
 
-from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, parse
-from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.body import MESSAGE_LENGTH_MAX, TimeText, VersionNumber, parse_id
 from orchestrator.models.cas import OCTET_STREAM
 from orchestrator.models.name import TagText, parse_tag
-from orchestrator.service.tag import SEQ_MAX
-
-T = TypeVar("T")
-
-MESSAGE_LENGTH_MAX = 4_096
-
-# As they are described. Reading checks them, and says which rule is broken.
-VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
-TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-IdText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
-MessageText = Annotated[
-    str,
-    msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),
-]
+from orchestrator.models.tag import SEQ_MAX
 
 TagVersion = Annotated[
     VersionNumber | None,
@@ -50,8 +36,6 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)((?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))", re.ASCII
 )
 LEAP_SECOND = "60"
-#: How deep a document may stand in a body: /operations/0/workflow.
-ENVELOPE_DEPTH = 3
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
 
@@ -76,26 +60,6 @@ def media_type_of(given: str) -> str:
     return media_type
 
 
-def decode(body: bytes, type_: type[T], *, values_max: int = VALUES_MAX) -> T:
-    """The body as the type, or InvalidInput with a pointer to what is wrong.
-
-    Bodies are read as strictly as the documents in them: no key twice, no NUL, no number that
-    another program would read differently.
-    """
-    value = parse(
-        body,
-        bytes_max=len(body),
-        kind="body",
-        depth_max=DEPTH_MAX + ENVELOPE_DEPTH,
-        values_max=values_max,
-    )
-    try:
-        return msgspec.convert(value, type_)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
-
-
 # ----------------------------------------------------------------------------- names in the route
 
 
@@ -117,17 +81,6 @@ def tag_in_path(raw: str) -> str:
 def id_in_path(raw: str) -> UUID:
     """An artifact id from the route."""
     return parse_id(segment(raw), "/artifact_id")
-
-
-def parse_id(text: str, pointer: str) -> UUID:
-    """An artifact id in its canonical text form."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        found = None
-    if found is None or str(found) != text.lower():
-        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
-    return found
 
 
 def checked_message(message: str | None) -> str | None:

@@ -10,9 +10,10 @@ from litestar.params import PathParameter
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import CorruptBlob, NotFound
+from orchestrator.handlers.http.body import IdText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import wants_sha256
-from orchestrator.handlers.http.reading import IdText, segment
+from orchestrator.handlers.http.reading import segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer, location
 from orchestrator.handlers.transfer import tus

@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 
 from orchestrator.core.database import Connection
+from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import CursorText, after, encoded
-from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
+from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.collection import Collection

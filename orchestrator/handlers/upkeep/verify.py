@@ -6,9 +6,10 @@ import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.paging import LIMIT_MAX, CursorText, after, encoded
-from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX, decode
+from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
 from orchestrator.jobs.verification import Verification

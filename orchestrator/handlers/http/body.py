@@ -1,0 +1,63 @@
+"""Reads JSON bodies. It knows no request and imports no framework, so that processes that compute
+can do it.
+"""
+
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, parse
+from orchestrator.documents.pointer import pointer_to_field
+from orchestrator.errors import InvalidInput
+from orchestrator.models.tag import SEQ_MAX
+
+T = TypeVar("T")
+
+#: The version of a tag.
+Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
+
+MESSAGE_LENGTH_MAX = 4_096
+
+# As they are described. Reading checks them, and says which rule is broken.
+VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+IdText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+MessageText = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),
+]
+
+#: How deep a document may stand in a body: /operations/0/workflow.
+ENVELOPE_DEPTH = 3
+
+
+def decode(body: bytes, type_: type[T], *, values_max: int = VALUES_MAX) -> T:
+    """The body as the type, or InvalidInput with a pointer to what is wrong.
+
+    Bodies are read as strictly as the documents in them: no key twice, no NUL, no number that
+    another program would read differently.
+    """
+    value = parse(
+        body,
+        bytes_max=len(body),
+        kind="body",
+        depth_max=DEPTH_MAX + ENVELOPE_DEPTH,
+        values_max=values_max,
+    )
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
+
+
+def parse_id(text: str, pointer: str) -> UUID:
+    """An artifact id in its canonical text form."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        found = None
+    if found is None or str(found) != text.lower():
+        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
+    return found

@@ -1,0 +1,143 @@
+"""What a request for a transaction says. It knows no request and imports no framework, so that
+processes that compute can read it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
+from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
+from orchestrator.handlers.http.body import IdText, MessageText, Version, decode, parse_id
+from orchestrator.handlers.workflow_request import WorkflowDocument
+from orchestrator.models.name import TagText, parse_tag
+
+
+class CreateWorkflowOperation(
+    msgspec.Struct, tag_field="op", tag="create_workflow", forbid_unknown_fields=True
+):
+    """Store a version and let the tag name it, as `POST /workflows` does."""
+
+    tag: TagText
+    workflow: WorkflowDocument
+    expected_version: Version | None = None
+    absent: bool = False
+
+
+class CreateOperation(msgspec.Struct, tag_field="op", tag="create", forbid_unknown_fields=True):
+    """Create a tag, which must not exist."""
+
+    tag: TagText
+    artifact_id: IdText
+    absent: bool = True
+
+
+class MoveOperation(msgspec.Struct, tag_field="op", tag="move", forbid_unknown_fields=True):
+    """Move a tag, which must exist."""
+
+    tag: TagText
+    artifact_id: IdText
+    expected_version: Version | None = None
+
+
+class DeleteOperation(msgspec.Struct, tag_field="op", tag="delete", forbid_unknown_fields=True):
+    """Delete a tag, which must exist."""
+
+    tag: TagText
+    expected_version: Version | None = None
+
+
+TagOperation: TypeAlias = (
+    CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
+)
+
+
+class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
+    """Operations on different tags, each with its own precondition: all or nothing."""
+
+    operations: Annotated[list[TagOperation], msgspec.Meta(extra_json_schema={"minItems": 1})]
+    message: MessageText | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An operation that was read, and what it is to point its tag at: a workflow that comes with
+    it, an artifact that is there, or nothing for a delete. The operation itself has no document.
+    """
+
+    operation: TagOperation
+    workflow: PreparedWorkflow | None = None
+    artifact_id: UUID | None = None
+
+
+class ReadTransaction(msgspec.Struct, frozen=True):
+    """What was read."""
+
+    message: str | None
+    steps: list[Step]
+
+
+def read_transaction(
+    body: bytes, *, values_max: int, workflow_bytes_max: int, operations_max: int
+) -> ReadTransaction:
+    """Read and check everything that needs no transaction."""
+    data = decode(body, RunTransaction, values_max=values_max)
+    operations = data.operations
+    if not 1 <= len(operations) <= operations_max:
+        message = f"A transaction has 1 to {operations_max} operations."
+        raise InvalidInput.at("/operations", "length", message)
+    _check_tags(operations)
+    steps = [_step(at, each, workflow_bytes_max) for at, each in enumerate(operations)]
+    return ReadTransaction(data.message, steps)
+
+
+def _step(at: int, operation: TagOperation, workflow_bytes_max: int) -> Step:
+    if isinstance(operation, CreateWorkflowOperation):
+        with failing(at):
+            pointer = f"/operations/{at}/workflow"
+            prepared = prepare(operation.workflow, workflow_bytes_max, pointer)
+        return Step(msgspec.structs.replace(operation, workflow=None), prepared)
+    if isinstance(operation, CreateOperation | MoveOperation):
+        wanted = parse_id(operation.artifact_id, f"/operations/{at}/artifact_id")
+        return Step(operation, artifact_id=wanted)
+    return Step(operation)
+
+
+def _check_tags(operations: Sequence[TagOperation]) -> None:
+    """Each tag once: two operations on one tag would make the outcome a matter of their order."""
+    seen: dict[str, int] = {}
+    twice: list[Violation] = []
+    for at, operation in enumerate(operations):
+        parse_tag(operation.tag, f"/operations/{at}/tag")
+        _check_absent(operation, f"/operations/{at}/absent")
+        if operation.tag in seen:
+            message = f"Operation {seen[operation.tag]} names the tag {operation.tag!r} already."
+            twice.append(Violation(f"/operations/{at}/tag", "unique", message))
+        seen.setdefault(operation.tag, at)
+    if twice:
+        raise RuleBroken("A transaction names each tag once.", twice)
+
+
+def _check_absent(operation: TagOperation, pointer: str) -> None:
+    if isinstance(operation, CreateOperation) and not operation.absent:
+        message = "A create is for a tag that does not exist; to change one, use move."
+        raise InvalidInput.at(pointer, "absent", message)
+    if (
+        isinstance(operation, CreateWorkflowOperation)
+        and operation.absent
+        and operation.expected_version is not None
+    ):
+        message = "A tag cannot be absent and at an expected version."
+        raise InvalidInput.at(pointer, "absent", message)
+
+
+@contextmanager
+def failing(at: int) -> Iterator[None]:
+    """Let the refusal say which operation it is about."""
+    try:
+        yield
+    except DomainError as error:
+        error.operation = at
+        raise

@@ -1,0 +1,21 @@
+"""The short form of the torture of stalls. Without processes that compute it finds two: a stall of
+seconds, and a growth of more than 100 MiB.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from torture.run import Run
+from torture.stall import stall
+
+
+@pytest.mark.slow
+def test_small_requests_do_not_wait_for_large_ones(tmp_path: Path) -> None:
+    run = Run(tmp_path, seed=1, minutes=None, short=True)
+    try:
+        stall(run, scale=10)  # A second: the machine may be slow, and busy.
+    finally:
+        for server in run.servers:
+            server.end()
+    assert run.found == []
