@@ -2,8 +2,8 @@
 
 from torture.merges import merges
 from torture.run import Torture
-from torture.starts import starts
 from torture.stall import stall
+from torture.starts import starts
 
 _ALL: tuple[Torture, ...] = (
     Torture(

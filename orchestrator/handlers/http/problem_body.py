@@ -50,6 +50,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     # Limits.
     limit: int | UnsetType = UNSET
     limit_bytes: int | UnsetType = UNSET
+    limit_seconds: float | UnsetType = UNSET
     deadline_seconds: float | UnsetType = UNSET
     tier: str | UnsetType = UNSET
     window_seconds: int | UnsetType = UNSET
