@@ -17,6 +17,9 @@ from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_diff_rename import renamed_nodes
 from orchestrator.documents.workflow_parts import EdgeKey, take_apart
 
+#: So long may the operations on the members of a node be, even if the node itself is shorter.
+OBJECT_BYTES_FREE = 4_096
+
 
 class ReversiblePatch(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON Patch and the one that takes it back, which holds the former values."""
@@ -151,7 +154,7 @@ def _edge_changes(
 
 
 def _change(before: dict[str, Any], after: dict[str, Any]) -> ReversiblePatch:
-    patch = patch_between(before, after)
+    patch = patch_between(before, after, object_bytes_free=OBJECT_BYTES_FREE)
     return ReversiblePatch(patch=patch, inverse=invert(before, patch) if patch else ())
 
 

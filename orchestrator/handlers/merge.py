@@ -50,12 +50,15 @@ class MergeHandler:
         merges: MergeService,
         guarded: GuardedChanges,
         computing: Computing,
+        *,
+        operations_max: int,
     ) -> None:
         self._database = database
         self._versions = versions
         self._merges = merges
         self._guarded = guarded
         self._computing = computing
+        self._operations_max = operations_max
 
     async def diff(
         self,
@@ -77,7 +80,8 @@ class MergeHandler:
             text = await self._computing.run(call, partial(diff_text, *contents), size)
             return tagged(call, text, media_type=PLAIN_TEXT)
         work = partial(diff_json, endpoint(before), endpoint(after), *contents)
-        return tagged(call, await self._computing.run(call, work, size))
+        whole = partial(work, operations_max=self._operations_max)
+        return tagged(call, await self._computing.run(call, whole, size))
 
     async def merge(self, call: Call, tag: TagPath) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""

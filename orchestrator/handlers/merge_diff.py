@@ -43,16 +43,21 @@ def endpoint(version: WorkflowVersion) -> Endpoint:
     )
 
 
-def diff_json(before: Endpoint, after: Endpoint, old_content: bytes, new_content: bytes) -> bytes:
-    """The difference for programs."""
+def diff_json(
+    before: Endpoint,
+    after: Endpoint,
+    old_content: bytes,
+    new_content: bytes,
+    *,
+    operations_max: int,
+) -> bytes:
+    """The difference for programs, with a patch that is not refused for its length."""
     old, new = parsed(old_content), parsed(new_content)
+    patch = patch_between(old, new)
+    if len(patch) > operations_max:
+        patch = (PatchOperation(op="replace", path="", value=new),)
     return msgspec.json.encode(
-        DiffBody(
-            before=before,
-            after=after,
-            diff=diff_workflows(old, new),
-            patch=list(patch_between(old, new)),
-        )
+        DiffBody(before=before, after=after, diff=diff_workflows(old, new), patch=list(patch))
     )
 
 

@@ -86,7 +86,14 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
-        merges=MergeHandler(c.database, c.versions, c.merges, guarded, computing),
+        merges=MergeHandler(
+            c.database,
+            c.versions,
+            c.merges,
+            guarded,
+            computing,
+            operations_max=settings.patch_operations_max,
+        ),
         blobs=CASHandler(
             c.database,
             c.cas,

@@ -21,7 +21,6 @@ from orchestrator.documents.patch import (
     invert,
     parse_operations,
 )
-from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.patch_draft import PatchLimits
 from orchestrator.errors import InvalidInput
 from tests.documents.patch_cases import FAILING_CASES, MERGE_PATCH_CASES, PASSING_CASES
@@ -394,75 +393,3 @@ def test_the_known_size_is_always_that_of_the_document(
     apply(document, operations, limits=PatchLimits(bytes_max=limit))
     with pytest.raises(PatchFailed, match=f"more than {limit - 1} bytes"):
         apply(document, operations, limits=PatchLimits(bytes_max=limit - 1))
-
-
-@given(JSON, JSON)
-def test_the_patch_between_two_values_leads_from_one_to_the_other(a: Any, b: Any) -> None:
-    assert equal(apply(a, patch_between(a, b)), b)
-    assert patch_between(a, a) == ()
-
-
-ITEMS = st.lists(st.integers(0, 8), max_size=14)
-
-
-@given(ITEMS, ITEMS)
-def test_the_patch_between_two_lists_leads_from_one_to_the_other(a: Any, b: Any) -> None:
-    assert equal(apply(a, patch_between(a, b)), b)
-    nested_a: Any = [[item, "x"] for item in a]
-    nested_b: Any = [[item, "x"] for item in b]
-    assert equal(apply(nested_a, patch_between(nested_a, nested_b)), nested_b)
-
-
-@given(st.permutations(range(9)), st.permutations(range(9)), st.integers(0, 9), st.integers(0, 9))
-def test_the_patch_between_lists_of_identified_items_moves_them(
-    a: list[int], b: list[int], taken_from_a: int, taken_from_b: int
-) -> None:
-    before: Any = [{"id": str(n), "x": [n]} for n in a[taken_from_a:]]
-    after: Any = [{"id": str(n), "x": [n, taken_from_a]} for n in b[taken_from_b:]]
-    patch = patch_between(before, after)
-    assert equal(apply(before, patch), after)
-    common = {item["id"] for item in before} & {item["id"] for item in after}
-    moves = [each for each in patch if each.op == "move"]
-    assert len(moves) < max(1, len(common))
-
-
-def summary(before: Any, after: Any) -> list[tuple[str, str]]:
-    return [(each.op, each.path) for each in patch_between(before, after)]
-
-
-def test_the_patch_between_lists_follows_the_ids() -> None:
-    a, b, c = ({"id": name, "x": 1} for name in "abc")
-    assert summary([a, b], [c, a, b]) == [("add", "/0")]
-    assert summary([a, b, c], [b, c]) == [("remove", "/0")]
-    assert summary([a, b, c], [b, c, a]) == [("move", "/2")]
-    assert summary([a, b], [b, {"id": "a", "x": 2}]) == [("move", "/0"), ("replace", "/1/x")]
-
-
-def test_the_patch_between_other_lists_follows_the_content() -> None:
-    rules = [{"when": n, "to": "x", "of": "y"} for n in range(5)]
-    assert summary(rules, [{"when": 9}, *rules]) == [("add", "/0")]
-    assert summary(rules, rules[1:]) == [("remove", "/0")]
-    changed = [*rules[:2], {**rules[2], "to": "z"}, *rules[3:]]
-    assert summary(rules, changed) == [("replace", "/2/to")]
-    assert summary(["x", "y", "x"], ["y", "x"]) == [("remove", "/0")]
-
-
-def test_a_list_of_other_scalars_is_replaced_by_one_operation() -> None:
-    assert summary([1, 2, 3, 4], [5, 6, 7]) == [("replace", "")]
-
-
-def test_true_and_1_are_different_and_1_and_1_0_are_not() -> None:
-    assert summary({"a": 1, "b": [True]}, {"a": True, "b": [1]}) == [
-        ("replace", "/a"),
-        ("replace", "/b/0"),
-    ]
-    assert summary({"a": [1, {"b": 2}]}, {"a": [1.0, {"b": 2.0}]}) == []
-
-
-def test_a_huge_list_is_compared_in_bounded_time() -> None:
-    before = [{"id": str(n)} for n in range(50_000)]
-    start = time.process_time()
-    assert summary(before, before[::-1]) == [("replace", "")]
-    assert summary(before, [{"id": "new"}, *before]) == [("add", "/0")]
-    assert summary([0] * 600_000, [1] * 600_000) == [("replace", "")]
-    assert time.process_time() - start < 5
