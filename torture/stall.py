@@ -21,6 +21,7 @@ from torture.stall_requests import Entry, Request, create, entries, nodes
 WORST_GET_MS = 100.0
 SERVING_GROWTH_MIB = 64.0
 COMPUTING_MIB = 512.0
+REFUSAL_KIB = 128.0
 QUIET_SECONDS = 0.5
 SAMPLE_SECONDS = 0.05
 #: What may come back: an answer, a refusal of what was sent, or that there is no room for it now.
@@ -39,6 +40,7 @@ class Seen:
     worst_ms: float
     serving_mib: float
     computing_mib: float
+    refusal_kib: float
 
     def excess(self, scale: float) -> list[str]:
         """What was more than may be; `scale` stretches the delay on a slow machine."""
@@ -51,6 +53,8 @@ class Seen:
             found.append(f"the serving process grew by {self.serving_mib:.0f} MiB")
         if self.computing_mib > COMPUTING_MIB:
             found.append(f"a computing process had {self.computing_mib:.0f} MiB")
+        if self.refusal_kib > REFUSAL_KIB:
+            found.append(f"the refusal had {self.refusal_kib:.0f} KiB")
         return found
 
 
@@ -178,7 +182,7 @@ def _prober(server: Server) -> Iterator[Prober]:
 
 def _measured(server: Server, prober: Prober, memory: Memory, entry: Entry) -> Seen:
     for request in entry.before:
-        status = _send(server, request)
+        status, _ = _send(server, request)
         assert status in {200, 201}, (entry.name, status)
     body = entry.request.body() if entry.request.body else None
     prober.worst_ms()
@@ -186,15 +190,16 @@ def _measured(server: Server, prober: Prober, memory: Memory, entry: Entry) -> S
     quiet_ms = prober.worst_ms()
     memory.begin()
     began = time.perf_counter()
-    status = _send(server, entry.request, body)
+    status, size = _send(server, entry.request, body)
     seconds = time.perf_counter() - began
     worst_ms = prober.worst_ms()
     serving_mib, computing_mib = memory.end()
-    return Seen(status, seconds, quiet_ms, worst_ms, serving_mib, computing_mib)
+    refusal_kib = size / 1024 if status >= 400 else 0
+    return Seen(status, seconds, quiet_ms, worst_ms, serving_mib, computing_mib, refusal_kib)
 
 
-def _send(server: Server, request: Request, body: bytes | None = None) -> int:
-    """The status of the answer, which is read to its end and not kept."""
+def _send(server: Server, request: Request, body: bytes | None = None) -> tuple[int, int]:
+    """The status and the length of the answer, which is read to its end and not kept."""
     if body is None and request.body is not None:
         body = request.body()
     connection: http.client.HTTPConnection = server.connect()
@@ -202,9 +207,10 @@ def _send(server: Server, request: Request, body: bytes | None = None) -> int:
         headers = {**server.headers, "Content-Type": request.type}
         connection.request(request.method, request.path, body, headers)
         response = connection.getresponse()
-        while response.read(1024 * 1024):
-            pass
-        return response.status
+        size = 0
+        while piece := response.read(1024 * 1024):
+            size += len(piece)
+        return response.status, size
     finally:
         connection.close()
 

@@ -141,6 +141,15 @@ def _creates() -> Iterator[Entry]:
     )
     yield tagged("one key again and again", lambda: filled(b'{"a":1', b',"a":1', b"}", 15 * MIB))
     yield tagged("one key, 990,000 times", lambda: b"{" + b'"a":1,' * VALUES + b'"a":1}')
+    yield Entry(
+        "create: a member that is none, with a name of 15 MiB",
+        Request("POST", WORKFLOWS, lambda: filled(b'{"', b"x", b'":1}', 15 * MIB)),
+    )
+    yield tagged(
+        "a key of 15 MiB, twice",
+        lambda: filled(b'{"', b"x", b'":1,"', 7 * MIB) + filled(b"", b"x", b'":1}', 7 * MIB - 2),
+    )
+    yield tagged("an id of 15 MiB", lambda: filled(b'{"nodes":[{"id":"', b"x", b'"}]}', 15 * MIB))
     yield tagged("1,300,000 keys", lambda: keys(1_300_000))
     yield tagged("990,000 keys", lambda: valid(keys(VALUES)), short=True)
     yield tagged("990,000 empty objects", lambda: valid(listed(b"{}")))

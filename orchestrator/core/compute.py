@@ -114,6 +114,10 @@ class Compute:
             self._threads.submit(process.end)
 
     def _started(self) -> ComputeProcess:
-        return ComputeProcess(
-            memory_bytes_max=self._limits.memory_bytes_max, seconds_max=self._limits.seconds_max
-        )
+        limits = self._limits
+        try:
+            return ComputeProcess(
+                memory_bytes_max=limits.memory_bytes_max, seconds_max=limits.seconds_max
+            )
+        except OSError as error:  # The machine has no room for a process.
+            raise Overloaded from error

@@ -92,7 +92,9 @@ def _limit(memory_bytes_max: int) -> None:
     """Bound what a document can do to the machine: no dump of the memory on disk either."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     data_bytes = max(memory_bytes_max - PROGRAM_BYTES, PROGRAM_BYTES)
-    resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or hard > data_bytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
 
 
 def _end_with_caller() -> None:

@@ -17,7 +17,7 @@ from orchestrator.errors import Overloaded, TooComplex
 #: From the start of the process until it has read a call.
 BEGIN_SECONDS_MAX = 30.0
 #: A call may take so many times the processor's time by the clock: the machine may be busy.
-CLOCK_FACTOR = 4
+CLOCK_FACTOR = 10
 #: The folder that this program was imported from.
 PROGRAM = Path(__file__).parents[2]
 #: The child must run this very program: not what lies in the working folder (-P), nor another copy

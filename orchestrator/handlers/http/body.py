@@ -28,6 +28,7 @@ MessageText = Annotated[
     msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),
 ]
 
+ERROR_CHARACTERS_MAX = 200
 #: How deep a document may stand in a body: /operations/0/workflow.
 ENVELOPE_DEPTH = 3
 
@@ -49,6 +50,8 @@ def decode(body: bytes, type_: type[T], *, values_max: int = VALUES_MAX) -> T:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
+        if len(message) > ERROR_CHARACTERS_MAX:  # It names a member as long as the body.
+            message = message[:ERROR_CHARACTERS_MAX] + "…`"
         raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
 
 

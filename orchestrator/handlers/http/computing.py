@@ -27,10 +27,11 @@ class Computing:
         leaving = asyncio.ensure_future(call.left())
         try:
             await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise CallerLeft
-            return working.result()
+            if working.done():
+                return working.result()
+            leaving.result()
+            raise CallerLeft
         finally:
             working.cancel()
             leaving.cancel()
-            await asyncio.wait((working, leaving))
+            await asyncio.gather(working, leaving, return_exceptions=True)

@@ -14,8 +14,10 @@ from tests.api import API, Api, chain
 from tests.conftest import TOKEN
 
 MIB = 1024 * 1024
-#: Some 0.3 seconds of a processor.
-LARGE = {"nodes": [{"id": f"n{at}", "type": "task", "z": [at, [at]]} for at in range(20_000)]}
+#: Half a second of a processor.
+LONG = {**chain("a"), "z": [1e300] * 40_000}
+#: 50 MiB of memory.
+LARGE = {**chain("a"), "z": [{"a": {}} for _ in range(200_000)]}
 
 
 @pytest.fixture
@@ -115,9 +117,9 @@ def refused(response: httpx2.Response, status: int, slug: str) -> Iterator[dict[
 async def test_what_takes_too_long_or_too_much_memory_is_too_complex(
     make_app: Callable[..., Edge],
 ) -> None:
-    for limit, value in (("seconds", 0.02), ("memory_bytes", 48 * MIB)):
+    for limit, value, document in (("seconds", 0.1, LONG), ("memory_bytes", 48 * MIB, LARGE)):
         async with Api.on(make_app(**{f"compute_{limit}_max": value}), TOKEN) as api:
-            response = await api.post("/workflows", {"tag": "large", "workflow": LARGE})
+            response = await api.post("/workflows", {"tag": "large", "workflow": document})
             with refused(response, 422, "too-complex") as problem:
                 assert problem[f"limit_{limit.removeprefix('memory_')}"] == value
             assert (await api.create("small", "a"))["tag"] == "small"
@@ -126,7 +128,7 @@ async def test_what_takes_too_long_or_too_much_memory_is_too_complex(
 async def test_what_would_wait_in_too_long_a_queue_is_503(make_app: Callable[..., Edge]) -> None:
     app = make_app(compute_processes=1, compute_waiting_bytes_max=0)
     async with Api.on(app, TOKEN) as api:
-        body = {"tag": "large", "workflow": LARGE}
+        body = {"tag": "large", "workflow": LONG}
         answers = await asyncio.gather(*[api.post("/workflows", body) for _ in range(3)])
         assert sorted(each.status_code for each in answers) == [201, 503, 503]
         for each in answers:
