@@ -75,7 +75,7 @@ def create_app(
         *version_routes(handlers.versions, handlers.merges),
         *tag_routes(handlers.tags),
         *transaction_routes(handlers.transactions),
-        *artifact_routes(handlers.artifacts),
+        *artifact_routes(handlers.artifacts, handlers.creating),
         *cas_routes(handlers.blobs),
         *upload_routes(handlers.uploads),
         *verify_routes(handlers.verify),

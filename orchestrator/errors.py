@@ -134,6 +134,19 @@ class AlreadyExists(DomainError):
         return f"{self.kind} already exists"
 
 
+class WrongKind(DomainError):
+    """What was named is an artifact of another kind than this operation is for."""
+
+    def __init__(self, wanted: str, key: str, *, artifact_id: str, kind: str) -> None:
+        super().__init__(f"{key!r} names an artifact of kind {kind!r}, not a {wanted}.")
+        self.wanted, self.key, self.artifact_id, self.kind = wanted, key, artifact_id, kind
+
+    @property
+    def short(self) -> str:
+        """What it is not."""
+        return f"not a {self.wanted}"
+
+
 class VersionConflict(DomainError):
     """The thing is no longer at the version that the request expected; nothing was changed."""
 

@@ -94,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patch_operations_max: int = 1_000
     patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
+    artifact_blobs_max: int = 1_000
+    artifact_parents_max: int = 10_000
+    artifact_meta_bytes_max: int = 64 * 1024
     missing_ids_max: int = 10_000
     #: A resumable upload ends so long after its last bytes.
     upload_seconds: float = 86_400

@@ -407,7 +407,8 @@ async def test_an_upload_that_only_prolongs_a_lease_is_stored_if_the_blob_is_gon
     cas_id = CasId.of(content)
     garbage = await untagged(services, chain("garbage"))
     await database.execute(
-        "INSERT INTO artifact_blob (artifact_id, cas_id) VALUES ($1, $2)",
+        "INSERT INTO artifact_blob (artifact_id, role, position, cas_id)"
+        " VALUES ($1, 'reference', 0, $2)",
         garbage.artifact_id,
         cas_id.raw,
     )

@@ -12,6 +12,7 @@ from orchestrator.models.artifact import NewVersion
 from orchestrator.models.tag import Action
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
+from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.tag import TagRepository
@@ -35,7 +36,9 @@ async def versions(conn: Connection, namespace: str) -> list[UUID]:
     cas = CASService(
         CASRepository(), VisibleBlobRepository(), document_bytes_max=100, lease_seconds=1
     )
-    artifacts = ArtifactService(ArtifactRepository(), LineageRepository())
+    artifacts = ArtifactService(
+        ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
+    )
     ids = []
     for number in range(8):
         content = f"{namespace} {number}".encode()

@@ -150,12 +150,13 @@ async def connect(
             "max_parallel_workers_per_gather": "0",
         },
     )
-    await conn.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: msgspec.json.encode(value).decode(),
-        decoder=msgspec.json.decode,
-    )
+    for type_ in ("json", "jsonb"):
+        await conn.set_type_codec(
+            type_,
+            schema="pg_catalog",
+            encoder=lambda value: msgspec.json.encode(value).decode(),
+            decoder=msgspec.json.decode,
+        )
     return conn
 
 

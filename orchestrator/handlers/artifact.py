@@ -1,17 +1,29 @@
 """HTTP for the catalogue: reads only, each on one connection."""
 
 import struct
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, CasIdText
-from orchestrator.core.moment import Moment
+from orchestrator.documents.artifact_draft import KindText, RelationText, parse_kind
+from orchestrator.documents.manifest import asked_digests
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.http.body import IdText
+from orchestrator.handlers.artifact_body import (
+    ArtifactBody,
+    ChainBody,
+    FileBody,
+    LineageItem,
+    artifact_body,
+    details_body,
+    file_body,
+    lineage_item,
+)
+from orchestrator.handlers.http.body import IdText, TimeText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
@@ -23,22 +35,42 @@ from orchestrator.handlers.http.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.http.precondition import check_if_match, unchanged
-from orchestrator.handlers.http.reading import id_in_path
-from orchestrator.handlers.http.reply import IMMUTABLE, etag, json_answer
-from orchestrator.models.artifact import Artifact, Kind, LineageEdge, Relation
+from orchestrator.handlers.http.reading import id_in_path, parse_time, segment
+from orchestrator.handlers.http.reply import IMMUTABLE, Reply
+from orchestrator.handlers.transfer.delivery import BlobAnswers
+from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition
-from orchestrator.models.name import NamespaceText
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX
+from orchestrator.service.artifact_manifest import ArtifactManifestService, has_manifest
+from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 
 DEPTH_MAX = 10_000
+ID_MIN = UUID(int=0)
+POSITION_MAX = 2**31
+#: The parameters of a query that ask for a member of meta begin so.
+META = "meta."
+META_MEMBERS_MAX = 10
 Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
 ArtifactPath = Annotated[IdText, PathParameter(description="The id of an artifact.")]
-KindQuery = Annotated[Kind | None, QueryParameter(description="Only artifacts of this kind.")]
+FilePath = Annotated[
+    str, PathParameter(description="The name of a file; a slash in it is sent as %2F.")
+]
+KindQuery = Annotated[KindText | None, QueryParameter(description="Only artifacts of this kind.")]
+NameQuery = Annotated[str | None, QueryParameter(description="Only artifacts with this name.")]
+PrefixQuery = Annotated[
+    str | None, QueryParameter(description="Only artifacts whose name begins so, by name.")
+]
+CreatorQuery = Annotated[str | None, QueryParameter(description="Only what this principal made.")]
+SinceQuery = Annotated[
+    TimeText | None, QueryParameter(description="Only what was made since (RFC 3339).")
+]
+UntilQuery = Annotated[
+    TimeText | None, QueryParameter(description="Only what was made before (RFC 3339).")
+]
 HashQuery = Annotated[
     CasIdText | None,
     QueryParameter(description="Only artifacts that are this version: `blake3:…`."),
@@ -50,81 +82,125 @@ Direction = Annotated[
 #: An artifact that a walk waits at, packed: its id and its distance.
 WAITING = struct.Struct(">16sH")
 #: The last edge of the page before, and what waits.
-After = tuple[UUID, UUID, Relation, bytes | None]
-
-
-class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the catalogue."""
-
-    artifact_id: UUID
-    namespace: NamespaceText
-    kind: Kind
-    cas_id: CasIdText
-    name: str | None
-    version_hash: CasIdText | None
-    plan_hash: CasIdText | None
-    base_id: UUID | None
-    previous_id: UUID | None
-    depth: int
-    op_count: int
-    nodes_count: int | None
-    edges_count: int | None
-    meta: dict[str, Any]
-    created_by: str
-    created_at: Moment
-
-
-class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The version at the bottom and the patches on it, oldest first."""
-
-    base: ArtifactBody
-    patches: list[ArtifactBody]
-
-
-class LineageItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed edge, and the artifact at its farther end."""
-
-    child_id: UUID
-    parent_id: UUID
-    relation: Relation
-    distance: int
-    artifact: ArtifactBody
+After = tuple[UUID, UUID, RelationText, bytes | None]
 
 
 class ArtifactHandler:
     """The catalogue over HTTP."""
 
-    def __init__(self, database: Database, artifacts: ArtifactService, tags: TagService) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        cas: CASService,
+        artifacts: ArtifactService,
+        manifests: ArtifactManifestService,
+        tags: TagService,
+        blobs: BlobAnswers,
+    ) -> None:
         self._database = database
+        self._cas = cas
         self._artifacts = artifacts
+        self._manifests = manifests
         self._tags = tags
+        self._blobs = blobs
 
     async def get(self, call: Call, artifact_id: ArtifactPath) -> Answer:
-        """An artifact; it never changes."""
+        """An artifact, which never changes, and its parents, to which some may be added."""
         parsed = id_in_path(artifact_id)
         async with self._database.connection() as conn:
             artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
-        check_if_match(call, str(parsed), "artifact", str(parsed))
-        if (same := unchanged(call, str(parsed), IMMUTABLE)) is not None:
-            return same
-        return json_answer(artifact_body(artifact), headers={"ETag": etag(parsed), **IMMUTABLE})
+            manifest = None
+            if has_manifest(artifact.kind):
+                contents = await self._cas.get_content_bulk(conn, [artifact.cas_id])
+                manifest = contents[artifact.cas_id]
+            details = await self._manifests.describe(conn, artifact, manifest)
+        return tagged(call, details_body(details))
 
     async def list_artifacts(
         self,
         call: Call,
+        *,
         kind: KindQuery = None,
+        name: NameQuery = None,
+        prefix: PrefixQuery = None,
+        created_by: CreatorQuery = None,
+        since: SinceQuery = None,
+        until: UntilQuery = None,
         version_hash: HashQuery = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
-        """Artifacts of a namespace, newest first; of one kind, or all that are one version."""
-        wanted = CasId.parse(version_hash, "/version_hash") if version_hash is not None else None
+        """Artifacts of a namespace, newest first; those of a prefix by name. `meta.KEY=VALUE` shows
+        those whose meta has such a member: the text VALUE, or what JSON spells so.
+        """
+        wanted = ArtifactFilter(
+            kind=None if kind is None else parse_kind(kind),
+            name=name,
+            prefix=prefix,
+            created_by=created_by,
+            since=None if since is None else parse_time(since, "/since"),
+            until=None if until is None else parse_time(until, "/until"),
+            version_hash=None
+            if version_hash is None
+            else CasId.parse(version_hash, "/version_hash"),
+            meta=_members_asked(call.query),
+        )
+        async with self._database.connection() as conn:
+            if prefix is None:
+                found = await self._artifacts.list_newest(
+                    conn,
+                    call.namespace,
+                    wanted,
+                    before=after(cursor, UUID, ID_MAX),
+                    limit=limit + 1,
+                )
+                shown, following = page_of(found, limit, lambda each: each.artifact_id)
+            else:
+                found = await self._artifacts.list_by_prefix(
+                    conn,
+                    call.namespace,
+                    wanted,
+                    after=after(cursor, tuple[str, UUID], ("", ID_MIN)),
+                    limit=limit + 1,
+                )
+                shown, following = page_of(found, limit, lambda each: (each.name, each.artifact_id))
+        items = [artifact_body(artifact) for artifact in shown]
+        return listed(call, Page[ArtifactBody](items, following))
+
+    async def list_blobs(
+        self, call: Call, artifact_id: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
+    ) -> Answer:
+        """The files of an artifact, in their order."""
+        parsed, start = id_in_path(artifact_id), after(cursor, int, -1)
+        if not -1 <= start < POSITION_MAX:
+            raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
+        async with self._database.connection() as conn:
+            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            found = await self._manifests.list_files(conn, parsed, after=start, limit=limit + 1)
+        shown, following = page_of(found, limit, lambda each: each[0])
+        return listed(call, Page[FileBody]([file_body(file) for _, file in shown], following))
+
+    async def get_blob(self, call: Call, artifact_id: ArtifactPath, name: FilePath) -> Reply:
+        """The bytes of one file, with the media type that the artifact says."""
+        parsed, wanted = id_in_path(artifact_id), segment(name)
+        async with self._database.connection() as conn:
+            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            cas_id, media_type = await self._manifests.get_file(conn, parsed, wanted)
+        return await self._blobs.answer_file(call, cas_id, media_type, wanted)
+
+    async def annotations(
+        self, call: Call, artifact_id: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
+    ) -> Answer:
+        """What was said about an artifact later, newest first."""
+        parsed = id_in_path(artifact_id)
         before = after(cursor, UUID, ID_MAX)
         async with self._database.connection() as conn:
-            found = await self._artifacts.list_newest(
-                conn, call.namespace, kind=kind, version_hash=wanted, before=before, limit=limit + 1
+            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            found = await self._manifests.list_annotations(
+                conn, parsed, before=before, limit=limit + 1
             )
-        shown, following = page_of(found, limit, lambda artifact: artifact.artifact_id)
+        shown, following = page_of(found, limit, lambda each: each.artifact_id)
         items = [artifact_body(artifact) for artifact in shown]
         return listed(call, Page[ArtifactBody](items, following))
 
@@ -189,6 +265,21 @@ class ArtifactHandler:
         return listed(call, Page[TagReference](shown, following))
 
 
+def _members_asked(query: bytes) -> Sequence[Sequence[bytes]]:
+    """For each `meta.KEY=VALUE`, what such a member is found by."""
+    if META.encode() not in query:
+        return ()
+    asked = [
+        (key.removeprefix(META), value)
+        for key, value in parse_qsl(query.decode(), keep_blank_values=True)
+        if key.startswith(META)
+    ]
+    if len(asked) > META_MEMBERS_MAX:
+        message = f"At most {META_MEMBERS_MAX} members of meta are asked for at once."
+        raise InvalidInput.at("/meta", "length", message)
+    return [asked_digests(key, value) for key, value in asked]
+
+
 def _position_of(cursor: str | None) -> LineagePosition | None:
     given = after(cursor, After, None)
     if given is None:
@@ -211,22 +302,3 @@ def _cursor_of(position: LineagePosition | None) -> str | None:
     if position.waiting is not None:
         packed = b"".join(WAITING.pack(each.bytes, distance) for each, distance in position.waiting)
     return encoded((position.near_id, position.far_id, position.relation, packed))
-
-
-def lineage_item(edge: LineageEdge) -> LineageItem:
-    """The edge with its artifact as it is shown."""
-    return LineageItem(
-        child_id=edge.child_id,
-        parent_id=edge.parent_id,
-        relation=edge.relation,
-        distance=edge.distance,
-        artifact=artifact_body(edge.artifact),
-    )
-
-
-def artifact_body(artifact: Artifact) -> ArtifactBody:
-    """The artifact with its hashes as text."""
-    fields = msgspec.structs.asdict(artifact)
-    for name in ("cas_id", "version_hash", "plan_hash"):
-        fields[name] = str(fields[name]) if fields[name] is not None else None
-    return ArtifactBody(**fields)

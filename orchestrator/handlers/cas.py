@@ -15,12 +15,12 @@ from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.digest_field import check_sha256, given_sha256, wants_sha256
-from orchestrator.handlers.http.reading import media_type_of, segment
+from orchestrator.handlers.http.reading import segment
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import Reply, etag, json_answer, location
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.jobs.write_gate import WriteGate
-from orchestrator.models.cas import BlobUpload, StoredBlob
+from orchestrator.models.cas import BlobUpload, StoredBlob, parse_media_type
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.cas import CASService, InlineNeeded
 from orchestrator.service.transfer.delivery import Delivery
@@ -91,7 +91,7 @@ class CASHandler:
         return StoredBlob(blob=blob, created=False)
 
     async def _store(self, call: Call, expected: BlobName | None) -> Answer:
-        media_type = media_type_of(call.headers.get("content-type", ""))
+        media_type = parse_media_type(call.headers.get("content-type", ""))
         digest = given_sha256(call)
         chunks = call.chunks(self._intake.blob_bytes_max, "blob")
         length = call.declared_length

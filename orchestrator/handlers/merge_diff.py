@@ -38,7 +38,7 @@ def endpoint(version: WorkflowVersion) -> Endpoint:
     artifact = version.artifact
     return Endpoint(
         artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
+        kind=Kind(artifact.kind),
         version_hash=str(artifact.version_hash),
     )
 

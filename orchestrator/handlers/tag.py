@@ -8,7 +8,7 @@ from uuid import UUID
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, accepted
-from orchestrator.handlers.http.body import Version, decode, parse_id
+from orchestrator.handlers.http.body import Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
@@ -43,7 +43,7 @@ from orchestrator.handlers.tag_body import (
     tag_item,
 )
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.reference import Reference, parse_reference
+from orchestrator.models.reference import Reference, parse_id, parse_reference
 from orchestrator.models.tag import SEQ_MAX, TagChange, TagMove, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.tag import TagService

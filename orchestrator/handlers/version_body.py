@@ -108,7 +108,7 @@ def version_item(artifact: Artifact) -> VersionItem:
     return VersionItem(
         seq=artifact.depth,
         artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
+        kind=Kind(artifact.kind),
         version_hash=str(artifact.version_hash),
         cas_id=str(artifact.cas_id),
         op_count=artifact.op_count,

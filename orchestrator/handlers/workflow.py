@@ -195,6 +195,8 @@ class WorkflowHandler:
         by_hash = workflow_precondition(call)
         async with self._database.transaction(of=namespace) as conn:
             with hash_guard(by_hash, name):
+                # WrongKind for a tag that names something else.
+                await self._workflows.get_by_tag(conn, namespace, name)
                 condition = await self._condition(conn, namespace, name, ANYWHERE, by_hash)
                 order = TagOrder(namespace=namespace, name=name, by=call.by, condition=condition)
                 try:

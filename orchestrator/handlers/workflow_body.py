@@ -120,7 +120,7 @@ def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
         tag=tag.name,
         tag_version=tag.version,
         artifact_id=artifact.artifact_id,
-        kind=artifact.kind,
+        kind=Kind(artifact.kind),
         cas_id=str(artifact.cas_id),
         version_hash=str(artifact.version_hash),
         depth=artifact.depth,

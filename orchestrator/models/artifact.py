@@ -12,7 +12,9 @@ from orchestrator.models.principal import Actor
 
 
 class Kind(StrEnum):
-    """What an artifact is. The database checks the members that each kind must have."""
+    """The kinds of artifacts whose members the database knows one by one. An artifact of any other
+    kind is named by its manifest (models/artifact_manifest.py).
+    """
 
     DAG_VERSION = "dag_version"
     PATCH_SET = "patch_set"
@@ -22,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Relation(StrEnum):
-    """Why a lineage edge leads from a child to its parent."""
+    """Why a lineage edge leads from a child to its parent, where we made the edge ourselves."""
 
     #: A whole new version replaced the parent as what the tag names.
     REVISION_OF = "revision_of"
@@ -37,6 +39,10 @@ class Relation(StrEnum):
     REVERT_OF = "revert_of"
 
 
+#: What `/workflows/{tag}` is for.
+WORKFLOW_KINDS = frozenset({Kind.DAG_VERSION, Kind.PATCH_SET})
+
+
 class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact before the database gave it its time.
 
@@ -46,7 +52,7 @@ class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact_id: UUID
     namespace: str
-    kind: Kind
+    kind: str
     cas_id: CasId
     name: str | None = None
     version_hash: CasId | None = None
@@ -57,7 +63,8 @@ class NewArtifact(msgspec.Struct, frozen=True, kw_only=True):
     op_count: int = 0
     nodes_count: int | None = None
     edges_count: int | None = None
-    meta: dict[str, Any] = {}
+    #: An object; of one that is new also its JSON text (msgspec.Raw), whose spelling then stays.
+    meta: Any = {}
     created_by: str
 
 
@@ -84,7 +91,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     child_id: UUID
     parent_id: UUID
-    relation: Relation
+    relation: str
 
 
 #: A version contains the changes of a parent to which it has one of these relations.
@@ -104,6 +111,6 @@ class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
 
     child_id: UUID
     parent_id: UUID
-    relation: Relation
+    relation: str
     distance: int
     artifact: Artifact

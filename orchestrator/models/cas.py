@@ -1,10 +1,12 @@
 """Vocabulary of content-addressed storage: blobs and their media types; no I/O."""
 
 from datetime import datetime
+from string import ascii_letters, digits
 
 import msgspec
 
 from orchestrator.core.digest import CasId, Sha256
+from orchestrator.errors import InvalidInput
 from orchestrator.models.principal import Actor
 
 #: The media types of what the server itself stores. The parameter tells them apart.
@@ -12,8 +14,29 @@ WORKFLOW = "application/json;type=dag"
 PATCH_OPERATIONS = "application/json;type=patch_ops"
 RUN_MANIFEST = "application/json;type=run_manifest"
 RUN_SNAPSHOT = "application/json;type=run_snapshot"
+MANIFEST = "application/json;type=manifest"
 
 OCTET_STREAM = "application/octet-stream"
+MEDIA_TYPE_LENGTH_MAX = 255
+#: What the words of HTTP consist of (RFC 9110 §5.6.2).
+_TOKEN = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~")
+
+
+def parse_media_type(given: str, pointer: str = "/Content-Type") -> str:
+    """What a blob says it is: of a length and letters that can be given back."""
+    media_type = given.strip() or OCTET_STREAM
+    if (
+        len(media_type) > MEDIA_TYPE_LENGTH_MAX
+        or not media_type.isascii()
+        or not media_type.isprintable()
+    ):
+        message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
+        raise InvalidInput.at(pointer, "media-type", message)
+    kind, _, subtype = media_type.partition(";")[0].rstrip().partition("/")
+    if not kind or not subtype or not _TOKEN.issuperset(kind) or not _TOKEN.issuperset(subtype):
+        message = "A media type is a type and a subtype with a slash between: text/plain."
+        raise InvalidInput.at(pointer, "media-type", message)
+    return media_type
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):

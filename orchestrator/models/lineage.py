@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.models.artifact import LineageEdge, Relation
+from orchestrator.models.artifact import LineageEdge
 
 
 class LineageStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,7 +12,7 @@ class LineageStep(msgspec.Struct, frozen=True, kw_only=True):
 
     child_id: UUID
     parent_id: UUID
-    relation: Relation
+    relation: str
     leads_on: bool
 
 
@@ -26,7 +26,7 @@ class LineagePosition(msgspec.Struct, frozen=True, kw_only=True):
 
     near_id: UUID
     far_id: UUID
-    relation: Relation
+    relation: str
     waiting: tuple[tuple[UUID, int], ...] | None
 
 

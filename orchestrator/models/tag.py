@@ -7,7 +7,6 @@ import msgspec
 
 from orchestrator.core.digest import CasId
 from orchestrator.core.moment import Moment
-from orchestrator.models.artifact import Kind
 from orchestrator.models.principal import Actor
 
 #: After the last version of a tag, for pages.
@@ -109,7 +108,7 @@ class TagTarget(msgspec.Struct, frozen=True, kw_only=True):
     """What the artifact says that a tag names."""
 
     artifact_id: UUID
-    kind: Kind
+    kind: str
     version_hash: CasId | None
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Artifact, Kind, NewVersion
+from orchestrator.models.artifact import Artifact, NewVersion
 from orchestrator.models.cas import WORKFLOW, Document
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
@@ -70,7 +70,7 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True):
     moved_by: str
     moved_at: datetime
     artifact_id: UUID
-    kind: Kind
+    kind: str
     cas_id: CasId
     version_hash: CasId
     depth: int
@@ -85,7 +85,7 @@ class StoredVersion(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
     # An entry repeats these members: inherited ones would come first in its JSON.
     artifact_id: UUID
-    kind: Kind
+    kind: str
     cas_id: CasId
     version_hash: CasId
     depth: int

@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Artifact, Kind, NewArtifact
+from orchestrator.models.artifact import Artifact, NewArtifact
 from orchestrator.repository.columns import columns
 
 _ARTIFACT = columns("a", *Artifact.__struct_fields__)
@@ -34,7 +34,7 @@ INSERT = f"""
 WITH new AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[],
                          $7::bytea[], $8::uuid[], $9::uuid[], $10::int[], $11::int[], $12::int[],
-                         $13::int[], $14::jsonb[], $15::text[]) WITH ORDINALITY
+                         $13::int[], $14::json[], $15::text[]) WITH ORDINALITY
         AS n ({", ".join(_NEW)}, at)
 )
 {artifacts_inserted("new", *_NEW)}
@@ -65,25 +65,6 @@ SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND plan_hash = $2 AND kind = 'run_snapshot'
 """
 GET_RUN_SNAPSHOT_LOCKED = f"{GET_RUN_SNAPSHOT} FOR KEY SHARE"
-
-LIST_BY_VERSION_HASH = f"""
-SELECT {_ARTIFACT} FROM artifact a
- WHERE namespace = $1 AND version_hash = $2 AND ($3::text IS NULL OR kind = $3)
-   AND artifact_id < $4
- ORDER BY artifact_id DESC LIMIT $5
-"""
-
-LIST_BY_KIND = f"""
-SELECT {_ARTIFACT} FROM artifact a
- WHERE namespace = $1 AND kind = $2 AND artifact_id < $3
- ORDER BY artifact_id DESC LIMIT $4
-"""
-
-LIST_ALL = f"""
-SELECT {_ARTIFACT} FROM artifact a
- WHERE namespace = $1 AND artifact_id < $2
- ORDER BY artifact_id DESC LIMIT $3
-"""
 
 LIST_CHAIN = f"""
 WITH RECURSIVE chain AS (
@@ -176,35 +157,6 @@ class ArtifactRepository:
         row = await conn.fetchrow(statement, namespace, plan_hash.raw)
         return artifact_of(row) if row else None
 
-    async def list_by_version_hash(
-        self,
-        conn: Connection,
-        namespace: str,
-        version_hash: CasId,
-        kind: Kind | None,
-        before: UUID,
-        limit: int,
-    ) -> list[Artifact]:
-        """Newest first, older than `before`; of one kind or of any."""
-        rows = await conn.fetch(
-            LIST_BY_VERSION_HASH, namespace, version_hash.raw, kind, before, limit
-        )
-        return [artifact_of(row) for row in rows]
-
-    async def list_by_kind(
-        self, conn: Connection, namespace: str, kind: Kind, before: UUID, limit: int
-    ) -> list[Artifact]:
-        """Newest first, older than `before`."""
-        rows = await conn.fetch(LIST_BY_KIND, namespace, kind, before, limit)
-        return [artifact_of(row) for row in rows]
-
-    async def list_all(
-        self, conn: Connection, namespace: str, before: UUID, limit: int
-    ) -> list[Artifact]:
-        """Newest first, older than `before`."""
-        rows = await conn.fetch(LIST_ALL, namespace, before, limit)
-        return [artifact_of(row) for row in rows]
-
     async def list_chain(
         self, conn: Connection, namespace: str, head_id: UUID
     ) -> Sequence[Artifact]:
@@ -243,7 +195,7 @@ def artifact_of(row: asyncpg.Record) -> Artifact:
     return Artifact(
         artifact_id=row["artifact_id"],
         namespace=row["namespace"],
-        kind=Kind(row["kind"]),
+        kind=row["kind"],
         cas_id=CasId(row["cas_id"]),
         name=row["name"],
         version_hash=_cas_id(row["version_hash"]),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator.core.database import Connection
-from orchestrator.models.artifact import Artifact, Link, Relation
+from orchestrator.models.artifact import Artifact, Link
 from orchestrator.models.lineage import LineageStep
 from orchestrator.repository.artifact import artifact_of
 from orchestrator.repository.columns import columns
@@ -104,6 +104,28 @@ WITH RECURSIVE walk (id, parents, waiting) AS (
 SELECT id, parents, cardinality(waiting) AS waiting FROM walk WHERE id IS NOT NULL LIMIT $4
 """
 
+# Edges between artifacts that are there already.
+ADD = """
+INSERT INTO lineage (child_id, parent_id, relation, added_by, added_at)
+SELECT $1, n.parent_id, n.relation, $4, clock_timestamp()
+  FROM unnest($2::uuid[], $3::text[]) AS n (parent_id, relation)
+ON CONFLICT DO NOTHING RETURNING parent_id
+"""
+
+# Two that add edges at once could close a circle together.
+LOCK_ADDING = "SELECT pg_advisory_xact_lock($2, hashtext($1))"
+ADDING_LOCK = 0x0A12
+
+COMES_FROM = """
+WITH RECURSIVE above (id) AS (
+    SELECT unnest($1::uuid[])
+     UNION
+    SELECT p.parent_id FROM above a
+     CROSS JOIN LATERAL (SELECT parent_id FROM lineage WHERE child_id = a.id OFFSET 0) p
+)
+SELECT EXISTS (SELECT FROM above WHERE id = $2)
+"""
+
 
 class LineageRepository:
     """Rows of lineage. The caller owns the transaction."""
@@ -130,13 +152,10 @@ class LineageRepository:
         end follow each other. `after` is for each the first farther end that counts.
         """
         statement = WALK_UP if up else WALK_DOWN
-        return [
-            LineageStep(**{**row, "relation": Relation(row["relation"])})
-            for row in await conn.fetch(statement, from_ids, after, limit)
-        ]
+        return [LineageStep(**row) for row in await conn.fetch(statement, from_ids, after, limit)]
 
     async def list_parents(
-        self, conn: Connection, child_id: UUID, relations: Sequence[Relation]
+        self, conn: Connection, child_id: UUID, relations: Sequence[str]
     ) -> list[Artifact]:
         """What an artifact comes from in one of these ways, one step up."""
         return [artifact_of(row) for row in await conn.fetch(LIST_PARENTS, child_id, relations)]
@@ -146,7 +165,7 @@ class LineageRepository:
         conn: Connection,
         one_id: UUID,
         other_id: UUID,
-        relations: Sequence[Relation],
+        relations: Sequence[str],
         limit: int,
     ) -> list[Artifact]:
         """The nearest artifacts that both come from in these ways, the newest first; one of the
@@ -159,7 +178,7 @@ class LineageRepository:
         self,
         conn: Connection,
         from_ids: Sequence[UUID],
-        relations: Sequence[Relation],
+        relations: Sequence[str],
         *,
         waiting_max: int,
         limit: int,
@@ -171,3 +190,22 @@ class LineageRepository:
         if not rows or rows[-1]["waiting"] > 1:
             return None
         return {row["id"]: row["parents"] for row in rows}
+
+    async def lock_adding(self, conn: Connection, namespace: str) -> None:
+        """Until this transaction ends nobody else adds edges to what is there in the namespace."""
+        await conn.execute(LOCK_ADDING, namespace, ADDING_LOCK)
+
+    async def comes_from(
+        self, conn: Connection, artifact_ids: Sequence[UUID], ancestor_id: UUID
+    ) -> bool:
+        """Whether one of them is the ancestor, or comes from it in whatever way."""
+        found: bool = await conn.fetchval(COMES_FROM, artifact_ids, ancestor_id)
+        return found
+
+    async def add(
+        self, conn: Connection, child_id: UUID, parents: Sequence[tuple[UUID, str]], by: str
+    ) -> int:
+        """Edges to these (parent, relation), which say who added them; how many are new."""
+        ids = [parent_id for parent_id, _ in parents]
+        relations = [relation for _, relation in parents]
+        return len(await conn.fetch(ADD, child_id, ids, relations, by))

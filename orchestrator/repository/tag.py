@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Kind
 from orchestrator.models.tag import (
     Action,
     Condition,
@@ -286,7 +285,7 @@ def _target(order: TagOrder, kind: str | None, version_hash: bytes | None) -> Ta
         return None
     return TagTarget(
         artifact_id=order.target_id,
-        kind=Kind(kind),
+        kind=kind,
         version_hash=CasId(version_hash) if version_hash else None,
     )
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.models.artifact import Kind, NewArtifact, Relation
+from orchestrator.models.artifact import NewArtifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import TagTarget
 from orchestrator.models.workflow import (
@@ -41,12 +41,14 @@ _VERSION = columns(
 _SAID = ("message", "moved_by", "moved_at")
 _TAG = columns("t", "namespace", *_SAID, tag="name", tag_version="version")
 _MOVE = columns("t", "namespace", *_SAID, tag="name", tag_version="seq")
+
+
 _IS_WORKFLOW = "kind IN ('dag_version', 'patch_set')"
 
 
-def _workflow(artifact_id: str) -> str:
-    """Found by its id alone: without LIMIT 1 the planner may think that all are workflows."""
-    return f"SELECT * FROM artifact WHERE artifact_id = {artifact_id} AND {_IS_WORKFLOW} LIMIT 1"
+def _artifact(artifact_id: str, condition: str = "true") -> str:
+    """Found by its id alone: without LIMIT 1 the planner may think that there are many."""
+    return f"SELECT * FROM artifact WHERE artifact_id = {artifact_id} AND {condition} LIMIT 1"
 
 
 # A version never changes: if the tag still names the one that the caller has, it is not read.
@@ -60,13 +62,13 @@ SELECT q.at, t.version AS tag_version, {columns("t", *_SAID)},
        SELECT {_VERSION}, b.content
          FROM artifact a JOIN cas_blob b ON b.cas_id = a.version_hash
         WHERE a.artifact_id = CASE WHEN t.target_id = q.known_id THEN NULL ELSE t.target_id END
-          AND a.{_IS_WORKFLOW}) v ON true
+       ) v ON true
  WHERE t.target_id = q.known_id OR v.artifact_id IS NOT NULL
 """
 
 _RESOLVED_MOVE = f"""
 SELECT {_MOVE}, {_VERSION}, b.content
-  FROM tag_move t CROSS JOIN LATERAL ({_workflow("t.to_id")}) a
+  FROM tag_move t CROSS JOIN LATERAL ({_artifact("t.to_id")}) a
   JOIN cas_blob b ON b.cas_id = a.version_hash
  WHERE t.namespace = $1 AND t.name = $2
 """
@@ -80,7 +82,7 @@ WITH RECURSIVE {move_searched()} {_RESOLVED_MOVE} AND t.seq = (SELECT max(low) F
 
 LIST = f"""
 SELECT {_TAG}, {_VERSION}
-  FROM tag t CROSS JOIN LATERAL ({_workflow("t.target_id")}) a
+  FROM tag t CROSS JOIN LATERAL ({_artifact("t.target_id", _IS_WORKFLOW)}) a
  WHERE t.namespace = $1 AND t.name > $2
  ORDER BY t.name LIMIT $3
 """
@@ -155,7 +157,9 @@ class WorkflowRepository:
     async def resolve(
         self, conn: Connection, wanted: Sequence[tuple[str, str, UUID | None]]
     ) -> list[Pointing]:
-        """Of (namespace, tag, version that the caller has), those that name a workflow."""
+        """Of (namespace, tag, version that the caller has), those that name something with a
+        version hash, of whatever kind.
+        """
         namespaces, names, known_ids = zip(*wanted, strict=True)
         rows = await conn.fetch(RESOLVE, namespaces, names, known_ids)
         return [_pointing(row) for row in rows]
@@ -207,7 +211,7 @@ def _pointing(row: asyncpg.Record) -> Pointing:
 def _version(row: asyncpg.Record) -> StoredVersion:
     return StoredVersion(
         artifact_id=row["artifact_id"],
-        kind=Kind(row["kind"]),
+        kind=row["kind"],
         cas_id=CasId(row["cas_id"]),
         version_hash=CasId(row["version_hash"]),
         depth=row["depth"],
@@ -232,7 +236,7 @@ def _entry(row: asyncpg.Record) -> WorkflowEntry:
         moved_by=row["moved_by"],
         moved_at=row["moved_at"],
         artifact_id=row["artifact_id"],
-        kind=Kind(row["kind"]),
+        kind=row["kind"],
         cas_id=CasId(row["cas_id"]),
         version_hash=CasId(row["version_hash"]),
         depth=row["depth"],

@@ -2,35 +2,114 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from orchestrator.handlers.artifact import ArtifactBody, ArtifactHandler, ChainBody, LineageItem
+from orchestrator.handlers.artifact import META, ArtifactHandler
+from orchestrator.handlers.artifact_body import (
+    ArtifactBody,
+    ArtifactDetailsBody,
+    ChainBody,
+    CreatedArtifactBody,
+    FileBody,
+    LineageItem,
+)
+from orchestrator.handlers.artifact_create import ArtifactCreateHandler
+from orchestrator.handlers.artifact_request import CreateArtifact
+from orchestrator.handlers.http.framework import QUERY_PREFIX
 from orchestrator.handlers.http.reply import API
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
-from orchestrator.routes.openapi import not_modified
-from orchestrator.routes.openapi_headers import OF_IMMUTABLE
+from orchestrator.routes.openapi import (
+    DESCRIPTIONS,
+    answer,
+    bytes_answer,
+    heeds,
+    no_body,
+    not_modified,
+    takes,
+)
+from orchestrator.routes.openapi_headers import (
+    CONTENT_RANGE,
+    IDEMPOTENCY,
+    IF_ABSENT,
+    IF_MATCH,
+    LOCATION,
+    OF_BLOBS,
+    OF_BLOBS_UNCHANGED,
+    OF_IMMUTABLE,
+    OF_READ,
+    RANGE,
+    WANT_REPR_DIGEST,
+)
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("artifacts")
 ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
 
 
-def artifact_routes(artifacts: ArtifactHandler) -> list[HTTPRouteHandler]:
-    """All routes of the handler."""
+def artifact_routes(
+    artifacts: ArtifactHandler, creating: ArtifactCreateHandler
+) -> list[HTTPRouteHandler]:
+    """All routes of the handlers."""
     return [
+        ROUTES.post(
+            f"{API}/artifacts",
+            creating.create,
+            "createArtifact",
+            "Create an artifact of any kind",
+            {
+                201: answer(CreatedArtifactBody, examples.CREATED_ARTIFACT, "It is new.", LOCATION),
+                200: answer(
+                    CreatedArtifactBody, examples.CREATED_ARTIFACT, "It was there.", LOCATION
+                ),
+            },
+            refuses=(404, 408, 409, 412, 413, 415, 422, 507),
+            reads=takes(CreateArtifact, examples.CREATE_ARTIFACT, IDEMPOTENCY, IF_MATCH, IF_ABSENT),
+        ),
         ROUTES.get(
             f"{API}/artifacts",
             artifacts.list_artifacts,
             "listArtifacts",
             "List artifacts, newest first",
             page(ArtifactBody, examples.ARTIFACTS),
+            opt={QUERY_PREFIX: META},
         ),
         ROUTES.get(
             ARTIFACT,
             artifacts.get,
             "getArtifact",
             "Look an artifact up",
-            ok(ArtifactBody, examples.ARTIFACT, "The artifact.", *OF_IMMUTABLE)
-            | not_modified(*OF_IMMUTABLE),
+            ok(ArtifactDetailsBody, examples.ARTIFACT_DETAILS, "The artifact.", *OF_READ)
+            | not_modified(*OF_READ),
+            refuses=(404,),
+        ),
+        ROUTES.get(
+            f"{ARTIFACT}/blobs",
+            artifacts.list_blobs,
+            "listBlobsOfArtifact",
+            "The files of an artifact",
+            page(FileBody, examples.FILES),
+            refuses=(404,),
+        ),
+        ROUTES.route(
+            ["GET", "HEAD"],
+            f"{ARTIFACT}/blobs/{{name:str}}",
+            artifacts.get_blob,
+            lambda method, _: f"{method}BlobOfArtifact",
+            "Fetch a file of an artifact",
+            {
+                200: bytes_answer("any bytes", "The exact bytes.", *OF_BLOBS),
+                206: bytes_answer("any", "The requested part.", *OF_BLOBS, CONTENT_RANGE),
+                307: no_body(DESCRIPTIONS[307], LOCATION),
+            }
+            | not_modified(*OF_BLOBS_UNCHANGED),
+            refuses=(404, 416),
+            reads=heeds(RANGE, WANT_REPR_DIGEST),
+        ),
+        ROUTES.get(
+            f"{ARTIFACT}/annotations",
+            artifacts.annotations,
+            "listAnnotations",
+            "What was said about an artifact later",
+            page(ArtifactBody, examples.ARTIFACTS),
             refuses=(404,),
         ),
         ROUTES.get(

@@ -83,6 +83,7 @@ ARTIFACT: dict[str, Any] = {
     "namespace": NAMESPACE,
     "kind": "dag_version",
     "cas_id": HASH,
+    "media_type": "application/json;type=dag",
     "name": None,
     "version_hash": HASH,
     "plan_hash": None,
@@ -97,6 +98,39 @@ ARTIFACT: dict[str, Any] = {
     "created_at": TIME,
 }
 ARTIFACTS = {"items": [ARTIFACT], "next": None}
+FILE = {
+    "cas_id": OTHER_HASH,
+    "name": "weights/model.bin",
+    "media_type": "application/octet-stream",
+    "size_bytes": 1_048_576,
+}
+FILES = {"items": [FILE], "next": None}
+ARTIFACT_DETAILS: dict[str, Any] = {
+    **ARTIFACT,
+    "kind": "model",
+    "media_type": "application/json;type=manifest",
+    "name": "churn",
+    "nodes_count": None,
+    "edges_count": None,
+    "meta": {"accuracy": 0.93, "framework": "torch"},
+    "blobs": [FILE],
+    "parents": [{"artifact_id": OTHER_ID, "relation": "derived_from"}],
+    "retained": False,
+    "expires_at": None,
+}
+CREATED_ARTIFACT = {
+    **ARTIFACT_DETAILS,
+    "action": "create",
+    "tag": {**TAG_CHANGE, "name": "model/v1", "kind": "model"},
+}
+CREATE_ARTIFACT: dict[str, Any] = {
+    "kind": "model",
+    "name": "churn",
+    "blobs": [{"cas_id": OTHER_HASH, "name": "weights/model.bin"}],
+    "meta": {"accuracy": 0.93, "framework": "torch"},
+    "parents": [{"tag": "orders@3", "relation": "trained_on"}],
+    "tag": "model/v1",
+}
 CHAIN = {"base": ARTIFACT, "patches": []}
 LINEAGE = {
     "items": [

@@ -7,7 +7,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
-from orchestrator.errors import Contended, InvalidInput, NotFound
+from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.models.artifact import (
     CONTAINING,
     Artifact,
@@ -17,16 +17,17 @@ from orchestrator.models.artifact import (
     NewVersion,
     Relation,
 )
+from orchestrator.models.artifact_manifest import EVERY, ArtifactFilter
 from orchestrator.models.lineage import LineagePage, LineagePosition
 from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
+from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
+from orchestrator.service.artifact_unique import ATTEMPTS, deleted_meanwhile, find_or_create
 from orchestrator.service.artifact_version import dag_version, tell_created
 from orchestrator.telemetry.after_commit import tell
 
-#: What is found may be deleted before it is locked: then it is made again.
-ATTEMPTS = 2
 #: How much of the history of several versions is read at once.
 HISTORY_VERSIONS_MAX = 5_000
 HISTORY_BRANCHES_MAX = 100
@@ -35,9 +36,15 @@ HISTORY_BRANCHES_MAX = 100
 class ArtifactService:
     """Artifacts are created and found; nothing changes one."""
 
-    def __init__(self, artifacts: ArtifactRepository, lineage: LineageRepository) -> None:
+    def __init__(
+        self,
+        artifacts: ArtifactRepository,
+        lineage: LineageRepository,
+        search: ArtifactSearchRepository,
+    ) -> None:
         self._artifacts = artifacts
         self._lineage = lineage
+        self._search = search
 
     async def find_or_create_dag_version(
         self, conn: Connection, version: NewVersion
@@ -52,22 +59,16 @@ class ArtifactService:
 
         Nobody can delete them before this transaction ends.
         """
-        keys = [(version.namespace, version.cas_id) for version in versions]
-        outcomes: dict[int, tuple[Artifact, bool]] = {}
-        for _ in range(ATTEMPTS):
-            left = [at for at in range(len(versions)) if at not in outcomes]
-            created = await self._artifacts.insert(conn, [dag_version(versions[at]) for at in left])
-            for at, artifact in zip(left, created, strict=True):
-                if artifact is not None:
-                    tell_created(conn, artifact, by=versions[at].by)
-                    outcomes[at] = (artifact, True)
-            if left := [at for at in left if at not in outcomes]:
-                wanted = [keys[at] for at in left]
-                found = await self._artifacts.list_dag_versions_locked(conn, wanted)
-                outcomes |= {at: (found[keys[at]], False) for at in left if keys[at] in found}
-            if len(outcomes) == len(versions):
-                return [outcomes[at] for at in range(len(versions))]
-        raise _deleted_meanwhile()
+        outcomes = await find_or_create(
+            conn,
+            self._artifacts,
+            [dag_version(version) for version in versions],
+            self._artifacts.list_dag_versions_locked,
+        )
+        for (artifact, is_new), version in zip(outcomes, versions, strict=True):
+            if is_new:
+                tell_created(conn, artifact, by=version.by)
+        return outcomes
 
     async def create_patch_set(
         self,
@@ -86,7 +87,7 @@ class ArtifactService:
 
         `cas_id` names the operations, `version_hash` the workflow after them.
         """
-        chained = below.kind is Kind.PATCH_SET
+        chained = below.kind == Kind.PATCH_SET
         new = NewArtifact(
             artifact_id=new_id(),
             namespace=below.namespace,
@@ -152,7 +153,7 @@ class ArtifactService:
             found = await self._artifacts.get_run_snapshot(conn, namespace, plan_hash, locked=True)
             if found is not None:
                 return found, False
-        raise _deleted_meanwhile()
+        raise deleted_meanwhile()
 
     async def get_by_id(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
@@ -188,24 +189,27 @@ class ArtifactService:
         self,
         conn: Connection,
         namespace: str,
+        wanted: ArtifactFilter = EVERY,
         *,
-        kind: Kind | None = None,
-        version_hash: CasId | None = None,
         before: UUID = ID_MAX,
         limit: int,
     ) -> list[Artifact]:
-        """A page, newest first; of one kind, or all that are this version, or all."""
-        if version_hash is not None:
-            return await self._artifacts.list_by_version_hash(
-                conn, namespace, version_hash, kind, before, limit
-            )
-        if kind is not None:
-            return await self._artifacts.list_by_kind(conn, namespace, kind, before, limit)
-        return await self._artifacts.list_all(conn, namespace, before, limit)
+        """A page of what a filter lets through, newest first."""
+        return await self._search.list_newest(conn, namespace, wanted, before, limit)
 
-    async def link(
-        self, conn: Connection, child_id: UUID, parent_id: UUID, relation: Relation
-    ) -> None:
+    async def list_by_prefix(
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: ArtifactFilter,
+        *,
+        after: tuple[str, UUID],
+        limit: int,
+    ) -> list[Artifact]:
+        """A page of those whose name begins as the filter says, in the order of names."""
+        return await self._search.list_by_prefix(conn, namespace, wanted, after, limit)
+
+    async def link(self, conn: Connection, child_id: UUID, parent_id: UUID, relation: str) -> None:
         """Record where an artifact comes from.
 
         Call it only for a child created in this transaction: then every edge leads to something
@@ -287,10 +291,6 @@ class ArtifactService:
         """Those of them that are in the namespace."""
         found = await self._artifacts.list_by_id(conn, namespace, artifact_ids)
         return {artifact.artifact_id: artifact for artifact in found}
-
-
-def _deleted_meanwhile() -> Contended:
-    return Contended("The artifact was deleted while it was found; send it again.")
 
 
 def _found(artifact: Artifact | None, key: str) -> Artifact:

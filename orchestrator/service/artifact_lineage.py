@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.core.database import Connection
-from orchestrator.models.artifact import LineageEdge, Relation
+from orchestrator.models.artifact import LineageEdge
 from orchestrator.models.lineage import LineagePage, LineagePosition, LineageStep
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
@@ -69,7 +69,7 @@ class LineageWalk:
         self._distances: dict[UUID, int] = {}
         self._waiting: list[tuple[int, UUID]] = []  # A heap.
         self._near: UUID | None = None  # Its edges are listed now.
-        self._last: tuple[UUID, UUID, Relation] | None = None
+        self._last: tuple[UUID, UUID, str] | None = None
         self._edges: dict[UUID, deque[LineageStep]] = {}
         self._cut: UUID | None = None  # It may have more edges than those.
         self._is_whole = False  # Nothing can be reached that is not in `_edges`.

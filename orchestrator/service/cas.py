@@ -241,6 +241,16 @@ class CASService:
         visible = await self._visible.list_names(conn, namespace, names)
         return [name for name in dict.fromkeys(names) if name not in visible]
 
+    async def list_visible(
+        self, conn: Connection, namespace: str, names: Sequence[BlobName]
+    ) -> dict[BlobName, Blob]:
+        """Those that the namespace can see, by each of their names."""
+        if not names:
+            return {}
+        found = await self._visible.list_blobs(conn, namespace, names)
+        by_name: dict[BlobName, Blob] = {blob.cas_id: blob for blob in found}
+        return by_name | {blob.sha256: blob for blob in found if blob.sha256}
+
     async def quarantine(self, conn: Connection, cas_id: CasId, key: str | None) -> None:
         """Serve this blob no more until its bytes come again; `key` is where it was damaged."""
         if await self._blobs.quarantine(conn, cas_id, key, "read"):

@@ -6,8 +6,9 @@ How a version is made from others is in `version_change`.
 from uuid import UUID
 
 from orchestrator.core.database import Connection
-from orchestrator.errors import NotFound
-from orchestrator.models.artifact import Artifact
+from orchestrator.errors import NotFound, WrongKind
+from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact
+from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.reference import Reference
 from orchestrator.models.version import Head, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
@@ -54,7 +55,7 @@ class VersionService:
             return reference.artifact_id
         if reference.version_hash is not None:
             found = await self._artifacts.list_newest(
-                conn, namespace, version_hash=reference.version_hash, limit=1
+                conn, namespace, ArtifactFilter(version_hash=reference.version_hash), limit=1
             )
             if not found:
                 raise NotFound("version", reference.text)
@@ -70,9 +71,10 @@ class VersionService:
         return target_id
 
     async def with_content(self, conn: Connection, artifact: Artifact) -> WorkflowVersion:
-        """The artifact with its workflow; NotFound when it is no version of one."""
-        if artifact.version_hash is None:
-            raise NotFound("workflow", str(artifact.artifact_id))
+        """The artifact with its workflow; WrongKind when it is no version of one."""
+        if artifact.version_hash is None or artifact.kind not in WORKFLOW_KINDS:
+            key = str(artifact.artifact_id)
+            raise WrongKind("workflow", key, artifact_id=key, kind=artifact.kind)
         contents = await self._cas.get_content_bulk(conn, [artifact.version_hash])
         return WorkflowVersion(artifact=artifact, content=contents[artifact.version_hash])
 

@@ -157,7 +157,7 @@ class VersionChangeService:
     async def compact(self, conn: Connection, head: Head, *, by: Actor) -> tuple[Artifact, bool]:
         """One dag_version equal to a chain's head, and whether it is new; no tag is moved."""
         top = head.version.artifact
-        if top.kind is not Kind.PATCH_SET or top.version_hash is None:
+        if top.kind != Kind.PATCH_SET or top.version_hash is None:
             raise NothingToCompact(head.tag)
         version = NewVersion(
             namespace=top.namespace,

@@ -9,7 +9,8 @@ import structlog
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import CorruptBlob, DomainError, NotFound, accepted
+from orchestrator.errors import CorruptBlob, DomainError, NotFound, WrongKind, accepted
+from orchestrator.models.artifact import WORKFLOW_KINDS
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -48,7 +49,7 @@ class WorkflowJoinService:
         moment: int | datetime | None = None,
     ) -> ResolvedWorkflow:
         """At a version of the tag, at a time, or now; NotFound when the tag did not exist then or
-        names no workflow.
+        names nothing that has a version, WrongKind when it names something else.
         """
         if moment is None:
             (now,) = await self.resolve_many(conn, [(namespace, tag)])
@@ -59,6 +60,8 @@ class WorkflowJoinService:
             found = await self._workflows.resolve_at(conn, namespace, tag, moment)
         if found is None:
             raise NotFound("workflow", tag)
+        if (refusal := _other_kind(tag, found.entry)) is not None:
+            raise refusal
         _verify(found.content, found.entry.version_hash)
         return found
 
@@ -82,6 +85,9 @@ class WorkflowJoinService:
             namespace, tag = wanted[pointing.at]
             version = pointing.version or known[pointing.at]
             assert version is not None
+            if (refusal := _other_kind(tag, version)) is not None:
+                answers[pointing.at] = refusal
+                continue
             try:
                 if pointing.version is not None:
                     _verify(version.content, version.version_hash)
@@ -113,6 +119,13 @@ class WorkflowJoinService:
     ) -> list[WorkflowEntry]:
         """A page of the tags that name workflows, by name."""
         return await self._workflows.list_by_namespace(conn, namespace, after, limit)
+
+
+def _other_kind(tag: str, found: StoredVersion | WorkflowEntry) -> WrongKind | None:
+    """The refusal of a tag that names no workflow."""
+    if found.kind in WORKFLOW_KINDS:
+        return None
+    return WrongKind("workflow", tag, artifact_id=str(found.artifact_id), kind=found.kind)
 
 
 def _verify(content: bytes, version_hash: CasId) -> None:

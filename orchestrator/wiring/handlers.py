@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from orchestrator.documents.artifact_draft import ArtifactLimits
 from orchestrator.handlers.artifact import ArtifactHandler
+from orchestrator.handlers.artifact_create import ArtifactCreateHandler
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
 from orchestrator.handlers.http.computing import Computing
@@ -31,6 +33,7 @@ class Handlers:
     tags: TagHandler
     transactions: TransactionHandler
     artifacts: ArtifactHandler
+    creating: ArtifactCreateHandler
     versions: VersionHandler
     merges: MergeHandler
     blobs: CASHandler
@@ -45,6 +48,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     replay = Replay(c.database, c.idempotency)
     computing = Computing(c.compute)
+    blob_answers = _blob_answers(c, settings)
     guarded = GuardedChanges(c.database, c.versions, replay, computing)
     return Handlers(
         workflows=WorkflowHandler(
@@ -77,7 +81,29 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             workflow_bytes_max=settings.workflow_bytes_max,
             operations_max=settings.transaction_operations_max,
         ),
-        artifacts=ArtifactHandler(c.database, c.artifacts, c.tags),
+        artifacts=ArtifactHandler(
+            c.database,
+            cas=c.cas,
+            artifacts=c.artifacts,
+            manifests=c.manifests,
+            tags=c.tags,
+            blobs=blob_answers,
+        ),
+        creating=ArtifactCreateHandler(
+            c.database,
+            cas=c.cas,
+            manifests=c.manifests,
+            tags=c.tags,
+            replay=replay,
+            computing=computing,
+            body_bytes_max=settings.json_body_bytes_max,
+            body_values_max=settings.json_body_values_max,
+            limits=ArtifactLimits(
+                blobs_max=settings.artifact_blobs_max,
+                parents_max=settings.artifact_parents_max,
+                meta_bytes_max=settings.artifact_meta_bytes_max,
+            ),
+        ),
         versions=VersionHandler(
             c.database,
             c.versions,
@@ -99,7 +125,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.cas,
             c.intake,
             c.delivery,
-            _blob_answers(c, settings),
+            blob_answers,
             jobs.write_gate,
             replay,
             computing,

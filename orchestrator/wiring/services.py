@@ -13,10 +13,13 @@ from orchestrator.models.transfer.upload import OpenUploads
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
+from orchestrator.repository.artifact_manifest import ManifestRepository
+from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.rate import RateRepository
+from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.transfer.upload import UploadRepository
@@ -27,6 +30,7 @@ from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepos
 from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact_manifest import ArtifactManifestService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
@@ -75,6 +79,7 @@ class Container:
     intake: Intake
     delivery: Delivery
     artifacts: ArtifactService
+    manifests: ArtifactManifestService
     tags: TagService
     workflows: WorkflowService
     versions: VersionService
@@ -118,7 +123,10 @@ def build(
         lease_seconds=settings.lease_seconds,
     )
     reader = CheckedReader(storage, threads)
-    artifacts = ArtifactService(ArtifactRepository(), LineageRepository())
+    artifacts = ArtifactService(
+        ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
+    )
+    grace = Grace(seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds)
     tags = TagService(TagRepository(), TagMoveRepository())
     joins = WorkflowJoinService(
         WorkflowRepository(), cache_bytes_max=settings.document_cache_bytes_max
@@ -160,6 +168,13 @@ def build(
         intake=intake,
         delivery=Delivery(storage, reader, identity),
         artifacts=artifacts,
+        manifests=ArtifactManifestService(
+            ArtifactRepository(),
+            ManifestRepository(),
+            LineageRepository(),
+            ReferenceRepository(),
+            grace=grace,
+        ),
         tags=tags,
         workflows=WorkflowService(cas, artifacts, tags, joins),
         versions=versions,
@@ -189,9 +204,7 @@ def build(
             GCRepository(),
             MaintenanceRepository(),
             storage,
-            grace=Grace(
-                seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds
-            ),
+            grace=grace,
         ),
         verify=VerifyService(
             VerifyRepository(), CASRepository(), storage, identity, reader, threads

@@ -139,6 +139,10 @@ async def fill(api: Api) -> None:
     other = {"tag": "main", "workflow": {"nodes": [{"id": "o", "type": "task"}], "edges": []}}
     assert (await api.post("/workflows", other, params={"namespace": "other"})).status_code == 201
     await upload(api, b"short")
+    weights = await upload(api, b"weights")
+    model = {"kind": "model", "blobs": [{"cas_id": weights, "name": "a"}], "meta": {"n": 1e21}}
+    model["parents"] = [{"tag": "main"}]
+    assert (await api.post("/artifacts", {**model, "retain": True})).status_code == 201
     await upload(api, b"")
     await upload(api, noise(5_000))
     await upload(api, noise(3_000_000))

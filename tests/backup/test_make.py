@@ -66,7 +66,7 @@ async def test_all_that_was_stored_comes_back(
     restored = await put_back(folder, target, read_data=True)
     assert restored.problems == []
     assert restored.rows == report.rows
-    assert all(report.rows[each] for each in report.rows if each != "artifact_blob")
+    assert all(report.rows.values())
     assert await rows_of(target.database_url) == await rows_of(filled.database_url)
     assert await check_readable(target) == await check_readable(filled) >= 12
 

@@ -38,8 +38,8 @@ SELECT DISTINCT ON (namespace, name) namespace, name, to_id, seq, seq, action, f
 
 # As an OCI manifest has layers: some versions need a further blob.
 FURTHER = """
-INSERT INTO artifact_blob (artifact_id, cas_id)
-SELECT a.artifact_id, l.cas_id
+INSERT INTO artifact_blob (artifact_id, role, position, cas_id)
+SELECT a.artifact_id, 'reference', 0, l.cas_id
   FROM (SELECT artifact_id, row_number() OVER (ORDER BY artifact_id) AS n FROM artifact) a
   JOIN (SELECT cas_id, row_number() OVER (ORDER BY cas_id) AS n FROM cas_lease) l USING (n)
 """

@@ -7,7 +7,6 @@ plan, and the smallest namespace would always have a good one.
 
 import importlib
 import itertools
-import json
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +27,7 @@ COMMON = frozenset({"namespace", "kind"})
 _COMPARED = re.compile(
     r"(\w+)\s*(?:=|<>|<=|>=|<|>|IS (?:NOT )?DISTINCT FROM)\s*(?:ANY\s*\(\s*)?\$(\d+)"
 )
-_INDEX_COMPARED = re.compile(r"(?<![\w.])(\w+) (?:=|<=|>=|<|>) ")
+_INDEX_COMPARED = re.compile(r"(?<![\w.])(\w+)(?:\)::\w+)? (?:=|<=|>=|<|>) ")
 _TUPLES = re.compile(r"\(([\w., ]+)\)\s*(?:=|<|>|<=|>=)\s*\(((?:\$\d+[, ]*)+)\)")
 _LISTED = re.compile(
     r"INSERT INTO \w+(?: AS \w+)?\s*\(([\w\s,]+)\)\s*(?:VALUES \(|SELECT )([^\n]*)"
@@ -128,7 +127,7 @@ def _value(type_: asyncpg.Type, found: object, known: Mapping[str, Any]) -> obje
         "bool": False,
         "timestamptz": datetime.now(UTC),
         "interval": timedelta(days=1),
-        "jsonb": {},
+        "json": {},
         "float8": 60.0,
         "numeric": 60,
     }.get(name, 100)
@@ -157,8 +156,8 @@ async def custom_plan(
     return _decoded(await conn.fetchval(f"EXPLAIN ({options}) {sql}", *given))
 
 
-def _decoded(text: str) -> dict[str, Any]:
-    [whole] = json.loads(text)
+def _decoded(found: list[Any]) -> dict[str, Any]:
+    [whole] = found
     assert isinstance(whole, dict)
     return whole
 

@@ -35,6 +35,7 @@ async def test_an_artifact_tells_all_it_has(api: Api, namespace: str) -> None:
         "namespace": namespace,
         "kind": "dag_version",
         "cas_id": created["cas_id"],
+        "media_type": "application/json;type=dag",
         "name": None,
         "version_hash": created["version_hash"],
         "plan_hash": None,
@@ -47,6 +48,10 @@ async def test_an_artifact_tells_all_it_has(api: Api, namespace: str) -> None:
         "meta": {},
         "created_by": "admin",
         "created_at": "",
+        "blobs": [],
+        "parents": [],
+        "retained": False,
+        "expires_at": None,
     }
     etag = response.headers["etag"]
     known = await api.get(f"/artifacts/{body['artifact_id']}", headers={"If-None-Match": etag})
@@ -79,7 +84,7 @@ async def test_artifacts_are_listed_by_kind_and_version_in_pages(api: Api) -> No
     assert await ids(kind="dag_version") == newest_first
     assert await ids(kind="patch_set") == []
     assert await ids(version_hash=created[1]["version_hash"]) == [created[1]["artifact_id"]]
-    assert (await api.get("/artifacts", params={"kind": "x"})).status_code == 400
+    assert (await api.get("/artifacts", params={"kind": "X"})).status_code == 400
     assert (await api.get("/artifacts", params={"version_hash": "x"})).status_code == 400
 
 

@@ -1,23 +1,38 @@
 """The three focused services on PostgreSQL, and shortcuts for what tests need to be there."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
 
 from orchestrator.core.database import Connection
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import BlobName, CasId
 from orchestrator.models.artifact import Artifact, NewVersion
+from orchestrator.models.artifact_manifest import (
+    ABOUT,
+    ANNOTATION,
+    DERIVED_FROM,
+    ArtifactDraft,
+    NewFile,
+    NewParent,
+)
+from orchestrator.models.cas import MANIFEST, Blob
 from orchestrator.models.principal import Actor
+from orchestrator.models.reference import Reference
 from orchestrator.models.tag import Condition, TagOrder
+from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
+from orchestrator.repository.artifact_manifest import ManifestRepository
+from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
+from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from tests.api import ANN
@@ -57,6 +72,32 @@ class Store:
     cas: CASService
     artifacts: ArtifactService
     tags: TagService
+    manifests: ArtifactManifestService
+
+    async def other(
+        self, kind: str, text: str, *parents: Artifact, files: Mapping[str, bytes] = {}
+    ) -> Artifact:
+        """An artifact named by a manifest, which comes from these, or is about them."""
+        blobs: dict[BlobName, Blob] = {}
+        for content in files.values():
+            stored = await self.cas.store_content(self.conn, content, "text/plain", by=ANN)
+            blobs[stored.blob.cas_id] = stored.blob
+        new_files = [NewFile(blob=CasId.of(files[name]), name=name) for name in files]
+        draft = ArtifactDraft(
+            kind=kind, name=None, files=new_files, meta={"text": text}, parents=[]
+        )
+        new = new_manifest(draft, blobs, NS, ANN)
+        await self.cas.store_content(self.conn, new.content, MANIFEST, by=ANN)
+        ((artifact, is_new),) = await self.manifests.find_or_create(self.conn, [new])
+        relation = ABOUT if kind == ANNOTATION else DERIVED_FROM
+        links = [
+            NewParent(
+                reference=Reference(text="", artifact_id=parent.artifact_id), relation=relation
+            )
+            for parent in parents
+        ]
+        await self.manifests.link(self.conn, artifact, links, is_new=is_new, by=ANN)
+        return artifact
 
     async def version(self, text: str, namespace: str = NS) -> Artifact:
         """A dag_version whose content is this text."""
@@ -98,8 +139,17 @@ def services(conn: Connection) -> Store:
         cas=CASService(
             CASRepository(), VisibleBlobRepository(), document_bytes_max=1_000, lease_seconds=60
         ),
-        artifacts=ArtifactService(ArtifactRepository(), LineageRepository()),
+        artifacts=ArtifactService(
+            ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
+        ),
         tags=TagService(TagRepository(), TagMoveRepository()),
+        manifests=ArtifactManifestService(
+            ArtifactRepository(),
+            ManifestRepository(),
+            LineageRepository(),
+            ReferenceRepository(),
+            grace=Grace(seconds=7 * 86_400, run_seconds=30 * 86_400),
+        ),
     )
 
 

@@ -2,17 +2,18 @@
 
 import random
 from itertools import pairwise
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound
 from orchestrator.models.artifact import Artifact, Kind, LineageEdge, NewVersion, Relation
+from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
-from orchestrator.service.artifact_lineage import LIMITS, LineageWalk, WalkLimits
+from orchestrator.service.artifact_lineage import ID_MAX, LIMITS, LineageWalk, WalkLimits
 from tests.api import ANN, BOB
 from tests.service.conftest import NS, Store
 
@@ -99,8 +100,14 @@ async def test_artifacts_are_listed_newest_first_by_kind_and_by_version(store: S
     other = await store.version("B")
     await store.version("C", "other")
 
-    async def ids(**filters: object) -> list[object]:
-        found = await store.artifacts.list_newest(store.conn, NS, limit=10, **filters)  # type: ignore[arg-type]
+    async def ids(before: UUID = ID_MAX, **filters: object) -> list[object]:
+        found = await store.artifacts.list_newest(
+            store.conn,
+            NS,
+            ArtifactFilter(**filters),  # type: ignore[arg-type]
+            before=before,
+            limit=10,
+        )
         return [each.artifact_id for each in found]
 
     assert await ids() == [other.artifact_id, patch.artifact_id, base.artifact_id]

@@ -55,7 +55,7 @@ class Joins:
         assert artifact_id is not None
         return await self.store.artifacts.get_by_id(self.store.conn, namespace, artifact_id)
 
-    async def parents(self, created: CreatedWorkflow) -> list[tuple[UUID, Relation]]:
+    async def parents(self, created: CreatedWorkflow) -> list[tuple[UUID, str]]:
         page = await self.store.artifacts.get_lineage(
             self.store.conn, NS, created.artifact.artifact_id, up=True, depth_max=9, limit=9
         )

@@ -3,7 +3,6 @@ can do it.
 """
 
 from typing import Annotated, TypeVar
-from uuid import UUID
 
 import msgspec
 
@@ -53,14 +52,3 @@ def decode(body: bytes, type_: type[T], *, values_max: int = VALUES_MAX) -> T:
         if len(message) > ERROR_CHARACTERS_MAX:  # It names a member as long as the body.
             message = message[:ERROR_CHARACTERS_MAX] + "…`"
         raise InvalidInput.at(pointer_to_field(path.rstrip("`")), "shape", message) from None
-
-
-def parse_id(text: str, pointer: str) -> UUID:
-    """An artifact id in its canonical text form."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        found = None
-    if found is None or str(found) != text.lower():
-        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
-    return found

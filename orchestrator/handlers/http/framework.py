@@ -31,6 +31,8 @@ Namespace = Annotated[
 FREES_SPACE = "frees_space"
 #: The option of a route that reads patches: their types.
 PATCH_TYPES = "patch_types"
+#: The option of a route whose query has parameters that begin so, with any end.
+QUERY_PREFIX = "query_prefix"
 _ANYBODY = Principal(name="", namespace="")
 _NO_ACTOR = Actor("")
 _REQUEST = Parameter("request", Parameter.POSITIONAL_OR_KEYWORD, annotation=AnyRequest)
@@ -59,7 +61,12 @@ def _refuse_unknown_parameters(request: AnyRequest) -> None:
         if len(request.query_params.getall(name)) > 1:
             message = f"The parameter {name!r} is given more than once."
             raise InvalidInput.at(f"/{name}", "repeated-parameter", message)
-    unknown = sorted(set(request.query_params) - known)
+    prefix: str | None = request.route_handler.opt.get(QUERY_PREFIX)
+    unknown = sorted(
+        name
+        for name in set(request.query_params) - known
+        if prefix is None or not name.startswith(prefix)
+    )
     if unknown:
         message = f"This operation has no parameter {unknown[0]!r}."
         raise InvalidInput.at(f"/{unknown[0]}", "unknown-parameter", message)

@@ -33,6 +33,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.NotFound: ProblemType(404, "not-found", "Not found"),
     errors.BodyTooSlow: ProblemType(408, "body-too-slow", "Request body too slow"),
     errors.AlreadyExists: ProblemType(409, "already-exists", "Already exists"),
+    errors.WrongKind: ProblemType(409, "wrong-kind", "Wrong kind"),
     errors.VersionConflict: ProblemType(409, "version-conflict", "Version conflict"),
     errors.NothingToUndo: ProblemType(409, "nothing-to-undo", "Nothing to undo"),
     errors.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from string import ascii_letters, digits
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -11,9 +10,9 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.http.body import MESSAGE_LENGTH_MAX, TimeText, VersionNumber, parse_id
-from orchestrator.models.cas import OCTET_STREAM
+from orchestrator.handlers.http.body import MESSAGE_LENGTH_MAX, TimeText, VersionNumber
 from orchestrator.models.name import TagText, parse_tag
+from orchestrator.models.reference import parse_id
 from orchestrator.models.tag import SEQ_MAX
 
 TagVersion = Annotated[
@@ -28,9 +27,6 @@ TagTime = Annotated[
     QueryParameter(description="Time travel: what the tag named then (RFC 3339); not with version"),
 ]
 MESSAGE_RULE = "A message is UTF-8 text without NUL."
-MEDIA_TYPE_LENGTH_MAX = 255
-#: What the words of HTTP consist of (RFC 9110 §5.6.2).
-TOKEN = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~")
 #: A time of RFC 3339 §5.6: msgspec reads other spellings of the offset, too.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)((?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))", re.ASCII
@@ -38,29 +34,6 @@ _TIME = re.compile(
 LEAP_SECOND = "60"
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
-
-
-# ---------------------------------------------------------------------------------------- bodies
-
-
-def media_type_of(given: str) -> str:
-    """What a blob says it is: of a length and letters that can be given back."""
-    media_type = given.strip() or OCTET_STREAM
-    if (
-        len(media_type) > MEDIA_TYPE_LENGTH_MAX
-        or not media_type.isascii()
-        or not media_type.isprintable()
-    ):
-        message = f"A media type has at most {MEDIA_TYPE_LENGTH_MAX} printable ASCII characters."
-        raise InvalidInput.at("/Content-Type", "media-type", message)
-    kind, _, subtype = media_type.partition(";")[0].rstrip().partition("/")
-    if not kind or not subtype or not TOKEN.issuperset(kind) or not TOKEN.issuperset(subtype):
-        message = "A media type is a type and a subtype with a slash between: text/plain."
-        raise InvalidInput.at("/Content-Type", "media-type", message)
-    return media_type
-
-
-# ----------------------------------------------------------------------------- names in the route
 
 
 def segment(raw: str) -> str:
@@ -103,7 +76,7 @@ def check_query_text(query: bytes) -> None:
         raise InvalidInput.at("/message", "text", MESSAGE_RULE) from None
 
 
-def parse_time(text: str) -> datetime:
+def parse_time(text: str, pointer: str = "/at") -> datetime:
     """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
     written = _TIME.fullmatch(text)
     try:
@@ -113,7 +86,7 @@ def parse_time(text: str) -> datetime:
     if moment is None:
         example = "2026-01-31T12:00:00Z"
         message = f"A time is written as in RFC 3339, with an offset: {example}"
-        raise InvalidInput.at("/at", "rfc3339", message)
+        raise InvalidInput.at(pointer, "rfc3339", message)
     return moment
 
 

@@ -63,7 +63,7 @@ class StreamedAnswer:
     def __init__(
         self,
         status: int,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
         first: bytes,
         rest: AsyncGenerator[bytes, None],
     ) -> None:
@@ -101,7 +101,7 @@ async def send_sliced(send: Send, body: bytes) -> None:
 
 
 async def streamed(
-    pieces: AsyncGenerator[bytes, None], *, status: int = 200, headers: Mapping[str, str]
+    pieces: AsyncGenerator[bytes, None], *, status: int = 200, headers: dict[str, str]
 ) -> StreamedAnswer:
     """The answer, with its first piece; raises what getting that one raises."""
     return StreamedAnswer(status, headers, await anext(pieces), pieces)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from hashlib import sha256
 from time import monotonic
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -89,6 +90,18 @@ class BlobAnswers:
         until = monotonic() + self._cache_seconds
         self._remembered.put((call.namespace, segment), _Remembered(whole, until), len(whole.body))
         return whole
+
+    async def answer_file(
+        self, call: Call, cas_id: CasId, media_type: str, file_name: str
+    ) -> Reply:
+        """As `answer`, for a blob that is a file of an artifact and is to be saved as one."""
+        reply = await self._special(call, cas_id)
+        assert not isinstance(reply, EncodedAnswer)
+        if "Content-Disposition" in reply.headers:
+            saved = quote(file_name.rpartition("/")[2], safe="")
+            reply.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{saved}"
+            reply.headers["Content-Type"] = media_type
+        return reply
 
     async def _special(self, call: Call, name: BlobName) -> Reply:
         """What is less, or more, than the whole blob."""

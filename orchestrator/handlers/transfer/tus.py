@@ -17,8 +17,8 @@ from orchestrator.errors import (
     UnsupportedProtocol,
 )
 from orchestrator.handlers.http.call import LENGTH_DIGITS_MAX, Call
-from orchestrator.handlers.http.reading import media_type_of
 from orchestrator.handlers.http.reply import etag, location
+from orchestrator.models.cas import parse_media_type
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.transfer.checksum import ALGORITHMS, BodyChecksum
@@ -103,7 +103,7 @@ def metadata_of(call: Call) -> Metadata:
     media_type = next((values[key] for key in _TYPE_KEYS if values.get(key)), "")
     name = values.get("cas_id")
     expected = parse_name(name, "/Upload-Metadata/cas_id") if name is not None else None
-    return Metadata(text, media_type_of(media_type), expected)
+    return Metadata(text, parse_media_type(media_type), expected)
 
 
 def checksum_of(call: Call) -> BodyChecksum | None:

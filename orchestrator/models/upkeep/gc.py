@@ -34,6 +34,10 @@ class RetainedReason(StrEnum):
     YOUNG = "young"
     #: It belongs to a run, and runs stay longer.
     YOUNG_RUN = "young-run"
+    #: Somebody said that it is to stay.
+    RETAINED = "retained"
+    #: It says something about an artifact that stays.
+    ABOUT = "about"
     #: Something that stays stands on it.
     NEEDED = "needed"
     #: An artifact that stays has these bytes.
@@ -82,7 +86,15 @@ class ArtifactCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact_id: UUID
     namespace: str
+    kind: str
     root: Root | None = None
+
+
+class Annotated(msgspec.Struct, frozen=True, kw_only=True):
+    """An annotation, and one of the artifacts that it is about."""
+
+    annotation: ArtifactCandidate
+    subject: ArtifactCandidate
 
 
 class WalkStep(msgspec.Struct, frozen=True, kw_only=True):

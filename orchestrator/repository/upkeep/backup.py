@@ -46,8 +46,18 @@ EXPORTS = (
         *("base_id", "previous_id", "depth", "op_count", "nodes_count", "edges_count", "meta"),
         *("created_by", "created_at"),
     ),
-    _export("artifact_blob", "artifact_id, cas_id", "artifact_id", "cas_id"),
-    _export("lineage", "child_id, parent_id, relation", *("child_id", "parent_id", "relation")),
+    _export(
+        "artifact_blob",
+        "artifact_id, role, position",
+        *("artifact_id", "role", "position", "cas_id", "name", "media_type"),
+    ),
+    _export("artifact_meta", "artifact_id, digest", *("artifact_id", "namespace", "digest")),
+    _export("artifact_retained", "artifact_id", *("artifact_id", "retained_by", "retained_at")),
+    _export(
+        "lineage",
+        "child_id, parent_id, relation",
+        *("child_id", "parent_id", "relation", "added_by", "added_at"),
+    ),
     _export(
         "tag_move",
         "namespace, name, seq",

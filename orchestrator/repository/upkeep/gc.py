@@ -11,7 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.core.database import Connection
+from orchestrator.models.artifact_manifest import ABOUT
 from orchestrator.models.upkeep.gc import (
+    Annotated,
     ArtifactCandidate,
     BlobCandidate,
     DeletedBlob,
@@ -33,6 +35,8 @@ _ROOT = """
  CROSS JOIN LATERAL (SELECT
        CASE WHEN t.name IS NOT NULL THEN 'named'
             WHEN m.name IS NOT NULL THEN 'was-named'
+            WHEN EXISTS (SELECT FROM artifact_retained k WHERE k.artifact_id = a.artifact_id)
+            THEN 'retained'
             WHEN a.created_at > now() - make_interval(secs => {grace}) THEN 'young'
             WHEN a.kind IN ('run_manifest', 'run_snapshot')
              AND a.created_at > now() - make_interval(secs => {run_grace}) THEN 'young-run'
@@ -41,7 +45,7 @@ _ROOT = """
 _COLUMNS = "artifact_id, namespace, kind, created_at"
 
 LIST_ARTIFACTS = f"""
-SELECT a.artifact_id, a.namespace, a.artifact_id AS root_id, a.namespace AS root_namespace,
+SELECT a.artifact_id, a.namespace, a.kind, a.artifact_id AS root_id, a.namespace AS root_namespace,
        r.reason, coalesce(t.name, m.name) AS tag, m.seq
   FROM (SELECT {_COLUMNS} FROM artifact WHERE artifact_id < $1
          ORDER BY artifact_id DESC LIMIT $2) a
@@ -87,6 +91,39 @@ WITH RECURSIVE walk AS (
 SELECT artifact_id, parent_id, root_id, root_namespace, reason, tag, seq FROM walk
 """
 
+# Each annotation below these artifacts, also one about another, and each that one of those is
+# about, with all that it is about.
+LIST_ANNOTATED = f"""
+WITH RECURSIVE below (id) AS (
+    SELECT unnest($1::uuid[])
+     UNION
+    SELECT l.child_id FROM below b CROSS JOIN LATERAL (
+           SELECT child_id FROM lineage
+            WHERE parent_id = b.id AND relation = '{ABOUT}' OFFSET 0) l
+), above (id) AS (
+    SELECT id FROM below
+     UNION
+    SELECT l.parent_id FROM above b CROSS JOIN LATERAL (
+           SELECT parent_id FROM lineage
+            WHERE child_id = b.id AND relation = '{ABOUT}' OFFSET 0) l
+)
+SELECT a.artifact_id, a.namespace, a.kind,
+       s.artifact_id AS subject_id, s.namespace AS subject_namespace, s.kind AS subject_kind
+  FROM above b
+ CROSS JOIN LATERAL (
+       SELECT parent_id FROM lineage WHERE child_id = b.id AND relation = '{ABOUT}' OFFSET 0) l
+ CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = b.id LIMIT 1) a
+ CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = l.parent_id LIMIT 1) s
+"""
+
+LIST_ROOTS = f"""
+SELECT a.artifact_id, a.namespace, a.kind, a.artifact_id AS root_id, a.namespace AS root_namespace,
+       r.reason, coalesce(t.name, m.name) AS tag, m.seq
+  FROM unnest($1::uuid[]) AS n (id)
+ CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM artifact WHERE artifact_id = n.id LIMIT 1) a
+  {_ROOT.format(grace="$2", run_grace="$3")}
+"""
+
 LOCK_ARTIFACTS = """
 SELECT artifact_id FROM artifact WHERE artifact_id = ANY($1::uuid[])
  ORDER BY artifact_id DESC FOR UPDATE SKIP LOCKED
@@ -94,17 +131,28 @@ SELECT artifact_id FROM artifact WHERE artifact_id = ANY($1::uuid[])
 
 # No new row can refer to a locked artifact. So if no row refers to it now, none ever will. It was
 # judged too old to stay before, and cannot become younger.
-DELETE_ARTIFACT = """
-DELETE FROM artifact a
- WHERE a.artifact_id = $1
-   AND NOT EXISTS (SELECT FROM tag_move m
+_IS_FREE = """
+       NOT EXISTS (SELECT FROM tag_move m
                     WHERE m.namespace = a.namespace AND m.to_id = a.artifact_id)
+   AND NOT EXISTS (SELECT FROM artifact_retained k WHERE k.artifact_id = a.artifact_id)
    AND NOT EXISTS (SELECT FROM artifact c
                     WHERE c.namespace = a.namespace AND c.base_id = a.artifact_id)
    AND NOT EXISTS (SELECT FROM artifact c
                     WHERE c.namespace = a.namespace AND c.previous_id = a.artifact_id)
+"""
+DELETE_ARTIFACT = f"""
+DELETE FROM artifact a
+ WHERE a.artifact_id = $1 AND {_IS_FREE}
    AND NOT EXISTS (SELECT FROM lineage l WHERE l.parent_id = a.artifact_id)
 RETURNING a.artifact_id
+"""
+
+LIST_FREE = f"""
+SELECT a.artifact_id FROM unnest($1::uuid[]) AS n (id)
+ CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM artifact WHERE artifact_id = n.id LIMIT 1) a
+ WHERE {_IS_FREE}
+   AND NOT EXISTS (SELECT FROM lineage l
+                    WHERE l.parent_id = a.artifact_id AND l.relation <> '{ABOUT}')
 """
 
 # The artifacts of any namespace whose bytes, or a part of them, are the blob.
@@ -178,12 +226,38 @@ class GCRepository:
     ) -> list[ArtifactCandidate]:
         """Artifacts older than `before`, newest first."""
         rows = await conn.fetch(LIST_ARTIFACTS, before, limit, grace.seconds, grace.run_seconds)
+        return [_candidate(row) for row in rows]
+
+    async def list_roots(
+        self, conn: Connection, artifact_ids: Sequence[UUID], grace: Grace
+    ) -> list[ArtifactCandidate]:
+        """Whether these stay by themselves, in no order."""
+        rows = await conn.fetch(LIST_ROOTS, artifact_ids, grace.seconds, grace.run_seconds)
+        return [_candidate(row) for row in rows]
+
+    async def list_annotated(
+        self, conn: Connection, artifact_ids: Sequence[UUID]
+    ) -> list[Annotated]:
+        """The annotations among and below these, and those that they are about, each with each of
+        the artifacts that it is about.
+        """
         return [
-            ArtifactCandidate(
-                artifact_id=row["artifact_id"], namespace=row["namespace"], root=_root(row)
+            Annotated(
+                annotation=ArtifactCandidate(
+                    artifact_id=row["artifact_id"], namespace=row["namespace"], kind=row["kind"]
+                ),
+                subject=ArtifactCandidate(
+                    artifact_id=row["subject_id"],
+                    namespace=row["subject_namespace"],
+                    kind=row["subject_kind"],
+                ),
             )
-            for row in rows
+            for row in await conn.fetch(LIST_ANNOTATED, artifact_ids)
         ]
+
+    async def list_free(self, conn: Connection, artifact_ids: Sequence[UUID]) -> set[UUID]:
+        """Those to which nothing refers, but for annotations."""
+        return {row["artifact_id"] for row in await conn.fetch(LIST_FREE, artifact_ids)}
 
     async def walk(
         self, conn: Connection, artifact_ids: Sequence[UUID], grace: Grace
@@ -233,6 +307,15 @@ class GCRepository:
         """Delete those to which nothing refers; an expired lease goes with its blob."""
         rows = await conn.fetch(DELETE_BLOBS, cas_ids, grace.seconds)
         return [DeletedBlob(**row) for row in rows]
+
+
+def _candidate(row: asyncpg.Record) -> ArtifactCandidate:
+    return ArtifactCandidate(
+        artifact_id=row["artifact_id"],
+        namespace=row["namespace"],
+        kind=row["kind"],
+        root=_root(row),
+    )
 
 
 def _root(row: asyncpg.Record) -> Root | None:

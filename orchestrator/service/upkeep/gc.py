@@ -14,9 +14,11 @@ import structlog
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import MaintenanceHeld
+from orchestrator.models.artifact_manifest import ANNOTATION
 from orchestrator.models.upkeep.gc import (
     ARTIFACT,
     BLOB,
+    Annotated,
     ArtifactCandidate,
     BlobCandidate,
     Collected,
@@ -27,10 +29,10 @@ from orchestrator.models.upkeep.gc import (
     Grace,
     Retained,
     Root,
-    WalkStep,
 )
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
+from orchestrator.service.upkeep.gc_annotation import blocked, needed_with_annotations
 from orchestrator.service.upkeep.gc_reason import (
     retained_blob,
     retained_by_need,
@@ -112,10 +114,17 @@ class GCService:
             for each in unsure
             if each.artifact_id in needed
         ]
-        doomed = {each.artifact_id: each for each in unsure if each.artifact_id not in needed}
+        # An annotation that is not needed goes with what it is about.
+        doomed = {
+            each.artifact_id: each
+            for each in unsure
+            if each.artifact_id not in needed and each.kind != ANNOTATION
+        }
+        pairs = await self._rows.list_annotated(conn, list(doomed)) if doomed else []
+        doomed |= {pair.annotation.artifact_id: pair.annotation for pair in pairs}
         gone, waiting = list(doomed), False
         if not dry_run:
-            gone, waiting = await self._delete_artifacts(conn, doomed)
+            gone, waiting = await self._delete_artifacts(conn, doomed, pairs)
         still_there = doomed.keys() - set(gone)
         retained += [_artifact_in_use(each) for id_, each in doomed.items() if id_ in still_there]
         return CollectedPage(
@@ -125,22 +134,26 @@ class GCService:
         )
 
     async def _needed(self, conn: Connection, artifact_ids: Sequence[UUID]) -> dict[UUID, Root]:
-        """Which of the artifacts carry another one that stays by itself, and that other one."""
-        if not artifact_ids:
-            return {}
-        return _roots_by_artifact(await self._rows.walk(conn, artifact_ids, self._grace))
+        return await needed_with_annotations(self._rows, conn, artifact_ids, self._grace)
 
     async def _delete_artifacts(
-        self, conn: Connection, doomed: dict[UUID, ArtifactCandidate]
+        self, conn: Connection, doomed: dict[UUID, ArtifactCandidate], pairs: Sequence[Annotated]
     ) -> tuple[list[UUID], bool]:
         """Returns those that were deleted, and whether one has to wait for what stands on it.
 
-        One by one, the newest first: what stands on an artifact must be deleted before it.
+        One by one, the newest first: what stands on an artifact must be deleted before it. For
+        annotations everything that they are about is locked too: they must not go before it can.
         """
+        if not doomed:
+            return [], False
+        subjects = {pair.subject.artifact_id for pair in pairs}
+        locked = await self._rows.lock_artifacts(conn, [*{*doomed, *subjects}])
+        free = await self._rows.list_free(conn, locked) if pairs else set()
+        staying = blocked(pairs, free)
         gone: list[UUID] = []
-        locked = await self._rows.lock_artifacts(conn, list(doomed)) if doomed else []
-        for artifact_id in locked:
-            if await self._rows.delete_artifact(conn, artifact_id):
+        tried = [each for each in locked if each in doomed]
+        for artifact_id in tried:
+            if artifact_id not in staying and await self._rows.delete_artifact(conn, artifact_id):
                 gone.append(artifact_id)
                 tell(
                     conn,
@@ -150,7 +163,7 @@ class GCService:
                     artifact_id=str(artifact_id),
                     namespace=doomed[artifact_id].namespace,
                 )
-        return gone, len(gone) < len(locked)
+        return gone, len(gone) < len(tried)
 
     # ---------------------------------------------------------------------------------- blobs
 
@@ -205,27 +218,6 @@ class GCService:
                 size_bytes=blob.size_bytes,
             )
         return gone
-
-
-def _roots_by_artifact(steps: Sequence[WalkStep]) -> dict[UUID, Root]:
-    """Which artifacts are needed, each with the root that needs it: a walk from each root that was
-    met, back along the steps that led there.
-    """
-    parents: dict[UUID, list[UUID]] = {}
-    needed: dict[UUID, Root] = {}
-    for step in steps:
-        if step.root is not None:
-            needed[step.artifact_id] = step.root
-        if step.parent_id is not None:
-            parents.setdefault(step.artifact_id, []).append(step.parent_id)
-    reached = list(needed)
-    while reached:
-        artifact_id = reached.pop()
-        for parent_id in parents.get(artifact_id, ()):
-            if parent_id not in needed:
-                needed[parent_id] = needed[artifact_id]
-                reached.append(parent_id)
-    return needed
 
 
 def _after_artifacts(

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from orchestrator.core.digest import CasId
+from orchestrator.models.artifact_manifest import ANNOTATION
 from orchestrator.models.upkeep.gc import (
     ARTIFACT,
     BLOB,
@@ -33,8 +34,10 @@ def retained_by_need(candidate: ArtifactCandidate, root: Root, grace: Grace) -> 
             detail = f"needed by {by}, which is a {why}"
         case _:
             detail = f"needed by {by}, which is {why}"
-    needed = RetainedReason.NEEDED
-    return _artifact(candidate.artifact_id, candidate.namespace, needed, by, detail)
+    reason = RetainedReason.NEEDED
+    if candidate.kind == ANNOTATION:
+        reason, detail = RetainedReason.ABOUT, f"about what stays, as it is {detail}"
+    return _artifact(candidate.artifact_id, candidate.namespace, reason, by, detail)
 
 
 def retained_in_use(kind: str, id_: str, namespace: str | None = None) -> Retained:
@@ -77,6 +80,8 @@ def _why_root(root: Root, grace: Grace) -> tuple[str, str]:
         case RetainedReason.WAS_NAMED:
             version = root.tag_version
             return f"{tag}@{version}", f"was named by tag {tag} at version {version}"
+        case RetainedReason.RETAINED:
+            return "retain", "retained"
         case RetainedReason.YOUNG_RUN:
             age = _duration(grace.run_seconds)
             return age, f"run younger than {age}"

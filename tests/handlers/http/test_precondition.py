@@ -12,12 +12,14 @@ async def things(api: Api) -> dict[str, str]:
     created = await api.create("main", "a")
     blob = await api.http.post("/api/v1/cas", content=b"abc")
     cas_id = blob.json()["cas_id"]
+    artifact = f"/artifacts/{created['artifact_id']}"
+    artifact_etag = (await api.get(artifact)).headers["etag"].strip('"')
     return {
         "/workflows/main": created["version_hash"],
         "/workflows/main?version=1": created["version_hash"],
         "/workflows/main/versions/0": created["version_hash"],
         "/tags/main": "1",
-        f"/artifacts/{created['artifact_id']}": created["artifact_id"],
+        artifact: artifact_etag,
         f"/cas/{cas_id}": cas_id,
     }
 

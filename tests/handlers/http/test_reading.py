@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.http.reading import check_query_text, media_type_of, parse_time
+from orchestrator.handlers.http.reading import check_query_text, parse_time
+from orchestrator.models.cas import parse_media_type
 from tests.api import Api
 
 
@@ -87,11 +88,11 @@ async def test_the_depth_of_a_walk_has_one_spelling_too(api: Api) -> None:
     "text", ["text/plain", "application/vnd.a+json; charset=utf-8", "a/b;c=d/e", "x-y/z.1 ; q=1"]
 )
 def test_a_media_type_has_a_slash(text: str) -> None:
-    assert media_type_of(f" {text} ") == text
+    assert parse_media_type(f" {text} ") == text
 
 
 def test_without_a_media_type_a_blob_is_octets() -> None:
-    assert media_type_of(" ") == "application/octet-stream"
+    assert parse_media_type(" ") == "application/octet-stream"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_without_a_media_type_a_blob_is_octets() -> None:
 )
 def test_what_is_no_media_type_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
-        media_type_of(text)
+        parse_media_type(text)
 
 
 async def test_a_message_may_have_the_sign_of_replacement(api: Api) -> None:
