@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, CasIdText
-from orchestrator.documents.artifact_draft import KindText, RelationText, parse_kind
+from orchestrator.documents.artifact_draft import KindText, parse_kind
 from orchestrator.documents.manifest import asked_digests
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.artifact_body import (
@@ -38,7 +39,7 @@ from orchestrator.handlers.http.paging import (
 from orchestrator.handlers.http.reading import id_in_path, parse_time, segment
 from orchestrator.handlers.http.reply import IMMUTABLE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
-from orchestrator.models.artifact_manifest import ArtifactFilter
+from orchestrator.models.artifact_manifest import RELATION_PATTERN, ArtifactFilter
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition
 from orchestrator.models.tag import TagReference
@@ -82,7 +83,9 @@ Direction = Annotated[
 #: An artifact that a walk waits at, packed: its id and its distance.
 WAITING = struct.Struct(">16sH")
 #: The last edge of the page before, and what waits.
-After = tuple[UUID, UUID, RelationText, bytes | None]
+After = tuple[
+    UUID, UUID, Annotated[str, msgspec.Meta(pattern=f"^{RELATION_PATTERN}$")], bytes | None
+]
 
 
 class ArtifactHandler:

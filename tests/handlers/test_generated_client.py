@@ -116,6 +116,7 @@ async def test_a_generated_client_calls_every_operation(client: Client) -> None:
     await _tags(client)
     await _changes(client)
     await _blobs(client)
+    await _artifacts(client)
     await _uploads(client)
     await _operations(client)
     assert {each["operationId"] for each in OPERATIONS} - client.called == set()
@@ -206,6 +207,25 @@ async def _blobs(client: Client) -> None:
     part = await client.call("getBlob", cas_id=stored.parsed.sha256, range_="bytes=5-")
     assert (part.status_code, part.content) == (206, b"bytes")
     await client.call("headBlob", cas_id=NAME)
+
+
+async def _artifacts(client: Client) -> None:
+    described = {
+        "kind": "model",
+        "blobs": [{"cas_id": NAME, "name": "a/b"}],
+        "meta": {"n": 1},
+        "parents": [{"tag": "release/v1@1", "relation": "trained_on"}],
+        "tag": "model",
+    }
+    body = client.body("CreateArtifact", described)
+    made = (await client.call("createArtifact", body=body)).parsed
+    assert (made.kind, made.tag.name) == ("model", "model")
+    at = {"artifact_id": made.artifact_id}
+    files = (await client.call("listBlobsOfArtifact", **at)).parsed
+    assert [each.name for each in files.items] == ["a/b"]
+    assert (await client.call("getBlobOfArtifact", name="a/b", **at)).content == CONTENT
+    await client.call("headBlobOfArtifact", name="a/b", **at)
+    await client.call("listAnnotations", **at)
 
 
 async def _uploads(client: Client) -> None:

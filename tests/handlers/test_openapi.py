@@ -40,7 +40,10 @@ def resolved(said: dict[str, Any]) -> dict[str, Any]:
 
 
 #: Answers that are all headers.
-BODILESS = {("createUpload", "201"), ("headUpload", "200"), ("getBlob", "307"), ("headBlob", "307")}
+BODILESS = {
+    *(("createUpload", "201"), ("headUpload", "200"), ("getBlob", "307"), ("headBlob", "307")),
+    *(("getBlobOfArtifact", "307"), ("headBlobOfArtifact", "307")),
+}
 METHODS_WITH_BODY = {"post", "put", "patch"}
 
 
