@@ -1,5 +1,6 @@
 """The list of tortures."""
 
+from torture.full_disk import full_disk
 from torture.merges import merges
 from torture.run import Torture
 from torture.stall import stall
@@ -9,6 +10,7 @@ _ALL: tuple[Torture, ...] = (
     Torture(
         "starts", "starts after crashes: that each is ready in 5 s and nothing is lost", starts
     ),
+    Torture("full-disk", "a disk of PostgreSQL that fills: that all goes on by itself", full_disk),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
     Torture("stall", "small requests beside one that is as large and hostile as may be", stall),
 )
