@@ -21,5 +21,6 @@ class Admission:
         if not frees_space:
             self._disk.check()
         if self._rates.limits_writes:
-            async with self._database.connection() as conn:
+            # Requests of one caller wait for each other: all of them count in one row.
+            async with self._database.write(of=principal) as conn:
                 await self._rates.admit_write(conn, principal.name)
