@@ -1,10 +1,21 @@
 """Every setting of the server, read once from ORCHESTRATOR_… variables; nothing else reads them."""
 
-import logging
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
+
+from orchestrator.setting_rules import (
+    check_blob_store,
+    check_database_url,
+    check_hosts,
+    check_log_level,
+    check_media_types,
+    check_number,
+    check_origins,
+    check_redirect_seconds,
+    check_text,
+    check_token_digest,
+)
 
 PREFIX = "ORCHESTRATOR_"
 #: Read by the command line, not by the server.
@@ -135,13 +146,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"{name} may not be over blob_bytes_max")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
-        self._check_least()
         if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
             raise ValueError(f"gc_page_items is from 1 to {GC_PAGE_ITEMS_MAX}")
-        if min(self.gc_grace_seconds, self.gc_run_grace_seconds, self.gc_interval_seconds) < 0:
-            raise ValueError("gc_grace_seconds and the like may not be negative")
-        if self.log_level.upper() not in logging.getLevelNamesMapping():
-            raise ValueError(f"log_level cannot be {self.log_level!r}: it is info or the like")
+        self._check_least()
+        check_blob_store(self.blob_store)
+        check_hosts(self.allowed_hosts)
+        check_log_level(self.log_level)
+        check_media_types(self.blob_compressed_media_types)
+        check_origins(self.allowed_origins)
+        check_redirect_seconds(self.blob_redirect_seconds)
+        check_token_digest(self.admin_token_sha256)
 
     def _check_least(self) -> None:
         for name in (
@@ -153,39 +167,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is 1 or more")
-        if min(self.compute_seconds_max, self.compute_wait_seconds_max) <= 0:
-            raise ValueError("compute_seconds_max and the like are over 0")
+        for name in ("compute_seconds_max", "compute_wait_seconds_max"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is over 0")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Fail on a missing, misspelt or mistyped variable before anything starts."""
-        named: dict[str, object] = {
-            key.removeprefix(PREFIX).lower(): value
-            for key, value in environ.items()
-            if key.startswith(PREFIX) and key.removeprefix(PREFIX).lower() not in CLIENT_VARIABLES
-        }
+        try:
+            return cls._from(
+                {
+                    key.removeprefix(PREFIX).lower(): value
+                    for key, value in environ.items()
+                    if key.startswith(PREFIX)
+                    and key.removeprefix(PREFIX).lower() not in CLIENT_VARIABLES
+                }
+            )
+        except ValueError as error:
+            # It may name a variable that there is not, and that name may be anything.
+            text = "".join(c if c.isprintable() else "?" for c in str(error))
+            raise ValueError(text) from None
+
+    @classmethod
+    def _from(cls, given: Mapping[str, str]) -> "Settings":
+        for name, value in given.items():
+            check_text(name, value)
+        named: dict[str, object] = dict(given)
         for name in LISTS & named.keys():
-            named[name] = [part.strip() for part in str(named[name]).split(",") if part.strip()]
-        return msgspec.convert(named, cls, strict=False)
-
-
-def check_database_url(url: str) -> None:
-    """Raise ValueError unless a driver can read the URL. The text holds nothing of the URL, which
-    has a password.
-    """
-    try:
-        parts = urlsplit(url)
-        hosts = parts.netloc.rpartition("@")[2].split(",")
-        ports = [urlsplit(f"//{host}").port for host in hosts]
-    except ValueError:
-        pass
-    else:
-        if parts.scheme not in {"postgresql", "postgres"}:
-            raise ValueError("database_url does not begin with postgresql://")
-        is_cut = bool(parts.fragment) or "#" in url or "@" in parts.path + parts.query
-        if not is_cut and 0 not in ports:
-            return
-    raise ValueError(
-        "database_url cannot be read: in a name or a password write / as %2F, # as %23, ? as %3F, "
-        "@ as %40, [ as %5B and % as %25; a port is a number"
-    )
+            named[name] = [part.strip() for part in given[name].split(",") if part.strip()]
+        settings = msgspec.convert(named, cls, strict=False)
+        for name, value in msgspec.structs.asdict(settings).items():
+            if isinstance(value, (int, float)):
+                check_number(name, value)
+        return settings

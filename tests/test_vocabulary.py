@@ -61,7 +61,7 @@ def test_ids_are_version_7_and_in_order() -> None:
 REQUIRED = {
     "ORCHESTRATOR_BLOB_STORE": "file:///blobs",
     "ORCHESTRATOR_DATABASE_URL": "postgresql://x/y",
-    "ORCHESTRATOR_ADMIN_TOKEN_SHA256": "00",
+    "ORCHESTRATOR_ADMIN_TOKEN_SHA256": "0" * 64,
 }
 
 
@@ -109,7 +109,7 @@ def test_limits_that_contradict_each_other_stop_the_start() -> None:
 
 
 def test_a_log_level_that_there_is_not_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="loud"):
+    with pytest.raises(ValueError, match="log_level is one of"):
         Settings.from_environ({**REQUIRED, "ORCHESTRATOR_LOG_LEVEL": "loud"})
 
 

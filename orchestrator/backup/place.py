@@ -11,8 +11,9 @@ from pathlib import Path
 
 from orchestrator.backup.error import BackupRefused
 from orchestrator.embedded.cluster import EmbeddedPostgres, running_url
-from orchestrator.server.error import ServeError, UsageError
+from orchestrator.server.error import ServeError
 from orchestrator.server.files import lock_folder
+from orchestrator.server.settings import checked_settings
 from orchestrator.settings import PREFIX, Settings
 
 
@@ -80,7 +81,4 @@ def _settings(place: Place, url: str, environ: Mapping[str, str]) -> Settings:
         # No token is valid: these settings serve no requests.
         f"{PREFIX}ADMIN_TOKEN_SHA256": "",
     }
-    try:
-        return Settings.from_environ({**environ, **named})
-    except ValueError as error:
-        raise UsageError(f"A setting in an {PREFIX}… variable is wrong: {error}.") from None
+    return checked_settings({**environ, **named})

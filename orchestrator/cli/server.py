@@ -10,7 +10,7 @@ from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import write_json, write_record
 from orchestrator.cli.session import FOLDER
-from orchestrator.settings import check_database_url
+from orchestrator.setting_rules import check_database_url
 
 ExistingFile = Annotated[Path | None, Parameter(validator=validators.Path(dir_okay=False))]
 

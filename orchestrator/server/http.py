@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.server.error import ServeError
+from orchestrator.server.error import ServeError, UsageError
 from orchestrator.server.stop import Stop, end_by_signals
 
 OPEN_FILES_MAX = 65_536
@@ -53,8 +53,26 @@ def resolve_host(host: str) -> str:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise ServeError(f"The host {host!r} is not known: {error.strerror}.") from error
+    except ValueError:  # It cannot be sent to a name server.
+        raise UsageError(f"The host {host!r} is neither a name nor an address.") from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return str(found[0][4][0])
+
+
+def check_tls(certificate: Path, key: Path) -> None:
+    """Refuse files that are no certificate and its key, before anything starts."""
+    for path in (certificate, key):
+        if not os.access(path, os.R_OK):
+            raise ServeError(f"The file {path} cannot be read.")
+
+    def no_passphrase() -> str:
+        raise ServeError(f"The TLS key {key} needs a passphrase: give one that needs none.")
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key, password=no_passphrase)
+    except (OSError, ValueError) as error:
+        raise ServeError(f"The TLS files cannot be used: {error}") from error
 
 
 def is_loopback(address: str) -> bool:
@@ -116,28 +134,25 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
         os.register_at_fork(after_in_child=end_by_signals)
         gc.collect()
         gc.freeze()  # Else each collection would copy the pages that the workers share.
-    try:
-        server = Granian(
-            options.target,
-            address=options.address,
-            port=options.port,
-            interface=Interfaces.ASGI,
-            http=HTTPModes.http1,
-            loop=Loops.uvloop,
-            factory=True,
-            workers=options.workers,
-            backlog=2048,
-            backpressure=8192,
-            websockets=False,
-            log_level=LogLevels.warning,
-            log_dictconfig=LOG_TO_STDERR,
-            ssl_cert=options.tls_certificate,
-            ssl_key=options.tls_key,
-            respawn_failed_workers=True,
-            workers_kill_timeout=WORKERS_END_SECONDS_MAX,
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise ServeError(f"The TLS files cannot be used: {error}") from error
+    server = Granian(
+        options.target,
+        address=options.address,
+        port=options.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        loop=Loops.uvloop,
+        factory=True,
+        workers=options.workers,
+        backlog=2048,
+        backpressure=8192,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=LOG_TO_STDERR,
+        ssl_cert=options.tls_certificate,
+        ssl_key=options.tls_key,
+        respawn_failed_workers=True,
+        workers_kill_timeout=WORKERS_END_SECONDS_MAX,
+    )
 
     def on_startup() -> None:
         # Granian would restart its workers. Here SIGHUP means that the terminal has closed.

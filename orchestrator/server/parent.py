@@ -26,6 +26,7 @@ from orchestrator.server.files import (
 from orchestrator.server.http import (
     HTTPOptions,
     call_when_ready,
+    check_tls,
     is_loopback,
     load_application,
     reserve_port,
@@ -33,10 +34,22 @@ from orchestrator.server.http import (
     run_workers,
 )
 from orchestrator.server.postgres import PostgresSupervisor
+from orchestrator.server.settings import checked_settings
 from orchestrator.server.stop import Stop
-from orchestrator.settings import PREFIX, Settings
+from orchestrator.settings import PREFIX
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
+
+#: Whatever is given, `serve` sets these for its workers.
+SET_BY_US = frozenset(
+    f"{PREFIX}{name}" for name in ("ADMIN_TOKEN_SHA256", "BEHIND_PROXY", "METRICS_FOLDER")
+)
+#: Without these `serve` finds values of its own.
+NOT_NEEDED = {
+    f"{PREFIX}ADMIN_TOKEN_SHA256": "",
+    f"{PREFIX}BLOB_STORE": "file:///",
+    f"{PREFIX}DATABASE_URL": "",
+}
 
 #: The processes of a server that was killed end in less.
 PREDECESSOR_SECONDS_MAX = 5.0
@@ -88,6 +101,7 @@ def serve(options: ServeOptions, environ: MutableMapping[str, str] = os.environ)
 
 
 def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop) -> None:
+    _check_settings(environ)
     address = _checked(options)
     stop.check()
     os.umask(0o077)  # Whatever we and the workers write is private.
@@ -113,7 +127,6 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop)
             stack.callback(supervisor.stop)
             supervisor.start()
         _prepare_environment(options, address, environ)
-        _check_settings(environ)
         stop.in_thread(lambda: load_application(options.target))  # While PostgreSQL starts.
         if supervisor:
             environ["ORCHESTRATOR_DATABASE_URL"] = stop.wait_for(supervisor.url)
@@ -127,16 +140,15 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop)
 
 def _checked(options: ServeOptions) -> str:
     """The address to bind. Refuses options that would send tokens unencrypted over a network."""
-    has_tls = options.tls_certificate is not None and options.tls_key is not None
-    if not has_tls and (options.tls_certificate or options.tls_key):
+    certificate, key = options.tls_certificate, options.tls_key
+    if (certificate is None) != (key is None):
         raise UsageError("TLS needs both a certificate and a key.")
     if options.workers < 1:
         raise UsageError("There must be at least one worker.")
-    for path in (options.tls_certificate, options.tls_key):
-        if path and not os.access(path, os.R_OK):
-            raise ServeError(f"The file {path} cannot be read.")
+    if certificate is not None and key is not None:
+        check_tls(certificate, key)
     address = resolve_host(options.host)
-    if not (is_loopback(address) or has_tls or options.behind_proxy):
+    if not (is_loopback(address) or certificate or options.behind_proxy):
         raise UsageError(
             f"{options.host} is open to the network: give a TLS certificate and key, "
             "or --behind-proxy if a proxy in front of this server speaks TLS."
@@ -160,11 +172,9 @@ def _prepare_environment(
 
 
 def _check_settings(environ: MutableMapping[str, str]) -> None:
-    """Refuse a wrong setting in one line, before a worker would fail with a traceback."""
-    try:
-        Settings.from_environ({"ORCHESTRATOR_DATABASE_URL": "", **environ})
-    except ValueError as error:
-        raise UsageError(f"A setting in an {PREFIX}… variable is wrong: {error}.") from None
+    """Refuse a wrong setting before anything starts."""
+    given = {name: value for name, value in environ.items() if name not in SET_BY_US}
+    checked_settings({**NOT_NEEDED, **given})
 
 
 def _announce_when_ready(

@@ -12,13 +12,13 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import from_url
 
 from orchestrator.errors import StorageFull, StorageUnavailable
+from orchestrator.setting_rules import BUCKET_SCHEMES
 from orchestrator.storage.base import MissingObject
 
 if TYPE_CHECKING:
     from obstore import BytesStream
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
 #: A dead server fails within seconds. The limit of a whole request is a day, because a download
 #: lasts as long as its slowest reader; the read timeout ends one that stalls. An endpoint without
 #: TLS is allowed, because the operator named it.
@@ -36,14 +36,21 @@ RETRIES_MAX = 3
 
 def connect(url: str, *, retries_max: int) -> "ObjectStore":
     """The client of a bucket; it sends nothing yet. ValueError for a URL of anything else."""
-    if urlsplit(url).scheme not in _SCHEMES:
+    if urlsplit(url).scheme not in BUCKET_SCHEMES:
         raise ValueError("The URL of an object storage begins with s3://, gs:// or az://.")
     retries: RetryConfig = {
         "backoff": {"max_backoff": timedelta(seconds=2)},
         "max_retries": retries_max,
         "retry_timeout": timedelta(seconds=10),
     }
-    return from_url(url, client_options=_CLIENT, retry_config=retries)
+    try:
+        return from_url(url, client_options=_CLIENT, retry_config=retries)
+    except (BaseError, ValueError):
+        # Its text may have a part of the URL or of a variable.
+        raise ValueError(
+            "blob_store names no bucket, or a variable of its provider (AWS_…, GOOGLE_… or "
+            "AZURE_…) is missing or wrong"
+        ) from None
 
 
 async def next_chunk(stream: "BytesStream", key: str) -> bytes:

@@ -12,8 +12,6 @@ def open_storage(url: str, threads: Threads) -> Storage:
     """Raise ValueError for a URL that names no storage that we know."""
     parts = urlsplit(url)
     if parts.scheme == "file":
-        if parts.netloc or not parts.path.startswith("/"):
-            raise ValueError(f"{url!r} is not file:/// and an absolute path")
         return FilesystemStorage(Path(unquote(parts.path)), threads)
     from orchestrator.storage.objects import open_objects  # noqa: PLC0415 - loads a large library.
 
