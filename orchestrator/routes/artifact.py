@@ -32,8 +32,8 @@ from orchestrator.routes.openapi_headers import (
     IF_ABSENT,
     IF_MATCH,
     LOCATION,
-    OF_BLOBS,
     OF_BLOBS_UNCHANGED,
+    OF_FILES,
     OF_IMMUTABLE,
     OF_READ,
     RANGE,
@@ -96,8 +96,8 @@ def artifact_routes(
             lambda method, _: f"{method}BlobOfArtifact",
             "Fetch a file of an artifact",
             {
-                200: bytes_answer("any bytes", "The exact bytes.", *OF_BLOBS),
-                206: bytes_answer("any", "The requested part.", *OF_BLOBS, CONTENT_RANGE),
+                200: bytes_answer("any bytes", "The exact bytes.", *OF_FILES),
+                206: bytes_answer("any", "The requested part.", *OF_FILES, CONTENT_RANGE),
                 307: no_body(DESCRIPTIONS[307], LOCATION),
             }
             | not_modified(*OF_BLOBS_UNCHANGED),

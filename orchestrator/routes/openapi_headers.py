@@ -148,11 +148,18 @@ OF_BLOBS_UNCHANGED = (
     _sent("Accept-Ranges", "Parts of a blob can be read.", {"enum": ["bytes"]}),
     Header("Repr-Digest", "The SHA-256, if it is known (RFC 9530).", _STRING),
 )
-OF_BLOBS = (
+_OF_BYTES = (
     *OF_BLOBS_UNCHANGED,
     _sent("Content-Security-Policy", "A browser must not run the bytes."),
-    _sent("Content-Disposition", "A browser must not show them.", {"enum": ["attachment"]}),
     CONTENT_ENCODING,
+)
+OF_BLOBS = (
+    *_OF_BYTES,
+    _sent("Content-Disposition", "A browser must not show them.", {"enum": ["attachment"]}),
+)
+OF_FILES = (
+    *_OF_BYTES,
+    _sent("Content-Disposition", "A browser must not show them; under which name to save them."),
 )
 
 TUS_VERSION = _sent("Tus-Resumable", "The version of tus.", {"enum": [VERSION]})
