@@ -24,6 +24,7 @@ from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
 from orchestrator.server.http import HTTPOptions, load_application, run_workers
 from orchestrator.server.stop import Stop
+from orchestrator.settings import Settings
 
 URL = "BENCH_LIMIT_DATABASE_URL"
 READERS = 8
@@ -163,7 +164,8 @@ def main() -> None:
         )
         postgres.register_at_fork()
         load_application(options.target)
-        run_workers(options, Stop())
+        settings = Settings(database_url=url, admin_token_sha256="", blob_store="")
+        run_workers(options, settings, Stop())
     finally:
         postgres.stop()
 

@@ -31,7 +31,7 @@ from orchestrator.routes.upkeep.verify import verify_routes
 from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
 from orchestrator.routes.workflow_schema import schema_routes
-from orchestrator.server.listener import unread_connections_ended
+from orchestrator.server.connections import connections_limited
 from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
 from orchestrator.telemetry import logs
@@ -65,7 +65,10 @@ def create_app(
         sys.setswitchinterval(0.0005)
         with c.exposition.shared(), c.compute.running(), c.threads.ended_after():
             async with c.database.opened(), jobs.schedule.running():
-                with unread_connections_ended(settings.send_seconds_max):
+                with connections_limited(
+                    send_seconds_max=settings.send_seconds_max,
+                    per_peer_max=settings.connections_per_peer_max,
+                ):
                     yield
         logs.LINES.drain()
 

@@ -22,6 +22,8 @@ PREFIX = "ORCHESTRATOR_"
 CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
 LISTS = frozenset({"allowed_hosts", "allowed_origins", "blob_compressed_media_types"})
 COMPRESSION_LEVEL_MAX = 19
+#: What the HTTP server below us takes at least.
+CONNECTION_BUFFER_BYTES_MIN = 8_192
 GC_PAGE_ITEMS_MAX = 1_000
 
 
@@ -58,6 +60,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_folder: str = ""
     #: Writes are refused while a disk of ours has less than this; 0: never.
     disk_free_bytes_min: int = 1024 * 1024 * 1024
+
+    #: Of each worker; more wait until others end. Anybody can make each take its buffer of memory:
+    #: the head of a request must fit into it. A small one makes uploads slow.
+    connections_max: int = 1_024
+    connection_buffer_bytes_max: int = 408 * 1024
+    #: Of one address, with each worker; 0: no limit, as for a proxy.
+    connections_per_peer_max: int = 0
+    #: For the head of a request, from the answer before it on.
+    head_seconds_max: float = 30.0
 
     #: In each window of so long a request body must bring `body_window_bytes_min`, or end.
     body_seconds_max: float = 30.0
@@ -144,6 +155,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name in ("blob_inline_bytes_max", "workflow_bytes_max"):
             if getattr(self, name) > self.blob_bytes_max:
                 raise ValueError(f"{name} may not be over blob_bytes_max")
+        if self.connections_max < 1 or self.connections_per_peer_max < 0:
+            raise ValueError("connections_max is 1 or more, connections_per_peer_max 0 or more")
+        if self.connection_buffer_bytes_max < CONNECTION_BUFFER_BYTES_MIN:
+            raise ValueError(
+                f"connection_buffer_bytes_max is {CONNECTION_BUFFER_BYTES_MIN} or more"
+            )
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
         if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:

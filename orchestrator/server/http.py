@@ -21,6 +21,7 @@ from typing import Any
 
 from orchestrator.server.error import ServeError, UsageError
 from orchestrator.server.stop import Stop, end_by_signals
+from orchestrator.settings import Settings
 
 OPEN_FILES_MAX = 65_536
 #: How long workers may finish their requests; a client that stalls does not delay the end.
@@ -122,10 +123,11 @@ def load_application(target: str) -> None:
     importlib.import_module(target.partition(":")[0])
 
 
-def run_workers(options: HTTPOptions, stop: Stop) -> None:
+def run_workers(options: HTTPOptions, settings: Settings, stop: Stop) -> None:
     """Serve until a signal comes. Returns when every worker has ended."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     _raise_file_limit()
@@ -143,8 +145,12 @@ def run_workers(options: HTTPOptions, stop: Stop) -> None:
         loop=Loops.uvloop,
         factory=True,
         workers=options.workers,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.head_seconds_max * 1000),
+            max_buffer_size=settings.connection_buffer_bytes_max,
+        ),
         backlog=2048,
-        backpressure=8192,
+        backpressure=settings.connections_max,
         websockets=False,
         log_level=LogLevels.warning,
         log_dictconfig=LOG_TO_STDERR,

@@ -36,7 +36,7 @@ from orchestrator.server.http import (
 from orchestrator.server.postgres import PostgresSupervisor
 from orchestrator.server.settings import checked_settings
 from orchestrator.server.stop import Stop
-from orchestrator.settings import PREFIX
+from orchestrator.settings import PREFIX, Settings
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"
 
@@ -53,6 +53,9 @@ NOT_NEEDED = {
 
 #: The processes of a server that was killed end in less.
 PREDECESSOR_SECONDS_MAX = 5.0
+
+#: Where clients connect directly, over a network.
+CONNECTIONS_PER_PEER_MAX = 256
 
 READY = """\
 orchestrator is ready: {url}
@@ -135,7 +138,7 @@ def _serve(options: ServeOptions, environ: MutableMapping[str, str], stop: Stop)
         migrate(environ["ORCHESTRATOR_DATABASE_URL"], environ, stop)
         stack.callback(unpublish, folder)
         _announce_when_ready(options, http, environ)
-        run_workers(http, stop)
+        run_workers(http, Settings.from_environ(environ), stop)
 
 
 def _checked(options: ServeOptions) -> str:
@@ -168,6 +171,10 @@ def _prepare_environment(
         environ["ORCHESTRATOR_DATABASE_FOLDER"] = str(folder / "postgres")
     environ.setdefault("ORCHESTRATOR_ALLOWED_HOSTS", LOOPBACK_HOSTS if direct else "")
     environ["ORCHESTRATOR_BEHIND_PROXY"] = str(options.behind_proxy).lower()
+    # A proxy, and this machine, may well have many.
+    is_met_by_clients = not (is_loopback(address) or options.behind_proxy)
+    per_peer_max = CONNECTIONS_PER_PEER_MAX if is_met_by_clients else 0
+    environ.setdefault("ORCHESTRATOR_CONNECTIONS_PER_PEER_MAX", str(per_peer_max))
     environ["ORCHESTRATOR_METRICS_FOLDER"] = str(fresh_folder(folder / "metrics"))
 
 
