@@ -1,6 +1,7 @@
-"""OCI registries as peers, and how they are asked to do each work; they sync nothing to disk.
+"""OCI registries as peers, and how they are asked to do each work.
 
-Debian's docker-registry was measured. `registry` (distribution 3) and `zot` are started in the same
+Debian's docker-registry was measured. It syncs what it stores: strace counts eleven calls of fsync
+for a blob of 1 KiB. `registry` (distribution 3) and `zot` are started in the same
 way where they are in PATH, which was not tried.
 """
 

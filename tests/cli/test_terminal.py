@@ -1,6 +1,7 @@
-"""What somebody sees who looks at a terminal: colours, widths, progress."""
+"""What somebody sees who looks at a terminal: colours, widths, progress, and no orders to it."""
 
 import re
+import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,31 @@ pytestmark = pytest.mark.slow
 
 BOLD = "\x1b[1m"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+#: What a terminal obeys, or shows in another order, though no control character of ASCII is in it.
+OBEYED = "\x9b31m \x85 \u202egpj.exe\u2066 \u200f \U000e0041"
+#: Every command that shows what somebody stored; `w` and `other` have the text, `plain` has not.
+SHOWING = [
+    *(("workflow", "get", "w", *form) for form in ([], ["--document"], ["--components"])),
+    ("workflow", "get", "w", "--output", "json"),
+    *(("workflow", "show", "w", "1", *form) for form in ([], ["--document"])),
+    ("workflow", "show", "w", "1", "--output", "json"),
+    *(("workflow", "diff", "w", "plain", *form) for form in ([], ["--patch"])),
+    ("workflow", "diff", "w", "plain", "--output", "json"),
+    *(("workflow", "log", "w", *form) for form in ([], ["--graph"], ["--output", "json"])),
+    ("workflow", "lineage", "w"),
+    ("workflow", "list"),
+    ("workflow", "list", "--output", "json"),
+    ("workflow", "merge", "w", "other", "--dry-run"),
+    ("workflow", "merge", "w", "other"),
+    ("workflow", "merge", "w", "other", "--prefer", "theirs"),
+    *(("tag", *words) for words in (["list"], ["show", "w"], ["history", "w"])),
+    ("tag", "history", "w", "--output", "json"),
+    *(("tag", *words) for words in (["undo", "w"], ["redo", "w"], ["delete", "other"])),
+    ("gc", "--dry-run", "--explain"),
+    ("verify",),
+]
 
 
 @pytest.fixture
@@ -65,3 +91,27 @@ def test_an_import_at_a_terminal_shows_its_lines(terminal: Terminal, workflows: 
     assert code == 0
     assert "Importing" not in seen
     assert seen.count("unchanged") == 2
+
+
+def test_no_text_that_was_stored_can_change_what_a_terminal_shows(
+    cli: Run, write: Callable[..., Path], terminal: Terminal
+) -> None:
+    def changed(text: str) -> Path:
+        metadata = {"name": f"{OBEYED}{text}", f"é 日本 🎉{OBEYED}": OBEYED}
+        change = [{"op": "add", "path": "/metadata", "value": metadata}]
+        return write(f"{text}.json", change)
+
+    for tag in ("plain", "w", "other"):
+        file = write(f"{tag}-new.json", chain("a"))
+        assert cli("workflow", "create", tag, file, "--message", OBEYED).code == 0
+    for tag in ("w", "other"):
+        patched = cli("workflow", "patch", tag, changed(tag), "--message", OBEYED)
+        assert patched.code == 0, patched.err
+    obeyed = set(OBEYED) - set(string.printable)
+    shown = 0
+    for arguments in SHOWING:
+        code, seen = terminal(*arguments)
+        assert not set(seen) & obeyed, arguments
+        assert code in {0, 1}, (arguments, seen)
+        shown += any(sign in seen for sign in ("\\x9b31m", "\\u009b31m"))
+    assert shown > len(SHOWING) // 2

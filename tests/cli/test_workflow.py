@@ -1,7 +1,6 @@
 """`orchestrator workflow …` against a real server."""
 
 import json
-import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -250,33 +249,6 @@ print(blake3.blake3(sys.stdin.buffer.read()).hexdigest())'
 
 #: What a terminal obeys, or shows in another order, though no control character of ASCII is in it.
 OBEYED = "\x9b31m \x85 \u202egpj.exe\u2066 \u200f \U000e0041"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("get", "w"),
-        ("get", "w", "--document"),
-        ("get", "w", "--components"),
-        ("get", "w", "--output", "json"),
-        ("show", "w", "0"),
-        ("show", "w", "0", "--document"),
-        ("show", "w", "0", "--output", "json"),
-        ("diff", "w", "plain"),
-        ("diff", "w", "plain", "--patch"),
-        ("diff", "w", "plain", "--output", "json"),
-        ("log", "w", "--graph"),
-    ],
-)
-def test_no_text_of_a_document_can_change_what_a_terminal_shows(
-    cli: Run, write: Write, terminal: Terminal, arguments: tuple[str, ...]
-) -> None:
-    document = {**chain("a"), "metadata": {"name": OBEYED, "é 日本 🎉": OBEYED}}
-    cli("workflow", "create", "plain", write("plain.json", chain("a")))
-    cli("workflow", "create", "w", write("w.json", document), "--message", OBEYED)
-    code, seen = terminal("workflow", *arguments)
-    assert code == 0
-    assert not set(seen) & (set(OBEYED) - set(string.printable))
 
 
 def test_text_of_a_document_is_the_same_after_a_terminal_escaped_it(
