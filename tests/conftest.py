@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 import orchestrator.app
@@ -28,23 +28,37 @@ from orchestrator.wiring.services import build
 from tests import guardian
 from tests.api import Api
 from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
-from tests.route_tables import RouteTables
+from tests.route_tables import RouteTables, WrittenOnce
 
 pytest_plugins = ["tests.radosgw", "tests.collecting", "tests.browser"]
 
 TOKEN = "a-token-for-tests"
 FOLDER_VARIABLE = "TEST_FOLDER"
-#: What memory must have room for: the databases of two workers, and one with many rows.
+#: What memory must have room for: the databases of the workers, and one with many rows.
 MEMORY_BYTES_MIN = 4 << 30
 
-MEASURED_CASES_MAX = 2
+UNMEASURED = pytest.StashKey[bool]()
+#: A test with one of these is slow if it is repeated: its first case is quick.
+REPEATED_SLOWLY = {"copies", "radosgw"}
 SHARING_FOLDERS = {"server", "embedded"}
 SLOW_FOLDERS = [Path(__file__).with_name(name) for name in ("server", "embedded", "docs", "tools")]
 
+#: A run starts a hundred Pythons: whoever forbids bytecode would compile the product in each.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+#: How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
 _running = ExitStack()
-#: Every application of this process has the routes that were registered once.
+#: Every application of this process has the routes that were written down and registered once.
 ROUTES = RouteTables()
-vars(orchestrator.app)["Litestar"] = ROUTES
+_app = vars(orchestrator.app)
+_app["Litestar"] = ROUTES
+_from_handlers = {name for name in _app if name.endswith("_routes")}
+_from_handlers -= {"fast_routes", "reference_routes"}  # They list what the others made.
+_app |= {name: WrittenOnce(_app[name]) for name in _from_handlers}
 
 
 def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
@@ -77,22 +91,42 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole folders whose tests start processes of their own; others say so where they stand.
+    """Mark whole folders whose tests start processes of their own; others say so where they stand.
 
-    Where a module shares what it started, it runs on one worker. And of a test that
-    is repeated with other values only the first cases count for coverage: to measure all of them
-    takes twice as long, and could only make it more.
+    Where a module shares what it started, it runs on one worker. Coverage counts the first case of
+    a test, not what repeats it with other values or for seconds: to measure that takes twice as
+    long, and could only make it more. Workers get what is slow first, so that in the end they do
+    not wait for one of them.
     """
-    cases: Counter[str] = Counter()
+    seen: set[str] = set()
     for item in items:
         name = item.nodeid.partition("[")[0]
-        cases[name] += 1
-        if cases[name] > MEASURED_CASES_MAX and "copies" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.no_cover)
+        if name in seen and not REPEATED_SLOWLY.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+        generated = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if name in seen or generated or item.get_closest_marker("slow"):
+            item.stash[UNMEASURED] = True
+        seen.add(name)
         if any(map(item.path.is_relative_to, SLOW_FOLDERS)):
             item.add_marker(pytest.mark.slow)
             if item.path.parent.name in SHARING_FOLDERS:
                 item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Coverage pauses for a test that is not measured, and for its fixtures."""
+    plugin = item.config.pluginmanager.get_plugin("_cov")
+    controller = plugin and plugin.cov_controller
+    if controller is None or UNMEASURED not in item.stash:
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,12 +1,14 @@
-"""Routes that are registered once in a process and called by every application that is built.
+"""Routes that are written down and registered once in a process, for every application.
 
-Registering the routes is three quarters of what building an application costs, and comes out the
-same each time. The rest is built anew for each application, by the product's own code: its
-database, services, handlers, caches and batches are nobody else's.
+That is nine tenths of what building an application costs, and comes out the same each time. The
+rest is built anew for each application, by the product's own code: its database, services,
+handlers, caches and batches are nobody else's.
 """
 
+import copy
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from litestar import Litestar
@@ -96,3 +98,38 @@ class RouteTables:
     def _give_back(self, table: RouteTable) -> None:
         if table not in self._free:
             self._free.append(table)
+
+
+class WrittenOnce:
+    """A function of `routes/`: what it returned for one handler, it returns for every other one."""
+
+    def __init__(self, write: Callable[..., list[HTTPRouteHandler]]) -> None:
+        self._write = write
+        self._first: tuple[object, ...] = ()
+        self._routes: list[HTTPRouteHandler] = []
+
+    def __call__(self, *handlers: object) -> list[HTTPRouteHandler]:
+        """The routes, which call these handlers."""
+        if not self._routes:
+            self._first, self._routes = handlers, self._write(*handlers)
+        return [self._leading_to(handlers, each) for each in self._routes]
+
+    def _leading_to(
+        self, handlers: tuple[object, ...], route: HTTPRouteHandler
+    ) -> HTTPRouteHandler:
+        written: Any = route.fn
+        cells = tuple(self._cell(each.cell_contents, handlers) for each in written.__closure__)
+        function = FunctionType(
+            written.__code__, written.__globals__, written.__name__, written.__defaults__, cells
+        )
+        vars(function).update(vars(written))
+        function.__annotations__ = written.__annotations__
+        found = copy.copy(route)
+        found._fn = function
+        return found
+
+    def _cell(self, content: object, handlers: tuple[object, ...]) -> CellType:
+        """The method of the first handler becomes the same method of the other one."""
+        if isinstance(content, MethodType):
+            content = getattr(handlers[self._first.index(content.__self__)], content.__name__)
+        return CellType(content)

@@ -208,9 +208,11 @@ COMMANDS = {
     "lock": _lock,
     "changelog": _changelog,
 }
-#: Tests of a group share what they started, so they run on one worker.
-FAST = ("-q", "-n", "2", "--dist", "loadgroup", "-m", "not slow")
+#: Tests of a group share what they started, so they run on one worker. There are more workers than
+#: processors in a small machine: they often wait, for the database or for another process.
+WORKERS = ("-n", "4", "--dist", "loadgroup")
+FAST = ("-q", *WORKERS, "-m", "not slow")
 WHOLE = (
-    *("-n", "2", "--dist", "loadgroup", "--cov=orchestrator", "--cov-branch"),
+    *(*WORKERS, "--cov=orchestrator", "--cov-branch"),
     *("--cov-report=term-missing:skip-covered", "--cov-fail-under=95"),
 )

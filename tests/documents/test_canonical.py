@@ -326,6 +326,7 @@ LARGE_AND_WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE_AND_WRONG)
 def test_what_is_wrong_in_a_large_text_is_found_without_reading_its_values(name: str) -> None:
     body = LARGE_AND_WRONG[name]
@@ -341,6 +342,7 @@ def test_what_is_wrong_in_a_large_text_is_found_without_reading_its_values(name:
     assert peak_bytes < 3 * len(body) + (20_000_000 if "last-key" in name else 1_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["an-end-that-is-missing", "the-last-key-repeated"])
 def test_other_threads_get_their_turn_while_a_large_text_is_looked_at(name: str) -> None:
     turns, is_done = 0, threading.Event()

@@ -263,6 +263,7 @@ def _seconds(work: Any) -> float:
     return time.process_time() - start
 
 
+@pytest.mark.slow
 def test_many_writes_and_copies_of_a_huge_list_are_too_much_work() -> None:
     document = {"a": [0] * 100_000}
     step: list[dict[str, Any]] = [

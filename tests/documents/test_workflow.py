@@ -478,6 +478,7 @@ def test_the_schema_never_fetches_another_one() -> None:
         workflow_schema_violations._refuse("https://example.com/schema")
 
 
+@pytest.mark.slow
 def test_a_chain_and_a_cycle_of_fifty_thousand_nodes_need_no_recursion() -> None:
     ids = [f"n{index}" for index in range(50_000)]
     chain = workflow(*ids, edges=list(pairwise(ids)))

@@ -317,6 +317,7 @@ def test_a_large_real_workflow_is_compared_in_tens_of_milliseconds() -> None:
     assert seconds < 0.5
 
 
+@pytest.mark.slow
 def test_huge_workflows_are_compared_within_seconds() -> None:
     before = chain_of_nodes(50_000)
     after = renamed(before, {f"n{n}": f"x{n}" for n in range(20_000)})

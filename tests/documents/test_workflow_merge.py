@@ -359,6 +359,7 @@ def test_edits_of_a_real_workflow_merge_without_loss(data: st.DataObject) -> Non
     assert equal(merge_workflows(base, ours, ours).document, ours)
 
 
+@pytest.mark.slow
 def test_huge_workflows_are_merged_within_seconds() -> None:
     base = chain_of_nodes(50_000)
     ours, theirs = copy.deepcopy(base), copy.deepcopy(base)

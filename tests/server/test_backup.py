@@ -25,9 +25,10 @@ class Done:
     err: str
 
 
-def run(*arguments: object, **variables: str) -> Done:
-    """The command, with nothing of ours that would configure it."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("ORCHESTRATOR_")}
+def run(*arguments: object, measured: bool = False, **variables: str) -> Done:
+    """The command, with nothing of ours that would configure it, or measure it without need."""
+    ours = ("ORCHESTRATOR_",) if measured else ("ORCHESTRATOR_", "COVERAGE_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         env=kept | variables,
@@ -59,11 +60,11 @@ def cas_id(server: Server) -> str:
     return write(server)
 
 
-@pytest.fixture
-def backup(server: Server, cas_id: str, tmp_path: Path) -> Path:
-    """A backup of the running server."""
-    folder = tmp_path / "backup"
-    done = run("backup", folder, "--data-dir", server.folder)
+@pytest.fixture(scope="module")
+def backup(server: Server, cas_id: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of the running server, for the tests that read it or add a snapshot to it."""
+    folder = tmp_path_factory.mktemp("backups") / "backup"
+    done = run("backup", folder, "--data-dir", server.folder, measured=True)
     assert (done.code, done.err) == (0, "")
     return folder
 
@@ -72,7 +73,7 @@ def test_a_backup_of_a_running_server_becomes_a_server_elsewhere(
     server: Server, backup: Path, cas_id: str, launch: Launch, folder: Path
 ) -> None:
     assert server.is_ready()
-    done = run("restore", backup, "--data-dir", folder, "--read-data")
+    done = run("restore", backup, "--data-dir", folder, "--read-data", measured=True)
     assert (done.code, done.err) == (0, "")
     assert "in blob storage  1" in done.out
     restored = launch(folder)
@@ -143,7 +144,7 @@ def test_what_is_damaged_makes_the_exit_code_unless_that_is_allowed(
     (object_,) = (seeded / "blobs/objects").glob("*/*")
     object_.write_bytes(b"x" + LARGE[1:])
     backup = ("backup", tmp_path / "backup", "--data-dir", seeded)
-    done = run(*backup)
+    done = run(*backup, measured=True)
     assert done.code == 1
     assert done.err == (
         "error: Blobs that could not be copied: 1\n"

@@ -199,6 +199,7 @@ async def test_whatever_fails_is_told_and_leaves_no_object(
     assert failed >= total - 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_process_that_dies_at_any_call_leaves_whole_objects_or_none(
     tmp_path: Path, way: Any
