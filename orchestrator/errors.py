@@ -393,6 +393,10 @@ class Contended(StorageUnavailable):
         super().__init__(detail)
 
 
+class Locked(Contended):
+    """Another request had locked what this one needs, and did not end in time."""
+
+
 class OutcomeUnknown(StorageUnavailable):
     """The database was lost before it confirmed a write, which may have taken place."""
 

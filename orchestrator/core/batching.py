@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
-from orchestrator.errors import Contended, StorageUnavailable
+from orchestrator.errors import Contended, Locked, StorageUnavailable
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -49,7 +49,9 @@ class Batcher(Generic[Q, A]):
     Questions with the same `key` are never at work at the same time, and they are answered in the
     order in which they came. All that is done for a question must have begun by its deadline, which
     is `wait_seconds_max` after it came: `work` and `alone` are given that, by the clock of the
-    event loop. Who still waits then is told that the storage cannot answer.
+    event loop. Who still waits then is told that the storage cannot answer. When one has waited for
+    a lock in vain, those that wait for the same key are told so too: they would only wait as long,
+    one after the other.
     """
 
     def __init__(
@@ -114,6 +116,15 @@ class Batcher(Generic[Q, A]):
             _give(each, StorageUnavailable("The database is busy."))
         if self._waiting:
             self._patience = loop.call_at(self._waiting[0].deadline, self._refuse_overdue)
+
+    def _refuse_key(self, key: Hashable, error: Exception) -> None:
+        refused = [each for each in self._waiting if self._has_key(each, key)]
+        self._waiting = [each for each in self._waiting if not self._has_key(each, key)]
+        for each in refused:
+            _give(each, error)
+
+    def _has_key(self, waiting: _Waiting[Q, A], key: Hashable) -> bool:
+        return self._key is not None and self._key(waiting.question) == key
 
     def _filled_long_enough(self) -> None:
         self._timer = None
@@ -225,6 +236,8 @@ class Batcher(Generic[Q, A]):
             answer = await alone(waiting.question, waiting.deadline)
         except Exception as error:  # noqa: BLE001 - it is raised to the caller.
             _give(waiting, error)
+            if isinstance(error, Locked) and self._key is not None:
+                self._refuse_key(self._key(waiting.question), error)
         else:
             _give(waiting, answer)
         finally:

@@ -15,6 +15,7 @@ from orchestrator.core.places import Places
 from orchestrator.errors import (
     Contended,
     DomainError,
+    Locked,
     OutcomeUnknown,
     StorageFull,
     StorageUnavailable,
@@ -98,7 +99,7 @@ UNAVAILABLE = (
 #: Errors for which another request, or one that shares the statement, may be the cause.
 _CONTENDED = (
     asyncpg.TransactionRollbackError,  # deadlock, serialisation
-    asyncpg.ObjectNotInPrerequisiteStateError,  # lock not available
+    asyncpg.ObjectNotInPrerequisiteStateError,
 )
 #: After one of these errors a statement that was sent may have been committed.
 _LOST = (
@@ -353,6 +354,8 @@ def _translated(error: BaseException, conn: Connection | None = None) -> DomainE
     """The one place where errors of the driver become errors of the domain; None for others."""
     if isinstance(error, asyncpg.DiskFullError):
         return StorageFull()
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return Locked()
     if isinstance(error, _CONTENDED):
         return Contended()
     if isinstance(error, UNAVAILABLE):

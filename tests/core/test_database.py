@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import Contended, NotFound, StorageFull, StorageUnavailable
+from orchestrator.errors import Contended, Locked, NotFound, StorageFull, StorageUnavailable
 from tests.losing_proxy import LosingProxy
 
 
@@ -163,7 +163,7 @@ async def test_a_waiter_makes_the_connection_that_another_lost(shared_database: 
         (asyncpg.TooManyConnectionsError("x"), StorageUnavailable),
         (asyncpg.AdminShutdownError("x"), StorageUnavailable),
         (asyncpg.QueryCanceledError("x"), StorageUnavailable),
-        (asyncpg.LockNotAvailableError("x"), Contended),
+        (asyncpg.LockNotAvailableError("x"), Locked),
         (asyncpg.ReadOnlySQLTransactionError("x"), StorageUnavailable),
         (ConnectionResetError(), StorageUnavailable),
         (TimeoutError(), StorageUnavailable),

@@ -66,6 +66,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     ),
     errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
     errors.Contended: ProblemType(503, "contended", "Contended"),
+    errors.Locked: ProblemType(503, "contended", "Contended"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.OutcomeUnknownToKey: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.Overloaded: ProblemType(503, "overloaded", "Overloaded"),
