@@ -16,14 +16,19 @@ from orchestrator.cli.options import MAY_BE_STDIN, FileName, WithSession
 from orchestrator.cli.output import write_bytes, write_json
 from orchestrator.cli.progress import Show, progress
 from orchestrator.cli.showing import show_record
-from orchestrator.cli.transfer import Verifier, blob_pieces, put_blob, size_of, write_file
+from orchestrator.cli.transfer import (
+    Verifier,
+    blob_pieces,
+    missing_blobs,
+    put_blob,
+    size_of,
+    write_file,
+)
 from orchestrator.cli.upload import ResumableUpload
 
 app = App(name="cas", help="Blobs by the hash of their bytes: put, get, ask which are missing.")
 
 OCTET_STREAM = "application/octet-stream"
-#: A server answers for 10,000 at once.
-BATCH = 1_000
 _MEMBERS = ("cas_id", "sha256", "size_bytes", "media_type", "created_at")
 
 BlobName: TypeAlias = Annotated[str, Parameter(help="Such as blake3:6c21….")]
@@ -110,11 +115,8 @@ def missing(
     names = [cas_id, *cas_ids]
     if names == [str(STDIN)]:
         names = read_bytes(STDIN).decode("utf-8", "replace").split()
-    found: list[str] = []
     with session.connect() as server:
-        for start in range(0, len(names), BATCH):
-            reply = server.post("cas", "missing", cas_ids=names[start : start + BATCH])
-            found += reply.json()["missing"]
+        found = missing_blobs(server, names)
     if session.is_json:
         write_json(msgspec.json.encode({"missing": found}))
     else:

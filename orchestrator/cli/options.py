@@ -26,6 +26,9 @@ MAY_BE_STDIN = Parameter(allow_leading_hyphen=True, validator=_refuse_option)
 WithSession: TypeAlias = Annotated[Session, Parameter(parse=False)]
 
 TagName: TypeAlias = Annotated[str, Parameter(help="The name of the tag.")]
+ReferenceName: TypeAlias = Annotated[
+    str, Parameter(help="A tag, a version of a tag: tag@3, an artifact id, or a hash: blake3:….")
+]
 FileName: TypeAlias = Annotated[
     Path, MAY_BE_STDIN, Parameter(help="A file, or - for standard input.")
 ]

@@ -1,6 +1,7 @@
 """A bar for what takes long, on a terminal only; nothing is written elsewhere."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,3 +36,22 @@ def progress(label: str) -> Iterator[Show]:
     with Progress(*columns, console=console(sys.stderr), transient=True) as bars:
         bar = bars.add_task(printable(label), total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def together(show: Show, total: int) -> Callable[[], Show]:
+    """Makes for each of several things that go on at once what shows its part of the one bar."""
+    lock, done_in_all = threading.Lock(), 0
+
+    def part() -> Show:
+        done_before = 0
+
+        def advance(done: int, _total: int | None) -> None:
+            nonlocal done_in_all, done_before
+            with lock:
+                done_in_all += done - done_before
+                done_before = done
+                show(done_in_all, total)
+
+        return advance
+
+    return part

@@ -1,22 +1,20 @@
 """`orchestrator tag …`: named, versioned pointers; the server decides whether they move."""
 
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
-import msgspec
 from cyclopts import App, Group, Parameter, validators
 
-from orchestrator.cli.connection import ServerConnection
-from orchestrator.cli.failure import CommandFailed
 from orchestrator.cli.options import (
     AtOption,
     ExpectedVersionOption,
     LimitOption,
     MessageOption,
+    ReferenceName,
     TagName,
     VersionOption,
     WithSession,
 )
+from orchestrator.cli.reference import artifact_id_of
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_list, show_record
 
@@ -72,7 +70,7 @@ def show(
 )
 def move(
     tag: TagName,
-    target: Annotated[str, Parameter(help="An artifact id, another tag, or a version hash.")],
+    target: ReferenceName,
     /,
     *,
     message: MessageOption = None,
@@ -84,7 +82,7 @@ def move(
 ) -> None:
     """Let a tag name another artifact."""
     with session.connect() as server:
-        members = {"artifact_id": _artifact_id(server, target), "message": message}
+        members = {"artifact_id": artifact_id_of(server, target), "message": message}
         if create:
             reply = server.put("tags", tag, **members)
         else:
@@ -141,25 +139,3 @@ def _step(
     with session.connect() as server:
         reply = server.post("tags", tag, step, message=message, expected_version=expected_version)
     show_record(session, reply, MEMBERS)
-
-
-def _artifact_id(server: ServerConnection, target: str) -> str:
-    """No tag can look like an id or a hash, so there is nothing to guess."""
-    if _is_uuid(target):
-        return target
-    if ":" not in target:
-        return str(server.get("tags", target).json()["artifact_id"])
-    page = server.list_all("artifacts", version_hash=target)
-    found: list[dict[str, Any]] = [msgspec.json.decode(item) for item in page.items]
-    if not found:
-        raise CommandFailed(f"There is no version {target}.")
-    # The same document may also be the result of patches; as a version it stands for itself.
-    versions = [artifact for artifact in found if artifact["kind"] == "dag_version"]
-    return str((versions or found)[0]["artifact_id"])
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import httpx2
 
 PIECE_BYTES = 256 * 1024
+#: A server answers for 10,000 at once.
+MISSING_BATCH = 1_000
 WANTS_SHA256 = {"Want-Repr-Digest": "sha-256=1"}
 
 
@@ -96,7 +98,20 @@ def ask(
         return Reply(response.status_code, response.headers, response.read())
 
 
+def missing_blobs(server: ServerConnection, names: Sequence[str]) -> list[str]:
+    """Those of the blobs that the namespace does not have."""
+    found: list[str] = []
+    for start in range(0, len(names), MISSING_BATCH):
+        reply = server.post("cas", "missing", cas_ids=names[start : start + MISSING_BATCH])
+        found += reply.json()["missing"]
+    return found
+
+
 # ----------------------------------------------------------------------------------------- down
+
+
+class OtherBytes(CommandFailed):
+    """What arrived is not what its name says."""
 
 
 class Verifier:
@@ -117,33 +132,42 @@ class Verifier:
             yield chunk
         actual = f"{self._algorithm}:{self._hash.hexdigest()}"
         if actual != self._name:
-            raise CommandFailed(f"What came is not {self._name}, but {actual}.")
+            raise OtherBytes(f"What came is not {self._name}, but {actual}.")
 
 
-def blob_pieces(server: ServerConnection, name: str, show: Show) -> Iterator[bytes]:
-    """The bytes of a blob. A download that breaks off is continued where it stopped."""
-    at, entity_tag, lost = 0, "", 0
+def blob_pieces(
+    server: ServerConnection, name: str, show: Show, *, start: int = 0
+) -> Iterator[bytes]:
+    """The bytes of a blob from `start` on. A download that breaks off is continued where it
+    stopped: the name stands for the same bytes for ever.
+    """
+    at, lost = start, 0
     pauses = server.limits.download_retry_seconds
     while True:
-        headers = {"Range": f"bytes={at}-", "If-Range": entity_tag} if at else {}
+        # Positions are those of the bytes themselves, so nothing may be packed on the way.
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={at}-"} if at else {})}
         before = at
         try:
             with server.stream("GET", address("cas", name), headers=headers) as response:
-                if response.status_code != (206 if at else 200):
+                if response.status_code not in ({200, 206} if at else {200}):
                     reply = Reply(response.status_code, response.headers, response.read())
                     raise server.refusal(reply)
-                entity_tag = response.headers.get("etag", "")
+                # Whoever knows no ranges sends everything.
+                known = at if response.status_code == 200 else 0
                 length = response.headers.get("content-length", "")
-                total = at + int(length) if length.isdecimal() else None
+                total = at - known + int(length) if length.isdecimal() else None
                 for chunk in _paced(response, server.limits):
-                    yield chunk
-                    at += len(chunk)
-                    show(at, total)
+                    new = chunk[known:]
+                    known -= len(chunk) - len(new)
+                    at += len(new)
+                    if new:
+                        yield new
+                        show(at, total)
                 return
         except ConnectionLost:
             lost = 0 if at > before else lost + 1
             # If nothing came yet, once more at once. Else the server may soon be there again.
-            if lost >= (len(pauses) if at else 2) or (at and not entity_tag):
+            if lost >= (len(pauses) if at else 2):
                 raise
             time.sleep(pauses[lost] if at else 0)
 

@@ -50,12 +50,14 @@ class ResumableUpload:
         self._size = size
         self._where = ""
 
-    def create(self, media_type: str, *, wants_sha256: bool) -> None:
+    def create(
+        self, media_type: str, *, wants_sha256: bool = False, cas_id: str | None = None
+    ) -> None:
         """Create the upload, and announce the name that its bytes must have."""
         metadata = {
             "filename": self._path.name,
             "filetype": media_type,
-            "cas_id": _cas_id(self._path),
+            "cas_id": cas_id or cas_id_of(self._path),
         }
         encoded = (f"{key} {b64encode(value.encode()).decode()}" for key, value in metadata.items())
         headers = {
@@ -148,7 +150,8 @@ class ResumableUpload:
         return type(failure)(failure.detail, [*failure.lines, line])
 
 
-def _cas_id(path: Path) -> str:
+def cas_id_of(path: Path) -> str:
+    """The name of the blob that a file would be."""
     from blake3 import blake3
 
     with naming(path, "read"):

@@ -3,15 +3,15 @@
 from collections import defaultdict
 from itertools import islice
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import msgspec
 from cyclopts import App, Parameter, validators
 
 from orchestrator.cli.connection import ListPage, ServerConnection
 from orchestrator.cli.limits import DEFAULTS
-from orchestrator.cli.options import WithSession
+from orchestrator.cli.options import ReferenceName, WithSession
 from orchestrator.cli.output import printable, write_bytes, write_json, write_table
+from orchestrator.cli.reference import artifact_id_of
 from orchestrator.cli.session import Session
 from orchestrator.cli.version_graph import in_lines, rails
 from orchestrator.cli.version_text import hash_of, moment
@@ -48,7 +48,7 @@ class _Lineage(msgspec.Struct):
     "  orchestrator workflow lineage billing@1 --direction down --depth 3"
 )
 def lineage(
-    artifact: Annotated[str, Parameter(help="An artifact id, a tag, or a version of it: tag@3.")],
+    artifact: ReferenceName,
     /,
     *,
     direction: Annotated[
@@ -106,20 +106,12 @@ def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -
 
 
 def _load(server: ServerConnection, name: str, *, direction: str, depth: int) -> _Lineage:
-    start = _artifact_id(server, name)
+    start = artifact_id_of(server, name)
     artifacts = {start: server.get("artifacts", start).json()}
     page = server.list_all("artifacts", start, "lineage", direction=direction, depth=depth)
     edges = [msgspec.json.decode(item, type=_Edge) for item in page.items]
     artifacts |= {edge.artifact["artifact_id"]: edge.artifact for edge in edges}
     return _Lineage(start, page, edges, artifacts)
-
-
-def _artifact_id(server: ServerConnection, name: str) -> str:
-    try:
-        return str(UUID(name))
-    except ValueError:
-        tag, _, version = name.partition("@")
-        return str(server.get("tags", tag, version=version or None).json()["artifact_id"])
 
 
 def _parents(edges: list[_Edge]) -> list[str]:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.main import main
+from tests.cli.proxy import Proxy
 from tests.conftest import settings_for
 from tests.databases import URL_VARIABLE
 
@@ -199,3 +201,13 @@ class Terminal:
 def terminal(alone: Path, data_dir: Path, namespace: str) -> Terminal:
     """At the running server, in the namespace of the test."""
     return Terminal(ORCHESTRATOR_DATA_DIR=str(data_dir), ORCHESTRATOR_NAMESPACE=namespace)
+
+
+@pytest.fixture
+def proxy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """In front of the running server; the command goes through it."""
+    published = msgspec.json.decode((data_dir / "server.json").read_bytes())
+    proxy = Proxy(published["url"])
+    monkeypatch.setenv("ORCHESTRATOR_URL", proxy.url)
+    yield proxy
+    proxy.close()

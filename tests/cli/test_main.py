@@ -31,6 +31,14 @@ ALL = sorted(commands(app))
 
 def test_every_command_that_was_promised_is_there() -> None:
     assert [" ".join(chain) for chain in ALL if len(chain) == 2 or chain[0] not in "cas tag"] == [
+        "artifact",
+        "artifact annotate",
+        "artifact annotations",
+        "artifact lineage",
+        "artifact list",
+        "artifact pull",
+        "artifact push",
+        "artifact show",
         "backup",
         "cas get",
         "cas missing",

@@ -36,6 +36,9 @@ SHOWING = [
     *(("tag", *words) for words in (["list"], ["show", "w"], ["history", "w"])),
     ("tag", "history", "w", "--output", "json"),
     *(("tag", *words) for words in (["undo", "w"], ["redo", "w"], ["delete", "other"])),
+    *(("artifact", *words) for words in (["list"], ["show", "m"], ["annotations", "m"])),
+    ("artifact", "pull", "m", "-o", "to"),
+    ("artifact", "show", "m", "--output", "json"),
     ("gc", "--dry-run", "--explain"),
     ("verify",),
 ]
@@ -107,6 +110,12 @@ def test_no_text_that_was_stored_can_change_what_a_terminal_shows(
     for tag in ("w", "other"):
         patched = cli("workflow", "patch", tag, changed(tag), "--message", OBEYED)
         assert patched.code == 0, patched.err
+    # Names have no control characters, but all others.
+    name = OBEYED.partition("\x85 ")[2]
+    meta = ("--name", name, "--meta", f"{OBEYED}={OBEYED}")
+    pushed = cli("artifact", "push", write(name, OBEYED), "--kind", "model", "--tag", "m", *meta)
+    assert pushed.code == 0, pushed.err
+    assert cli("artifact", "annotate", "m", "--message", OBEYED).code == 0
     obeyed = set(OBEYED) - set(string.printable)
     shown = 0
     for arguments in SHOWING:

@@ -1,11 +1,7 @@
 """Large blobs over connections that break, through a proxy that breaks them."""
 
 import random
-import re
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,76 +13,17 @@ from blake3 import blake3
 from orchestrator.cli import upload
 from orchestrator.cli.limits import Limits
 from tests.cli.conftest import Run, Terminal, serving
+from tests.cli.proxy import Proxy
 
 CONTENT = random.Random(3).randbytes(3 * 1024 * 1024 + 5)
 CAS_ID = f"blake3:{blake3(CONTENT).hexdigest()}"
 Write = Callable[..., Path]
 
 
-class Proxy:
-    """Passes bytes on, and ends a connection when one side has sent what its turn allows.
-
-    Each connection takes the next limit; when there are no more, nothing is ended.
-    """
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._server = (parts.hostname or "", parts.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.limits: list[tuple[int, int]] = []
-        #: Changes what the server answers.
-        self.altered: Callable[[bytes], bytes] = bytes
-        self.sent = 0
-        #: Where the requests that passed began to send.
-        self.offsets: list[int] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                ours, _ = self._listener.accept()
-                theirs = socket.create_connection(self._server)
-                up, down = self.limits.pop(0) if self.limits else (1 << 60, 1 << 60)
-                for one, other, limit, is_up in (
-                    (ours, theirs, up, True),
-                    (theirs, ours, down, False),
-                ):
-                    work = threading.Thread(
-                        target=self._pass, args=(one, other, limit, is_up), daemon=True
-                    )
-                    work.start()
-
-    def _pass(self, one: socket.socket, other: socket.socket, limit: int, is_up: bool) -> None:
-        with suppress(OSError):
-            while limit > 0 and (data := one.recv(min(65_536, limit))):
-                limit -= len(data)
-                if is_up:
-                    self.sent += len(data)
-                    self.offsets += map(int, re.findall(rb"(?i)upload-offset: (\d+)", data))
-                other.sendall(data if is_up else self.altered(data))
-        for each in (one, other):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def limits() -> Limits:
     """Pauses that are too short for a person to wait for."""
     return Limits(upload_retry_seconds=(0.01,) * 4, download_retry_seconds=(0.01,) * 4)
-
-
-@pytest.fixture
-def proxy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """In front of the running server; the command goes through it."""
-    published = msgspec.json.decode((data_dir / "server.json").read_bytes())
-    proxy = Proxy(published["url"])
-    monkeypatch.setenv("ORCHESTRATOR_URL", proxy.url)
-    yield proxy
-    proxy.close()
 
 
 def test_an_upload_goes_on_where_the_connection_was_lost(
