@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from orchestrator.core.compute_child import Outcome
-from orchestrator.core.compute_process import ComputeProcess, NotBegun
+from orchestrator.core.compute_process import ComputeProcess, Killed
 from orchestrator.core.fair_queue import FairQueue
 from orchestrator.errors import Overloaded
 
@@ -82,10 +82,10 @@ class Compute:
                 outcome = await self._call(
                     work, self._idle.pop() if self._idle else self._started()
                 )
-            except NotBegun:
+            except Killed:
                 try:
                     outcome = await self._call(work, self._started())
-                except NotBegun as error:
+                except Killed as error:
                     raise Overloaded from error
         if outcome.error is not None:
             raise outcome.error

@@ -26,8 +26,6 @@ GROWN_BYTES = 128 * 1024 * 1024
 CALLS_MAX = 1_000
 #: What a read or a write passes on at most without a system call of its own.
 BUFFER_BYTES = 128 * 1024
-#: Sent when a call was read and begins.
-BEGUN = b"\x01"
 
 
 class Outcome(NamedTuple):
@@ -57,7 +55,6 @@ def _serve(connection: socket.socket, seconds_max: float) -> None:
     reader, writer = files_of(connection)
     for count in range(1, CALLS_MAX + 1):
         work = pickle.load(reader)  # noqa: S301 - it comes from the process that started us.
-        connection.sendall(BEGUN)
         # Of the processor, so that a busy machine refuses nothing. The signal kills.
         signal.setitimer(signal.ITIMER_PROF, seconds_max)
         outcome = _outcome(work)

@@ -14,10 +14,11 @@ from orchestrator.core import compute_child
 from orchestrator.core.compute_child import Outcome
 from orchestrator.errors import Overloaded, TooComplex
 
-#: From the start of the process until it has read a call.
-BEGIN_SECONDS_MAX = 30.0
-#: A call may take so many times the processor's time by the clock: the machine may be busy.
+#: By the clock a call may take so much longer than it may compute: the machine may be busy.
 CLOCK_FACTOR = 10
+START_SECONDS_MAX = 10.0
+#: A process that says no more ends at once.
+END_SECONDS_MAX = 5.0
 #: The folder that this program was imported from.
 PROGRAM = Path(__file__).parents[2]
 #: The child must run this very program: not what lies in the working folder (-P), nor another copy
@@ -28,8 +29,8 @@ _COMMAND = (
 )
 
 
-class NotBegun(Exception):
-    """The process ended, or did not answer, before it began the call: another one may do it."""
+class Killed(Exception):
+    """Somebody else ended the process, perhaps before the call: another one may do it."""
 
 
 class ComputeProcess:
@@ -48,6 +49,7 @@ class ComputeProcess:
                 stdout=watched.fileno(),
                 start_new_session=True,
             )
+        ours.settimeout(START_SECONDS_MAX + seconds_max * CLOCK_FACTOR)
         self._connection = ours
         self._reader, self._writer = compute_child.files_of(ours)
         self.is_usable = True
@@ -61,31 +63,29 @@ class ComputeProcess:
         """What the work gives, which is sent there by its names: a function and its arguments."""
         self.is_usable = False
         try:
-            self._connection.settimeout(BEGIN_SECONDS_MAX)
             pickle.dump(work, self._writer, protocol=5)
             self._writer.flush()
-            if self._reader.read(1) != compute_child.BEGUN:
-                raise NotBegun
-        except OSError as error:
-            raise NotBegun from error
-        try:
-            self._connection.settimeout(self._seconds_max * CLOCK_FACTOR)
             # Both ends are this program.
             outcome: Outcome = pickle.load(self._reader)  # noqa: S301
+        except TimeoutError as error:
+            raise Overloaded from error  # It had its time by the clock, and not of the processor.
         except (OSError, EOFError, pickle.UnpicklingError) as error:
-            raise self._broken(error) from error
-        self.is_usable = not outcome.is_last
+            raise self._broken() from error
         if outcome.outgrew:
             raise TooComplex(limit_bytes=self._memory_bytes_max)
+        self.is_usable = not outcome.is_last
         return outcome
 
-    def _broken(self, error: Exception) -> TooComplex | Overloaded:
-        """Why there is no outcome."""
-        if isinstance(error, TimeoutError):
-            return Overloaded()  # It had its time by the clock, and not of the processor.
+    def _broken(self) -> TooComplex | Killed:
+        """Why there is no outcome: it ended, or is about to."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS_MAX)
         self.kill()
-        if self._process.wait() == -signal.SIGPROF:
+        ended_by = -self._process.wait()
+        if ended_by == signal.SIGPROF:
             return TooComplex(limit_seconds=self._seconds_max)
+        if ended_by in (signal.SIGKILL, signal.SIGTERM):
+            return Killed()
         return TooComplex(limit_bytes=self._memory_bytes_max)
 
     def kill(self) -> None:

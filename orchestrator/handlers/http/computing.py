@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.core.compute import Compute
 from orchestrator.errors import CallerLeft
 from orchestrator.handlers.http.call import Call
 
 T = TypeVar("T")
+
+UNWATCHED_SECONDS = 0.1
 
 
 class Computing:
@@ -24,14 +26,19 @@ class Computing:
         working = asyncio.ensure_future(
             self._compute.run(work, size_bytes, caller=call.principal.name)
         )
-        leaving = asyncio.ensure_future(call.left())
+        tasks: list[asyncio.Future[Any]] = [working]
         try:
-            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            leaving.result()
-            raise CallerLeft
+            # Most work is done before it is worth asking.
+            await asyncio.wait(tasks, timeout=UNWATCHED_SECONDS)
+            if not working.done():
+                leaving = asyncio.ensure_future(call.left())
+                tasks.append(leaving)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if not working.done():
+                    leaving.result()
+                    raise CallerLeft
+            return working.result()
         finally:
-            working.cancel()
-            leaving.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
