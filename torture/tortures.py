@@ -1,6 +1,7 @@
 """The list of tortures."""
 
 from torture.full_disk import full_disk
+from torture.fuzz import fuzz
 from torture.merges import merges
 from torture.run import Torture
 from torture.stall import stall
@@ -11,6 +12,9 @@ _ALL: tuple[Torture, ...] = (
         "starts", "starts after crashes: that each is ready in 5 s and nothing is lost", starts
     ),
     Torture("full-disk", "a disk of PostgreSQL that fills: that all goes on by itself", full_disk),
+    Torture(
+        "fuzz", "damaged requests as raw bytes: that each is answered or its connection ends", fuzz
+    ),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
     Torture("stall", "small requests beside one that is as large and hostile as may be", stall),
 )

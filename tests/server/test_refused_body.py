@@ -120,3 +120,15 @@ def test_a_body_without_end_is_cut_off(server: Server) -> None:
             connection.sendall(bytes(MIB))
             sent += 1
     assert sent < 1_000
+
+
+@pytest.mark.parametrize("body", [b"x\r\nab\r\n0\r\n\r\n", b"2\r\nabc\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("line", ["POST /api/v1/cas", "POST /api/v1/nowhere"])
+def test_after_a_body_that_cannot_be_read_the_connection_is_said_to_close(
+    server: Server, line: str, body: bytes
+) -> None:
+    with connect(server) as connection:
+        connection.sendall(head(server, f"{line} HTTP/1.1", "Transfer-Encoding: chunked") + body)
+        status, said = answer(connection)
+        assert (status in {400, 404}, said) == (True, "close")
+        assert connection.recv(1) == b""

@@ -43,9 +43,9 @@ class RequestBody:
 
     __slots__ = (
         "_brought",
+        "_has_failed",
         "_is_chunked",
         "_is_held_back",
-        "_is_too_slow",
         "_left",
         "_limits",
         "_receive",
@@ -64,7 +64,8 @@ class RequestBody:
         self._left = int(length) if known else None
         #: Its sender waits until somebody reads (RFC 9110 §10.1.1).
         self._is_held_back = headers.get("expect", "").lower() == "100-continue"
-        self._is_too_slow = False
+        #: It was too slow, or cannot be read, or its sender went away.
+        self._has_failed = False
         self._window_at: float | None = None
         self._total_at = 0.0
         self._brought = 0
@@ -73,7 +74,7 @@ class RequestBody:
 
     async def __call__(self) -> Any:
         """The next message of the server below us."""
-        if self.has_ended:
+        if self.has_ended or self._has_failed:
             return await self._receive()
         limits = self._limits
         now = asyncio.get_running_loop().time
@@ -85,7 +86,7 @@ class RequestBody:
             async with asyncio.timeout_at(min(self._window_at, self._total_at)):
                 message: Any = await self._receive()
         except TimeoutError:
-            self._is_too_slow = True
+            self._has_failed = True
             if self._total_at <= self._window_at:
                 raise BodyTooSlow(limits.total_seconds_max) from None
             raise BodyTooSlow(limits.window_seconds, limits.window_bytes_min) from None
@@ -109,13 +110,13 @@ class RequestBody:
             await self._skip(self._limits.refused_bytes_max, self._limits.refused_seconds_max)
 
     def _is_skipped(self) -> bool:
-        """Whether no more of it will come, or come in time."""
-        return self.has_ended or self._is_held_back or self._is_too_slow
+        """Whether no more of it will come, or nothing that can be read in time."""
+        return self.has_ended or self._is_held_back or self._has_failed
 
     async def _skip(self, bytes_max: int, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.has_ended and bytes_max >= 0:
+                while not self._is_skipped() and bytes_max >= 0:
                     bytes_max -= self._count(await self._receive())
 
     def _count(self, message: Any) -> int:
@@ -123,7 +124,8 @@ class RequestBody:
         size = len(message.get("body", b""))
         if self._left is not None:
             self._left -= size
-        is_last = message["type"] != "http.request" or not message.get("more_body", False)
+        self._has_failed = message["type"] == "http.disconnect"
         # Some servers say only later that a body which is all there has ended.
-        self.has_ended = is_last or self._left == 0
+        is_last = self._left == 0 or not message.get("more_body", False)
+        self.has_ended = is_last and not self._has_failed
         return size

@@ -1,0 +1,57 @@
+"""The short form of the fuzzer, and that it sees what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from torture.fuzz import fault
+from torture.fuzz import fuzz as run_fuzz
+from torture.raw_http import RawAnswer, UnreadableError, answers
+from torture.run import Run
+
+OURS = {"x-correlation-id": "1", "content-type": "application/problem+json"}
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.mark.slow
+def test_two_thousand_damaged_requests_do_no_harm(tmp_path: Path) -> None:
+    run = Run(tmp_path, seed=1, minutes=None, short=True)
+    try:
+        run_fuzz(run)
+    finally:
+        for server in run.servers:
+            server.end()
+    assert run.found == []
+
+
+def test_answers_are_read_one_after_the_other() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    empty = b"HTTP/1.1 204 No Content\r\n\r\n"
+    found = answers(b"HTTP/1.1 100 Continue\r\n\r\n" + OK + chunked + empty, may_be_head=False)
+    assert [(each.status, each.body) for each in found] == [(200, b"ok"), (200, b"ok"), (204, b"")]
+    assert answers(OK[:-1], may_be_head=False)[0].is_cut
+    assert not answers(OK[:-2] + OK, may_be_head=True)[0].is_cut
+
+
+@pytest.mark.parametrize(
+    "received",
+    [b"x", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/2 200\r\n\r\n", OK.replace(b"length:", b"length :")],
+)
+def test_what_is_no_answer_is_not_taken_for_one(received: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        answers(received, may_be_head=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_fault"),
+    [
+        (RawAnswer(200, OURS, b"ok"), False),
+        (RawAnswer(200, OURS, b"ok", is_cut=True), True),
+        (RawAnswer(500, OURS, b""), True),
+        (RawAnswer(400, OURS, b"Bad"), True),
+        (RawAnswer(400, {}, b""), False),
+        (RawAnswer(404, {}, b""), True),
+    ],
+)
+def test_a_fault_is_seen(answer: RawAnswer, *, is_fault: bool) -> None:
+    assert bool(fault(answer)) == is_fault

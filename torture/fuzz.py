@@ -1,0 +1,192 @@
+"""The torture `fuzz`: damaged requests for every route, as raw bytes on real sockets.
+
+Whatever comes, each answer must be one that a strict parser reads, an error of ours must be a
+problem document, no status may say that we are at fault, every connection must end, the memory
+must not grow, and a plain request must be answered as before.
+"""
+
+import http.client
+import json
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from pathlib import Path
+
+from bench.server import Server
+from torture.fuzz_requests import Case, Maker, Target, routes_of
+from torture.raw_http import RawAnswer, UnreadableError, answers
+from torture.run import Run
+
+CASES, CASES_SHORT = 100_000, 2_000
+THREADS = 4
+#: Longer than all deadlines of the server together.
+END_SECONDS_MAX = 15.0
+DEADLINES = {
+    "body_seconds_max": 0.3,
+    "head_seconds_max": 0.3,
+    "refused_body_seconds_max": 0.3,
+    "send_seconds_max": 5,
+    "disk_free_bytes_min": 0,
+}
+#: 501 is an unknown transfer coding; 503 and 507 are about what is below us.
+FAULTS_ALLOWED = {501, 503, 507}
+#: What the server below us says before there is a request.
+BELOW = {400, 414, 431}
+GROWTH_MIB_MAX = 48.0
+WARM_PART = 0.25
+FINDINGS_MAX = 20
+
+
+class Fuzz:
+    """What all threads share."""
+
+    def __init__(self, run: Run, server: Server, target: Target, numbers: range) -> None:
+        self.run = run
+        self.server = server
+        self.target = target
+        self.statuses: Counter[str] = Counter()
+        self._left = iter(numbers)
+        self._lock = threading.Lock()
+
+    def work(self) -> None:
+        """Take one number after the other; it is the seed of its case."""
+        while len(self.run.found) < FINDINGS_MAX:
+            with self._lock:
+                number = next(self._left, None)
+            if number is None:
+                return
+            chance = random.Random(f"{self.run.seed}-{number}")
+            case = Maker(chance, self.target).case()
+            received, ended = _exchanged(self.server, case, chance)
+            found = self._judged(case, received, ended=ended)
+            if found:
+                with self._lock:
+                    text = b"".join(case.pieces)[:1_500]
+                    self.run.fail(f"case {self.run.seed}-{number}: {found}: {text!r}")
+
+    def _judged(self, case: Case, received: bytes, *, ended: bool) -> str:
+        """What is wrong; empty if nothing is."""
+        if not ended:
+            return "the connection did not end"
+        try:
+            seen = answers(received, may_be_head=case.may_be_head)
+        except (UnreadableError, ValueError) as error:
+            return str(error)
+        with self._lock:
+            self.statuses.update(
+                f"{each.status}{'' if each.is_ours else ' below us'}" for each in seen
+            )
+        if not seen or seen[-1].headers.get("connection") != "close":
+            return "the connection ended, and no answer said so"
+        return next(filter(None, map(fault, seen)), "")
+
+
+def fault(answer: RawAnswer) -> str:
+    """What is wrong with one answer; empty if nothing is."""
+    if answer.is_cut:
+        return f"an answer {answer.status} is not whole"
+    if answer.status >= 500 and answer.status not in FAULTS_ALLOWED:
+        return f"{answer.status} {answer.body[:300]!r}"
+    if not answer.is_ours:
+        return "" if answer.status in BELOW else f"{answer.status} is not ours: {answer.headers}"
+    if answer.status >= 400 and answer.body and answer.problem() is None:
+        return f"{answer.status} is no problem document: {answer.body[:300]!r}"
+    return ""
+
+
+def _exchanged(server: Server, case: Case, chance: random.Random) -> tuple[bytes, bool]:
+    """What came back until the end of the connection, and whether that came."""
+    host, _, port = server.address.partition(":")
+    received = b""
+    with socket.create_connection((host, int(port)), END_SECONDS_MAX) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(ConnectionError):  # It was refused while we still sent.
+            for piece in case.pieces:
+                connection.sendall(piece)
+                if len(case.pieces) > 1:
+                    time.sleep(chance.choice((0, 0.001)))
+        try:
+            while piece := connection.recv(65_536):
+                received += piece
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return received, False
+    return received, True
+
+
+def fuzz(run: Run) -> None:
+    """All cases on one server, by a few threads."""
+    count = CASES_SHORT if run.short else CASES
+    server = run.server(**DEADLINES)
+    began, used = time.monotonic(), server.cpu_seconds()
+    target = _prepared(server)
+    first = int(count * WARM_PART)
+    _work(Fuzz(run, server, target, range(first)))
+    warm = _serving_mib(server)
+    measured = Fuzz(run, server, target, range(first, count))
+    _work(measured)
+    grown = _serving_mib(server) - warm
+    if grown > GROWTH_MIB_MAX:
+        run.fail(f"the serving process grew by {grown:.0f} MiB from {warm:.0f}")
+    if not _asked(server, "/health/live"):
+        run.fail("a plain request is not answered any more")
+    seconds, cpu = time.monotonic() - began, server.cpu_seconds() - used
+    paths = len({each.path for each in target.routes})
+    run.say(f"{count} cases on {paths} paths in {seconds:.0f} s, {cpu:.0f} CPU-s")
+    run.say(f"memory {warm:.0f} MiB, and {grown:+.0f}; answers: {_shown(measured.statuses)}")
+
+
+def _prepared(server: Server) -> Target:
+    """The routes, and things that their parameters can name."""
+    headers = {**server.headers, "Content-Type": "application/json"}
+    connection = server.connect()
+    for tag in ("fuzz", "hotfix", "feature/parallel"):
+        workflow = {"nodes": [{"id": "a", "type": "t"}, {"id": tag[:3], "type": "t"}]}
+        body = json.dumps({"tag": tag, "workflow": workflow})
+        connection.request("POST", "/api/v1/workflows", body, headers)
+        made = json.loads(connection.getresponse().read())
+    connection.close()
+    known = {"tag": "fuzz", "name": "fuzz", "namespace": "default", "seq": "0", "limit": "2"}
+    known |= {name: made[name] for name in ("artifact_id", "cas_id", "version_hash")}
+    document = json.loads(_asked(server, "/schema/openapi.json"))
+    token = server.headers["Authorization"].partition(" ")[2]
+    return Target(routes_of(document), server.address, token, known)
+
+
+def _work(shared: Fuzz) -> None:
+    threads = [threading.Thread(target=shared.work) for _ in range(THREADS)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+def _shown(statuses: Counter[str]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+
+
+def _asked(server: Server, path: str) -> bytes:
+    """The body of a 200; nothing if there is none."""
+    connection = http.client.HTTPConnection(server.address, timeout=END_SECONDS_MAX)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", path, headers=server.headers)
+        answer = connection.getresponse()
+        if answer.status == http.HTTPStatus.OK:
+            return answer.read()
+    return b""
+
+
+def _serving_mib(server: Server) -> float:
+    """The private memory of the processes of Python, without PostgreSQL."""
+    total = 0
+    ours = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cmdline").read_bytes() == ours:
+                lines = (entry / "smaps_rollup").read_text().splitlines()
+                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
