@@ -138,7 +138,7 @@ class WrongKind(DomainError):
     """What was named is an artifact of another kind than this operation is for."""
 
     def __init__(self, wanted: str, key: str, *, artifact_id: str, kind: str) -> None:
-        super().__init__(f"{key!r} names an artifact of kind {kind!r}, not a {wanted}.")
+        super().__init__(f"{key!r} names an artifact of kind '{kind}', not a {wanted}.")
         self.wanted, self.key, self.artifact_id, self.kind = wanted, key, artifact_id, kind
 
     @property

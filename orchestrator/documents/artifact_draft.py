@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from orchestrator.core.digest import BlobNameText, CasId, CasIdText, parse_name
+from orchestrator.documents.blob_names import blobs_named
 from orchestrator.documents.canonical import canonicalise
 from orchestrator.documents.manifest import (
     file_name_violations,
@@ -98,10 +99,17 @@ def draft_artifact(
     ]
     comes_from = [_parent(parent, f"/parents/{at}") for at, parent in enumerate(parents)]
     _check_rules(kind, name, files, meta, comes_from)
-    size_bytes = len(canonicalise(meta))
-    if size_bytes > limits.meta_bytes_max:
-        raise TooLarge("meta", limits.meta_bytes_max, size_bytes)
-    return ArtifactDraft(kind=kind, name=name, files=files, meta=meta, parents=comes_from)
+    content = canonicalise(meta)
+    if len(content) > limits.meta_bytes_max:
+        raise TooLarge("meta", limits.meta_bytes_max, len(content))
+    return ArtifactDraft(
+        kind=kind,
+        name=name,
+        files=files,
+        meta=meta,
+        references=blobs_named(content, "/meta"),
+        parents=comes_from,
+    )
 
 
 def parse_kind(text: str, pointer: str = "/kind") -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import BlobName, CasId
+from orchestrator.documents.blob_names import blobs_named
 from orchestrator.documents.canonical import JSONValue, canonicalise
 from orchestrator.documents.patch import PatchOperation, apply
 from orchestrator.documents.patch_difference import patch_between
@@ -36,6 +37,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     operations_content: bytes
     operations_id: CasId
     op_count: int
+    #: The blobs that the workflow names.
+    references: tuple[BlobName, ...] = ()
     #: A JSON list of the conflicts that were settled, as many as an answer may list, of so many.
     settled: bytes = b"[]"
     settled_count: int = 0
@@ -184,6 +187,7 @@ def _revision(
         operations_content=content,
         operations_id=CasId.of(content),
         op_count=len(operations),
+        references=blobs_named(workflow.content),
         settled=msgspec.json.encode(listed_conflicts(settled)),
         settled_count=len(settled),
     )

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import BlobName, CasId
+from orchestrator.documents.blob_names import blobs_named
 from orchestrator.documents.canonical import JSONValue
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.errors import InvalidInput, RuleBroken, TooLarge, Violation
@@ -16,6 +17,8 @@ class PreparedWorkflow(msgspec.Struct, frozen=True):
     name: str | None
     nodes_count: int
     edges_count: int
+    #: The blobs that it names.
+    references: tuple[BlobName, ...] = ()
 
 
 def prepare(document: JSONValue, bytes_max: int, pointer: str) -> PreparedWorkflow:
@@ -35,6 +38,7 @@ def prepare(document: JSONValue, bytes_max: int, pointer: str) -> PreparedWorkfl
         name=workflow.name,
         nodes_count=workflow.nodes_count,
         edges_count=workflow.edges_count,
+        references=blobs_named(workflow.content, pointer),
     )
 
 

@@ -1,12 +1,13 @@
 """The bodies of artifacts over HTTP, and how they are made from artifacts; no requests here."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.core.digest import CasIdText
+from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.artifact_draft import KindText, RelationText
 from orchestrator.documents.manifest import read_manifest
@@ -71,21 +72,27 @@ class ParentBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ArtifactDetailsBody(ArtifactBody, frozen=True, kw_only=True):
-    """An artifact with its blobs and the first 1,000 of its parents.
+    """An artifact with its blobs, and the first 1,000 of its parents and of the blobs that its
+    document names.
 
     `expires_at`: when garbage collection may delete it, unless something names it by then.
     """
 
     blobs: list[FileBody]
     parents: list[ParentBody]
+    references: list[CasIdText]
     retained: bool
     expires_at: Moment | None
 
 
 class CreatedArtifactBody(ArtifactDetailsBody, frozen=True, kw_only=True):
-    """An artifact after a create; `action` is null when it was there already."""
+    """An artifact after a create; `action` is null when it was there already.
+
+    `missing_blobs` are names of blobs in its meta that mean nothing in the namespace.
+    """
 
     action: Literal["create"] | None
+    missing_blobs: list[BlobNameText] | UnsetType = UNSET
     tag: TagChangeBody | UnsetType = UNSET
 
 
@@ -117,11 +124,14 @@ def details_body(details: ArtifactDetails) -> ArtifactDetailsBody:
 
 
 def created_body(
-    details: ArtifactDetails, *, is_new: bool, tag: TagChangeBody | None
+    details: ArtifactDetails, *, is_new: bool, tag: TagChangeBody | None, missing: Sequence[str]
 ) -> CreatedArtifactBody:
     """The artifact after a create, and what the create did."""
     return CreatedArtifactBody(
-        **_detailed(details), action="create" if is_new else None, tag=tag or UNSET
+        **_detailed(details),
+        action="create" if is_new else None,
+        missing_blobs=list(missing) or UNSET,
+        tag=tag or UNSET,
     )
 
 
@@ -157,6 +167,7 @@ def _detailed(details: ArtifactDetails) -> dict[str, Any]:
         **members,
         "blobs": blobs,
         "parents": [_parent_body(parent) for parent in details.parents],
+        "references": [str(each) for each in details.references],
         "retained": details.standing.retained,
         "expires_at": details.standing.expires_at,
     }

@@ -1,5 +1,6 @@
 """HTTP for new artifacts of any kind: direct orchestration of blobs, catalogue and tags."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from orchestrator.core.database import Connection, Database
@@ -24,6 +25,7 @@ from orchestrator.models.cas import MANIFEST
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Condition, TagOrder
 from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 
@@ -39,6 +41,7 @@ class ArtifactCreateHandler:
         *,
         cas: CASService,
         manifests: ArtifactManifestService,
+        references: BlobReferenceService,
         tags: TagService,
         replay: Replay,
         computing: Computing,
@@ -49,6 +52,7 @@ class ArtifactCreateHandler:
         self._database = database
         self._cas = cas
         self._manifests = manifests
+        self._references = references
         self._tags = tags
         self._replay = replay
         self._computing = computing
@@ -71,6 +75,9 @@ class ArtifactCreateHandler:
                 conn, new.content, MANIFEST, by=call.by, cas_id=new.cas_id
             )
             ((artifact, is_new),) = await self._manifests.find_or_create(conn, [new])
+            missing = await self._references.refer(
+                conn, artifact, new.references, is_new=is_new, by=call.by
+            )
             await self._manifests.link(
                 conn, artifact, data.draft.parents, is_new=is_new, by=call.by
             )
@@ -88,7 +95,7 @@ class ArtifactCreateHandler:
                 )
                 tag = await self._put(conn, order, precondition)
             details = await self._manifests.describe(conn, artifact, new.content)
-            return _created_answer(details, tag, is_new=is_new)
+            return _created_answer(details, tag, missing, is_new=is_new)
 
         return await self._replay.once(call.namespace, repeated, make)
 
@@ -118,8 +125,10 @@ def _precondition(call: Call, data: ReadArtifact) -> Precondition:
     return Precondition(Condition(absent=True))
 
 
-def _created_answer(details: ArtifactDetails, tag: TagChangeBody | None, *, is_new: bool) -> Answer:
+def _created_answer(
+    details: ArtifactDetails, tag: TagChangeBody | None, missing: Sequence[str], *, is_new: bool
+) -> Answer:
     """201 with its address when the artifact is new, 200 otherwise."""
-    body = created_body(details, is_new=is_new, tag=tag)
+    body = created_body(details, is_new=is_new, tag=tag, missing=missing)
     where = location("artifacts", str(body.artifact_id), body.namespace)
     return json_answer(body, 201 if is_new else 200, {"Location": where})

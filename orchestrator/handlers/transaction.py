@@ -36,7 +36,7 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Condition, TagChange, TagOrder
-from orchestrator.models.workflow import CreatedWorkflow
+from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
@@ -51,6 +51,14 @@ class TransactionBody(msgspec.Struct, frozen=True):
     """
 
     results: list[dict[str, Any]]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The dag_version of a step's workflow, and whether it is new."""
+
+    new: NewWorkflow
+    artifact: Artifact
+    is_new: bool
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -116,7 +124,7 @@ class TransactionHandler:
             TagOrder(
                 namespace=caller.namespace,
                 name=step.operation.tag,
-                target_id=stored[at][0].artifact_id if at in stored else step.artifact_id,
+                target_id=stored[at].artifact.artifact_id if at in stored else step.artifact_id,
                 message=caller.message,
                 by=caller.by,
                 condition=_condition(step.operation),
@@ -127,18 +135,21 @@ class TransactionHandler:
         for at in sorted(range(len(steps)), key=lambda at: orders[at].name):
             with failing(at):
                 accepted(outcomes[at])
-        await self._workflows.link_revisions(
-            conn, list(stored.values()), [outcomes[at] for at in stored]
+        versions = [(each.artifact, each.is_new) for each in stored.values()]
+        await self._workflows.link_revisions(conn, versions, [outcomes[at] for at in stored])
+        missing = await self._workflows.refer(
+            conn, [each.new for each in stored.values()], versions
         )
+        absent = dict(zip(stored, missing, strict=True))
         return [
-            _result(accepted(outcome), stored[at][0] if at in stored else None)
+            _result(accepted(outcome), stored.get(at), absent.get(at, ()))
             for at, outcome in enumerate(outcomes)
         ]
 
     async def _store_versions(
         self, conn: Connection, caller: Caller, steps: Sequence[Step]
-    ) -> dict[int, tuple[Artifact, bool]]:
-        """By the place of the step, the dag_version of its workflow, and whether it is new."""
+    ) -> dict[int, Stored]:
+        """By the place of the step, the dag_version of its workflow."""
         new = {
             at: new_workflow(
                 step.workflow,
@@ -159,14 +170,16 @@ class TransactionHandler:
         # Several steps may have one content: its version is new to all of them, or to none.
         created = {artifact.artifact_id for artifact, is_new in versions if is_new}
         return {
-            at: (artifact, artifact.artifact_id in created)
+            at: Stored(new[at], artifact, artifact.artifact_id in created)
             for at, (artifact, _) in zip(new, versions, strict=True)
         }
 
 
-def _result(change: TagChange, created: Artifact | None) -> Result:
-    if created is not None:
-        return created_body(CreatedWorkflow(artifact=created, change=change))
+def _result(change: TagChange, stored: Stored | None, missing: Sequence[str]) -> Result:
+    if stored is not None:
+        return created_body(
+            CreatedWorkflow(artifact=stored.artifact, change=change, missing_blobs=missing)
+        )
     return deleted_body(change.tag) if change.target is None else change_body(change)
 
 

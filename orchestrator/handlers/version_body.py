@@ -83,7 +83,13 @@ class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
 
 def changed_body(changed: Changed) -> ChangedBody:
     """The version that the tag names after a change."""
-    created = created_body(CreatedWorkflow(artifact=changed.artifact, change=changed.change))
+    created = created_body(
+        CreatedWorkflow(
+            artifact=changed.artifact,
+            change=changed.change,
+            missing_blobs=changed.missing_blobs,
+        )
+    )
     return ChangedBody(**msgspec.structs.asdict(created), op_count=changed.artifact.op_count)
 
 

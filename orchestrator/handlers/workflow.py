@@ -106,7 +106,12 @@ class WorkflowHandler:
         by_hash = workflow_precondition(call)
         precondition = tag_precondition(call, data.expected_version, if_match=False)
         repeated = call.idempotent(body)
-        if repeated is None and by_hash.header is None and precondition == ANYWHERE:
+        if (
+            repeated is None
+            and by_hash.header is None
+            and precondition == ANYWHERE
+            and not new.references
+        ):
             # Creates that come together and demand nothing of their tags are one commit.
             return created_answer(await self._creations(new))
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from orchestrator.core.digest import CasIdText
+from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_prepare import PreparedWorkflow
 from orchestrator.handlers.http.reply import etag, json_answer, location
@@ -44,9 +44,13 @@ class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
-    """The version that the tag names now; `action` is null when it named that one already."""
+    """The version that the tag names now; `action` is null when it named that one already.
+
+    `missing_blobs` are names of blobs in the document that mean nothing in the namespace.
+    """
 
     action: Action | None
+    missing_blobs: list[BlobNameText] | UnsetType = UNSET
 
 
 class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +105,7 @@ def new_workflow(
         edges_count=prepared.edges_count,
         by=by,
         message=message,
+        references=prepared.references,
     )
 
 
@@ -132,6 +137,7 @@ def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
         action=created.change.action,
+        missing_blobs=list(created.missing_blobs) or UNSET,
     )
 
 

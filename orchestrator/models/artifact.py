@@ -37,6 +37,8 @@ class Relation(StrEnum):
     #: The change that made the parent was made again, or taken back, on another version.
     CHERRY_PICKED_FROM = "cherry_picked_from"
     REVERT_OF = "revert_of"
+    #: The child's document names the content of the parent.
+    REFERS_TO = "refers_to"
 
 
 #: What `/workflows/{tag}` is for.

@@ -64,6 +64,8 @@ class ArtifactDraft(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     files: Sequence[NewFile]
     meta: dict[str, Any]
+    #: The blobs that meta names.
+    references: Sequence[BlobName]
     parents: Sequence[NewParent]
 
 
@@ -80,6 +82,7 @@ class NewManifest(msgspec.Struct, frozen=True, kw_only=True):
     meta: bytes
     #: What a list finds it by: a digest of each member of meta that is no list and no object.
     digests: Sequence[bytes]
+    references: Sequence[BlobName]
     by: Actor
 
 
@@ -108,6 +111,8 @@ class ArtifactDetails(msgspec.Struct, frozen=True, kw_only=True):
     #: The content of a manifest; None for kinds that have none.
     manifest: bytes | None
     parents: Sequence[Parent]
+    #: The blobs that its document names.
+    references: Sequence[CasId]
     standing: Standing
 
 

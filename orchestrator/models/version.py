@@ -75,3 +75,5 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact: Artifact
     change: TagChange
+    #: Names of blobs in the document that mean nothing in the namespace.
+    missing_blobs: Sequence[str] = ()

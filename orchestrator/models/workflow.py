@@ -1,11 +1,12 @@
 """Vocabulary of workflows as the store returns them; the document's own rules live elsewhere."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from orchestrator.core.digest import CasId
+from orchestrator.core.digest import BlobName, CasId
 from orchestrator.models.artifact import Artifact, NewVersion
 from orchestrator.models.cas import WORKFLOW, Document
 from orchestrator.models.principal import Actor
@@ -25,6 +26,8 @@ class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
     message: str | None = None
     condition: Condition = ALWAYS
+    #: The blobs that the document names.
+    references: Sequence[BlobName] = ()
 
     def order(self, target_id: UUID) -> TagOrder:
         """That the tag names this artifact."""
@@ -58,6 +61,8 @@ class CreatedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
 
     artifact: Artifact
     change: TagChange
+    #: Names of blobs in the document that mean nothing in the namespace.
+    missing_blobs: Sequence[str] = ()
 
 
 class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True):

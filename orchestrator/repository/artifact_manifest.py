@@ -45,6 +45,32 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[]) ORDER BY 3, 2, 1
 ON CONFLICT DO NOTHING
 """
 
+# Those of an artifact that others may add to at the same time are added under a lock.
+ADD_REFERENCES = """
+WITH there AS (
+    SELECT b.cas_id FROM (SELECT unnest($2::bytea[]) AS cas_id ORDER BY cas_id) n
+     CROSS JOIN LATERAL (SELECT cas_id FROM cas_blob WHERE cas_id = n.cas_id FOR KEY SHARE) b
+)
+INSERT INTO artifact_blob (artifact_id, role, position, cas_id)
+SELECT $1, 'reference', row_number() OVER (ORDER BY n.at) - 1 + coalesce((
+           SELECT max(position) + 1 FROM artifact_blob
+            WHERE artifact_id = $1 AND role = 'reference'), 0), n.cas_id
+  FROM unnest($2::bytea[]) WITH ORDINALITY AS n (cas_id, at) JOIN there USING (cas_id)
+ON CONFLICT (artifact_id, cas_id) WHERE role = 'reference' DO NOTHING
+"""
+
+LIST_REFERENCES = """
+SELECT cas_id FROM artifact_blob
+ WHERE artifact_id = $1 AND role = 'reference' ORDER BY position LIMIT $2
+"""
+
+# An artifact that stands for one of these contents: the first that had it.
+LIST_CONTENTS = """
+SELECT a.artifact_id FROM unnest($2::bytea[]) AS n (cas_id) CROSS JOIN LATERAL (
+       SELECT artifact_id FROM artifact
+        WHERE version_hash = n.cas_id AND namespace = $1 ORDER BY created_at LIMIT 1) a
+"""
+
 LIST_FILES = """
 SELECT x.position, x.cas_id, x.name, x.media_type, b.size_bytes
   FROM artifact_blob x
@@ -116,6 +142,24 @@ class ManifestRepository:
     ) -> None:
         """What artifacts are found by: (artifact, namespace, digest of a member of meta)."""
         await conn.execute(INSERT_META, *(list(column) for column in zip(*members, strict=True)))
+
+    async def add_references(
+        self, conn: Connection, artifact_id: UUID, cas_ids: Sequence[CasId]
+    ) -> None:
+        """Blobs that its document names; one that it has already is not added."""
+        await conn.execute(ADD_REFERENCES, artifact_id, [each.raw for each in cas_ids])
+
+    async def list_references(self, conn: Connection, artifact_id: UUID, limit: int) -> list[CasId]:
+        """The blobs that its document names, in the order in which they came."""
+        rows = await conn.fetch(LIST_REFERENCES, artifact_id, limit)
+        return [CasId(row["cas_id"]) for row in rows]
+
+    async def list_contents(
+        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
+    ) -> list[UUID]:
+        """The artifacts whose version one of these blobs is."""
+        rows = await conn.fetch(LIST_CONTENTS, namespace, [each.raw for each in cas_ids])
+        return [row["artifact_id"] for row in rows]
 
     async def list_files(
         self, conn: Connection, artifact_id: UUID, after: int, limit: int

@@ -115,6 +115,7 @@ ARTIFACT_DETAILS: dict[str, Any] = {
     "meta": {"accuracy": 0.93, "framework": "torch"},
     "blobs": [FILE],
     "parents": [{"artifact_id": OTHER_ID, "relation": "derived_from"}],
+    "references": [],
     "retained": False,
     "expires_at": None,
 }

@@ -12,7 +12,7 @@ from orchestrator.core.identifier import new_id
 from orchestrator.documents.canonical import canonicalise
 from orchestrator.documents.manifest import ManifestBlob, meta_digests, write_manifest
 from orchestrator.errors import Contended, NotFound, RuleBroken, Violation
-from orchestrator.models.artifact import Artifact, Kind, Link, NewArtifact
+from orchestrator.models.artifact import Artifact, Kind, Link, NewArtifact, Relation
 from orchestrator.models.artifact_manifest import (
     ABOUT,
     ANNOTATION,
@@ -131,6 +131,35 @@ class ArtifactManifestService:
             tell(conn, event, by=by, artifact_id=str(artifact.artifact_id), count=added)
         return added
 
+    async def refer(
+        self,
+        conn: Connection,
+        artifact: Artifact,
+        cas_ids: Sequence[CasId],
+        *,
+        is_new: bool,
+        by: Actor,
+    ) -> None:
+        """Keep blobs that the document of an artifact names, and record which of them are other
+        artifacts.
+        """
+        if not is_new:
+            await self._lineage.lock_adding(conn, artifact.namespace)
+        await self._manifests.add_references(conn, artifact.artifact_id, cas_ids)
+        found = await self._manifests.list_contents(conn, artifact.namespace, cas_ids)
+        locked = await self._references.lock(conn, found)
+        pairs = [(each, Relation.REFERS_TO) for each in found if each in locked]
+        if not pairs or await self._lineage.comes_from(conn, found, artifact.artifact_id):
+            return  # It was known before as a parent of what it names now: the blobs are enough.
+        if is_new:
+            links = [
+                Link(child_id=artifact.artifact_id, parent_id=parent_id, relation=relation)
+                for parent_id, relation in pairs
+            ]
+            await self._lineage.insert(conn, links)
+        else:
+            await self._lineage.add(conn, artifact.artifact_id, pairs, by.name)
+
     async def _find(
         self, conn: Connection, namespace: str, parents: Sequence[NewParent]
     ) -> list[UUID]:
@@ -164,12 +193,16 @@ class ArtifactManifestService:
         retained, named = await self._manifests.get_standing(
             conn, artifact.namespace, artifact.artifact_id
         )
+        references = await self._manifests.list_references(
+            conn, artifact.artifact_id, PARENTS_SHOWN_MAX
+        )
         is_about = any(parent.relation == ABOUT for parent in parents)
         stays = retained or named or (artifact.kind == ANNOTATION and is_about)
         return ArtifactDetails(
             artifact=artifact,
             manifest=manifest,
             parents=parents,
+            references=references,
             standing=Standing(
                 retained=retained,
                 expires_at=None if stays else artifact.created_at + self._grace_of(artifact.kind),
@@ -242,6 +275,7 @@ def new_manifest(
         files=files,
         meta=canonicalise(draft.meta),
         digests=meta_digests(draft.meta),
+        references=draft.references,
         by=by,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from orchestrator.core.database import Connection
+from orchestrator.documents.blob_names import blobs_named
 from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
@@ -20,6 +21,7 @@ from orchestrator.models.reference import Reference
 from orchestrator.models.tag import Condition, TagChange, TagOrder
 from orchestrator.models.version import Change, Changed, Head, Origin, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
@@ -34,6 +36,7 @@ class VersionChangeService:
         artifacts: ArtifactService,
         tags: TagService,
         versions: VersionService,
+        references: BlobReferenceService,
         *,
         rules: ChangeRules,
     ) -> None:
@@ -41,6 +44,7 @@ class VersionChangeService:
         self._artifacts = artifacts
         self._tags = tags
         self._versions = versions
+        self._references = references
         self._rules = rules
 
     # ------------------------------------------------------------------------------- planning
@@ -137,8 +141,11 @@ class VersionChangeService:
             parent_id = origin.parent_id
             await self._artifacts.get_by_id(conn, below.namespace, parent_id, locked=True)
             await self._artifacts.link(conn, artifact.artifact_id, parent_id, origin.relation)
+        missing = await self._references.refer(
+            conn, artifact, revision.references, is_new=True, by=by
+        )
         change = await self.move(conn, head, artifact, by=by, message=message)
-        return Changed(artifact=artifact, change=change)
+        return Changed(artifact=artifact, change=change, missing_blobs=missing)
 
     async def move(
         self, conn: Connection, head: Head, artifact: Artifact, *, by: Actor, message: str | None
@@ -169,6 +176,8 @@ class VersionChangeService:
             meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
         )
         compacted, is_new = await self._artifacts.find_or_create_dag_version(conn, version)
+        named = blobs_named(head.version.content)
+        await self._references.refer(conn, compacted, named, is_new=is_new, by=by)
         # An equal version that was there before does not come from this chain, unless nothing
         # of the chain comes from it: then the edge cannot close a cycle.
         if is_new or await self._is_apart(conn, compacted, top):

@@ -16,6 +16,7 @@ from orchestrator.models.workflow import (
     WorkflowEntry,
 )
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from orchestrator.service.workflow_join import WorkflowJoinService
@@ -30,11 +31,13 @@ class WorkflowService:
         artifacts: ArtifactService,
         tags: TagService,
         joins: WorkflowJoinService,
+        references: BlobReferenceService,
     ) -> None:
         self._cas = cas
         self._artifacts = artifacts
         self._tags = tags
         self._joins = joins
+        self._references = references
 
     async def create(
         self, conn: Connection, new: Sequence[NewWorkflow]
@@ -53,11 +56,24 @@ class WorkflowService:
         ]
         outcomes = await self._tags.put(conn, orders)
         await self.link_revisions(conn, versions, outcomes)
+        missing = await self.refer(conn, new, versions)
         return [
             outcome
             if isinstance(outcome, DomainError)
-            else CreatedWorkflow(artifact=artifact, change=outcome)
-            for (artifact, _), outcome in zip(versions, outcomes, strict=True)
+            else CreatedWorkflow(artifact=artifact, change=outcome, missing_blobs=absent)
+            for (artifact, _), outcome, absent in zip(versions, outcomes, missing, strict=True)
+        ]
+
+    async def refer(
+        self,
+        conn: Connection,
+        new: Sequence[NewWorkflow],
+        versions: Sequence[tuple[Artifact, bool]],
+    ) -> list[Sequence[str]]:
+        """Let versions keep the blobs that their documents name; returns those that are missing."""
+        return [
+            await self._references.refer(conn, artifact, each.references, is_new=is_new, by=each.by)
+            for each, (artifact, is_new) in zip(new, versions, strict=True)
         ]
 
     async def link_revisions(

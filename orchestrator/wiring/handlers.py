@@ -93,6 +93,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.database,
             cas=c.cas,
             manifests=c.manifests,
+            references=c.references,
             tags=c.tags,
             replay=replay,
             computing=computing,

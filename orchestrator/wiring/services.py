@@ -31,6 +31,7 @@ from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_manifest import ArtifactManifestService
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
@@ -80,6 +81,7 @@ class Container:
     delivery: Delivery
     artifacts: ArtifactService
     manifests: ArtifactManifestService
+    references: BlobReferenceService
     tags: TagService
     workflows: WorkflowService
     versions: VersionService
@@ -147,7 +149,15 @@ def build(
         body_values_max=settings.json_body_values_max,
     )
     versions = VersionService(cas, artifacts, tags)
-    version_changes = VersionChangeService(cas, artifacts, tags, versions, rules=rules)
+    manifests = ArtifactManifestService(
+        ArtifactRepository(),
+        ManifestRepository(),
+        LineageRepository(),
+        ReferenceRepository(),
+        grace=grace,
+    )
+    references = BlobReferenceService(cas, manifests)
+    version_changes = VersionChangeService(cas, artifacts, tags, versions, references, rules=rules)
     return Container(
         database=database,
         compute=Compute(
@@ -168,15 +178,10 @@ def build(
         intake=intake,
         delivery=Delivery(storage, reader, identity),
         artifacts=artifacts,
-        manifests=ArtifactManifestService(
-            ArtifactRepository(),
-            ManifestRepository(),
-            LineageRepository(),
-            ReferenceRepository(),
-            grace=grace,
-        ),
+        manifests=manifests,
+        references=references,
         tags=tags,
-        workflows=WorkflowService(cas, artifacts, tags, joins),
+        workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
         version_changes=version_changes,
         merges=MergeService(

@@ -50,6 +50,7 @@ async def test_an_artifact_tells_all_it_has(api: Api, namespace: str) -> None:
         "created_at": "",
         "blobs": [],
         "parents": [],
+        "references": [],
         "retained": False,
         "expires_at": None,
     }

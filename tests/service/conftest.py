@@ -84,7 +84,7 @@ class Store:
             blobs[stored.blob.cas_id] = stored.blob
         new_files = [NewFile(blob=CasId.of(files[name]), name=name) for name in files]
         draft = ArtifactDraft(
-            kind=kind, name=None, files=new_files, meta={"text": text}, parents=[]
+            kind=kind, name=None, files=new_files, meta={"text": text}, references=[], parents=[]
         )
         new = new_manifest(draft, blobs, NS, ANN)
         await self.cas.store_content(self.conn, new.content, MANIFEST, by=ANN)

@@ -18,6 +18,7 @@ from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document, Stored
 from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.repository.workflow import WorkflowRepository
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.service.workflow_join import WorkflowJoinService
 from tests.api import ANN
@@ -83,7 +84,9 @@ class Play:
         self.store: Store = services(conn)
         joins = WorkflowJoinService(WorkflowRepository(), cache_bytes_max=0)
         cas, artifacts, tags = self.store.cas, self.store.artifacts, self.store.tags
-        self.workflows = WorkflowService(cas, artifacts, tags, joins)
+        self.workflows = WorkflowService(
+            cas, artifacts, tags, joins, BlobReferenceService(cas, self.store.manifests)
+        )
         self.targets = {"missing": new_id()}
         self.outcomes: list[object] = []
 

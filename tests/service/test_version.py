@@ -8,10 +8,11 @@ import pytest
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.documents.workflow_change import ChangeRules, patched
 from orchestrator.documents.workflow_patch import PatchFormat
-from orchestrator.errors import NotFound
+from orchestrator.errors import NotFound, WrongKind
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Head
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.merge import MergeService
 from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.version import VersionService
@@ -30,7 +31,14 @@ def versions_of(store: Store) -> VersionService:
 
 def changes_of(store: Store) -> VersionChangeService:
     versions = versions_of(store)
-    return VersionChangeService(store.cas, store.artifacts, store.tags, versions, rules=RULES)
+    return VersionChangeService(
+        store.cas,
+        store.artifacts,
+        store.tags,
+        versions,
+        BlobReferenceService(store.cas, store.manifests),
+        rules=RULES,
+    )
 
 
 def merges_of(store: Store) -> MergeService:
@@ -145,8 +153,6 @@ async def test_tags_that_named_an_artifact_are_found(store: Store) -> None:
 
 
 async def test_an_artifact_that_is_no_version_has_no_workflow(store: Store) -> None:
-    base = await workflow(store, "main", "a")
-    from msgspec.structs import replace  # noqa: PLC0415
-
-    with pytest.raises(NotFound):
-        await versions_of(store).with_content(store.conn, replace(base, version_hash=None))
+    model = await store.other("model", "weights")
+    with pytest.raises(WrongKind):
+        await versions_of(store).with_content(store.conn, model)

@@ -15,6 +15,7 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.tag import Action
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.repository.workflow import WorkflowRepository
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.service.workflow_join import WorkflowJoinService
 from tests.api import ANN, chain
@@ -60,7 +61,16 @@ class Workflows:
 def workflows(conn: Connection) -> Workflows:
     store = services(conn)
     joins = WorkflowJoinService(WorkflowRepository(), cache_bytes_max=100_000)
-    return Workflows(store, WorkflowService(store.cas, store.artifacts, store.tags, joins))
+    return Workflows(
+        store,
+        WorkflowService(
+            store.cas,
+            store.artifacts,
+            store.tags,
+            joins,
+            BlobReferenceService(store.cas, store.manifests),
+        ),
+    )
 
 
 async def test_a_create_leaves_blob_artifact_tag_and_move(workflows: Workflows) -> None:
