@@ -1,5 +1,6 @@
 """What tests see of processes: which belong together, which still run."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,12 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state not in ("Z", "X")
+
+
+def cpu_seconds(pid: int) -> float:
+    """How long the process has had a processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until(condition: Callable[[], object], seconds: float = END_SECONDS_MAX) -> bool:

@@ -12,7 +12,6 @@ import pickle
 import resource
 import signal
 import socket
-import sys
 import traceback
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -41,9 +40,12 @@ class Outcome(NamedTuple):
 
 def main(memory_bytes_max: int, seconds_max: float) -> None:
     """Serve until the other end closes."""
+    for ending in (signal.SIGPROF, signal.SIGIO):  # Whatever the caller does about them.
+        signal.signal(ending, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPROF, signal.SIGIO))
     _end_with_caller()
     _limit(memory_bytes_max)
-    connection = socket.socket(fileno=os.dup(0))
+    connection = socket.socket(fileno=0)
     # What a call leaves behind in circles shows in the size of the process, and ends it.
     gc.disable()
     with contextlib.suppress(EOFError, MemoryError):
@@ -109,7 +111,3 @@ def _resident_bytes() -> int:
     except OSError:  # Not Linux: the peak.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return pages * resource.getpagesize()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -26,7 +26,7 @@ from orchestrator.errors import (
     Violation,
 )
 from tests.core import compute_work as work
-from tests.processes import is_running, processes_below, wait_until
+from tests.processes import cpu_seconds, is_running, processes_below, wait_until
 
 SENT_BYTES_MIN = ComputeLimits.sent_bytes_min
 MIB = 1024 * 1024
@@ -142,15 +142,20 @@ async def test_large_arguments_and_values_arrive_whole() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("then", ["compute.run(work.spin, 1 << 20)", "asyncio.sleep(60)"])
-def test_no_process_is_left_when_its_server_is_killed(then: str) -> None:
-    """Also in the middle of a call that never looks up."""
+@pytest.mark.parametrize(
+    ("then", "least_seconds"),
+    [("compute.run(work.spin, 1 << 20)", 0.5), ("asyncio.sleep(60)", 0)],
+)
+def test_no_process_is_left_when_its_server_is_killed(then: str, least_seconds: float) -> None:
+    """Also in the middle of a call that never ends, and if the server wants no such signals."""
     program = (
-        "import asyncio, os\n"
+        "import asyncio, os, signal\n"
         "from orchestrator.core.compute import Compute, ComputeLimits\n"
         "from tests.core import compute_work as work\n"
+        "signal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})\n"
         "async def main():\n"
-        "    compute = Compute(ComputeLimits(processes=1))\n"
+        "    compute = Compute(ComputeLimits(processes=1, seconds_max=60))\n"
         "    with compute.running():\n"
         "        print(await compute.run(os.getpid, 1 << 20), flush=True)\n"
         f"        await {then}\n"
@@ -159,6 +164,7 @@ def test_no_process_is_left_when_its_server_is_killed(then: str) -> None:
     server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert server.stdout is not None
     pid = int(server.stdout.readline())
+    assert wait_until(lambda: cpu_seconds(pid) >= least_seconds, 30)
     server.kill()
     server.wait()
     assert wait_until(lambda: not is_running(pid))

@@ -1,14 +1,13 @@
 """Large work on real sockets: it ends with its connection, and with its server in any case."""
 
 import http.client
-import os
 import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.processes import command_line, is_running, processes_below, wait_until
+from tests.processes import command_line, cpu_seconds, is_running, processes_below, wait_until
 from tests.server.conftest import Launch, Server
 
 pytestmark = pytest.mark.slow
@@ -23,12 +22,6 @@ def computing(server: Server) -> list[int]:
     return [pid for pid in processes_below(server.pid) if b"compute_child" in command_line(pid)]
 
 
-def has_computed(pid: int) -> bool:
-    """Whether the process has had a processor for more than its start takes."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12]) > 0.5 * os.sysconf("SC_CLK_TCK")
-
-
 def begin(server: Server) -> tuple[http.client.HTTPConnection, int]:
     """Send what takes long; the process that computes it."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
@@ -36,7 +29,7 @@ def begin(server: Server) -> tuple[http.client.HTTPConnection, int]:
     connection.request("POST", "/api/v1/workflows", BODY, headers)
     assert wait_until(lambda: computing(server), 30)
     (pid,) = computing(server)
-    assert wait_until(lambda: has_computed(pid), 30)
+    assert wait_until(lambda: cpu_seconds(pid) > 0.5, 30)  # More than its start takes.
     return connection, pid
 
 
