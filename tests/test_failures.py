@@ -61,6 +61,7 @@ SELECT 'blob that nothing holds' FROM cas_blob b
 UNION ALL
 SELECT 'artifact that no tag ever named' FROM artifact a
  WHERE NOT EXISTS (SELECT FROM tag_move m WHERE m.to_id = a.artifact_id)
+   AND NOT EXISTS (SELECT FROM artifact_retained r WHERE r.artifact_id = a.artifact_id)
 UNION ALL
 SELECT 'key without its answer' FROM idempotency_key WHERE status IS NULL
 """
