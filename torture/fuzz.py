@@ -13,24 +13,27 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
-from pathlib import Path
+from typing import Any
 
 from bench.server import Server
 from torture.fuzz_requests import Case, Maker, Target, routes_of
 from torture.raw_http import RawAnswer, UnreadableError, answers
 from torture.run import Run
+from torture.serving import serving_mib
 
 CASES, CASES_SHORT = 100_000, 2_000
 THREADS = 4
 #: Longer than all deadlines of the server together.
 END_SECONDS_MAX = 15.0
-DEADLINES = {
+DEADLINES: dict[str, Any] = {
     "body_seconds_max": 0.3,
     "head_seconds_max": 0.3,
     "refused_body_seconds_max": 0.3,
     "send_seconds_max": 5,
     "disk_free_bytes_min": 0,
 }
+#: A connection that ends so long after its last answer was idle: nobody says that before.
+IDLE_SECONDS_MIN = 0.2
 #: 501 is an unknown transfer coding; 503 and 507 are about what is below us.
 FAULTS_ALLOWED = {501, 503, 507}
 #: What the server below us says before there is a request.
@@ -60,16 +63,15 @@ class Fuzz:
                 return
             chance = random.Random(f"{self.run.seed}-{number}")
             case = Maker(chance, self.target).case()
-            received, ended = _exchanged(self.server, case, chance)
-            found = self._judged(case, received, ended=ended)
+            found = self._judged(case, *_exchanged(self.server, case, chance))
             if found:
                 with self._lock:
                     text = b"".join(case.pieces)[:1_500]
                     self.run.fail(f"case {self.run.seed}-{number}: {found}: {text!r}")
 
-    def _judged(self, case: Case, received: bytes, *, ended: bool) -> str:
+    def _judged(self, case: Case, received: bytes, pause: float | None) -> str:
         """What is wrong; empty if nothing is."""
-        if not ended:
+        if pause is None:
             return "the connection did not end"
         try:
             seen = answers(received, may_be_head=case.may_be_head)
@@ -79,7 +81,8 @@ class Fuzz:
             self.statuses.update(
                 f"{each.status}{'' if each.is_ours else ' below us'}" for each in seen
             )
-        if not seen or seen[-1].headers.get("connection") != "close":
+        is_said = bool(seen) and seen[-1].headers.get("connection") == "close"
+        if not (is_said or case.may_end or pause > IDLE_SECONDS_MIN):
             return "the connection ended, and no answer said so"
         return next(filter(None, map(fault, seen)), "")
 
@@ -97,8 +100,8 @@ def fault(answer: RawAnswer) -> str:
     return ""
 
 
-def _exchanged(server: Server, case: Case, chance: random.Random) -> tuple[bytes, bool]:
-    """What came back until the end of the connection, and whether that came."""
+def _exchanged(server: Server, case: Case, chance: random.Random) -> tuple[bytes, float | None]:
+    """What came back, and how long after that the connection ended; None if it did not."""
     host, _, port = server.address.partition(":")
     received = b""
     with socket.create_connection((host, int(port)), END_SECONDS_MAX) as connection:
@@ -108,14 +111,15 @@ def _exchanged(server: Server, case: Case, chance: random.Random) -> tuple[bytes
                 connection.sendall(piece)
                 if len(case.pieces) > 1:
                     time.sleep(chance.choice((0, 0.001)))
-        try:
-            while piece := connection.recv(65_536):
-                received += piece
-        except ConnectionError:
-            pass
-        except TimeoutError:
-            return received, False
-    return received, True
+        last = time.monotonic()
+        with suppress(ConnectionError):
+            try:
+                while piece := connection.recv(65_536):
+                    received += piece
+                    last = time.monotonic()
+            except TimeoutError:
+                return received, None
+    return received, time.monotonic() - last
 
 
 def fuzz(run: Run) -> None:
@@ -126,10 +130,10 @@ def fuzz(run: Run) -> None:
     target = _prepared(server)
     first = int(count * WARM_PART)
     _work(Fuzz(run, server, target, range(first)))
-    warm = _serving_mib(server)
+    warm = serving_mib(server)
     measured = Fuzz(run, server, target, range(first, count))
     _work(measured)
-    grown = _serving_mib(server) - warm
+    grown = serving_mib(server) - warm
     if grown > GROWTH_MIB_MAX:
         run.fail(f"the serving process grew by {grown:.0f} MiB from {warm:.0f}")
     if not _asked(server, "/health/live"):
@@ -178,15 +182,3 @@ def _asked(server: Server, path: str) -> bytes:
         if answer.status == http.HTTPStatus.OK:
             return answer.read()
     return b""
-
-
-def _serving_mib(server: Server) -> float:
-    """The private memory of the processes of Python, without PostgreSQL."""
-    total = 0
-    ours = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (entry / "cmdline").read_bytes() == ours:
-                lines = (entry / "smaps_rollup").read_text().splitlines()
-                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024

@@ -72,6 +72,8 @@ class Case:
 
     pieces: tuple[bytes, ...]
     may_be_head: bool
+    #: As HTTP/1.0 does after each answer.
+    may_end: bool
 
 
 def routes_of(document: dict[str, Any]) -> list[Route]:
@@ -128,7 +130,7 @@ class Maker:
         text += LAST.format(host=self._target.host).encode()
         cuts = sorted(chance.randrange(len(text)) for _ in range(chance.choice((0, 0, 1, 2, 5))))
         pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
-        return Case(tuple(filter(None, pieces)), b"HEAD" in text)
+        return Case(tuple(filter(None, pieces)), b"HEAD" in text, b"HTTP/1.0" in text)
 
     def _request(self) -> bytes:
         chance, route = self._chance, self._chance.choice(self._target.routes)

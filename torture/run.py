@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.server import Server
 
@@ -25,7 +25,7 @@ class Run:
         self.random = random.Random(self.seed)
         self._began = time.monotonic()
 
-    def server(self, **settings: Any) -> Server:
+    def server(self, *, stderr: IO[bytes] | None = None, **settings: Any) -> Server:
         """Start a server with settings as in the environment; it ends with the run.
 
         It has one worker process, so that a stall has nowhere to hide.
@@ -33,7 +33,7 @@ class Run:
         folder = self.folder / f"server-{len(self.servers)}"
         folder.mkdir(mode=0o700)
         with (self.folder / f"server-{len(self.servers)}.log").open("wb") as log:
-            server = Server(folder, stderr=log, **settings)
+            server = Server(folder, stderr=stderr or log, **settings)
         self.servers.append(server)
         return server
 

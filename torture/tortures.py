@@ -4,6 +4,7 @@ from torture.full_disk import full_disk
 from torture.fuzz import fuzz
 from torture.merges import merges
 from torture.run import Torture
+from torture.slow_clients import slow_clients
 from torture.stall import stall
 from torture.starts import starts
 
@@ -16,6 +17,11 @@ _ALL: tuple[Torture, ...] = (
         "fuzz", "damaged requests as raw bytes: that each is answered or its connection ends", fuzz
     ),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
+    Torture(
+        "slow-clients",
+        "heads, bodies, answers and a log without an end: that others are served",
+        slow_clients,
+    ),
     Torture("stall", "small requests beside one that is as large and hostile as may be", stall),
 )
 

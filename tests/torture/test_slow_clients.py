@@ -1,0 +1,19 @@
+"""The short form of the torture by slow clients."""
+
+from pathlib import Path
+
+import pytest
+
+from torture.run import Run
+from torture.slow_clients import slow_clients
+
+
+@pytest.mark.slow
+def test_slow_clients_cost_little_and_not_for_long(tmp_path: Path) -> None:
+    run = Run(tmp_path, seed=1, minutes=None, short=True)
+    try:
+        slow_clients(run)
+    finally:
+        for server in run.servers:
+            server.end()
+    assert run.found == []
