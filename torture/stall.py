@@ -204,7 +204,11 @@ def _send(server: Server, request: Request, body: bytes | None = None) -> tuple[
         body = request.body()
     connection: http.client.HTTPConnection = server.connect()
     try:
-        headers = {**server.headers, "Content-Type": request.type}
+        headers = {
+            **server.headers,
+            "Content-Type": request.type,
+            "Accept-Encoding": request.accept_encoding,
+        }
         connection.request(request.method, request.path, body, headers)
         response = connection.getresponse()
         size = 0

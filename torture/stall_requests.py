@@ -25,6 +25,7 @@ class Request:
     path: str
     body: Callable[[], bytes] | None = None
     type: str = "application/json"
+    accept_encoding: str = "identity"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def entries() -> Iterator[Entry]:
     yield from _creates()
     yield from _changes()
     yield from _comparisons()
+    yield from _reads()
 
 
 def _creates() -> Iterator[Entry]:
@@ -159,6 +161,7 @@ def _creates() -> Iterator[Entry]:
     yield tagged("660,000 floats", lambda: valid(listed(b"0.12345678", 660_000)))
     yield tagged("990,000 floats that are integers", lambda: valid(listed(b"1.0")))
     yield tagged("990,000 numbers with exponents", lambda: valid(listed(b"1e300")))
+    yield tagged("5,200 of them, which are read at once", lambda: valid(listed(b"1e300", 5_200)))
     yield tagged("120,000 of them", lambda: valid(listed(b"1e300", 120_000)), short=True)
     yield tagged("nested to the end", lambda: filled(b"", b"[", b"", 15 * MIB))
     yield tagged("60 levels, everywhere", lambda: valid(listed(b"[" * 60 + b"]" * 60, 16_000)))
@@ -292,3 +295,21 @@ def _comparisons() -> Iterator[Entry]:
         _small("left", "POST", "/merge", {**base, "prefer": "ours", "dry_run": True}),
         sides,
     )
+
+
+def _reads() -> Iterator[Entry]:
+    large = create("changed", lambda: nodes(88_000))
+    path = f"{WORKFLOWS}/changed"
+    yield Entry("read: a document of 8 MiB", Request("GET", path), (large,))
+    for coding in ("gzip", "zstd"):
+        request = Request("GET", path, accept_encoding=coding)
+        yield Entry(f"read: a document of 8 MiB as {coding}", request, (large,))
+    patches = patch("changed", lambda: _replacing("u")), patch("changed", lambda: _replacing("v"))
+    parts = Request("GET", f"{path}?materialize=false")
+    yield Entry("read: a document of 8 MiB and two patches of it", parts, (large, *patches))
+
+
+def _replacing(kind: str) -> bytes:
+    """A patch that replaces all nodes."""
+    value = json.loads(nodes(88_000, kind))["nodes"]
+    return json.dumps([{"op": "replace", "path": "/nodes", "value": value}]).encode()
