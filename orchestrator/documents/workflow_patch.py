@@ -12,6 +12,8 @@ PATCH_DEPTH_MAX = DEPTH_MAX + 2
 #: So many operations look at as much of a document as parsing and writing it do.
 OPERATIONS_PER_READ = 8
 COPIES_COUNTED_MAX = 20
+#: More is not told apart: it is long in any case.
+MORE_BYTES_MAX = 1024 * 1024
 
 
 class PatchFormat(StrEnum):
@@ -30,7 +32,9 @@ def size_of_work(head: bytes, patch: bytes) -> int:
     disguised = patch.count(b"\\u006") + patch.count(b"\\u007")
     operations = 1 + patch.count(b'"op"') + disguised
     copies = min(patch.count(b'"copy"') + disguised, COPIES_COUNTED_MAX)
-    return (len(patch) + len(head) * (1 + operations // OPERATIONS_PER_READ)) << copies
+    read = len(patch) + len(head)
+    work = (read + len(head) * (operations // OPERATIONS_PER_READ)) << copies
+    return min(work, read + MORE_BYTES_MAX)
 
 
 def read_operations(
