@@ -27,6 +27,22 @@ INSERT INTO tag (namespace, name, target_id, version, cursor, action, moved_by, 
 VALUES ('default', $1, $2, 1, 1, 'create', 'somebody', now())
 """
 
+INSERT_MOVE = """
+INSERT INTO tag_move (namespace, name, seq, action, to_id, moved_by, moved_at)
+VALUES ('default', $1, 1, 'create', $2, 'somebody', now())
+"""
+TOUCH_TAG = "UPDATE tag SET protected = protected WHERE name = $1 AND target_id <> $2"
+MOVE_TAG = """
+WITH moved AS (
+    UPDATE tag SET version = 2, cursor = 2, action = 'move', from_id = target_id, parent_seq = 1,
+                   target_id = $2
+     WHERE name = $1 RETURNING *
+)
+INSERT INTO tag_move (namespace, name, seq, action, from_id, to_id, parent_seq, moved_by, moved_at)
+SELECT namespace, name, version, action, from_id, target_id, parent_seq, moved_by, moved_at
+  FROM moved
+"""
+
 
 @pytest.fixture
 async def api(fresh_database: str) -> AsyncIterator[Api]:
@@ -186,3 +202,38 @@ async def test_writes_that_wait_for_locks_leave_reads_and_other_namespaces_their
         done = await asyncio.gather(*waiting)
     assert [answer.status_code for answer in answers] == [200, 200, 200, 201, 404]
     assert {answer.status_code for answer in done} == {200}
+
+
+@pytest.mark.parametrize(("change", "expected"), [(TOUCH_TAG, 200), (MOVE_TAG, 409)])
+async def test_what_the_other_one_did_counts_for_who_waited(
+    api: Api, database: Connection, change: str, expected: int
+) -> None:
+    target, other, *_ = await targets(api, "target", "other", "t0", "t1")
+    async with database.transaction():
+        await database.execute(change, "t0", UUID(other))
+        waiting = asyncio.ensure_future(move(api, "t0", target))
+        async with asyncio.timeout(10):
+            assert (await move(api, "t1", target)).status_code == 200
+        assert not waiting.done()
+    assert (await waiting).status_code == expected
+
+
+async def test_of_creates_that_wait_for_a_tag_that_somebody_creates_each_moves_it(
+    api: Api, database: Connection
+) -> None:
+    (target,) = await targets(api, "target")
+    async with database.transaction():
+        await database.execute(INSERT_TAG, "t0", UUID(target))
+        await database.execute(INSERT_MOVE, "t0", UUID(target))
+        creating = [
+            asyncio.ensure_future(
+                api.post("/workflows", {"tag": "t0", "workflow": chain(f"n{number}")})
+            )
+            for number in range(5)
+        ]
+        await asyncio.sleep(0.2)
+        assert not any(each.done() for each in creating)
+    assert {answer.status_code for answer in await asyncio.gather(*creating)} == {201}
+    history = (await api.get("/tags/t0/history")).json()["items"]
+    assert [each["seq"] for each in history] == [6, 5, 4, 3, 2, 1]
+    assert [each["action"] for each in history] == ["move"] * 5 + ["create"]
