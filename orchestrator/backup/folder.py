@@ -30,7 +30,7 @@ from orchestrator.backup.error import BackupRefused
 from orchestrator.backup.inline import InlineContents
 from orchestrator.backup.snapshot import BLOBS, MANIFEST, Snapshot, check_format
 from orchestrator.core.digest import CasId
-from orchestrator.core.durable_file import sync_folder
+from orchestrator.core.durable_file import sync_folder, sync_folder_and_above
 from orchestrator.core.threads import Threads
 from orchestrator.models.upkeep.backup import FolderMark, Manifest
 
@@ -169,8 +169,7 @@ def _check_mark(mark: BinaryIO, path: Path, *, may_write: bool) -> None:
         mark.write(msgspec.json.encode(FolderMark()) + b"\n")
         mark.flush()
         os.fsync(mark.fileno())
-        sync_folder(path)
-        sync_folder(path.absolute().parent)
+        sync_folder_and_above(path)
         return
     try:
         check_format(msgspec.json.decode(content, type=FolderMark), path / MARK)

@@ -1,7 +1,13 @@
 """Small private files, replaced so that a crash leaves either the old or the new one."""
 
+import errno
 import os
 from pathlib import Path
+
+#: Folders that we may only pass through, or of file systems that have nothing to sync.
+_NOT_TO_BE_SYNCED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.EOPNOTSUPP}
+)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -26,3 +32,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder_and_above(folder: Path) -> None:
+    """Make a folder durable that may be new, and so may be those above it, whoever made them."""
+    sync_folder(folder)
+    for above in folder.absolute().parents:
+        try:
+            sync_folder(above)
+        except OSError as error:
+            if error.errno not in _NOT_TO_BE_SYNCED:
+                raise

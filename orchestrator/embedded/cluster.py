@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from orchestrator.core.durable_file import sync_folder, write_private
+from orchestrator.core.durable_file import sync_folder_and_above, write_private
 from orchestrator.embedded.account import (
     Account,
     account_for,
@@ -207,7 +207,7 @@ class EmbeddedPostgres:
             give(made, self._account)
         # initdb has synced every file; the rename makes them the cluster in one step.
         made.rename(self._data)
-        sync_folder(self._folder)
+        sync_folder_and_above(self._folder)
         shutil.rmtree(staging)
 
     def _password(self, *, create: bool = False) -> str:

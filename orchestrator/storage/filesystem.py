@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.core.digest import CasId
-from orchestrator.core.durable_file import sync_folder, write_private
+from orchestrator.core.durable_file import sync_folder, sync_folder_and_above, write_private
 from orchestrator.core.identifier import new_id
 from orchestrator.core.threads import Threads
 from orchestrator.storage.base import StoredObject
@@ -226,8 +226,7 @@ class FilesystemStorage:
             temporary = self._incoming / new_id().hex
             write_private(temporary, identity)
             temporary.rename(self._root / "identity")
-            sync_folder(self._root)
-            sync_folder(self._root.parent)
+            sync_folder_and_above(self._root)
 
     def _path(self, key: str) -> Path:
         return object_path(self._objects, key)

@@ -214,3 +214,24 @@ def test_a_log_that_cannot_be_written_does_not_stop_postgresql(tmp_path: Path) -
     os.close(writing)
     log.pump(reading)
     assert log.tail() == ["said"]
+
+
+def test_a_new_cluster_and_the_folders_above_it_are_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    original = os.fsync
+
+    def fsync(file: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        original(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    tmp_path.chmod(0o700)
+    folder = tmp_path / "new/postgres"
+    postgres = EmbeddedPostgres(folder)
+    try:
+        postgres.start()
+    finally:
+        postgres.stop()
+    assert {str(folder), str(folder.parent), str(tmp_path)} <= set(synced)

@@ -130,6 +130,33 @@ async def test_the_file_is_synced_before_it_has_its_name_and_its_folder_after(
     assert await content(storage, key) == CONTENT
 
 
+async def test_new_folders_above_the_storage_are_synced_too(
+    tmp_path: Path, threads: Threads, system: System
+) -> None:
+    await FilesystemStorage(tmp_path / "one/two/blobs", threads).set_identity("new")
+    synced = {what for call, what in system.calls if call == "fsync"}
+    assert {"folder blobs", "folder two", "folder one", f"folder {tmp_path.name}"} <= synced
+
+
+async def test_a_folder_above_that_cannot_be_opened_is_passed_over(
+    tmp_path: Path, threads: Threads, system: System
+) -> None:
+    (tmp_path / "one").mkdir()
+    storage = FilesystemStorage(tmp_path / "one/blobs", threads)
+    original = os.open
+
+    def opened(path: Any, *args: Any, **options: Any) -> int:
+        if path in tmp_path.parents:
+            raise PermissionError(errno.EACCES, "no")
+        return original(path, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", opened)
+        await storage.set_identity("new")
+    assert await storage.identity() == "new"
+    assert position(system, "fsync", "folder one")
+
+
 def times(system: System, name: str, what: str) -> int:
     return sum(call == (name, what) for call in system.calls)
 
