@@ -77,7 +77,9 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
 
 
 def _below(folder: Path, prefix: str, faults: list[str]) -> Iterator[Found]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    with naming(folder, "read"):
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    for entry in entries:
         path, name = folder / entry.name, f"{prefix}{entry.name}"
         if entry.is_symlink():
             # What it leads to may be anywhere, and nobody said that it should be published.

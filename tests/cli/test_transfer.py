@@ -174,14 +174,16 @@ def test_a_server_that_gives_a_little_now_and_then_is_given_up(
 def test_a_bar_is_shown_at_a_terminal_only(terminal: Terminal, cli: Run, write: Write) -> None:
     file = write("blob", CONTENT)
     for arguments in (
-        ("put", file),
-        ("put", file, "--resumable"),
-        ("get", CAS_ID, "-o", "copy"),
+        ("cas", "put", file),
+        ("cas", "put", file, "--resumable"),
+        ("cas", "get", CAS_ID, "-o", "copy"),
+        ("artifact", "push", file, "--kind", "model", "--tag", "m"),
+        ("artifact", "pull", "m", "-o", "to"),
     ):
-        code, seen = terminal("cas", *arguments)
+        code, seen = terminal(*arguments)
         assert code == 0
         assert "MiB" in seen
-        assert cli("cas", *arguments).err == ""
+        assert cli(*arguments).err == ""
 
 
 def test_a_server_that_comes_back_is_waited_for(
