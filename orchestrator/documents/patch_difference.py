@@ -1,7 +1,8 @@
 """The JSON Patch (RFC 6902) from one JSON value to another; it knows no workflows.
 
 The operations for a part are given up as soon as they are longer than the part: one `replace` is
-shorter then. So the patch is never much longer than the value, and neither is the work.
+shorter then. And after so much work whatever differs is replaced without looking into it: many
+small parts inside each other take long.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,11 @@ from orchestrator.documents.pointer import escaped
 
 #: An operation in a list takes so many bytes at least, with a comma and without the list's path.
 OPERATION_BYTES_MIN = len('{"op":"remove","path":"/0"},')
+
+#: How many items and members are compared at most, of both values. To compare a part at all takes
+#: as long as so many of them.
+COMPARED_MAX = 2_000_000
+PART_COMPARED = 20
 
 #: An operation, and its bytes in a patch, with the comma behind it.
 Sized: TypeAlias = tuple[PatchOperation, int]
@@ -41,21 +47,27 @@ class _Difference:
 
     def __init__(self, object_bytes_free: int) -> None:
         self._object_bytes_free = object_bytes_free
+        self._left = COMPARED_MAX
 
     def between(self, path: str, before: Any, after: Any) -> Iterable[Sized]:
         """The operations for the part at the path: none if nothing changed."""
         return () if equal(before, after) else self._changed(path, before, after)
 
     def _changed(self, path: str, before: Any, after: Any) -> Iterable[Sized]:
-        # To replace what is alone in a part is never longer than to replace the part.
-        while (token := _only_token(before, after)) is not None:
-            path, before, after = f"{path}/{escaped(str(token))}", before[token], after[token]
+        # To replace what is alone in a list is not longer than to replace the list.
+        while _is_one_item(before) and _is_one_item(after):
+            path, before, after = f"{path}/0", before[0], after[0]
+            self._left -= 2
         whole = _sized(PatchOperation(op="replace", path=path, value=after))
-        found = None
-        if isinstance(before, dict) and isinstance(after, dict):
+        if type(before) is not type(after) or not isinstance(before, dict | list):
+            return [whole]
+        self._left -= PART_COMPARED + len(before) + len(after)
+        if self._left < 0:
+            return [whole]
+        if isinstance(before, dict):
             room_bytes = max(whole[1], self._object_bytes_free)
             found = _within(room_bytes, self._members(path, before, after))
-        elif isinstance(before, list) and isinstance(after, list):
+        else:
             found = self._items(path, before, after, whole[1])
         return [whole] if found is None else found
 
@@ -87,14 +99,9 @@ class _Difference:
         return _within(room_bytes, (*map(_sized, moved), *changed))
 
 
-def _only_token(before: Any, after: Any) -> str | int | None:
-    """The key or index of what is alone in both parts; an item with an id may be another item."""
-    if isinstance(before, list) and isinstance(after, list):
-        return 0 if len(before) == len(after) == 1 and not isinstance(after[0], dict) else None
-    if isinstance(before, dict) and len(before) == 1 and isinstance(after, dict):
-        (key,) = before
-        return str(key) if before.keys() == after.keys() else None
-    return None
+def _is_one_item(value: Any) -> bool:
+    """Whether it is a list of one, which has no id that tells it from others."""
+    return type(value) is list and len(value) == 1 and type(value[0]) is not dict
 
 
 def _within(room_bytes: int, operations: Iterable[Sized]) -> list[Sized] | None:

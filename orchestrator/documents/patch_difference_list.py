@@ -47,6 +47,8 @@ def align(before: list[Any], after: list[Any], operations_max: int) -> Alignment
     old, new = old[head : len(old) - tail], new[head : len(new) - tail]
     if max(len(old), len(new)) > ITEMS_ALIGNED_MAX:
         return None
+    if is_by_content and len(old) == len(new) == 1:
+        return Alignment(head, 1, [0], [(head, head)])
     origins = _origins(old, new)
     added = origins.count(None)
     removed = len(old) - (len(new) - added)
@@ -92,8 +94,10 @@ def _equal_ends(old: Sequence[Hashable], new: Sequence[Hashable]) -> tuple[int, 
 
 def _origins(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[int | None]:
     """The n-th item of some content comes from the n-th item of that content."""
-    index = {key: position for position, key in enumerate(_numbered(old))}
-    return [index.get(key) for key in _numbered(new)]
+    if len(set(old)) < len(old) or len(set(new)) < len(new):
+        old, new = list(_numbered(old)), list(_numbered(new))
+    index = {key: position for position, key in enumerate(old)}
+    return [index.get(key) for key in new]
 
 
 def _numbered(keys: Sequence[Hashable]) -> Iterator[tuple[Hashable, int]]:
@@ -134,6 +138,8 @@ def rearrangement(
     None if they are more than so many, or would shift too many items.
     """
     origins = alignment.origins
+    if origins == [0] and alignment.before_length == 1:
+        return []
     remaining = [origin for origin in origins if origin is not None]
     fixed = _longest_increasing(remaining)
     used, staying = set(remaining), set(fixed)
