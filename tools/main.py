@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from tools.environment import BUILD, DEVELOP, LOWEST, NEWEST, SERVE, Environment
+from tools.environment import BUILD, DEVELOP, LEFT_OUT, LOWEST, NEWEST, SERVE, Environment
 from tools.pythons import find_pythons
 from tools.say import Failed, say
 
@@ -180,7 +180,8 @@ def _torture(environment: Environment, arguments: Sequence[str]) -> int:
 def _lock(environment: Environment, arguments: Sequence[str]) -> int:
     """Write the lock files: each agrees with those before it; the last stands by itself."""
     uv = (environment.program("uv"), "pip", "compile", "--quiet", "--no-header")
-    everything = ("pyproject.toml", "--extra", "embedded")
+    left_out = (word for name in LEFT_OUT for word in ("--no-emit-package", name))
+    everything = ("pyproject.toml", "--extra", "embedded", *left_out)
     serve, develop = DEVELOP
     for words in (
         (*everything, "-o", serve),

@@ -2,11 +2,15 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from tools.environment import BUILD, DEVELOP, LOWEST
+from tools.environment import BUILD, DEVELOP, LEFT_OUT, LOWEST, SERVE
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +34,8 @@ def test_every_package_has_hashes(name: str) -> None:
 
 
 def test_serving_needs_no_tools() -> None:
-    assert not {"pytest", "mypy", "ruff", "uv", "hatchling", "docker"} & pins(DEVELOP[0]).keys()
+    tools = {"pytest", "mypy", "ruff", "uv", "hatchling", "docker", *LEFT_OUT}
+    assert not tools & pins(DEVELOP[0]).keys()
     assert len(pins(DEVELOP[0])) < 60
 
 
@@ -41,3 +46,17 @@ def test_the_lowest_versions_are_those_that_pyproject_allows() -> None:
         name, version = re.findall(r"^([a-z0-9-]+).*?>=([0-9.]+)", requirement)[0]
         locked = lowest[name].split()[0]
         assert locked.removesuffix(".0").startswith(version.removesuffix(".0"))
+
+
+@pytest.mark.parametrize("names", [SERVE, DEVELOP])
+def test_all_that_a_package_needs_is_named_too(names: tuple[str, ...]) -> None:
+    named = {package for name in names for package in pins(name)}
+    for package in named & set(installed()):
+        for each in map(Requirement, requires(package) or []):
+            if each.marker is None or each.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(each.name) in named | set(LEFT_OUT), package
+
+
+def installed() -> Iterator[str]:
+    """A lock file also names packages for other systems: of those nothing is known here."""
+    return (canonicalize_name(each.name) for each in distributions())
