@@ -4,15 +4,23 @@ A path has one spelling: with an empty segment, or a slash at its end, it is ano
 not there.
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
 from http import HTTPStatus
 
 import msgspec
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
+from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.framework_errors import framework_refusal
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import parse_tag
 
+_WITH_TAG = re.compile(r"(?P<above>[^{]*/)\{(?:tag|name)\}(?:/(?P<word>[^/]+))?")
+#: Longer than a tag and all that may follow it.
+_HINTED_LENGTH_MAX = 300
 #: What every path answers that can be read, and what every path answers.
 HEAD, OPTIONS = "HEAD", "OPTIONS"
 ACCEPT_PATCH = "Accept-Patch"
@@ -76,6 +84,11 @@ class Paths:
         for path, operations in together.items():
             self._add(path, operations)
         self._parts_max = max(self._masks, default=0) + 1
+        #: What can stand after the name of a tag, which may have slashes.
+        self._below_tags: dict[str, set[str]] = {}
+        for found in filter(None, map(_WITH_TAG.match, together)):
+            words = self._below_tags.setdefault(found["above"], set())
+            words |= {found["word"]} - {None}
 
     def _add(self, path: str, operations: list[Declared]) -> None:
         own = frozenset(method for each in operations for method in each.methods)
@@ -104,17 +117,32 @@ class Paths:
 
     def nowhere(self, path: str) -> Answer:
         """There is no such path; and what may have been meant by it."""
-        detail = "There is no such route."
-        if path.endswith("/") or "//" in path:
-            detail += " A path has no empty segment, and no slash at its end."
-        elif self._is_below_a_name(path):
-            detail += " A name with a slash is sent with %2F in place of the slash."
+        detail = " ".join(["There is no such route.", *self._hints(path)])
         return framework_refusal(NotFoundException(detail=detail), path)
 
-    def _is_below_a_name(self, path: str) -> bool:
-        parts = path.split("/", self._parts_max)
-        above = ["/".join(parts[:length]) for length in self._masks if length < len(parts)]
-        return any(each not in self._exact and self.find(each) is not None for each in above)
+    def _hints(self, path: str) -> Iterator[str]:
+        if path.endswith("/") or "//" in path:
+            yield "A path has no empty segment, and no slash at its end."
+            return
+        for above, words in self._below_tags.items():
+            rest = path.removeprefix(above)
+            if rest != path and len(rest) <= _HINTED_LENGTH_MAX:
+                yield from _meant(above, rest.split("/"), words)
+
+
+def _meant(above: str, given: Sequence[str], words: Collection[str]) -> Iterator[str]:
+    """What somebody may have meant who wrote this below the tags; nothing if nobody knows."""
+    tail = next((length for length in (1, 2) if given[-length:][0] in words), 0)
+    parts = given[: len(given) - tail]
+    if len(parts) < 2 or parts[1] in words:
+        return  # It is below something that has nothing below it.
+    similar = get_close_matches(parts[1], words, 1, 0.75) if len(given) == 2 else []
+    if similar:
+        yield f"There is {above}{parts[0]}/{similar[0]}."
+        return
+    with suppress(InvalidInput):
+        parse_tag("/".join(parts))
+        yield "A name with a slash is sent with %2F in place of the slash."
 
 
 def _masked(parts: list[str], mask: tuple[int, ...]) -> tuple[str, ...]:

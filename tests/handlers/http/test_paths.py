@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from time import perf_counter
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -165,6 +165,16 @@ async def test_a_path_has_one_spelling(api: Api, path: str) -> None:
         (f"{API}/tags/a/b/history", "%2F"),
         (f"{API}/workflows/a/b/versions/0", "%2F"),
         (f"{API}/workflows/a/nope", "%2F"),
+        (f"{API}/workflows/release/v1/fixed/versions", "%2F"),
+        (f"{API}/workflows/a/verisons", f"There is {API}/workflows/a/versions."),
+        (f"{API}/tags/a/histroy", f"There is {API}/tags/a/history."),
+        (f"{API}/workflows/a/versions/0/nodes", ""),
+        (f"{API}/tags/a/history/x", ""),
+        (f"{API}/tags/-a/b", ""),
+        (f"{API}/tags/a/{'b' * 400}", ""),
+        (f"{API}/artifacts/{UUID(int=7)}/nope", ""),
+        (f"{API}/cas/blake3:abc/nope", ""),
+        (f"{API}/uploads/{UUID(int=7)}/nope", ""),
     ],
 )
 async def test_who_misses_a_path_is_told_what_he_may_have_meant(
