@@ -11,6 +11,7 @@ from litestar import Litestar
 from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.edge import Edge
+from orchestrator.handlers.http.encoding import Encodings
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.framework import admitting
 from orchestrator.handlers.http.framework_errors import exception_handlers
@@ -64,7 +65,7 @@ def create_app(
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
         with c.exposition.shared(), c.compute.running(), c.threads.ended_after():
-            async with c.database.opened(), jobs.schedule.running():
+            async with c.database.opened(), jobs.schedule.running(), jobs.second_names.running():
                 with connections_limited(
                     send_seconds_max=settings.send_seconds_max,
                     per_peer_max=settings.connections_per_peer_max,
@@ -113,6 +114,11 @@ def create_app(
             total_seconds_max=settings.body_total_seconds_max,
             refused_bytes_max=settings.refused_body_bytes_max,
             refused_seconds_max=settings.refused_body_seconds_max,
+        ),
+        encodings=Encodings(
+            c.threads,
+            bytes_min=settings.compressed_answer_bytes_min,
+            cache_bytes_max=settings.compressed_cache_bytes_max,
         ),
         send_seconds_max=settings.send_seconds_max,
         access_log=settings.access_log,

@@ -104,12 +104,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "text/*",
     )
     blob_compression_level: int = 3
+    #: An answer waits for the SHA-256 of blobs up to this size; that of larger ones comes later.
+    sha256_wait_bytes_max: int = 64 * 1024 * 1024
     #: Blobs from this size on are fetched from S3 itself, by a redirect; 0: never.
     blob_redirect_bytes_min: int = 0
     blob_redirect_seconds: int = 300
     #: What each worker keeps in memory, used last: workflows that tags named, and small blobs.
     document_cache_bytes_max: int = 32 * 1024 * 1024
     blob_cache_bytes_max: int = 32 * 1024 * 1024
+    #: And answers in the form in which they were sent compressed. Smaller ones are not compressed;
+    #: 0: none is.
+    compressed_cache_bytes_max: int = 8 * 1024 * 1024
+    compressed_answer_bytes_min: int = 1024
     #: So long a worker believes that a namespace may see a blob to which nothing refers any more.
     blob_cache_seconds: float = 10.0
     workflow_bytes_max: int = 8 * 1024 * 1024

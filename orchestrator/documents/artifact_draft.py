@@ -30,8 +30,8 @@ from orchestrator.models.artifact_manifest import (
     NewParent,
 )
 from orchestrator.models.cas import parse_media_type
-from orchestrator.models.name import parse_tag
-from orchestrator.models.reference import Reference, parse_id, parse_reference
+from orchestrator.models.name import IdText, parse_tag
+from orchestrator.models.reference import Reference, ReferenceText, parse_id, parse_reference
 
 _KIND = re.compile(KIND_PATTERN)
 _RELATION = re.compile(RELATION_PATTERN)
@@ -68,9 +68,9 @@ class DescribedBlob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class DescribedParent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What an artifact comes from: exactly one of an artifact, a hash and a tag."""
 
-    artifact_id: str | None = None
+    artifact_id: IdText | None = None
     cas_id: CasIdText | None = None
-    tag: str | None = None
+    tag: ReferenceText | None = None
     relation: RelationText = DERIVED_FROM
 
 

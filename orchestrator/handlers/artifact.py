@@ -24,7 +24,7 @@ from orchestrator.handlers.artifact_body import (
     file_body,
     lineage_item,
 )
-from orchestrator.handlers.http.body import IdText, TimeText
+from orchestrator.handlers.http.body import TimeText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
@@ -42,6 +42,7 @@ from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.models.artifact_manifest import RELATION_PATTERN, ArtifactFilter
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import LineagePosition
+from orchestrator.models.name import IdText
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX

@@ -7,11 +7,11 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.errors import NotFound
-from orchestrator.handlers.http.body import IdText, MessageText, Version
+from orchestrator.handlers.http.body import MessageText, Version
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import NamespaceText, TagText
+from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
 

@@ -11,9 +11,9 @@ import msgspec
 
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
-from orchestrator.handlers.http.body import IdText, MessageText, Version, decode
+from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.workflow_request import WorkflowDocument
-from orchestrator.models.name import TagText, parse_tag
+from orchestrator.models.name import IdText, TagText, parse_tag
 from orchestrator.models.reference import parse_id
 
 

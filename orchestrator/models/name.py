@@ -37,6 +37,7 @@ NamespaceText = Annotated[
         extra_json_schema={"pattern": f"^{NAMESPACE_PATTERN}$", "maxLength": NAMESPACE_LENGTH_MAX}
     ),
 ]
+IdText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
 #: What may follow a tag's name in a reference is its version.
 TAG_TEXT_PATTERN = rf"(?!{_RESERVED}|(?:{_MISLEADING_PATTERN})(?:@|$)){TAG_PATTERN}"
 TagText = Annotated[

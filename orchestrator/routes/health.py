@@ -7,7 +7,7 @@ from orchestrator.handlers.health import HealthBody, HealthHandler, LiveBody, Re
 from orchestrator.handlers.http.framework import operation_without_call
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer
-from orchestrator.routes.openapi_headers import RETRY_AFTER
+from orchestrator.routes.openapi_headers import CONTENT_ENCODING, RETRY_AFTER, VARY
 from orchestrator.routes.resource import Resource, ok
 
 ROUTES = Resource("operations", operation_without_call, public=True)
@@ -47,6 +47,8 @@ def health_routes(health: HealthHandler) -> list[HTTPRouteHandler]:
                     str,
                     examples.METRICS,
                     "All workers together.",
+                    VARY,
+                    CONTENT_ENCODING,
                     media_type=CONTENT_TYPE_LATEST,
                 )
             },

@@ -48,7 +48,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     """The graph between the services and the routes."""
     replay = Replay(c.database, c.idempotency)
     computing = Computing(c.compute)
-    blob_answers = _blob_answers(c, settings)
+    blob_answers = _blob_answers(c, jobs, settings)
     guarded = GuardedChanges(c.database, c.versions, replay, computing)
     return Handlers(
         workflows=WorkflowHandler(
@@ -147,12 +147,12 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     )
 
 
-def _blob_answers(c: Container, settings: Settings) -> BlobAnswers:
+def _blob_answers(c: Container, jobs: Jobs, settings: Settings) -> BlobAnswers:
     return BlobAnswers(
         c.database,
         c.cas,
         c.delivery,
-        c.threads,
+        jobs.second_names,
         redirect_bytes_min=settings.blob_redirect_bytes_min,
         redirect_seconds=settings.blob_redirect_seconds,
         cache_bytes_max=settings.blob_cache_bytes_max,

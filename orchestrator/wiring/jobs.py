@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orchestrator.jobs.collection import Collection
 from orchestrator.jobs.schedule import Schedule
+from orchestrator.jobs.second_names import SecondNames
 from orchestrator.jobs.upload_completion import UploadCompletion
 from orchestrator.jobs.upload_pace import PACE, UploadPace
 from orchestrator.jobs.upload_receiving import UploadReceiving
@@ -22,6 +23,7 @@ class Jobs:
     upload_sessions: UploadSessions
     collection: Collection
     verification: Verification
+    second_names: SecondNames
     schedule: Schedule
 
 
@@ -41,6 +43,13 @@ def build_jobs(c: Container, settings: Settings, pace: UploadPace = PACE) -> Job
         ),
         collection=collection,
         verification=build_verification(c),
+        second_names=SecondNames(
+            c.database,
+            c.cas,
+            c.delivery,
+            c.threads,
+            wait_bytes_max=settings.sha256_wait_bytes_max,
+        ),
         schedule=Schedule(
             c.database,
             c.leases,

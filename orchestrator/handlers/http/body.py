@@ -21,7 +21,6 @@ MESSAGE_LENGTH_MAX = 4_096
 # As they are described. Reading checks them, and says which rule is broken.
 VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
 TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-IdText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
 MessageText = Annotated[
     str,
     msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),

@@ -24,9 +24,11 @@ from orchestrator.handlers.http.admission import Admission
 from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.cors import METHODS, PREFLIGHT, readable_by
+from orchestrator.handlers.http.encoding import Encodings
 from orchestrator.handlers.http.fast_path import FastPath, Found
+from orchestrator.handlers.http.framework import REPLY
 from orchestrator.handlers.http.origin import Origins
-from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths, Place
+from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths
 from orchestrator.handlers.http.problem import defect, problem_answer, refusal
 from orchestrator.handlers.http.reply import (
     PIECE_BYTES,
@@ -82,6 +84,7 @@ class Edge:
         admission: Admission,
         origins: Origins,
         body_limits: BodyLimits,
+        encodings: Encodings,
         send_seconds_max: float,
         access_log: bool,
     ) -> None:
@@ -93,6 +96,7 @@ class Edge:
         self._origins = origins
         self._always = (*SECURITY_HEADERS, *origins.vary)
         self._body_limits = body_limits
+        self._encodings = encodings
         #: For each piece of a long answer.
         self._send_seconds_max = send_seconds_max
         self._access_log = access_log
@@ -111,7 +115,7 @@ class Edge:
         token = logs.correlation_id.set(correlation)
         added = ((b"x-correlation-id", correlation.encode("ascii")), *self._always)
         body = self._body_limits.body(headers, receive)
-        outcome = _Outcome(added, body, is_head=scope["method"] == HEAD)
+        outcome = _Outcome(added, body, scope["method"])
         try:
             await self._serve(scope, headers, correlation, body or receive, send, outcome)
         except Exception as error:
@@ -157,11 +161,18 @@ class Edge:
             return
         found = self.fast_path.find(scope)
         if found is None:
-            await self._serve_by_framework(scope, receive, send, outcome)
+            await self._serve_by_framework(scope, headers, receive, send, outcome)
             return
         outcome.route = found.route.path
         reply = await self._reply(scope, receive, headers, found)
+        await self._send(reply, headers, send, outcome)
+
+    async def _send(
+        self, reply: Reply, headers: Mapping[str, str], send: Send, outcome: "_Outcome"
+    ) -> None:
         if isinstance(reply, Answer):
+            if outcome.is_read:
+                reply = await self._encodings.of(reply, headers.get("accept-encoding"))
             reply = EncodedAnswer.of(reply)
         if isinstance(reply, StreamedAnswer) or len(reply.body) > PIECE_BYTES:
             await reply.send(self._watched(send, outcome))
@@ -169,7 +180,12 @@ class Edge:
             await outcome.send(reply, send)
 
     async def _serve_by_framework(
-        self, scope: HTTPScope, receive: Receive, send: Send, outcome: "_Outcome"
+        self,
+        scope: HTTPScope,
+        headers: Mapping[str, str],
+        receive: Receive,
+        send: Send,
+        outcome: "_Outcome",
     ) -> None:
         path, method = scope["path"], scope["method"]
         place = self._paths.find(path)
@@ -182,10 +198,14 @@ class Edge:
             return
         if method == OPTIONS:
             outcome.added += _encoded(place.headers)
-        elif method not in place.own:  # A HEAD without an operation is a GET without a body.
-            routed: dict[str, Any] = {**scope, "method": "GET"}
-            scope = cast("HTTPScope", routed)
-        await self.app(scope, receive, self._watched(send, outcome, place))
+        # A HEAD without an operation is a GET without a body.
+        routed: dict[str, Any] = {**scope, "method": method if method in place.own else "GET"}
+        await self.app(cast("HTTPScope", routed), receive, self._watched(send, outcome))
+        reply: Reply | None = routed.get(REPLY)
+        if reply is not None:  # Else the framework has answered by itself.
+            if reply.status in TELLING:
+                outcome.added += _encoded(place.told_with(reply.status))
+            await self._send(reply, headers, send, outcome)
 
     async def _reply(
         self, scope: HTTPScope, receive: Receive, headers: dict[str, str], found: Found
@@ -202,7 +222,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - it is answered and logged here.
             return defect(error, scope["path"])
 
-    def _watched(self, send: Send, outcome: "_Outcome", place: Place | None = None) -> Send:
+    def _watched(self, send: Send, outcome: "_Outcome") -> Send:
         seconds = self._send_seconds_max
         is_long = False
 
@@ -210,8 +230,6 @@ class Edge:
             nonlocal is_long
             if message["type"] == "http.response.start":
                 outcome.status = message["status"]
-                if place is not None and outcome.status in TELLING:
-                    outcome.added += _encoded(place.told_with(outcome.status))
                 await outcome.settle_body()
                 message["headers"] = [*message.get("headers", ()), *outcome.added]
                 await send(message)
@@ -253,15 +271,16 @@ def _encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
 class _Outcome:
     """What became of a request, and the headers that its answer has in any case."""
 
-    __slots__ = ("_body", "added", "is_head", "route", "status")
+    __slots__ = ("_body", "added", "is_head", "is_read", "route", "status")
 
     def __init__(
-        self, added: tuple[tuple[bytes, bytes], ...], body: RequestBody | None, *, is_head: bool
+        self, added: tuple[tuple[bytes, bytes], ...], body: RequestBody | None, method: str
     ) -> None:
         self.added = added
         self._body = body
         #: The answer has no body then.
-        self.is_head = is_head
+        self.is_head = method == HEAD
+        self.is_read = self.is_head or method == "GET"
         self.route = ""
         self.status = 0
 

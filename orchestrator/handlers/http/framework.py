@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.admission import WRITES, Admission
 from orchestrator.handlers.http.call import Call, headers_of
-from orchestrator.handlers.http.reply import EncodedAnswer, Reply, StreamedAnswer
+from orchestrator.handlers.http.reply import Reply
 from orchestrator.models.name import NamespaceText
 from orchestrator.models.principal import Actor, Principal
 
@@ -27,6 +27,8 @@ Namespace = Annotated[
     NamespaceText | None,
     QueryParameter(description="The namespace; the caller's own if none is named."),
 ]
+#: Where in the scope of a request its reply is.
+REPLY = "orchestrator.reply"
 #: The option of a route that is served on a full disk too: it makes room.
 FREES_SPACE = "frees_space"
 #: The option of a route that reads patches: their types.
@@ -73,7 +75,9 @@ def _refuse_unknown_parameters(request: AnyRequest) -> None:
 
 
 class ReplyResponse(Response[None]):
-    """A reply as the framework takes it. It goes out as it does on the fast path."""
+    """A reply as the framework takes it: it is left in the scope, and the edge sends it, as it does
+    those of the fast path.
+    """
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(content=None, status_code=reply.status)
@@ -85,21 +89,12 @@ class ReplyResponse(Response[None]):
         request: Request[Any, Any, Any],  # noqa: ARG002 - as above.
         **_: Any,
     ) -> ASGIResponse:
-        """The framework's own would count the body and add to the type."""
-        reply = self.reply
-        if isinstance(reply, StreamedAnswer):
-            streaming = reply
+        """It is called with these three, and that is all."""
 
-            async def stream(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-                await streaming.send(send)
+        async def leave(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            cast("dict[str, Any]", scope)[REPLY] = self.reply
 
-            return cast("ASGIResponse", stream)  # It is called with these three, and that is all.
-        encoded = reply if isinstance(reply, EncodedAnswer) else EncodedAnswer.of(reply)
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-            await encoded.send(send)
-
-        return cast("ASGIResponse", answer)
+        return cast("ASGIResponse", leave)
 
 
 def operation(method: HandlerMethod) -> RouteFunction:

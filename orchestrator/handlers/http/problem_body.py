@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from orchestrator.core.digest import CasIdText
 from orchestrator.documents.workflow_merge_value import Conflict
 from orchestrator.errors import Violation
-from orchestrator.handlers.http.body import IdText
+from orchestrator.models.name import IdText
 
 _TYPE = {"pattern": "^urn:orchestrator:problem:[a-z0-9-]+$"}
 
@@ -35,6 +35,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     key: str | UnsetType = UNSET
     cas_id: CasIdText | UnsetType = UNSET
     upload_id: IdText | UnsetType = UNSET
+    artifact_id: IdText | UnsetType = UNSET
 
     # What the request expected, and what is there instead; null: nothing.
     condition: str | UnsetType = UNSET
@@ -60,6 +61,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     # What cannot be read, and what can.
     given: str | UnsetType = UNSET
     supported: list[str] | UnsetType = UNSET
+    wanted: str | UnsetType = UNSET
     algorithm: str | UnsetType = UNSET
 
     # Which operation of a patch.

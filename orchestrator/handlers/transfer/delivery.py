@@ -1,7 +1,6 @@
 """HTTP for the bytes of blobs: ranges, encodings, digests, redirects; and what damage leads to."""
 
 from collections.abc import AsyncGenerator
-from hashlib import sha256
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import quote
@@ -11,11 +10,11 @@ import msgspec
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Database
 from orchestrator.core.digest import BlobName, CasId, Sha256, parse_name
-from orchestrator.core.threads import Threads
 from orchestrator.errors import CorruptBlob
 from orchestrator.handlers.http.byte_range import requested_range
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import REPR_DIGEST, repr_digest, wants_sha256
+from orchestrator.handlers.http.encoding import weights_of
 from orchestrator.handlers.http.precondition import check_if_match, had
 from orchestrator.handlers.http.reading import segment as unquoted
 from orchestrator.handlers.http.reply import (
@@ -27,6 +26,7 @@ from orchestrator.handlers.http.reply import (
     not_modified,
     streamed,
 )
+from orchestrator.jobs.second_names import SecondNames
 from orchestrator.models.cas import Blob, BlobContent, Placement
 from orchestrator.models.idempotency import Answer
 from orchestrator.service.cas import CASService
@@ -55,7 +55,7 @@ class BlobAnswers:
         database: Database,
         cas: CASService,
         delivery: Delivery,
-        threads: Threads,
+        second_names: SecondNames,
         *,
         redirect_bytes_min: int,
         redirect_seconds: int,
@@ -65,7 +65,7 @@ class BlobAnswers:
         self._database = database
         self._cas = cas
         self._delivery = delivery
-        self._threads = threads
+        self._second_names = second_names
         self._redirect_bytes_min = redirect_bytes_min
         self._redirect_seconds = redirect_seconds
         self._remembered: Cache[tuple[str, str], _Remembered] = Cache(cache_bytes_max)
@@ -166,18 +166,15 @@ class BlobAnswers:
         return await streamed(self._guarded(packed, blob.cas_id, placement), headers=headers)
 
     async def _with_sha256(self, found: BlobContent) -> BlobContent:
-        """Compute the second name once, from verified bytes, and remember it."""
-        blob, digest = found.blob, sha256()
-        if found.placement is None:
-            digest.update(found.content or b"")
+        """With the second name, if it is known before the answer begins."""
+        blob = found.blob
+        second: Sha256 | None
+        if found.placement is not None:
+            second = await self._second_names.of(blob, found.placement)
         else:
-            everything = range(blob.size_bytes)
-            pieces = self._delivery.plain(blob.cas_id, found.placement, everything)
-            async for piece in self._guarded(pieces, blob.cas_id, found.placement):
-                await self._threads.run(digest.update, piece)
-        second = Sha256(digest.digest())
-        async with self._database.connection() as conn:
-            await self._cas.remember_sha256(conn, blob.cas_id, second)
+            second = inline = Sha256.of(found.content or b"")
+            async with self._database.connection() as conn:
+                await self._cas.remember_sha256(conn, blob.cas_id, inline)
         return msgspec.structs.replace(found, blob=msgspec.structs.replace(blob, sha256=second))
 
     async def _guarded(
@@ -258,12 +255,8 @@ def _content_range(part: range, blob: Blob) -> str:
 
 
 def _accepts_zstd(call: Call) -> bool:
-    """`Accept-Encoding` (RFC 9110 §12.5.3); what is not named is not asked for."""
-    for each in call.headers.get("accept-encoding", "").split(","):
-        coding, _, weight = each.partition(";")
-        if coding.strip().lower() == ZSTD:
-            return weight.strip().lower() not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
+    """What is not named is not asked for."""
+    return weights_of(call.headers.get("accept-encoding", "")).get(ZSTD, 0.0) > 0
 
 
 def _blob_headers(blob: Blob) -> dict[str, str]:

@@ -10,7 +10,6 @@ from litestar.params import PathParameter
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import CorruptBlob, NotFound
-from orchestrator.handlers.http.body import IdText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.digest_field import wants_sha256
 from orchestrator.handlers.http.reading import segment
@@ -21,6 +20,7 @@ from orchestrator.handlers.transfer.upload_body import state_body
 from orchestrator.jobs.upload_session import IncomingBody, UploadSessions
 from orchestrator.jobs.write_gate import WriteGate
 from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import IdText
 from orchestrator.models.transfer.upload import NewUpload, Upload
 from orchestrator.service.cas import CASService
 from orchestrator.service.transfer.checksum import ALGORITHMS

@@ -5,9 +5,8 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.handlers.cas_body import BlobBody, blob_body
-from orchestrator.handlers.http.body import IdText
 from orchestrator.models.cas import Blob
-from orchestrator.models.name import NamespaceText
+from orchestrator.models.name import IdText, NamespaceText
 from orchestrator.models.transfer.upload import Upload
 
 

@@ -9,7 +9,9 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from orchestrator.core.threads import Threads
 from orchestrator.handlers.http.edge import PUBLIC_PATHS, Edge
+from orchestrator.handlers.http.encoding import Encodings
 from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import Paths
@@ -247,6 +249,7 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
             refused_bytes_max=1,
             refused_seconds_max=1,
         ),
+        encodings=Encodings(Threads(1, name="test"), bytes_min=0, cache_bytes_max=0),
         send_seconds_max=1,
         access_log=True,
     )

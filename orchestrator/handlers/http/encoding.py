@@ -1,0 +1,112 @@
+"""Compressed answers (RFC 9110 §8.4, §12.5.3): whether the caller asks for it, and the bytes.
+
+Only answers to reads are compressed, and none that says `no-store`: the length of a compressed
+secret beside what somebody else chose tells of the secret (BREACH). Blobs go as they are stored.
+"""
+
+import gzip
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from blake3 import blake3
+from msgspec.structs import replace
+from zstandard import ZstdCompressor
+
+from orchestrator.core.cache import Cache
+from orchestrator.core.threads import Threads
+from orchestrator.handlers.http.reply import VARY
+from orchestrator.models.idempotency import Answer
+
+IDENTITY = "identity"
+#: The best first. Both give the same bytes for the same answer, so its entity tag is a strong one.
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": lambda body: ZstdCompressor(level=3).compress(body),
+    "gzip": lambda body: gzip.compress(body, compresslevel=6, mtime=0),
+}
+#: Work on fewer bytes is done at once: a thread would cost more than it.
+_THREADED_BYTES_MIN = 32 * 1024
+
+
+class Encodings:
+    """Compresses answers. What was compressed is kept by its content: most is read many times."""
+
+    def __init__(
+        self,
+        threads: Threads,
+        *,
+        bytes_min: int,
+        cache_bytes_max: int,
+        codings: Mapping[str, Callable[[bytes], bytes]] = CODINGS,
+    ) -> None:
+        self._threads = threads
+        self._codings = codings
+        #: Below it nothing is gained; 0: never.
+        self._bytes_min = bytes_min
+        self._packed: Cache[tuple[str, bytes], bytes] = Cache(cache_bytes_max)
+
+    async def of(self, answer: Answer, accepted: str | None) -> Answer:
+        """The answer to a read, in the encoding that `Accept-Encoding` asks for."""
+        headers = answer.headers
+        if answer.status != HTTPStatus.OK or not self._bytes_min or not _is_text(headers):
+            return answer
+        is_large = len(answer.body) >= self._bytes_min
+        coding = chosen(accepted, is_large=is_large) if accepted else None
+        if coding is None:
+            return replace(answer, headers={**headers, **VARY}) if is_large else answer
+        headers = {**headers, **VARY, "Content-Encoding": coding}
+        if "ETag" in headers:  # Other bytes have another strong tag (RFC 9110 §8.8.3.3).
+            headers["ETag"] = f'{headers["ETag"][:-1]};{coding}"'
+        return replace(answer, headers=headers, body=await self._pack(coding, answer.body))
+
+    async def _pack(self, coding: str, body: bytes) -> bytes:
+        key = coding, blake3(body).digest()
+        packed = self._packed.get(key)
+        if packed is None:
+            pack = self._codings[coding]
+            if len(body) < _THREADED_BYTES_MIN:
+                packed = pack(body)
+            else:
+                packed = await self._threads.run(pack, body)
+            self._packed.put(key, packed, len(packed))
+        return packed
+
+
+def _is_text(headers: dict[str, str]) -> bool:
+    """Whether we wrote the body ourselves, as text; bytes of blobs can be read in parts."""
+    type_ = headers.get("Content-Type", "").partition(";")[0]
+    return (
+        (type_.endswith("json") or type_.startswith("text/"))
+        and "Accept-Ranges" not in headers
+        and "Content-Encoding" not in headers
+        and headers.get("Cache-Control") != "no-store"
+    )
+
+
+def chosen(accepted: str, *, is_large: bool) -> str | None:
+    """The coding that is asked for by its name; None: the bytes as they are.
+
+    A small answer is compressed only for those who refuse it as it is.
+    """
+    weights = weights_of(accepted)
+    best = max(CODINGS, key=lambda coding: weights.get(coding, 0.0))
+    weight = weights.get(best, 0.0)
+    if weight == 0:
+        return None
+    plain = weights.get(IDENTITY, weights.get("*", 1.0))
+    if plain == 0:
+        return best
+    return best if is_large and weights.get(IDENTITY, 0.0) <= weight else None
+
+
+def weights_of(accepted: str) -> dict[str, float]:
+    """What `Accept-Encoding` says of each coding, from 0 (not acceptable) to 1."""
+    found: dict[str, float] = {}
+    for each in accepted.split(","):
+        coding, _, parameters = each.partition(";")
+        name, _, value = parameters.replace(" ", "").lower().partition("=")
+        try:
+            weight = float(value) if name == "q" else 1.0
+        except ValueError:
+            weight = 0.0  # What cannot be read asks for nothing.
+        found[coding.strip().lower()] = weight if 0 <= weight <= 1 else 0.0
+    return found
