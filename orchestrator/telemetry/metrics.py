@@ -45,6 +45,9 @@ GC_BLOBS_DELETED = NUMBERS.count(
     "orchestrator_gc_blobs_deleted", "Blobs that nothing needed any more."
 )
 GC_BYTES_FREED = NUMBERS.count("orchestrator_gc_bytes_freed", "Bytes of those blobs, as stored.")
+COMPUTATIONS = NUMBERS.counts(
+    "orchestrator_computations", "Long work of requests, done in other processes.", "outcome"
+)
 CONNECTIONS_ENDED = NUMBERS.count(
     "orchestrator_connections_ended", "Connections of addresses that had too many."
 )

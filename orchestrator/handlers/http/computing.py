@@ -5,12 +5,20 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from orchestrator.core.compute import Compute
-from orchestrator.errors import CallerLeft
+from orchestrator.errors import CallerLeft, DomainError, Overloaded, TooComplex
 from orchestrator.handlers.http.call import Call
+from orchestrator.telemetry import metrics
 
 T = TypeVar("T")
 
+#: Most work is done before it is worth asking whether its caller is there.
 UNWATCHED_SECONDS = 0.1
+#: What is counted of its own; all else was done, also what found something to refuse.
+OUTCOMES: dict[type[DomainError], str] = {
+    TooComplex: "too-complex",
+    Overloaded: "overloaded",
+    CallerLeft: "left",
+}
 
 
 class Computing:
@@ -23,12 +31,20 @@ class Computing:
         """What `work` gives, which reads so many bytes; the body of the request has been read."""
         if self._compute.is_short(size_bytes):
             return work()
-        working = asyncio.ensure_future(
-            self._compute.run(work, size_bytes, caller=call.principal.name)
-        )
+        outcome = "done"
+        try:
+            return await self._watched(call, work, size_bytes)
+        except DomainError as error:
+            outcome = OUTCOMES.get(type(error), outcome)
+            raise
+        finally:
+            metrics.COMPUTATIONS.labels(outcome).inc()
+
+    async def _watched(self, call: Call, work: Callable[[], T], size_bytes: int) -> T:
+        caller = call.principal.name
+        working = asyncio.ensure_future(self._compute.run(work, size_bytes, caller=caller))
         tasks: list[asyncio.Future[Any]] = [working]
         try:
-            # Most work is done before it is worth asking.
             await asyncio.wait(tasks, timeout=UNWATCHED_SECONDS)
             if not working.done():
                 leaving = asyncio.ensure_future(call.left())

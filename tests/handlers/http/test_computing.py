@@ -123,6 +123,8 @@ async def test_what_takes_too_long_or_too_much_memory_is_too_complex(
             with refused(response, 422, "too-complex") as problem:
                 assert problem[f"limit_{limit.removeprefix('memory_')}"] == value
             assert (await api.create("small", "a"))["tag"] == "small"
+            counted = (await api.http.get("/metrics")).text
+            assert 'orchestrator_computations_total{outcome="too-complex"} ' in counted
 
 
 async def test_what_would_wait_in_too_long_a_queue_is_503(make_app: Callable[..., Edge]) -> None:
