@@ -237,3 +237,24 @@ async def test_of_creates_that_wait_for_a_tag_that_somebody_creates_each_moves_i
     history = (await api.get("/tags/t0/history")).json()["items"]
     assert [each["seq"] for each in history] == [6, 5, 4, 3, 2, 1]
     assert [each["action"] for each in history] == ["move"] * 5 + ["create"]
+
+
+async def test_writes_of_many_namespaces_that_wait_leave_shared_statements_their_connections(
+    api: Api, database: Connection
+) -> None:
+    (target, _) = await targets(api, "target", "t1")
+    options = [{"params": {"namespace": f"space-{number}"}} for number in range(12)]
+    for each in options:
+        body = {"tag": "t0", "workflow": chain("a")}
+        assert (await api.post("/workflows", body, **each)).status_code == 201
+    async with database.transaction():
+        await database.execute(LOCK_TAG, "t0")
+        waiting = [asyncio.ensure_future(api.post("/tags/t0/undo", **each)) for each in options]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(4):  # Less than a request waits for a connection.
+            answers = await asyncio.gather(
+                move(api, "t1", target), create(api, 2), upload(api, 3), api.get("/tags")
+            )
+        assert not any(each.done() for each in waiting)
+    assert [answer.status_code for answer in answers] == [200, 201, 201, 200]
+    assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {409}

@@ -109,6 +109,9 @@ _LOST = (
 )
 
 
+#: Places of writers that are left for statements that many requests share.
+SHARED_PLACES = 2
+
 #: All that the driver raises of its own, for the few places that tell a person of it in one line.
 DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -177,7 +180,8 @@ class Database:
 
     Who writes needs a place besides the connection. There are fewer places than connections, so
     that writes that wait for each other leave reads their connections; and those who write `of` one
-    thing, which may all wait for the same lock, have only some of the places.
+    thing, which may all wait for the same lock, have only some of the places. Some are left for
+    those who write of nothing in particular: statements that many share, and that wait for no lock.
 
     A block that gets no connection before its deadline, by the clock of the event loop, raises
     StorageUnavailable; without one it has `acquire_seconds_max`.
@@ -202,9 +206,11 @@ class Database:
         #: How long a request waits at most until it gets a connection.
         self.acquire_seconds_max = acquire_seconds_max
         self._pool = ConnectionPool(self._connect, connections_max=connections_max)
-        self._writers = Places(
-            max(1, min(writers_max, connections_max - 1)), group_max=writers_of_one_max
-        )
+        # Where there are few connections, each has at least one, and leaves one to the next.
+        writers_max = max(1, min(writers_max, connections_max - 1))
+        groups_max = max(1, writers_max - SHARED_PLACES)
+        group_max = max(1, min(writers_of_one_max, groups_max - 1))
+        self._writers = Places(writers_max, groups_max=groups_max, group_max=group_max)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -15,11 +15,12 @@ class _Waiting(NamedTuple):
 
 class Places:
     """Whoever waited longest gets the next place, unless its group has all that one group may
-    have. A group of None may have all places.
+    have, or all groups have what they may have together. A group of None may have all places.
     """
 
-    def __init__(self, places_max: int, *, group_max: int) -> None:
+    def __init__(self, places_max: int, *, groups_max: int, group_max: int) -> None:
         self._free = places_max
+        self._free_for_groups = groups_max
         self._group_max = group_max
         self._taken: Counter[Hashable] = Counter()
         self._waiting: deque[_Waiting] = deque()
@@ -48,6 +49,7 @@ class Places:
         """Make the place free for the next one."""
         self._free += 1
         if group is not None:
+            self._free_for_groups += 1
             self._taken[group] -= 1
             if not self._taken[group]:
                 del self._taken[group]
@@ -59,9 +61,12 @@ class Places:
                 return
 
     def _has_room(self, group: Hashable) -> bool:
-        return self._free > 0 and (group is None or self._taken[group] < self._group_max)
+        if group is None:
+            return self._free > 0
+        return min(self._free, self._free_for_groups) > 0 and self._taken[group] < self._group_max
 
     def _seat(self, group: Hashable) -> None:
         self._free -= 1
         if group is not None:
+            self._free_for_groups -= 1
             self._taken[group] += 1

@@ -69,7 +69,7 @@ class UploadReceiving:
         elif appender.durable_bytes - appender.recorded_bytes >= self._pace.advance_bytes:
             # Further bytes become durable while this number is stored.
             durable_bytes = appender.durable_bytes
-            async with self._database.write() as conn:
+            async with self._database.write(of=taken.upload.namespace) as conn:
                 await self._uploads.advance(conn, taken, durable_bytes, release=False)
             appender.recorded_bytes = durable_bytes
 
@@ -91,7 +91,7 @@ class UploadReceiving:
     async def _end(self, taken: TakenUpload, appender: Appender, offset_bytes: int) -> Upload:
         """A crash before this statement leaves bytes in the stage that nobody counts."""
         try:
-            async with self._database.write() as conn:
+            async with self._database.write(of=taken.upload.namespace) as conn:
                 release = not appender.is_in_doubt
                 return await self._uploads.advance(conn, taken, offset_bytes, release=release)
         except UploadConflict:

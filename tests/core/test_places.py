@@ -18,7 +18,7 @@ async def turns() -> None:
 
 
 async def test_no_more_than_all_places_are_taken_and_who_waits_longest_is_next() -> None:
-    places = Places(2, group_max=2)
+    places = Places(2, groups_max=2, group_max=2)
     order: list[int] = []
     most = [0]
 
@@ -36,7 +36,7 @@ async def test_no_more_than_all_places_are_taken_and_who_waits_longest_is_next()
 
 
 async def test_a_group_leaves_the_others_their_places() -> None:
-    places = Places(3, group_max=2)
+    places = Places(3, groups_max=3, group_max=2)
     await places.take("a", soon())
     await places.take("a", soon())
     third = asyncio.create_task(places.take("a", soon()))
@@ -53,13 +53,13 @@ async def test_a_group_leaves_the_others_their_places() -> None:
 
 
 async def test_who_belongs_to_no_group_may_have_all_places() -> None:
-    places = Places(3, group_max=1)
+    places = Places(3, groups_max=1, group_max=1)
     for _ in range(3):
         await asyncio.wait_for(places.take(None, soon()), 1)
 
 
 async def test_who_waits_too_long_is_refused_and_takes_no_place_along() -> None:
-    places = Places(1, group_max=1)
+    places = Places(1, groups_max=1, group_max=1)
     await places.take("a", soon())
     with pytest.raises(StorageUnavailable):
         await places.take("a", soon(0.05))
@@ -69,7 +69,7 @@ async def test_who_waits_too_long_is_refused_and_takes_no_place_along() -> None:
 
 @pytest.mark.parametrize("has_place", [False, True])
 async def test_who_is_cancelled_takes_no_place_along(*, has_place: bool) -> None:
-    places = Places(1, group_max=1)
+    places = Places(1, groups_max=1, group_max=1)
     await places.take("a", soon())
     waiting = asyncio.create_task(places.take("a", soon()))
     await turns()
@@ -81,3 +81,16 @@ async def test_who_is_cancelled_takes_no_place_along(*, has_place: bool) -> None
     if not has_place:
         places.give_back("a")
     await asyncio.wait_for(places.take("a", soon()), 1)
+
+
+async def test_all_groups_together_leave_places_for_those_of_no_group() -> None:
+    places = Places(3, groups_max=2, group_max=1)
+    await places.take("a", soon())
+    await places.take("b", soon())
+    third = asyncio.create_task(places.take("c", soon()))
+    await asyncio.wait_for(places.take(None, soon()), 1)
+    places.give_back(None)
+    await turns()
+    assert not third.done()
+    places.give_back("a")
+    await asyncio.wait_for(third, 1)
