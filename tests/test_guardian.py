@@ -22,7 +22,8 @@ RUN = """
 import pathlib
 import time
 
-def test_that_lasts(server):
+def test_that_lasts(launch, folder):
+    assert launch(folder).url
     pathlib.Path({ready!r}).touch()
     time.sleep(60)
 """
