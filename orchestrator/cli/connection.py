@@ -232,12 +232,14 @@ class ServerConnection:
         return ConnectionLost(f"The server at {self.url} cannot be reached: {reason}", lines)
 
     def patch(
-        self, *path: str, content: tuple[bytes, str], message: str | None, if_match: str | None
+        self, *path: str, content: tuple[bytes, str], if_match: str | None, **params: Any
     ) -> Reply:
-        """Send a patch with its media type; `if_match` is the version hash that it is meant for."""
+        """Send a patch with its media type; `if_match` is the version hash that it is meant for.
+
+        The conflicts of a merge are an answer, too.
+        """
         condition = {} if if_match is None else {"If-Match": f'"{if_match}"'}
-        params = {"message": message}
-        return self._accepted(
+        return self._merging(
             self._send("PATCH", address(*path), *content, params=params, headers=condition)
         )
 
@@ -251,10 +253,11 @@ class ServerConnection:
 
     def post_merging(self, *path: str, **members: Any) -> Reply:
         """Send a JSON object; the conflicts of a merge are an answer too, with status 409."""
-        reply = self._send("POST", address(*path), *_body(members))
-        if reply.status == 409 and MERGE_CONFLICT in reply.body:
-            return reply
-        return self._accepted(reply)
+        return self._merging(self._send("POST", address(*path), *_body(members)))
+
+    def _merging(self, reply: Reply) -> Reply:
+        is_conflict = reply.status == 409 and MERGE_CONFLICT in reply.body
+        return reply if is_conflict else self._accepted(reply)
 
 
 def _send_elsewhere(client: "httpx2.Client", response: "httpx2.Response") -> "httpx2.Response":

@@ -9,7 +9,13 @@ from cyclopts import App, Parameter
 from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
-from orchestrator.cli.options import FileName, MessageOption, TagName, WithSession
+from orchestrator.cli.options import (
+    ExpectedVersionOption,
+    FileName,
+    MessageOption,
+    TagName,
+    WithSession,
+)
 from orchestrator.cli.output import printable, write_json, write_record
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record
@@ -80,7 +86,8 @@ class _Merged(msgspec.Struct):
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow patch billing longer.json --message 'Wait longer'\n"
     '  echo \'{"metadata": {"owner": "ann"}}\' |\n'
-    "    orchestrator workflow patch billing - --merge-patch"
+    "    orchestrator workflow patch billing - --merge-patch\n"
+    "  orchestrator workflow patch billing longer.json --expected-version 3 --on-conflict merge"
 )
 def patch(
     tag: TagName,
@@ -95,6 +102,14 @@ def patch(
     if_match: Annotated[
         str | None, Parameter(help="Refuse if the tag does not name this version hash.")
     ] = None,
+    expected_version: ExpectedVersionOption = None,
+    on_conflict: Annotated[
+        Literal["refuse", "merge"] | None,
+        Parameter(
+            help="What becomes of a patch that was made for another version: with merge it is "
+            "applied there, and the result is merged into what the tag names."
+        ),
+    ] = None,
     session: WithSession,
 ) -> None:
     """Change what a tag names by a patch."""
@@ -108,9 +123,14 @@ def patch(
     media_type = MERGE_PATCH if merge_patch else JSON_PATCH
     with session.connect() as server:
         reply = server.patch(
-            *("workflows", tag), content=(content, media_type), message=message, if_match=if_match
+            *("workflows", tag),
+            content=(content, media_type),
+            if_match=if_match,
+            message=message,
+            expected_version=expected_version,
+            on_conflict=on_conflict,
         )
-    show_record(session, reply, _MEMBERS)
+    show_record(session, refuse_conflicts(session, reply, can_settle=False), _MEMBERS)
 
 
 @app.command(

@@ -29,7 +29,7 @@ class _Conflicts(msgspec.Struct):
     conflicts_count: int
 
 
-def refuse_conflicts(session: Session, reply: Reply) -> Reply:
+def refuse_conflicts(session: Session, reply: Reply, *, can_settle: bool = True) -> Reply:
     """The answer, unless it lists conflicts: these are a failure, which programs can read too."""
     if reply.status != 409:
         return reply
@@ -39,11 +39,11 @@ def refuse_conflicts(session: Session, reply: Reply) -> Reply:
     lines = [line for conflict in refused.conflicts for line in _conflict_lines(conflict)]
     if more := refused.conflicts_count - len(refused.conflicts):
         lines.append(f"There {'is one' if more == 1 else f'are {more}'} more.")
-    lines += [
+    settle = [
         "Settle all of them with --prefer ours or --prefer theirs,",
         'or one by one with --resolve POINTER=ours, =theirs or ={"value": ...}.',
     ]
-    raise CommandFailed(refused.detail, lines)
+    raise CommandFailed(refused.detail, [*lines, *(settle if can_settle else ())])
 
 
 def write_diff(diff: msgspec.Raw) -> None:

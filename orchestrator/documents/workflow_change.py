@@ -17,6 +17,7 @@ from orchestrator.documents.pointer import shown_pointer
 from orchestrator.documents.workflow import Workflow, check_workflow
 from orchestrator.documents.workflow_diff import diff_workflows
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
+from orchestrator.documents.workflow_merge import MergeResult as WorkflowMerge
 from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_base import MergeBase, merged_base
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
@@ -98,10 +99,30 @@ def merged(
     our = parsed(ours)
     old = parsed(base) if isinstance(base, bytes) else merged_base(base)
     result = merge_workflows(old, our, parsed(theirs), settlement)
+    return _merged_revision(our, result, rules)
+
+
+def patched_elsewhere(
+    base: bytes, patch: bytes, format_: PatchFormat, head: bytes, rules: ChangeRules
+) -> Revision:
+    """Apply a patch to the version that it was made for, and merge the result into the head.
+
+    What the patch makes is our side, the head theirs. It refuses what `patched` and `merged` do.
+    """
+    ours = patched(base, patch, format_, rules)
+    their = parsed(head)
+    result = merge_workflows(parsed(base), parsed(ours.content), their)
+    revision = _merged_revision(their, result, rules)
+    check_change(their, parsed(revision.content), rules)
+    return revision
+
+
+def _merged_revision(before: JSONValue, result: WorkflowMerge, rules: ChangeRules) -> Revision:
+    """What a merge made, as a patch on one of its sides."""
     if result.conflicts:
         raise MergeConflict(listed_conflicts(result.conflicts), len(result.conflicts))
     workflow = check_workflow(result.document)
-    operations = patch_between(our, workflow.document)
+    operations = patch_between(before, workflow.document)
     content = _content(operations)
     if len(content) > rules.workflow_bytes_max:
         # More is changed than there is: the whole is the shorter patch.

@@ -1,7 +1,7 @@
 """HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,13 @@ from litestar.params import PathParameter, QueryParameter
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_change import Revision
 from orchestrator.documents.workflow_patch import PatchFormat
-from orchestrator.errors import InvalidInput, UnsupportedMediaType
+from orchestrator.errors import (
+    Current,
+    InvalidInput,
+    PreconditionFailed,
+    UnsupportedMediaType,
+    VersionConflict,
+)
 from orchestrator.handlers.http.body import MessageText, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
@@ -18,6 +24,7 @@ from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encode
 from orchestrator.handlers.http.precondition import (
     check_if_match,
     hash_guard,
+    only_hash,
     unchanged,
     workflow_precondition,
 )
@@ -44,6 +51,7 @@ from orchestrator.handlers.version_body import (
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
+from orchestrator.models.tag import SEQ_MAX
 from orchestrator.models.version import Change, Head
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
@@ -56,6 +64,19 @@ SeqPath = Annotated[
 ]
 MessageQuery = Annotated[
     MessageText | None, QueryParameter(description="Why; shown in the history.")
+]
+
+ExpectedVersion = Annotated[
+    int | None,
+    QueryParameter(ge=1, le=SEQ_MAX, description="Refuse if the tag is not at this version."),
+]
+OnConflict = Annotated[
+    Literal["refuse", "merge"],
+    QueryParameter(
+        description="What becomes of a patch that was made for another version, which `If-Match` "
+        "or `expected_version` names: it is refused, or its result is merged into what the tag "
+        "names now."
+    ),
 ]
 
 Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[Revision]]]
@@ -83,17 +104,60 @@ class VersionHandler:
 
     # ------------------------------------------------------------------------------- changing
 
-    async def patch(self, call: Call, tag: TagPath, message: MessageQuery = None) -> Answer:
+    async def patch(
+        self,
+        call: Call,
+        tag: TagPath,
+        message: MessageQuery = None,
+        expected_version: ExpectedVersion = None,
+        on_conflict: OnConflict = "refuse",
+    ) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
         if message is not None:
             check_query_text(call.query)
-        body = await call.read(self._body_bytes_max)
+        body, name = await call.read(self._body_bytes_max), tag_in_path(tag)
+        if on_conflict == "merge":
+            return await self._patch_merging(call, name, body, format_, message, expected_version)
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
+            if expected_version not in (None, head.tag_version):
+                current = _current(head)
+                raise VersionConflict("workflow", name, expected_version, current)
             return self._changes.plan_patch(head, body, format_)
 
-        return await self._change(call, tag_in_path(tag), body, message, plan)
+        return await self._change(call, name, body, message, plan)
+
+    async def _patch_merging(
+        self,
+        call: Call,
+        tag: str,
+        body: bytes,
+        format_: PatchFormat,
+        message: str | None,
+        expected_version: int | None,
+    ) -> Answer:
+        """Apply a patch to the version that the request names, and merge it into the head."""
+        named = only_hash(call)
+        if (named is None) == (expected_version is None):
+            rule = "To merge, name the version that the patch was made for: If-Match or a version."
+            raise InvalidInput.at("/expected_version", "precondition", rule)
+        is_merged = False
+
+        async def plan(conn: Connection, head: Head) -> Change[Revision]:
+            nonlocal is_merged
+            base = await self._versions.find_known(conn, head, named or expected_version or 0)
+            if base is None:
+                current = _current(head)
+                shown = f'If-Match: "{named}"' if named else f"expected_version={expected_version}"
+                raise PreconditionFailed("workflow", tag, shown, current)
+            is_merged = base.artifact.version_hash != head.version.artifact.version_hash
+            if not is_merged:
+                return self._changes.plan_patch(head, body, format_)
+            return self._changes.plan_patch_elsewhere(head, base, body, format_)
+
+        store = self._storing(call, checked_message(message), merged=lambda: is_merged)
+        return await self._guarded.change_merging(call, tag, body, plan=plan, store=store)
 
     async def cherry_pick(self, call: Call, tag: TagPath) -> Answer:
         """Make the change that made a version again, on what the tag names."""
@@ -121,7 +185,17 @@ class VersionHandler:
         self, call: Call, tag: str, body: bytes, message: str | None, plan: Plan
     ) -> Answer:
         """Make a change whose result is a revision of the head."""
-        message = checked_message(message)
+        store = self._storing(call, checked_message(message))
+        return await self._guarded.change(call, tag, body, plan=plan, store=store)
+
+    def _storing(
+        self,
+        call: Call,
+        message: str | None,
+        *,
+        merged: Callable[[], bool | msgspec.UnsetType] = lambda: msgspec.UNSET,
+    ) -> Callable[[Connection, Change[Revision], Revision], Awaitable[Answer]]:
+        """How a revision is stored and answered, and whether it says that it was merged."""
 
         async def store(conn: Connection, change: Change[Revision], revision: Revision) -> Answer:
             changed = await self._changes.store_patch(
@@ -132,10 +206,10 @@ class VersionHandler:
                 message=message,
                 origins=change.origins,
             )
-            result = changed_body(changed)
+            result = msgspec.structs.replace(changed_body(changed), merged=merged())
             return json_answer(result, headers={"ETag": etag(result.version_hash)})
 
-        return await self._guarded.change(call, tag, body, plan=plan, store=store)
+        return store
 
     async def compact(self, call: Call, tag: TagPath) -> Answer:
         """One version equal to the chain's head; the chain stays, the tag moves on `move`."""
@@ -195,6 +269,10 @@ def parse_seq(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= SEQ_DIGITS_MAX):
         raise InvalidInput.at("/seq", "range", "A position in a chain is a number from 0 on.")
     return int(text)
+
+
+def _current(head: Head) -> Current:
+    return Current(head.tag_version, version_hash=str(head.version.artifact.version_hash))
 
 
 def _patch_format(call: Call) -> PatchFormat:

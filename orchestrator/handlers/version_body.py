@@ -63,9 +63,14 @@ class VersionBody(VersionItem, frozen=True, kw_only=True):
 
 
 class ChangedBody(CreatedWorkflowBody, frozen=True, kw_only=True):
-    """The version that the tag names after the change; `action` is null if nothing changed."""
+    """The version that the tag names after the change; `action` is null if nothing changed.
+
+    With `on_conflict=merge`, `merged` is whether the tag had moved since the version that the patch
+    was made for.
+    """
 
     op_count: int
+    merged: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,9 @@ from orchestrator.service.version import VersionService
 
 R = TypeVar("R")
 
+#: How often a change that merges itself is made again because the tag moved.
+MERGES_MAX = 16
+
 #: What a change may be refused for because a copy of the same request made it just before: the tag
 #: has moved, or the change does not fit its own result. Trouble of the storage is none of these.
 DUE_TO_A_COPY = (
@@ -64,6 +67,25 @@ class GuardedChanges:
         precondition.check(tag, head.tag_version, head.version.artifact.version_hash)
         return head
 
+    async def change_merging(
+        self,
+        call: Call,
+        tag: str,
+        body: bytes,
+        *,
+        plan: Callable[[Connection, Head], Awaitable[Change[R]]],
+        store: Callable[[Connection, Change[R], R], Awaitable[Answer]],
+    ) -> Answer:
+        """Make a change that merges itself into whatever the tag names: once more if that moved
+        meanwhile.
+        """
+        for _ in range(MERGES_MAX - 1):
+            try:
+                return await self._change(call, tag, body, HashPrecondition(), plan, store)
+            except VersionConflict:
+                continue
+        return await self._change(call, tag, body, HashPrecondition(), plan, store)
+
     async def change(
         self,
         call: Call,
@@ -77,7 +99,17 @@ class GuardedChanges:
 
         `plan` reads what else the change needs. `store` is given what was computed.
         """
-        precondition = workflow_precondition(call)
+        return await self._change(call, tag, body, workflow_precondition(call), plan, store)
+
+    async def _change(
+        self,
+        call: Call,
+        tag: str,
+        body: bytes,
+        precondition: HashPrecondition,
+        plan: Callable[[Connection, Head], Awaitable[Change[R]]],
+        store: Callable[[Connection, Change[R], R], Awaitable[Answer]],
+    ) -> Answer:
         repeated = call.idempotent(body)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first

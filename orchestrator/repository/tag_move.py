@@ -1,5 +1,6 @@
 """SQL for what happened to tags: reads of their recorded moves, one statement per method."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -70,6 +71,13 @@ SELECT m.name, max(m.seq) AS last_version, min(m.seq) AS first_version,
  GROUP BY m.name ORDER BY m.name LIMIT $4
 """
 
+# An artifact was named by few moves, a tag may have made many.
+GET_NAMED = """
+SELECT to_id FROM (SELECT name, to_id FROM tag_move
+                    WHERE to_id = ANY($3::uuid[]) AND namespace = $1 OFFSET 0) m
+ WHERE name = $2 LIMIT 1
+"""
+
 
 class TagMoveRepository:
     """Rows of tag_move, which the statements that change a tag write."""
@@ -113,6 +121,13 @@ class TagMoveRepository:
         """The tags that name an artifact or ever did, by name."""
         rows = await conn.fetch(LIST_BY_TARGET, namespace, target_id, after, limit)
         return [TagReference(**row) for row in rows]
+
+    async def get_named(
+        self, conn: Connection, namespace: str, name: str, artifact_ids: Sequence[UUID]
+    ) -> UUID | None:
+        """One of these that the tag names or ever did."""
+        found: UUID | None = await conn.fetchval(GET_NAMED, namespace, name, artifact_ids)
+        return found
 
 
 def _move(row: asyncpg.Record) -> TagMove:

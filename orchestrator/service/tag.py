@@ -183,6 +183,12 @@ class TagService:
         """A page of the tags that name an artifact or ever did."""
         return await self._moves.list_by_target(conn, namespace, target_id, after, limit)
 
+    async def has_named(
+        self, conn: Connection, namespace: str, name: str, artifact_ids: Sequence[UUID]
+    ) -> bool:
+        """Whether the tag names one of these or ever did."""
+        return await self._moves.get_named(conn, namespace, name, artifact_ids) is not None
+
     @staticmethod
     def _existed(move: TagMove | None, name: str) -> TagMove:
         if move is None or move.to_id is None:

@@ -6,6 +6,7 @@ How a version is made from others is in `version_change`.
 from uuid import UUID
 
 from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound, WrongKind
 from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact
 from orchestrator.models.artifact_manifest import ArtifactFilter
@@ -14,6 +15,9 @@ from orchestrator.models.version import Head, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
+
+#: Of versions with one hash so many are looked at, the newest first.
+EQUAL_VERSIONS_MAX = 20
 
 
 class VersionService:
@@ -69,6 +73,35 @@ class VersionService:
         if target_id is None:
             raise NotFound("tag", name)
         return target_id
+
+    async def find_known(
+        self, conn: Connection, head: Head, named: int | CasId
+    ) -> WorkflowVersion | None:
+        """The version that the tag had at a version of its own; or one of this hash that it ever
+        named or that its head comes from. None if there is none.
+        """
+        namespace = head.version.artifact.namespace
+        if isinstance(named, int):
+            try:
+                move = await self._tags.at_version(conn, namespace, head.tag, named)
+                assert move.to_id is not None  # Else it were no version.
+                artifact = await self._artifacts.get_by_id(conn, namespace, move.to_id)
+                return await self.with_content(conn, artifact)
+            except (NotFound, WrongKind):
+                return None
+        equal = await self._artifacts.list_newest(
+            conn, namespace, ArtifactFilter(version_hash=named), limit=EQUAL_VERSIONS_MAX
+        )
+        ids = [each.artifact_id for each in equal]
+        if await self._tags.has_named(conn, namespace, head.tag, ids):
+            return await self.with_content(conn, equal[0])
+        for each in equal:
+            found = await self._artifacts.list_common_ancestors(
+                conn, each, head.version.artifact, limit=1
+            )
+            if found == [each]:
+                return await self.with_content(conn, each)
+        return None
 
     async def with_content(self, conn: Connection, artifact: Artifact) -> WorkflowVersion:
         """The artifact with its workflow; WrongKind when it is no version of one."""

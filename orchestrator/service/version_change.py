@@ -10,7 +10,13 @@ from functools import partial
 
 from orchestrator.core.database import Connection
 from orchestrator.documents.blob_names import blobs_named
-from orchestrator.documents.workflow_change import ChangeRules, Revision, merged, patched
+from orchestrator.documents.workflow_change import (
+    ChangeRules,
+    Revision,
+    merged,
+    patched,
+    patched_elsewhere,
+)
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
 from orchestrator.errors import NothingToCompact
@@ -56,6 +62,17 @@ class VersionChangeService:
             head=head,
             size_bytes=size_of_work(content, patch),
             compute=partial(patched, content, patch, format_, self._rules),
+        )
+
+    def plan_patch_elsewhere(
+        self, head: Head, base: WorkflowVersion, patch: bytes, format_: PatchFormat
+    ) -> Change[Revision]:
+        """Apply a patch to the version that it was made for, and merge the result into the head."""
+        content = head.version.content
+        return Change(
+            head=head,
+            size_bytes=size_of_work(base.content, patch) + 2 * len(content),
+            compute=partial(patched_elsewhere, base.content, patch, format_, content, self._rules),
         )
 
     async def plan_cherry_pick(

@@ -86,6 +86,18 @@ def test_a_merge_patch_is_asked_for(cli: Run, base: dict[str, Any]) -> None:
     assert document(cli, "main")["metadata"] == {"owner": "ann"}
 
 
+def test_a_patch_for_an_older_version_is_merged(cli: Run, base: dict[str, Any]) -> None:
+    patch(cli, "main", timeout(5))
+    for node, code in ((1, 0), (0, 1)):
+        content = json.dumps([timeout(7, node)]).encode()
+        options = ("--expected-version", "1", "--on-conflict", "merge")
+        done = cli("workflow", "patch", "main", "-", *options, stdin=content)
+        assert done.code == code, done.err
+    assert "/nodes/a/timeout_ms: Both sides" in done.err
+    assert "--prefer" not in done.err
+    assert [node["timeout_ms"] for node in document(cli, "main")["nodes"]] == [5, 7]
+
+
 def test_a_patch_can_demand_the_version_it_is_for(cli: Run, base: dict[str, Any]) -> None:
     first = patch(cli, "main", timeout(5), **{"if-match": base["version_hash"]})
     content = json.dumps([timeout(6)]).encode()

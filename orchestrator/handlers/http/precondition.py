@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from orchestrator.core.digest import CasId
 from orchestrator.errors import (
     AlreadyExists,
     Current,
@@ -104,6 +105,18 @@ def workflow_precondition(call: Call) -> HashPrecondition:
     if match.strip() == "*":
         return HashPrecondition(header)
     return HashPrecondition(header, frozenset(_etags(match, "If-Match")))
+
+
+def only_hash(call: Call) -> CasId | None:
+    """The one version hash that `If-Match` names, for who needs that version; None without it."""
+    match = call.headers.get("if-match")
+    if match is None:
+        return None
+    found = [] if match.strip() == "*" else _etags(match, "If-Match")
+    if len(found) != 1:
+        message = "To merge, If-Match names one version hash."
+        raise InvalidInput.at("/If-Match", "precondition", message)
+    return CasId.parse(found[0], "/If-Match")
 
 
 @contextmanager
