@@ -12,8 +12,8 @@ PATCH_DEPTH_MAX = DEPTH_MAX + 2
 #: So many operations look at as much of a document as parsing and writing it do.
 OPERATIONS_PER_READ = 8
 COPIES_COUNTED_MAX = 20
-#: More is not told apart: it is long in any case.
-MORE_BYTES_MAX = 1024 * 1024
+#: Of what is so long more is not told apart, and nothing is counted in it.
+LONG_BYTES = 256 * 1024
 
 
 class PatchFormat(StrEnum):
@@ -29,12 +29,14 @@ def size_of_work(head: bytes, patch: bytes) -> int:
     Each operation may look at a part of the document, each copy may double it. More can be said
     of operations whose names are spelled with escapes, which no program does.
     """
+    read = len(patch) + len(head)
+    if read >= LONG_BYTES:
+        return read
     disguised = patch.count(b"\\u006") + patch.count(b"\\u007")
     operations = 1 + patch.count(b'"op"') + disguised
     copies = min(patch.count(b'"copy"') + disguised, COPIES_COUNTED_MAX)
-    read = len(patch) + len(head)
     work = (read + len(head) * (operations // OPERATIONS_PER_READ)) << copies
-    return min(work, read + MORE_BYTES_MAX)
+    return min(work, LONG_BYTES)
 
 
 def read_operations(
