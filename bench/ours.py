@@ -135,6 +135,7 @@ TASKS: dict[str, Callable[[Ours, Work], Task]] = {
     "upload-64m": lambda ours, _: ours_write.large_uploads(ours),
     "upload-1k": lambda ours, work: Writes(ours, ours_upload.Uploads(ours), work.connections),
     "create": lambda ours, work: Writes(ours, ours_write.Creates(ours), work.connections),
+    "artifact": lambda ours, work: Writes(ours, ours_write.Artifacts(ours), work.connections),
     "create-1": lambda ours, work: Writes(ours, ours_write.Creates(ours), work.connections),
     "move": lambda ours, work: Writes(ours, ours_write.Moves(ours), work.connections),
     "mixed": _mixed,

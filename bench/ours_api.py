@@ -9,6 +9,7 @@ from bench.program import Program
 WORKFLOWS = "/api/v1/workflows"
 CAS = "/api/v1/cas"
 TAG_PATH = "/api/v1/tags"
+ARTIFACTS = "/api/v1/artifacts"
 TAGS = 1_000
 JSON = {"Content-Type": "application/json"}
 BYTES = {"Content-Type": "application/octet-stream"}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bench.load import WrongAnswers
 from bench.material import MEGABYTES, cas_id, document, large
 from bench.ours_api import (
+    ARTIFACTS,
     BYTES,
     CAS,
     JSON,
@@ -74,6 +75,43 @@ class Creates:
             same(f"the document of {tag}", found["workflow"], json.loads(content))
             same(f"the hash of {tag}", found["version_hash"], cas_id(content))
             same(f"the version of {tag}", found["tag_version"], 1)
+
+
+class Artifacts:
+    """POST of artifacts that are all new, each with the same blob and under a tag of its own."""
+
+    statuses: Sequence[int] = (201,)
+    script = "replay"
+
+    def __init__(self, ours: Program) -> None:
+        self._ours = ours
+        self._prefix = ""
+        content = document("artifact")
+        self._blob = cas_id(content)
+        send(ours.connect(), "POST", CAS, {**ours.headers, **BYTES}, content)
+
+    def take(self, count: int) -> list[bytes]:
+        self._prefix = f"artifact-{secrets.token_hex(6)}"
+        return [self._request(f"{self._prefix}-{number}") for number in range(count)]
+
+    def _request(self, tag: str) -> bytes:
+        described = {
+            "kind": "model",
+            "name": tag,
+            "cas_id": self._blob,
+            "meta": {"stage": "trial"},
+            "tag": tag,
+        }
+        return self._ours.raw("POST", ARTIFACTS, json.dumps(described).encode(), JSON)
+
+    def verify(self, sent: int) -> None:
+        for index in sample(sent):
+            tag = f"{self._prefix}-{index}"
+            named = json.loads(self._ours.wanted("GET", f"{TAG_PATH}/{tag}", 200).body)
+            path = f"{ARTIFACTS}/{named['artifact_id']}"
+            found = json.loads(self._ours.wanted("GET", path, 200).body)
+            same(f"the name of {tag}", found["name"], tag)
+            same(f"the blob of {tag}", [each["cas_id"] for each in found["blobs"]], [self._blob])
 
 
 class Moves:

@@ -112,6 +112,11 @@ WORKS = (
         goals=(Goal(P50, 0.25, ("docker-registry",), at_most=True),),
     ),
     Work(
+        "artifact",
+        "an artifact that is new, with a blob that is known, under a new tag",
+        (OURS,),
+    ),
+    Work(
         "move",
         "a tag to another document that exists, with the version that is expected",
         (OURS, *OCI, "mlflow"),

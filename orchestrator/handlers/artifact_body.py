@@ -1,6 +1,5 @@
 """The bodies of artifacts over HTTP, and how they are made from artifacts; no requests here."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,9 +10,9 @@ from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.artifact_draft import KindText, RelationText
 from orchestrator.documents.manifest import read_manifest
-from orchestrator.handlers.tag_body import TagChangeBody
+from orchestrator.handlers.tag_body import TagChangeBody, change_body
 from orchestrator.models.artifact import Artifact, LineageEdge
-from orchestrator.models.artifact_manifest import ArtifactDetails, File, Parent
+from orchestrator.models.artifact_manifest import ArtifactDetails, CreatedArtifact, File, Parent
 from orchestrator.models.cas import (
     MANIFEST,
     PATCH_OPERATIONS,
@@ -123,15 +122,13 @@ def details_body(details: ArtifactDetails) -> ArtifactDetailsBody:
     return ArtifactDetailsBody(**_detailed(details))
 
 
-def created_body(
-    details: ArtifactDetails, *, is_new: bool, tag: TagChangeBody | None, missing: Sequence[str]
-) -> CreatedArtifactBody:
+def created_body(created: CreatedArtifact) -> CreatedArtifactBody:
     """The artifact after a create, and what the create did."""
     return CreatedArtifactBody(
-        **_detailed(details),
-        action="create" if is_new else None,
-        missing_blobs=list(missing) or UNSET,
-        tag=tag or UNSET,
+        **_detailed(created.details),
+        action="create" if created.is_new else None,
+        missing_blobs=list(created.missing_blobs) or UNSET,
+        tag=UNSET if created.change is None else change_body(created.change),
     )
 
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from functools import partial
+from time import monotonic
+from typing import NamedTuple
 
+from orchestrator.core.batching import Batcher
+from orchestrator.core.cache import Cache
 from orchestrator.core.database import Connection, Database
+from orchestrator.core.digest import BlobName
 from orchestrator.documents.artifact_draft import ArtifactLimits
-from orchestrator.errors import InvalidInput, accepted
+from orchestrator.errors import Contended, InvalidInput, accepted
 from orchestrator.handlers.artifact_body import created_body
 from orchestrator.handlers.artifact_request import ReadArtifact, read_artifact
 from orchestrator.handlers.http.call import Call
@@ -19,20 +24,34 @@ from orchestrator.handlers.http.precondition import (
 from orchestrator.handlers.http.reading import checked_message
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer, location
-from orchestrator.handlers.tag_body import TagChangeBody, change_body
-from orchestrator.models.artifact_manifest import ArtifactDetails, ArtifactDraft, NewManifest
-from orchestrator.models.cas import MANIFEST
+from orchestrator.models.artifact_manifest import (
+    ArtifactDraft,
+    CreatedArtifact,
+    NewManifest,
+    WantedArtifact,
+)
+from orchestrator.models.cas import MANIFEST, Blob
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.tag import Condition, TagOrder
+from orchestrator.models.tag import Condition
+from orchestrator.service.artifact_join import ArtifactJoinService
 from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 
+#: Of what is remembered of blobs: in all, and for one.
+SEEN_BYTES_MAX = 1024 * 1024
+SEEN_BYTES = 512
+
+
+class _Seen(NamedTuple):
+    blob: Blob
+    until: float
+
 
 class ArtifactCreateHandler:
-    """What the blobs are is read first; then one transaction stores the manifest, the artifact,
-    its edges, and the move of the tag.
+    """What the blobs are is read first; then the manifest, the artifact, its edges, and the move of
+    the tag are one commit.
     """
 
     def __init__(
@@ -42,22 +61,33 @@ class ArtifactCreateHandler:
         cas: CASService,
         manifests: ArtifactManifestService,
         references: BlobReferenceService,
+        joins: ArtifactJoinService,
         tags: TagService,
         replay: Replay,
         computing: Computing,
         body_bytes_max: int,
         body_values_max: int,
         limits: ArtifactLimits,
+        cache_seconds: float,
     ) -> None:
         self._database = database
         self._cas = cas
         self._manifests = manifests
         self._references = references
+        self._joins = joins
         self._tags = tags
         self._replay = replay
         self._computing = computing
         self._body_bytes_max = body_bytes_max
         self._read = partial(read_artifact, values_max=body_values_max, limits=limits)
+        self._cache_seconds = cache_seconds
+        self._seen: Cache[tuple[str, BlobName], _Seen] = Cache(SEEN_BYTES_MAX)
+        self._creations = Batcher(
+            self._create_new,
+            alone=self._create_alone,
+            key=lambda wanted: (wanted.new.namespace, wanted.tag or wanted.new.cas_id),
+            wait_seconds_max=database.acquire_seconds_max,
+        )
 
     async def create(self, call: Call) -> Answer:
         """201 for an artifact that is new, 200 for one that was there."""
@@ -68,51 +98,82 @@ class ArtifactCreateHandler:
         repeated = call.idempotent(body)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
-        new = await self._manifest(call, data.draft, len(body))
+        wanted = WantedArtifact(
+            new=await self._manifest(call, data.draft, len(body)),
+            parents=data.draft.parents,
+            retain=data.retain,
+            tag=data.tag,
+            message=message,
+            condition=precondition.condition,
+        )
+        if repeated is None and precondition == ANYWHERE and _is_plain(wanted):
+            # Creates that come together and demand nothing are one commit.
+            return _created_answer(await self._creations(wanted))
 
         async def make(conn: Connection) -> Answer:
-            await self._cas.store_content(
-                conn, new.content, MANIFEST, by=call.by, cas_id=new.cas_id
-            )
-            ((artifact, is_new),) = await self._manifests.find_or_create(conn, [new])
-            missing = await self._references.refer(
-                conn, artifact, new.references, is_new=is_new, by=call.by
-            )
-            await self._manifests.link(
-                conn, artifact, data.draft.parents, is_new=is_new, by=call.by
-            )
-            if data.retain is not None:
-                await self._manifests.retain(conn, artifact, retained=data.retain, by=call.by)
-            tag = None
-            if data.tag is not None:
-                order = TagOrder(
-                    namespace=call.namespace,
-                    name=data.tag,
-                    target_id=artifact.artifact_id,
-                    message=message,
-                    by=call.by,
-                    condition=precondition.condition,
-                )
-                tag = await self._put(conn, order, precondition)
-            details = await self._manifests.describe(conn, artifact, new.content)
-            return _created_answer(details, tag, missing, is_new=is_new)
+            with precondition_guard(precondition):
+                return _created_answer(await self._create(conn, wanted))
 
         return await self._replay.once(call.namespace, repeated, make)
 
     async def _manifest(self, call: Call, draft: ArtifactDraft, size_bytes: int) -> NewManifest:
         """The artifact with what its blobs are."""
-        async with self._database.connection() as conn:
-            names = [file.blob for file in draft.files]
-            blobs = await self._cas.list_visible(conn, call.namespace, names)
+        blobs = await self._blobs(call.namespace, [file.blob for file in draft.files])
         work = partial(new_manifest, draft, blobs, call.namespace, call.by)
         return await self._computing.run(call, work, size_bytes)
 
-    async def _put(
-        self, conn: Connection, order: TagOrder, precondition: Precondition
-    ) -> TagChangeBody:
-        with precondition_guard(precondition):
-            (outcome,) = await self._tags.put(conn, [order])
-            return change_body(accepted(outcome))
+    async def _blobs(self, namespace: str, names: Sequence[BlobName]) -> dict[BlobName, Blob]:
+        """Those that the namespace can see. What a blob is never changes; that it can be seen is
+        believed for a short time, as where blobs are fetched.
+        """
+        now = monotonic()
+        found: dict[BlobName, Blob] = {}
+        for name in names:
+            seen = self._seen.get((namespace, name))
+            if seen is not None and now < seen.until:
+                found[name] = seen.blob
+        unknown = [name for name in names if name not in found]
+        if not unknown:
+            return found
+        async with self._database.connection() as conn:
+            visible = await self._cas.list_visible(conn, namespace, unknown)
+        until = now + self._cache_seconds
+        for name, blob in visible.items():
+            self._seen.put((namespace, name), _Seen(blob, until), SEEN_BYTES)
+        return found | visible
+
+    async def _create_new(
+        self, wanted: Sequence[WantedArtifact], deadline: float
+    ) -> list[CreatedArtifact | None]:
+        async with self._database.write(deadline=deadline) as conn:
+            return await self._joins.create_new(conn, wanted)
+
+    async def _create_alone(self, wanted: WantedArtifact, deadline: float) -> CreatedArtifact:
+        async with self._database.transaction(of=wanted.new.namespace, deadline=deadline) as conn:
+            return await self._create(conn, wanted)
+
+    async def _create(self, conn: Connection, wanted: WantedArtifact) -> CreatedArtifact:
+        new, by = wanted.new, wanted.new.by
+        await self._cas.store_content(conn, new.content, MANIFEST, by=by, cas_id=new.cas_id)
+        try:
+            ((artifact, is_new),) = await self._manifests.find_or_create(conn, [new])
+        except Contended:
+            self._seen = Cache(SEEN_BYTES_MAX)  # A blob that was seen is gone.
+            raise
+        missing = await self._references.refer(conn, artifact, new.references, is_new=is_new, by=by)
+        await self._manifests.link(conn, artifact, wanted.parents, is_new=is_new, by=by)
+        if wanted.retain is not None:
+            await self._manifests.retain(conn, artifact, retained=wanted.retain, by=by)
+        change = None
+        if wanted.tag is not None:
+            (outcome,) = await self._tags.put(conn, [wanted.order(artifact.artifact_id)])
+            change = accepted(outcome)
+        details = await self._manifests.describe(conn, artifact, new.content)
+        return CreatedArtifact(details=details, is_new=is_new, change=change, missing_blobs=missing)
+
+
+def _is_plain(wanted: WantedArtifact) -> bool:
+    return not wanted.parents and not wanted.new.references and wanted.retain is None
 
 
 def _precondition(call: Call, data: ReadArtifact) -> Precondition:
@@ -125,10 +186,8 @@ def _precondition(call: Call, data: ReadArtifact) -> Precondition:
     return Precondition(Condition(absent=True))
 
 
-def _created_answer(
-    details: ArtifactDetails, tag: TagChangeBody | None, missing: Sequence[str], *, is_new: bool
-) -> Answer:
+def _created_answer(created: CreatedArtifact) -> Answer:
     """201 with its address when the artifact is new, 200 otherwise."""
-    body = created_body(details, is_new=is_new, tag=tag, missing=missing)
+    body = created_body(created)
     where = location("artifacts", str(body.artifact_id), body.namespace)
-    return json_answer(body, 201 if is_new else 200, {"Location": where})
+    return json_answer(body, 201 if created.is_new else 200, {"Location": where})

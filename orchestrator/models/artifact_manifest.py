@@ -11,6 +11,7 @@ from orchestrator.core.digest import BlobName, CasId
 from orchestrator.models.artifact import Artifact, Kind, Relation
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
+from orchestrator.models.tag import ALWAYS, Condition, TagChange, TagOrder
 
 KIND_LENGTH_MAX = 100
 KIND_PATTERN = r"[a-z][a-z0-9_.-]*(?:/[a-z0-9][a-z0-9_.-]*)*"
@@ -86,6 +87,31 @@ class NewManifest(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
 
 
+class WantedArtifact(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact that is to be there, and what else is to be so."""
+
+    new: NewManifest
+    parents: Sequence[NewParent] = ()
+    #: Whether it is to be retained; None: as it was.
+    retain: bool | None = None
+    #: The tag that is to name it, why, and what must be true of the tag.
+    tag: str | None = None
+    message: str | None = None
+    condition: Condition = ALWAYS
+
+    def order(self, target_id: UUID) -> TagOrder:
+        """That the tag names this artifact."""
+        assert self.tag is not None
+        return TagOrder(
+            namespace=self.new.namespace,
+            name=self.tag,
+            target_id=target_id,
+            message=self.message,
+            by=self.new.by,
+            condition=self.condition,
+        )
+
+
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact that another one comes from; who added the edge, if it came after its child."""
 
@@ -114,6 +140,16 @@ class ArtifactDetails(msgspec.Struct, frozen=True, kw_only=True):
     #: The blobs that its document names.
     references: Sequence[CasId]
     standing: Standing
+
+
+class CreatedArtifact(msgspec.Struct, frozen=True, kw_only=True):
+    """What a create left, whether the artifact is new, and what happened to the tag."""
+
+    details: ArtifactDetails
+    is_new: bool
+    change: TagChange | None = None
+    #: Names of blobs in meta that mean nothing in the namespace.
+    missing_blobs: Sequence[str] = ()
 
 
 class ArtifactFilter(msgspec.Struct, frozen=True, kw_only=True):

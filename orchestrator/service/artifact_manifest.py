@@ -63,7 +63,7 @@ class ArtifactManifestService:
 
         The manifests must be stored. Contended if a blob of a new one is gone meanwhile.
         """
-        rows = [_artifact(each) for each in new]
+        rows = [artifact_row(each) for each in new]
         outcomes = await find_or_create(conn, self._artifacts, rows, self._manifests.list_locked)
         created = [
             (artifact, each)
@@ -85,14 +85,7 @@ class ArtifactManifestService:
         if members:
             await self._manifests.insert_meta(conn, members)
         for artifact, each in created:
-            tell(
-                conn,
-                "created artifact",
-                by=each.by,
-                artifact_id=str(artifact.artifact_id),
-                kind=artifact.kind,
-                version_hash=str(artifact.cas_id),
-            )
+            tell_created(conn, artifact, by=each.by)
         return outcomes
 
     async def link(
@@ -203,11 +196,13 @@ class ArtifactManifestService:
             manifest=manifest,
             parents=parents,
             references=references,
-            standing=Standing(
-                retained=retained,
-                expires_at=None if stays else artifact.created_at + self._grace_of(artifact.kind),
-            ),
+            standing=self.standing_of(artifact, stays=stays, retained=retained),
         )
+
+    def standing_of(self, artifact: Artifact, *, stays: bool, retained: bool) -> Standing:
+        """How long it stays, if it does not stay for another reason."""
+        expires_at = None if stays else artifact.created_at + self._grace_of(artifact.kind)
+        return Standing(retained=retained, expires_at=expires_at)
 
     def _grace_of(self, kind: str) -> timedelta:
         is_run = kind in {Kind.RUN_MANIFEST, Kind.RUN_SNAPSHOT}
@@ -289,7 +284,20 @@ def _file(file: NewFile, blob: Blob) -> File:
     )
 
 
-def _artifact(new: NewManifest) -> NewArtifact:
+def tell_created(conn: Connection, artifact: Artifact, *, by: Actor) -> None:
+    """That there is a new artifact."""
+    tell(
+        conn,
+        "created artifact",
+        by=by,
+        artifact_id=str(artifact.artifact_id),
+        kind=artifact.kind,
+        version_hash=str(artifact.cas_id),
+    )
+
+
+def artifact_row(new: NewManifest) -> NewArtifact:
+    """The catalogue entry of a manifest."""
     return NewArtifact(
         artifact_id=new_id(),
         namespace=new.namespace,

@@ -94,6 +94,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             cas=c.cas,
             manifests=c.manifests,
             references=c.references,
+            joins=c.artifact_joins,
             tags=c.tags,
             replay=replay,
             computing=computing,
@@ -104,6 +105,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
                 parents_max=settings.artifact_parents_max,
                 meta_bytes_max=settings.artifact_meta_bytes_max,
             ),
+            cache_seconds=settings.blob_cache_seconds,
         ),
         versions=VersionHandler(
             c.database,

@@ -12,6 +12,7 @@ from orchestrator.documents.workflow_change import ChangeRules
 from orchestrator.models.transfer.upload import OpenUploads
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
+from orchestrator.repository.artifact_join import ArtifactJoinRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.artifact_manifest import ManifestRepository
 from orchestrator.repository.artifact_search import ArtifactSearchRepository
@@ -30,6 +31,7 @@ from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepos
 from orchestrator.repository.upkeep.verify import VerifyRepository
 from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact_join import ArtifactJoinService
 from orchestrator.service.artifact_manifest import ArtifactManifestService
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
@@ -82,6 +84,7 @@ class Container:
     artifacts: ArtifactService
     manifests: ArtifactManifestService
     references: BlobReferenceService
+    artifact_joins: ArtifactJoinService
     tags: TagService
     workflows: WorkflowService
     versions: VersionService
@@ -180,6 +183,7 @@ def build(
         artifacts=artifacts,
         manifests=manifests,
         references=references,
+        artifact_joins=ArtifactJoinService(ArtifactJoinRepository(), manifests),
         tags=tags,
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
