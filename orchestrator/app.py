@@ -100,7 +100,9 @@ def create_app(
     return Edge(
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
-        fast_path=FastPath(fast_routes(handlers.workflows, handlers.tags, handlers.blobs)),
+        fast_path=FastPath(
+            fast_routes(handlers.workflows, handlers.creating, handlers.tags, handlers.blobs)
+        ),
         paths=Paths(declared(routes)),
         admission=admission,
         origins=Origins(

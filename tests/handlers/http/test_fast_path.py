@@ -270,6 +270,25 @@ WRITES: dict[str, tuple[str, Any, dict[str, str]]] = {
     ),
     "with a key": ("/workflows", CREATE, {**JSON, "Idempotency-Key": "KEY"}),
     "with a bad key": ("/workflows", CREATE, {**JSON, "Idempotency-Key": "two words"}),
+    "artifact": ("/artifacts", b'{"kind":"m","meta":{"n":1},"tag":"m"}', JSON),
+    "artifact without a tag": ("/artifacts", b'{"kind":"m","meta":{"n":1}}', JSON),
+    "artifact with a parent": (
+        "/artifacts",
+        b'{"kind":"m","meta":{"n":1},"parents":[{"tag":"main"}]}',
+        JSON,
+    ),
+    "artifact of a reserved kind": ("/artifacts", b'{"kind":"report","meta":{"n":1}}', JSON),
+    "artifact if absent": (
+        "/artifacts",
+        b'{"kind":"m","meta":{"n":1},"tag":"main"}',
+        {**JSON, "If-None-Match": "*"},
+    ),
+    "artifact with a key": (
+        "/artifacts",
+        b'{"kind":"m","meta":{"n":1}}',
+        {**JSON, "Idempotency-Key": "KEY"},
+    ),
+    "artifact with a parameter": ("/artifacts?x=1", b'{"kind":"m","meta":{"n":1}}', JSON),
     "move": ("/tags/main/move", "OTHER", JSON),
     "move at its version": ("/tags/main/move", "OTHER,2", JSON),
     "move with a slash": ("/tags/with%2Fslash/move", "OTHER", JSON),
@@ -399,7 +418,7 @@ def test_every_fast_route_is_one_of_the_framework_and_documented() -> None:
         for method in route.methods
     }
     paths = DOCUMENT["paths"]
-    assert len(app.fast_path.routes) == 5
+    assert len(app.fast_path.routes) == 6
     for each in app.fast_path.routes:
         assert (each.method, each.path) in routes
         assert each.method.lower() in paths[each.path]
