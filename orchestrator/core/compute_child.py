@@ -94,6 +94,8 @@ def _limit(memory_bytes_max: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or hard > data_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
+    with contextlib.suppress(OSError):  # Not Linux. If memory runs out, this process goes first.
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _end_with_caller() -> None:

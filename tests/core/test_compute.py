@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,12 @@ async def test_long_work_is_done_in_one_other_process_which_ends() -> None:
         assert len({*pids}) == 1
         assert pids[0] not in {os.getpid(), *before}
     assert not is_running(pids[0])
+
+
+async def test_if_memory_runs_out_a_process_that_computes_ends_first() -> None:
+    with computing() as compute:
+        read = Path("/proc/self/oom_score_adj").read_text
+        assert int(await compute.run(read, SENT_BYTES_MIN)) == 500
 
 
 async def test_a_refusal_comes_back_as_it_was_raised() -> None:
