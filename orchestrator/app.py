@@ -77,7 +77,7 @@ def create_app(
     routes = [
         *workflow_routes(handlers.workflows),
         *version_routes(handlers.versions, handlers.merges),
-        *tag_routes(handlers.tags),
+        *tag_routes(handlers.tags, handlers.tag_search),
         *transaction_routes(handlers.transactions),
         *artifact_routes(handlers.artifacts, handlers.creating),
         *cas_routes(handlers.blobs),

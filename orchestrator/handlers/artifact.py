@@ -68,10 +68,11 @@ PrefixQuery = Annotated[
 ]
 CreatorQuery = Annotated[str | None, QueryParameter(description="Only what this principal made.")]
 SinceQuery = Annotated[
-    TimeText | None, QueryParameter(description="Only what was made since (RFC 3339).")
+    TimeText | None, QueryParameter(description="Only what was made since (RFC 3339, a date, -2h).")
 ]
 UntilQuery = Annotated[
-    TimeText | None, QueryParameter(description="Only what was made before (RFC 3339).")
+    TimeText | None,
+    QueryParameter(description="Only what was made before (RFC 3339, a date, -2h)."),
 ]
 HashQuery = Annotated[
     CasIdText | None,

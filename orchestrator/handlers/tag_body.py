@@ -14,6 +14,7 @@ from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
+from orchestrator.models.tag_search import NamedMove
 
 
 class PutTag(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,6 +88,22 @@ class TagItem(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: Moment
 
 
+class MoveItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A move in a list of those of all tags; kind and version hash are those of its target."""
+
+    namespace: NamespaceText
+    name: TagText
+    version: int
+    action: Action
+    from_id: UUID | None
+    to_id: UUID | None
+    kind: str | None
+    version_hash: CasIdText | None
+    message: str | None
+    moved_by: str
+    moved_at: Moment
+
+
 def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
     """The tag with what its artifact says."""
     return _body(target, tag.namespace, tag.name, tag.version, tag)
@@ -145,6 +162,23 @@ def tag_item(tag: Tag) -> TagItem:
         message=tag.message,
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
+    )
+
+
+def move_item(namespace: str, move: NamedMove) -> MoveItem:
+    """The move in a list."""
+    return MoveItem(
+        namespace=namespace,
+        name=move.name,
+        version=move.seq,
+        action=move.action,
+        from_id=move.from_id,
+        to_id=move.to_id,
+        kind=move.kind,
+        version_hash=str(move.version_hash) if move.version_hash else None,
+        message=move.message,
+        moved_by=move.moved_by,
+        moved_at=move.moved_at,
     )
 
 

@@ -67,6 +67,24 @@ MOVE = {
     "moved_at": TIME,
 }
 HISTORY = {"items": [MOVE], "next": "MQ"}
+MOVES = {
+    "items": [
+        {
+            "namespace": NAMESPACE,
+            "name": "release/v1.0",
+            "version": 2,
+            "action": "move",
+            "from_id": OTHER_ID,
+            "to_id": ARTIFACT_ID,
+            "kind": "dag_version",
+            "version_hash": HASH,
+            "message": "Roll out",
+            "moved_by": "admin",
+            "moved_at": TIME,
+        }
+    ],
+    "next": None,
+}
 
 TRANSACTION = {
     "operations": [

@@ -6,6 +6,7 @@ from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
+    MoveItem,
     MoveTag,
     PutTag,
     StepTag,
@@ -13,6 +14,7 @@ from orchestrator.handlers.tag_body import (
     TagChangeBody,
     TagItem,
 )
+from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.models.tag import TagMove
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer, heeds, not_modified, takes
@@ -31,8 +33,8 @@ TAG = f"{API}/tags/{{name:str}}"
 MOVE_REFUSALS = (404, 408, 409, 412, 413, 415, 422)
 
 
-def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
-    """All routes of the handler."""
+def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHandler]:
+    """All routes of both handlers."""
     step = takes(StepTag, examples.STEP_TAG, IDEMPOTENCY, IF_MATCH, required=False)
     changed = answer(TagChangeBody, examples.TAG_CHANGE, "The tag as it stands now.", ETAG)
     return [
@@ -110,5 +112,12 @@ def tag_routes(tags: TagHandler) -> list[HTTPRouteHandler]:
             "Every move of a tag, newest first",
             page(TagMove, examples.HISTORY),
             refuses=(404,),
+        ),
+        ROUTES.get(
+            f"{API}/moves",
+            search.list_moves,
+            "listMoves",
+            "Every move of every tag, newest first",
+            page(MoveItem, examples.MOVES),
         ),
     ]

@@ -11,6 +11,7 @@ from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
+from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.handlers.transaction import TransactionHandler
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.handlers.transfer.upload import UploadHandler
@@ -31,6 +32,7 @@ class Handlers:
 
     workflows: WorkflowHandler
     tags: TagHandler
+    tag_search: TagSearchHandler
     transactions: TransactionHandler
     artifacts: ArtifactHandler
     creating: ArtifactCreateHandler
@@ -68,6 +70,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             versions=c.versions,
             replay=replay,
         ),
+        tag_search=TagSearchHandler(c.database, c.tag_search),
         transactions=TransactionHandler(
             c.database,
             cas=c.cas,

@@ -23,6 +23,7 @@ from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
+from orchestrator.repository.tag_search import TagSearchRepository
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.lease import LeaseRepository
@@ -40,6 +41,7 @@ from orchestrator.service.merge import MergeService
 from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.rate import RateService
 from orchestrator.service.tag import TagService
+from orchestrator.service.tag_search import TagSearchService
 from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake
 from orchestrator.service.transfer.upload import UploadService
@@ -86,6 +88,7 @@ class Container:
     references: BlobReferenceService
     artifact_joins: ArtifactJoinService
     tags: TagService
+    tag_search: TagSearchService
     workflows: WorkflowService
     versions: VersionService
     version_changes: VersionChangeService
@@ -185,6 +188,7 @@ def build(
         references=references,
         artifact_joins=ArtifactJoinService(ArtifactJoinRepository(), manifests),
         tags=tags,
+        tag_search=TagSearchService(TagSearchRepository()),
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
         version_changes=version_changes,

@@ -65,6 +65,8 @@ async def test_artifacts_are_listed_by_time(api: Api) -> None:
         "b",
         "a",
     ]
+    assert await listed(api, since="-1h", until="9999-12-31") == ["c", "b", "a"]
+    assert await listed(api, until="-1h") == []
 
 
 META: list[dict[str, Any]] = [
@@ -109,7 +111,7 @@ async def test_a_member_of_meta_is_compared_as_text_and_as_json(
     [
         "kind=Model",
         "since=yesterday",
-        "until=2026-01-01",
+        "until=2026-13-01",
         "metadata.a=1",
         "meta.a=1&meta.a=2",
         "&".join(f"meta.{n}=1" for n in range(11)),

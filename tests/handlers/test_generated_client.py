@@ -159,6 +159,8 @@ async def _tags(client: Client) -> None:
     following = await client.call("listTagMoves", name="stable", cursor=moves.next_)
     assert [each.seq for each in [*moves.items, *following.parsed.items]] == [5, 4, 3, 2, 1]
     await client.call("listTags")
+    moved = (await client.call("listMoves", prefix="stab", since="-1h", limit=1)).parsed
+    assert [(each.name, each.version) for each in moved.items] == [("stable", 5)]
     await client.call("deleteTag", name="stable")
     operations = [
         {"op": "create", "tag": "stable", "artifact_id": str(first.artifact_id)},

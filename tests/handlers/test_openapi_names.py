@@ -45,7 +45,9 @@ SAME = {
     "plan_hash": {"pattern"},
     "artifact_id": {"format"},
     "upload_id": {"format"},
-    "at": {"format"},
+    "at": {"pattern"},
+    "since": {"pattern"},
+    "until": {"pattern"},
     "created_at": {"format"},
     "moved_at": {"format"},
 }

@@ -20,7 +20,11 @@ MESSAGE_LENGTH_MAX = 4_096
 
 # As they are described. Reading checks them, and says which rule is broken.
 VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
-TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+#: A time and its date, a date alone, or how long ago.
+TIME_PATTERN = (
+    r"^(\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))?|-\d{1,9}[smhdw])$"
+)
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": TIME_PATTERN})]
 MessageText = Annotated[
     str,
     msgspec.Meta(extra_json_schema={"pattern": r"^[^\u0000]*$", "maxLength": MESSAGE_LENGTH_MAX}),

@@ -24,7 +24,9 @@ TagPath = Annotated[
 ]
 TagTime = Annotated[
     TimeText | None,
-    QueryParameter(description="Time travel: what the tag named then (RFC 3339); not with version"),
+    QueryParameter(
+        description="Time travel: what the tag named then (RFC 3339, a date, -2h); not version"
+    ),
 ]
 MESSAGE_RULE = "A message is UTF-8 text without NUL."
 #: A time of RFC 3339 §5.6: msgspec reads other spellings of the offset, too.
@@ -32,6 +34,9 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)((?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))", re.ASCII
 )
 LEAP_SECOND = "60"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_AGO = re.compile(r"-(\d{1,9})([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
 
@@ -77,16 +82,25 @@ def check_query_text(query: bytes) -> None:
 
 
 def parse_time(text: str, pointer: str = "/at") -> datetime:
-    """RFC 3339 with an offset: a time without one would mean another moment on each machine."""
-    written = _TIME.fullmatch(text)
+    """A time of RFC 3339 with an offset (one without would mean another moment on each machine), a
+    date, which is its beginning in UTC, or how long ago by the clock of this server: `-2h`.
+    """
+    moment: datetime | None = None
     try:
-        moment = _moment(*written.groups()) if written is not None else None
+        if (ago := _AGO.fullmatch(text)) is not None:
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        elif _DATE.fullmatch(text):
+            moment = msgspec.convert(f"{text}T00:00:00Z", datetime)
+        elif (written := _TIME.fullmatch(text)) is not None:
+            moment = _moment(*written.groups())
     except (msgspec.ValidationError, OverflowError):
-        moment = None
+        pass  # It looks like a time, and is none.
     if moment is None:
-        example = "2026-01-31T12:00:00Z"
-        message = f"A time is written as in RFC 3339, with an offset: {example}"
-        raise InvalidInput.at(pointer, "rfc3339", message)
+        message = (
+            "A time is written as in RFC 3339, with an offset: 2026-01-31T12:00:00Z; as a date: "
+            "2026-01-31; or as how long ago: -30m, -2h, -7d."
+        )
+        raise InvalidInput.at(pointer, "time", message)
     return moment
 
 

@@ -1,6 +1,6 @@
 """What a request says, read strictly: times, numbers, media types, messages."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,10 +26,26 @@ def utc(*parts: int) -> datetime:
         ("1990-12-31T15:59:60-08:00", utc(1991, 1, 1)),
         ("2016-12-31T23:59:60.5Z", utc(2017, 1, 1, 0, 0, 0, 500_000)),
         ("2015-06-30T23:59:60Z", utc(2015, 7, 1)),
+        ("2026-11-29", utc(2026, 11, 29)),
     ],
 )
-def test_a_time_is_one_of_rfc_3339(text: str, moment: datetime) -> None:
+def test_a_time_is_one_of_rfc_3339_or_a_date(text: str, moment: datetime) -> None:
     assert parse_time(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("-90s", timedelta(seconds=90)),
+        ("-30m", timedelta(minutes=30)),
+        ("-2h", timedelta(hours=2)),
+        ("-7d", timedelta(days=7)),
+        ("-2w", timedelta(weeks=2)),
+    ],
+)
+def test_a_time_may_be_how_long_ago(text: str, ago: timedelta) -> None:
+    before = datetime.now(UTC)
+    assert before <= parse_time(text) + ago <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +55,16 @@ def test_a_time_is_one_of_rfc_3339(text: str, moment: datetime) -> None:
         "2030-01-01T00:00:00+01",
         "2030-01-01T00:00:00",
         "2030-01-01T00:00Z",
-        "2030-01-01",
+        "2030-02-30",
+        "2030-01-01Z",
+        "2h",
+        "-2",
+        "-h",
+        "-2h ",
+        "-1.5h",
+        "-2y",
+        "-999999999w",
+        "-٢h",
         "2030-01-01T00:00:61Z",
         "2030-01-01T12:00:60Z",
         "2016-12-30T23:59:60Z",

@@ -1,0 +1,26 @@
+"""What the tags of a namespace are and what happened to them: reads only, no HTTP, no SQL."""
+
+from orchestrator.core.database import Connection
+from orchestrator.models.tag_search import MoveFilter, MovePosition, NamedMove
+from orchestrator.repository.tag_search import TagSearchRepository
+
+
+class TagSearchService:
+    """Pages that are read along an index, whatever is asked for."""
+
+    def __init__(self, tags: TagSearchRepository) -> None:
+        self._tags = tags
+
+    async def list_moves(
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: MoveFilter,
+        *,
+        before: MovePosition | None = None,
+        limit: int,
+    ) -> list[NamedMove]:
+        """A page of the moves of all tags, newest first."""
+        end = MovePosition(moved_at=wanted.until)
+        start = end if before is None or before.moved_at > wanted.until else before
+        return await self._tags.list_moves(conn, namespace, wanted, start, limit)
