@@ -88,6 +88,7 @@ def create_app(
         *schema_routes(handlers.schemas),
     ]
     routes += reference_routes(routes)
+    paths = Paths(declared(routes))
     app = Litestar(
         route_handlers=routes,
         before_request=admitting(admission),
@@ -101,9 +102,10 @@ def create_app(
         app,
         Authenticator(settings.admin_token_sha256, namespace=settings.namespace_default),
         fast_path=FastPath(
-            fast_routes(handlers.workflows, handlers.creating, handlers.tags, handlers.blobs)
+            fast_routes(handlers.workflows, handlers.creating, handlers.tags, handlers.blobs),
+            paths.exact,
         ),
-        paths=Paths(declared(routes)),
+        paths=paths,
         admission=admission,
         origins=Origins(
             allowed_hosts=settings.allowed_hosts,

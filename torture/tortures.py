@@ -4,6 +4,7 @@ from torture.full_disk import full_disk
 from torture.fuzz import fuzz
 from torture.merges import merges
 from torture.run import Torture
+from torture.schema import schema
 from torture.slow_clients import slow_clients
 from torture.stall import stall
 from torture.starts import starts
@@ -17,6 +18,7 @@ _ALL: tuple[Torture, ...] = (
         "fuzz", "damaged requests as raw bytes: that each is answered or its connection ends", fuzz
     ),
     Torture("merges", "merges of random histories: that no change of a side is lost", merges),
+    Torture("schema", "requests made from the OpenAPI document: that it says all of them", schema),
     Torture(
         "slow-clients",
         "heads, bodies, answers and a log without an end: that others are served",

@@ -191,6 +191,12 @@ def heeds(*headers: Header) -> Reads:
 
 BYTES = Verbatim({"type": "string", "format": "binary", "description": "The bytes of the blob."})
 _POINTER = {"type": "string", "pattern": "^(/([^~/]|~[01])*)*$"}
+
+
+def _when_op(names: list[str], member: str) -> dict[str, Any]:
+    return {"if": {"properties": {"op": {"enum": names}}}, "then": {"required": [member]}}
+
+
 _PATCH_OPERATION = {
     "type": "object",
     "required": ["op", "path"],
@@ -200,6 +206,10 @@ _PATCH_OPERATION = {
         "from": {**_POINTER, "description": "Of `move` and `copy`."},
         "value": {"description": "Of `add`, `replace` and `test`."},
     },
+    "allOf": [
+        _when_op(["move", "copy"], "from"),
+        _when_op(["add", "replace", "test"], "value"),
+    ],
 }
 #: Schemas that have a name of their own, besides those of the types.
 NAMED: dict[str, dict[str, Any]] = {
@@ -208,7 +218,7 @@ NAMED: dict[str, dict[str, Any]] = {
         "description": "Operations of RFC 6902, applied in their order, all or none.",
         # A list that is an alternative to an object: some generators of clients can tell the two
         # apart only if the list has a type of its own.
-        "allOf": [{"type": "array", "items": _PATCH_OPERATION}],
+        "allOf": [{"type": "array", "items": _PATCH_OPERATION, "minItems": 1}],
     },
     "MergePatch": {
         "title": "MergePatch",

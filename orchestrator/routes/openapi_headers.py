@@ -61,7 +61,7 @@ WANT_REPR_DIGEST = Header(
 REPR_DIGEST_SENT = Header(
     "Repr-Digest",
     "`sha-256=:…:`: refused if the bytes are others (RFC 9530).",
-    {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$"},
+    _STRING,
 )
 TUS_RESUMABLE = Header(
     "Tus-Resumable",

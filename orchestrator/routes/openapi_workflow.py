@@ -23,7 +23,7 @@ def _lifted(node: Any) -> Any:
     if "$ref" not in node:
         return rest
     reference = {"$ref": f"#/components/schemas/{_name(node['$ref'].removeprefix(_DEFINED))}"}
-    return {"allOf": [reference, rest]} if rest.keys() > {"description"} else reference
+    return {"allOf": [reference, rest]} if rest.keys() - {"description"} else reference
 
 
 WORKFLOW_COMPONENTS: dict[str, Any] = {

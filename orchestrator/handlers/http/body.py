@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, parse
+from orchestrator.documents.canonical_rules import INTEGER_MAX
 from orchestrator.documents.pointer import pointer_to_field
 from orchestrator.errors import InvalidInput
 from orchestrator.models.tag import SEQ_MAX
@@ -14,7 +15,8 @@ from orchestrator.models.tag import SEQ_MAX
 T = TypeVar("T")
 
 #: The version of a tag.
-Version = Annotated[int, msgspec.Meta(ge=1, le=SEQ_MAX)]
+#: In JSON, where larger numbers are not exact.
+Version = Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 
 MESSAGE_LENGTH_MAX = 4_096
 

@@ -6,7 +6,7 @@ goes through the framework; both ways call the same method of a handler with the
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 from litestar.types import HTTPScope
@@ -40,8 +40,10 @@ class Found(msgspec.Struct, frozen=True):
 class FastPath:
     """Finds the route of a request without a walk over its segments."""
 
-    def __init__(self, routes: Sequence[FastRoute]) -> None:
+    def __init__(self, routes: Sequence[FastRoute], exact: Collection[str] = ()) -> None:
         self.routes = tuple(routes)
+        #: Paths that are routes of their own, and no names: `/cas/missing` is no blob.
+        self.exact = frozenset(exact)
         #: By method and path, or what stands before and after the segment that may be anything.
         self._by_key: dict[tuple[str, str, str], FastRoute] = {}
         self._endings: set[str] = set()
@@ -63,7 +65,7 @@ class FastPath:
                 ending = segment
                 before, _, segment = before.rpartition("/")
             route = self._by_key.get((method, before, ending))
-            if route is None or not segment:
+            if route is None or not segment or path in self.exact:
                 return None
             segments = (segment,)
         query = scope["query_string"]

@@ -102,6 +102,11 @@ class Paths:
         self._masks.setdefault(len(parts), set()).add(mask)
         self._named[_masked(parts, mask)] = place
 
+    @property
+    def exact(self) -> Collection[str]:
+        """Those without a name in them."""
+        return self._exact.keys()
+
     def find(self, path: str) -> Place | None:
         """Where the path leads; None: nowhere."""
         if (place := self._exact.get(path)) is not None:

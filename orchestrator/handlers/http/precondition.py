@@ -179,7 +179,7 @@ def _exact_etags(given: str, header: str, *, weak: bool = False) -> list[str]:
     """The opaque parts of a list of entity tags; weak ones only where the comparison is weak."""
     found: list[str] = []
     position = 0
-    while position < len(given):
+    while True:
         match = _ETAG.match(given, position)
         if match is None:
             message = f'{header} is "*" or a list of quoted entity tags.'
@@ -187,7 +187,8 @@ def _exact_etags(given: str, header: str, *, weak: bool = False) -> list[str]:
         if weak or not match[1]:
             found.append(match[2])
         position = match.end()
-    return found
+        if position == len(given):
+            return found
 
 
 @contextmanager

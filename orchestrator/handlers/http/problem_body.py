@@ -60,7 +60,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
 
     # What cannot be read, and what can.
     given: str | UnsetType = UNSET
-    supported: list[str] | UnsetType = UNSET
+    supported: list[str] | str | UnsetType = UNSET
     wanted: str | UnsetType = UNSET
     algorithm: str | UnsetType = UNSET
 

@@ -42,7 +42,7 @@ class CountedFastPath(FastPath):
     """Tells which requests it takes."""
 
     def __init__(self, real: FastPath) -> None:
-        super().__init__(real.routes)
+        super().__init__(real.routes, real.exact)
         self.taken: list[str] = []
 
     def find(self, scope: Any) -> Found | None:

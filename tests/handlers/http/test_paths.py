@@ -186,6 +186,13 @@ async def test_who_misses_a_path_is_told_what_he_may_have_meant(
     assert hint or detail == "There is no such route."
 
 
+async def test_a_route_is_no_name(api: Api) -> None:
+    """Where a name could stand."""
+    for method in ("GET", "HEAD"):
+        answer = await api.http.request(method, f"http://test{API}/cas/missing")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+
+
 def test_a_path_of_very_many_segments_is_looked_for_as_fast_as_another() -> None:
     paths = Paths([Declared("/a/{tag}", ("GET",)), Declared("/a/{tag}/b", ("GET",))])
     long = "/a" * 200_000

@@ -43,7 +43,10 @@ async def test_what_is_there_must_be_what_was_demanded(api: Api, method: str) ->
         # It goes before the other precondition.
         assert (await status(where, '"x"', **{"If-None-Match": f'"{etag}"'}))[0] == 412
         assert (await status(where, "*", **{"If-None-Match": f'"{etag}"'}))[0] == 304
-        assert (await status(where, "x"))[0] == 400
+        for malformed in ("x", "", " "):
+            assert (await status(where, malformed))[0] == 400
+            unread = {"If-None-Match": malformed}
+            assert (await status(where, "*", **unread))[0] == 400, (where, malformed)
 
 
 async def test_the_refusal_says_what_is_there_instead(api: Api) -> None:
