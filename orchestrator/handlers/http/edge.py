@@ -170,10 +170,13 @@ class Edge:
     async def _send(
         self, reply: Reply, headers: Mapping[str, str], send: Send, outcome: "_Outcome"
     ) -> None:
+        accepted = headers.get("accept-encoding")
         if isinstance(reply, Answer):
             if outcome.is_read:
-                reply = await self._encodings.of(reply, headers.get("accept-encoding"))
+                reply = await self._encodings.of(reply, accepted)
             reply = EncodedAnswer.of(reply)
+        elif isinstance(reply, StreamedAnswer) and outcome.is_read:
+            reply = self._encodings.streamed(reply, accepted)
         if isinstance(reply, StreamedAnswer) or len(reply.body) > PIECE_BYTES:
             await reply.send(self._watched(send, outcome))
         else:

@@ -5,8 +5,11 @@ secret beside what somebody else chose tells of the secret (BREACH). Blobs go as
 """
 
 import gzip
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from http import HTTPStatus
+from typing import Protocol
 
 from blake3 import blake3
 from msgspec.structs import replace
@@ -14,7 +17,7 @@ from zstandard import ZstdCompressor
 
 from orchestrator.core.cache import Cache
 from orchestrator.core.threads import Threads
-from orchestrator.handlers.http.reply import VARY
+from orchestrator.handlers.http.reply import VARY, StreamedAnswer
 from orchestrator.models.idempotency import Answer
 
 IDENTITY = "identity"
@@ -22,6 +25,18 @@ IDENTITY = "identity"
 CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": lambda body: ZstdCompressor(level=3).compress(body),
     "gzip": lambda body: gzip.compress(body, compresslevel=6, mtime=0),
+}
+
+
+class _Packer(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+#: The same, piece by piece.
+_PACKERS: dict[str, Callable[[], _Packer]] = {
+    "zstd": lambda: ZstdCompressor(level=3).compressobj(),
+    "gzip": lambda: zlib.compressobj(level=6, wbits=zlib.MAX_WBITS | 16),
 }
 #: Work on fewer bytes is done at once: a thread would cost more than it.
 _THREADED_BYTES_MIN = 32 * 1024
@@ -53,10 +68,29 @@ class Encodings:
         coding = chosen(accepted, is_large=is_large) if accepted else None
         if coding is None:
             return replace(answer, headers={**headers, **VARY}) if is_large else answer
-        headers = {**headers, **VARY, "Content-Encoding": coding}
-        if "ETag" in headers:  # Other bytes have another strong tag (RFC 9110 §8.8.3.3).
-            headers["ETag"] = f'{headers["ETag"][:-1]};{coding}"'
-        return replace(answer, headers=headers, body=await self._pack(coding, answer.body))
+        packed = await self._pack(coding, answer.body)
+        return replace(answer, headers=_of_packed(headers, coding), body=packed)
+
+    def streamed(self, answer: StreamedAnswer, accepted: str | None) -> StreamedAnswer:
+        """The same of a long answer: it is compressed on its way, and nothing of it is kept."""
+        if answer.status != HTTPStatus.OK or not self._bytes_min or not _is_text(answer.headers):
+            return answer
+        coding = chosen(accepted, is_large=True) if accepted else None
+        if coding is None:
+            return StreamedAnswer(answer.status, {**answer.headers, **VARY}, b"", answer.pieces())
+        headers = _of_packed(answer.headers, coding)
+        headers.pop("Content-Length", None)
+        return StreamedAnswer(answer.status, headers, b"", self._packed_pieces(coding, answer))
+
+    async def _packed_pieces(
+        self, coding: str, answer: StreamedAnswer
+    ) -> AsyncGenerator[bytes, None]:
+        packer = _PACKERS[coding]()
+        async with aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                if packed := await self._threads.run(packer.compress, piece):
+                    yield packed
+        yield await self._threads.run(packer.flush)
 
     async def _pack(self, coding: str, body: bytes) -> bytes:
         key = coding, blake3(body).digest()
@@ -71,7 +105,14 @@ class Encodings:
         return packed
 
 
-def _is_text(headers: dict[str, str]) -> bool:
+def _of_packed(headers: Mapping[str, str], coding: str) -> dict[str, str]:
+    found = {**headers, **VARY, "Content-Encoding": coding}
+    if "ETag" in found:  # Other bytes have another strong tag (RFC 9110 §8.8.3.3).
+        found["ETag"] = f'{found["ETag"][:-1]};{coding}"'
+    return found
+
+
+def _is_text(headers: Mapping[str, str]) -> bool:
     """Whether we wrote the body ourselves, as text; bytes of blobs can be read in parts."""
     type_ = headers.get("Content-Type", "").partition(";")[0]
     return (

@@ -72,14 +72,20 @@ class StreamedAnswer:
         self._first = first
         self._rest = rest
 
-    async def send(self, send: Send) -> None:
-        """The pieces as they come."""
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """All of the body, once."""
+        first, self._first = self._first, b""
         async with aclosing(self._rest) as rest:
-            await send(_start(self.status, _headers_of_answer(self.headers, self.status)))
-            first, self._first = self._first, b""
-            await send(_piece(first))
+            yield first
             del first  # It must not stay in memory for as long as the rest takes.
             async for piece in rest:
+                yield piece
+
+    async def send(self, send: Send) -> None:
+        """The pieces as they come."""
+        async with aclosing(self.pieces()) as pieces:
+            await send(_start(self.status, _headers_of_answer(self.headers, self.status)))
+            async for piece in pieces:
                 await send(_piece(piece))
             await send(_piece(b"", more=False))
 

@@ -10,7 +10,7 @@ from blake3 import blake3
 from orchestrator.core.threads import Threads
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.handlers.http.encoding import CODINGS, Encodings, chosen
-from orchestrator.handlers.http.reply import json_answer
+from orchestrator.handlers.http.reply import PIECE_BYTES, json_answer
 from tests.api import API, Api
 from tests.conftest import TOKEN
 
@@ -148,6 +148,30 @@ async def test_what_is_compressed_in_a_thread_is_the_same(api: Api) -> None:
     assert len(content) > 32 * 1024
     for coding in CODINGS:
         assert UNPACK[coding]((await raw(api, "/workflows/main", coding))[1]) == content
+
+
+async def test_a_long_answer_is_compressed_on_its_way(api: Api) -> None:
+    await api.create("main", *(f"{name}-{number}" for name in MANY for number in range(4)))
+    for where in ("/workflows/main", "/workflows/main?version=1", "/workflows/main/versions/0"):
+        plain, content = await raw(api, where, "identity")
+        assert len(content) == int(plain["content-length"]) > 3 * PIECE_BYTES
+        assert plain["vary"] == "Accept-Encoding"
+        for coding in CODINGS:
+            packed, body = await raw(api, where, coding)
+            assert zstandard_or_gzip(coding, body) == content
+            assert len(body) < len(content) / 3
+            assert (packed["content-encoding"], packed["vary"]) == (coding, "Accept-Encoding")
+            assert packed["etag"] == f'{plain["etag"][:-1]};{coding}"'
+            assert (await raw(api, where, coding))[1] == body, "a strong entity tag means that"
+            same = await api.get(where, headers={"If-None-Match": packed["etag"]})
+            assert same.status_code == 304
+
+
+def zstandard_or_gzip(coding: str, body: bytes) -> bytes:
+    """Of a frame that does not say how long it is."""
+    if coding == "gzip":
+        return gzip.decompress(body)
+    return zstandard.ZstdDecompressor().decompressobj().decompress(body)
 
 
 ALL = {"Accept-Encoding": "gzip, zstd"}
