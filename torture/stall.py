@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bench.server import Server
 from torture.run import Run
-from torture.stall_requests import Entry, Request, create, entries, nodes
+from torture.stall_documents import nodes
+from torture.stall_requests import Entry, Request, create, entries
 
 WORST_GET_MS = 100.0
 #: In the short form the machine may be slow, and busy: then it is slow in quiet times, too.
