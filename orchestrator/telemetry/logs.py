@@ -91,6 +91,7 @@ def configure(level: str, *, queue_bytes_max: int = QUEUE_BYTES_MAX) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     LINES.tells_info = threshold <= logging.INFO
     WRITER.bytes_max = queue_bytes_max
+    logging.lastResort = PlainLines(logging.WARNING)  # Of libraries that have no handler.
     structlog.configure(
         processors=[
             _complete,

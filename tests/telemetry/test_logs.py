@@ -118,6 +118,8 @@ def test_a_library_that_logs_by_itself_uses_the_same_way(
     record = logging.makeLogRecord({"msg": "Unexpected exit from worker-%d", "args": (1,)})
     lines.handle(record)
     assert logged(capfdbinary) == b"Unexpected exit from worker-1\n"
+    logs.configure("info")
+    assert isinstance(logging.lastResort, PlainLines)
 
 
 def read(captured: pytest.CaptureFixture[bytes]) -> list[dict[str, object]]:
