@@ -60,7 +60,7 @@ async def upload(api: Api) -> Answers:
 #: The statement that is shared, which commits itself; for one request alone too.
 STEPS: dict[Callable[[Api], Awaitable[Answers]], Step] = {
     create: (WorkflowRepository, "create_new"),
-    move: (TagRepository, "put_unlocked"),
+    move: (TagRepository, "put_briefly"),
     upload: (CASRepository, "insert_leased"),
 }
 #: The first statement of a request that is served alone because another one was in the way twice.
@@ -328,7 +328,7 @@ async def watched_api(
     """How many were at work together, each time."""
     sizes = {
         "create": watch_step(monkeypatch, WorkflowRepository, "create_new"),
-        "move": watch_step(monkeypatch, TagRepository, "put_unlocked"),
+        "move": watch_step(monkeypatch, TagRepository, "put_briefly"),
         "upload": watch_step(monkeypatch, CASRepository, "insert_leased"),
     }
     return fresh_api, sizes

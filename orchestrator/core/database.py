@@ -78,6 +78,9 @@ class Connection(_Connection):
             if not isinstance(error, StorageUnavailable):
                 await begun.rollback()
             raise
+        except asyncpg.LockNotAvailableError:
+            await begun.rollback()
+            raise
         else:
             await _commit(begun)
         finally:
@@ -314,7 +317,9 @@ class _Lent:
         """Returns what the error of the block means to the domain, if it is not one of its own."""
         translated = _translated(error, self._conn) if error is not None else None
         refused = isinstance(error, DomainError) and not isinstance(error, StorageUnavailable)
-        self._pool.release(self._conn, healthy=error is None or refused)
+        gave_up = isinstance(error, asyncpg.LockNotAvailableError) and not self._conn.is_lost
+        ended = error is None or refused or (gave_up and not self._conn.is_in_transaction())
+        self._pool.release(self._conn, healthy=ended)
         return translated
 
 

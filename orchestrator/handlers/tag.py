@@ -7,7 +7,7 @@ from uuid import UUID
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import Current, DomainError, InvalidInput, NotFound, accepted
+from orchestrator.errors import Current, DomainError, InvalidInput, Locked, NotFound, accepted
 from orchestrator.handlers.http.body import Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
@@ -149,8 +149,12 @@ class TagHandler:
     async def _move_together(
         self, orders: Sequence[TagOrder], deadline: float
     ) -> list[TagChange | DomainError | None]:
-        async with self._database.write(deadline=deadline) as conn:
-            return await self._tags.move_unlocked(conn, orders)
+        try:
+            async with self._database.write(deadline=deadline) as conn:
+                return await self._tags.move_together(conn, orders, wait=True)
+        except Locked:  # The others go without what is locked.
+            async with self._database.write(deadline=deadline) as conn:
+                return await self._tags.move_together(conn, orders, wait=False)
 
     async def _move_alone(self, order: TagOrder, deadline: float) -> TagChange:
         async with self._database.write(of=order.namespace, deadline=deadline) as conn:

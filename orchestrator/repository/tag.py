@@ -26,6 +26,7 @@ from orchestrator.models.tag import (
     TagOrder,
     TagTarget,
 )
+from orchestrator.repository.brief import brief_wait
 from orchestrator.repository.columns import columns
 
 _TAG = columns("t", *Tag.__struct_fields__)
@@ -80,15 +81,16 @@ recorded AS (
 _FOUND = Tag.__struct_fields__[2:]
 
 
-def _put(if_locked: str, is_locked: str) -> str:
+def _put(wait: str = "", if_locked: str = "", is_locked: str = "false") -> str:
     """Orders are gone through by name: two that write the same tags wait for each other only in one
     direction. A tag is looked at behind its lock, and is changed before the next one is locked.
     """
     return f"""
 WITH wanted AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bool[],
+    SELECT n.* FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bool[],
                          $7::bool[], $8::text[])
         AS n (namespace, name, target_id, message, moved_by, must_be_absent, must_exist, versions)
+             {wait}
      ORDER BY namespace, name
 ), looked AS (
     SELECT n.*, a.kind, a.version_hash, l.found
@@ -121,12 +123,15 @@ SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.fo
 """
 
 
-PUT = _put("", "false")
+PUT = _put()
+
+# Longer than most commits take.
+PUT_BRIEFLY = _put(f", {brief_wait(10)}")
 
 # What was skipped, and is there, is locked. (EXISTS might be planned as a scan of the whole table.)
 PUT_UNLOCKED = _put(
-    "SKIP LOCKED",
-    """(n.found).version IS NULL AND (
+    if_locked="SKIP LOCKED",
+    is_locked="""(n.found).version IS NULL AND (
            SELECT true FROM tag t WHERE t.namespace = n.namespace AND t.name = n.name)
        OR n.kind IS NULL AND (
            SELECT true FROM artifact a
@@ -168,6 +173,12 @@ class TagRepository:
         The tag as it was found where an order changed nothing; None where its target is missing.
         """
         return _outcomes(orders, await conn.fetch(PUT, *_wanted(orders)))
+
+    async def put_briefly(
+        self, conn: Connection, orders: Sequence[TagOrder]
+    ) -> list[TagChange | FoundTag | None]:
+        """The same, waiting for who has a lock as long as a commit may take, and not longer."""
+        return _outcomes(orders, await conn.fetch(PUT_BRIEFLY, *_wanted(orders)))
 
     async def put_unlocked(
         self, conn: Connection, orders: Sequence[TagOrder]

@@ -70,13 +70,16 @@ class TagService:
                     outcomes[at] = outcome
         return [outcomes.get(at) or _changed_meanwhile(order) for at, order in enumerate(orders)]
 
-    async def move_unlocked(
-        self, conn: Connection, orders: Sequence[TagOrder]
+    async def move_together(
+        self, conn: Connection, orders: Sequence[TagOrder], *, wait: bool
     ) -> list[TagChange | DomainError | None]:
-        """`put` for tags that must exist, as each order says, without waiting: None where somebody
-        else has the tag locked, or what it is to name.
+        """`put` for tags that must exist, as each order says, of requests that share a statement.
+
+        If somebody else has a tag locked, or what it is to name, that is waited for for a moment,
+        and then fails the statement. Without `wait` the outcome of such an order is None.
         """
-        tried = await self._tags.put_unlocked(conn, orders)
+        put = self._tags.put_briefly if wait else self._tags.put_unlocked
+        tried = await put(conn, orders)
         return [_outcome(conn, *each) for each in zip(orders, tried, strict=True)]
 
     # --------------------------------------------------------------------------------- one tag

@@ -296,3 +296,19 @@ async def test_a_deadline_bounds_all_that_is_waited_for(shared_database: str) ->
             with pytest.raises(StorageUnavailable):  # None can be made.
                 async with database.connection(deadline=soon):
                     pass
+
+
+async def test_a_connection_stays_after_a_wait_for_a_lock_in_vain(shared_database: str) -> None:
+    database = Database(shared_database, lock_seconds_max=0.01)
+    lock = "SELECT pg_advisory_xact_lock(42)"
+    pids: set[int] = set()
+    async with database.opened(), database.transaction() as other:
+        await other.execute(lock)
+        for opened in (database.write, database.transaction, database.connection):
+            with pytest.raises(Locked):
+                async with opened() as conn:
+                    pids.add(conn.get_server_pid())
+                    await conn.execute(lock)
+        async with database.transaction() as conn:
+            pids.add(conn.get_server_pid())
+    assert len(pids) == 1

@@ -101,7 +101,7 @@ async def test_requests_that_share_a_commit_are_logged_with_their_own_ids(
 ) -> None:
     if fails:
         _fail_together(monkeypatch, WorkflowRepository, "create_new")
-        _fail_together(monkeypatch, TagRepository, "put_unlocked")
+        _fail_together(monkeypatch, TagRepository, "put_briefly")
     numbers = range(6)
     ids: dict[int, str] = {}
 
