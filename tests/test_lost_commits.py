@@ -117,6 +117,10 @@ CASES: dict[tuple[str, str], tuple[Request, bool]] = {
     ),
     ("POST", "/workflows/{tag}/revert"): (posting("/workflows/main/revert", {"seq": 1}), True),
     ("POST", "/workflows/{tag}/merge"): (posting("/workflows/main/merge", {"from": "side"}), True),
+    ("POST", "/artifacts"): (
+        posting("/artifacts", {"kind": "model", "meta": {"n": 1}, "tag": "model"}),
+        True,
+    ),
     ("PUT", "/tags/{name}"): (putting, False),
     ("DELETE", "/tags/{name}"): (deleting("/tags/main"), False),
     ("POST", "/tags/{name}/move"): (moving, True),
