@@ -93,10 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whole folders whose tests start processes of their own; others say so where they stand.
 
-    Where a module shares what it started, it runs on one worker. Coverage counts the first case of
-    a test, not what repeats it with other values or for seconds: to measure that takes twice as
-    long, and could only make it more. Workers get what is slow first, so that in the end they do
-    not wait for one of them.
+    Where a module shares what it started, it runs on one worker. Coverage does not count what is
+    slow or has generated examples: to measure that takes twice as long, and could only make it
+    more. Workers get what is slow first, so that in the end they do not wait for one of them.
     """
     seen: set[str] = set()
     for item in items:
@@ -104,7 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name in seen and not REPEATED_SLOWLY.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
         generated = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if name in seen or generated or item.get_closest_marker("slow"):
+        if generated or item.get_closest_marker("slow"):
             item.stash[UNMEASURED] = True
         seen.add(name)
         if any(map(item.path.is_relative_to, SLOW_FOLDERS)):
