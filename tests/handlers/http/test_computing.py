@@ -16,8 +16,11 @@ from tests.conftest import TOKEN
 MIB = 1024 * 1024
 #: Half a second of a processor.
 LONG = {**chain("a"), "z": [1e300] * 40_000}
-#: 50 MiB of memory.
-LARGE = {**chain("a"), "z": [{"a": {}} for _ in range(200_000)]}
+
+
+def large() -> Any:
+    """50 MiB of memory."""
+    return {**chain("a"), "z": [{"a": {}} for _ in range(200_000)]}
 
 
 @pytest.fixture
@@ -117,7 +120,7 @@ def refused(response: httpx2.Response, status: int, slug: str) -> Iterator[dict[
 async def test_what_takes_too_long_or_too_much_memory_is_too_complex(
     make_app: Callable[..., Edge],
 ) -> None:
-    for limit, value, document in (("seconds", 0.1, LONG), ("memory_bytes", 48 * MIB, LARGE)):
+    for limit, value, document in (("seconds", 0.1, LONG), ("memory_bytes", 48 * MIB, large())):
         async with Api.on(make_app(**{f"compute_{limit}_max": value}), TOKEN) as api:
             response = await api.post("/workflows", {"tag": "large", "workflow": document})
             with refused(response, 422, "too-complex") as problem:
