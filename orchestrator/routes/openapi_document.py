@@ -181,7 +181,7 @@ def _answer(said: Described, schemas: _Schemas) -> dict[str, Any]:
     made: dict[str, Any] = {
         "description": said.description,
         "headers": {
-            **_EVERY_HEADER,
+            **({} if said.is_bare else _EVERY_HEADER),
             **{each.name: _header(each) for each in said.headers},
         },
     }

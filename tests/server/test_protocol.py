@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from tests.handlers.test_openapi import DOCUMENT
 from tests.server.conftest import Server
 
 
@@ -51,6 +52,19 @@ def test_a_transfer_coding_is_chunked_or_refused(server: Server, codings: str, s
     )
     assert given[0] == status
     assert (given[1].get("connection") == "close") == (status != 201)
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "status"), [("/" + "a" * 70_000, 0, 414), ("/health", 200, 431)]
+)
+def test_what_is_too_much_for_a_head_is_refused_as_the_description_says(
+    server: Server, target: str, fields: int, status: int
+) -> None:
+    more = [f"X-{number}: x" for number in range(fields)]
+    given, headers = asked(server, f"GET {target} HTTP/1.1", "Host: PLACE", *more)
+    assert (given, headers["content-length"]) == (status, "0")
+    answer = DOCUMENT["components"]["responses"][f"Unread{status}"]
+    assert (answer["headers"], "content" in answer) == ({}, False)
 
 
 @pytest.mark.parametrize("length", ["9" * 10_000, "9" * 20, "1.0", "-1", "+1", "1, 2"])
