@@ -23,7 +23,7 @@ from torture.serving import open_connections, serving_mib
 MIB = 1024 * 1024
 CONNECTIONS, CONNECTIONS_SHORT = 1_000, 60
 #: Of all deadlines.
-SECONDS, SECONDS_SHORT = 5.0, 1.5
+SECONDS, SECONDS_SHORT = 5.0, 1.0
 #: What one connection may take: what is read ahead of it, and what waits to be sent on it.
 CONNECTION_MIB = 1.0
 #: What the normal client's own requests, and the allocator, may take besides.
