@@ -93,16 +93,21 @@ class Encodings:
         yield await self._threads.run(packer.flush)
 
     async def _pack(self, coding: str, body: bytes) -> bytes:
-        key = coding, blake3(body).digest()
+        key = coding, await self._run(_hash, body)
         packed = self._packed.get(key)
         if packed is None:
-            pack = self._codings[coding]
-            if len(body) < _THREADED_BYTES_MIN:
-                packed = pack(body)
-            else:
-                packed = await self._threads.run(pack, body)
+            packed = await self._run(self._codings[coding], body)
             self._packed.put(key, packed, len(packed))
         return packed
+
+    async def _run(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
+        if len(body) < _THREADED_BYTES_MIN:
+            return work(body)
+        return await self._threads.run(work, body)
+
+
+def _hash(body: bytes) -> bytes:
+    return blake3(body).digest()
 
 
 def _of_packed(headers: Mapping[str, str], coding: str) -> dict[str, str]:
