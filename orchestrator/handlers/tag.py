@@ -11,7 +11,7 @@ from orchestrator.errors import Current, DomainError, InvalidInput, Locked, NotF
 from orchestrator.handlers.http.body import Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
-from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of, tag_after
+from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of
 from orchestrator.handlers.http.precondition import (
     Precondition,
     check_if_match,
@@ -31,20 +31,20 @@ from orchestrator.handlers.http.reading import (
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import IMMUTABLE, NONE, etag, json_answer
 from orchestrator.handlers.tag_body import (
+    HistoryItem,
     MoveTag,
     PutTag,
     StepTag,
     TagBody,
-    TagItem,
     deleted_body,
+    history_item,
     past_body,
     tag_answer,
     tag_body,
-    tag_item,
 )
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_id, parse_reference
-from orchestrator.models.tag import SEQ_MAX, TagChange, TagMove, TagOrder
+from orchestrator.models.tag import SEQ_MAX, TagChange, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
@@ -193,16 +193,8 @@ class TagHandler:
             moves = await self._tags.history(
                 conn, call.namespace, tag, before=before, limit=limit + 1
             )
-        items, following = page_of(moves, limit, lambda move: move.seq)
-        return listed(call, Page[TagMove](items, following))
-
-    async def list_tags(self, call: Call, limit: Limit = 100, cursor: Cursor = None) -> Answer:
-        """The tags of a namespace by name."""
-        start = tag_after(cursor)
-        async with self._database.connection() as conn:
-            tags = await self._tags.list_by_name(conn, call.namespace, after=start, limit=limit + 1)
-        shown, following = page_of(tags, limit, lambda tag: tag.name)
-        return listed(call, Page[TagItem]([tag_item(tag) for tag in shown], following))
+        shown, following = page_of(moves, limit, lambda move: move.seq)
+        return listed(call, Page[HistoryItem]([history_item(move) for move in shown], following))
 
     async def _current(self, conn: Connection, namespace: str, name: str) -> TagBody:
         tag = await self._tags.get(conn, namespace, name)

@@ -14,7 +14,7 @@ from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
 from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
-from orchestrator.models.tag_search import NamedMove
+from orchestrator.models.tag_search import NamedMove, NamedTag
 
 
 class PutTag(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,12 +77,32 @@ class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag in a list; the artifact tells more."""
+    """A tag in a list, as it is or was at the requested time; without an artifact it is deleted."""
 
     namespace: NamespaceText
     name: TagText
     version: int
     artifact_id: UUID | None
+    kind: str | None
+    version_hash: CasIdText | None
+    message: str | None
+    moved_by: str
+    moved_at: Moment
+
+
+class HistoryItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A move of a tag. `seq` is an older name of `version`, `parent_seq` is where the tag stood
+    before; kind and version hash are those of the target.
+    """
+
+    version: int
+    seq: int
+    action: Action
+    from_id: UUID | None
+    to_id: UUID | None
+    parent_seq: int | None
+    kind: str | None
+    version_hash: CasIdText | None
     message: str | None
     moved_by: str
     moved_at: Moment
@@ -152,16 +172,35 @@ def deleted_body(tag: Tag) -> DeletedTagBody:
     )
 
 
-def tag_item(tag: Tag) -> TagItem:
+def tag_item(tag: NamedTag) -> TagItem:
     """The tag in a list."""
     return TagItem(
         namespace=tag.namespace,
         name=tag.name,
         version=tag.version,
-        artifact_id=tag.target_id,
+        artifact_id=tag.artifact_id,
+        kind=tag.kind,
+        version_hash=str(tag.version_hash) if tag.version_hash else None,
         message=tag.message,
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
+    )
+
+
+def history_item(move: NamedMove) -> HistoryItem:
+    """The move in the history of its tag."""
+    return HistoryItem(
+        version=move.seq,
+        seq=move.seq,
+        action=move.action,
+        from_id=move.from_id,
+        to_id=move.to_id,
+        parent_seq=move.parent_seq,
+        kind=move.kind,
+        version_hash=str(move.version_hash) if move.version_hash else None,
+        message=move.message,
+        moved_by=move.moved_by,
+        moved_at=move.moved_at,
     )
 
 

@@ -3,18 +3,37 @@
 from typing import Annotated
 
 from litestar.params import QueryParameter
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from orchestrator.core.database import Database
+from orchestrator.documents.artifact_draft import KindText, parse_kind
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.body import TimeText, Version
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
-from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.http.paging import (
+    CountedPage,
+    Cursor,
+    Limit,
+    Page,
+    Total,
+    after,
+    page_of,
+    tag_after,
+)
 from orchestrator.handlers.http.reading import parse_time
-from orchestrator.handlers.tag_body import MoveItem, move_item
+from orchestrator.handlers.tag_body import MoveItem, TagItem, move_item, tag_item
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import TAG_LENGTH_MAX, parse_tag
-from orchestrator.models.tag_search import EARLIEST, LATEST, MoveFilter, MovePosition, NamedMove
+from orchestrator.models.tag_search import (
+    EARLIEST,
+    LATEST,
+    MoveFilter,
+    MovePosition,
+    NamedMove,
+    TagFilter,
+)
 from orchestrator.service.tag_search import TagSearchService
 
 Prefix = Annotated[str, QueryParameter(description="Only tags whose names begin so.")]
@@ -27,6 +46,33 @@ Until = Annotated[
     TimeText | None,
     QueryParameter(description="Only moves before this time (RFC 3339, a date, -2h)."),
 ]
+LastMovedBy = Annotated[
+    str | None, QueryParameter(description="Only tags that this principal moved last.")
+]
+LastSince = Annotated[
+    TimeText | None,
+    QueryParameter(
+        description="Only tags whose last move is from this time on (RFC 3339, a date, -2h)."
+    ),
+]
+LastUntil = Annotated[
+    TimeText | None,
+    QueryParameter(
+        description="Only tags whose last move is before this time (RFC 3339, a date, -2h)."
+    ),
+]
+TargetKind = Annotated[
+    KindText | None, QueryParameter(description="Only tags that name an artifact of this kind.")
+]
+NamespaceTime = Annotated[
+    TimeText | None,
+    QueryParameter(
+        description="Time travel: the tags of the namespace as they were (RFC 3339, a date, -2h)."
+    ),
+]
+Deleted = Annotated[
+    bool, QueryParameter(description="true: those that are deleted, instead of those that are not.")
+]
 
 
 class TagSearchHandler:
@@ -35,6 +81,34 @@ class TagSearchHandler:
     def __init__(self, database: Database, tags: TagSearchService) -> None:
         self._database = database
         self._tags = tags
+
+    async def list_tags(
+        self,
+        call: Call,
+        *,
+        prefix: Prefix = "",
+        moved_by: LastMovedBy = None,
+        since: LastSince = None,
+        until: LastUntil = None,
+        kind: TargetKind = None,
+        at: NamespaceTime = None,
+        deleted: Deleted = False,
+        total: Total = False,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Answer:
+        """The tags of a namespace by name, as they are or as all of them were at a time."""
+        wanted = replace(tag_filter(prefix, moved_by, since, until, kind, at), deleted=deleted)
+        start = tag_after(cursor)
+        async with self._database.connection() as conn:
+            found = await self._tags.list_by_name(
+                conn, call.namespace, wanted, after=start, limit=limit + 1
+            )
+            count = await self._tags.count(conn, call.namespace, wanted) if total else UNSET
+        shown, following = page_of(found, limit, lambda tag: tag.name)
+        return listed(
+            call, CountedPage[TagItem]([tag_item(tag) for tag in shown], following, count)
+        )
 
     async def list_moves(
         self,
@@ -62,6 +136,25 @@ class TagSearchHandler:
         shown, following = page_of(found, limit, _key)
         items = [move_item(call.namespace, move) for move in shown]
         return listed(call, Page[MoveItem](items, following))
+
+
+def tag_filter(
+    prefix: str,
+    moved_by: str | None,
+    since: str | None,
+    until: str | None,
+    kind: str | None,
+    at: str | None,
+) -> TagFilter:
+    """What the parameters of a list of tags say."""
+    return TagFilter(
+        prefix=checked_text(prefix, "/prefix"),
+        moved_by=None if moved_by is None else checked_text(moved_by, "/moved_by"),
+        since=None if since is None else parse_time(since, "/since"),
+        until=None if until is None else parse_time(until, "/until"),
+        kind=None if kind is None else parse_kind(kind),
+        at=None if at is None else parse_time(at),
+    )
 
 
 def checked_text(text: str, pointer: str) -> str:

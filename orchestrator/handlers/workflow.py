@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated
 
 from litestar.params import QueryParameter
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.core.batching import Batcher
@@ -13,7 +14,14 @@ from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import listed
-from orchestrator.handlers.http.paging import Cursor, Limit, Page, page_of, tag_after
+from orchestrator.handlers.http.paging import (
+    CountedPage,
+    Cursor,
+    Limit,
+    Total,
+    page_of,
+    tag_after,
+)
 from orchestrator.handlers.http.precondition import (
     ANYWHERE,
     HashPrecondition,
@@ -36,6 +44,15 @@ from orchestrator.handlers.http.reading import (
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply, etag, json_answer, spliced
 from orchestrator.handlers.tag_body import deleted_body
+from orchestrator.handlers.tag_search import (
+    LastMovedBy,
+    LastSince,
+    LastUntil,
+    NamespaceTime,
+    Prefix,
+    TargetKind,
+    tag_filter,
+)
 from orchestrator.handlers.workflow_body import (
     WorkflowBody,
     components_body,
@@ -183,16 +200,31 @@ class WorkflowHandler:
         async with self._database.connection(deadline=deadline) as conn:
             return await self._workflows.get_by_tags(conn, wanted)
 
-    async def list_workflows(self, call: Call, limit: Limit = 100, cursor: Cursor = None) -> Answer:
+    async def list_workflows(
+        self,
+        call: Call,
+        *,
+        prefix: Prefix = "",
+        moved_by: LastMovedBy = None,
+        since: LastSince = None,
+        until: LastUntil = None,
+        kind: TargetKind = None,
+        at: NamespaceTime = None,
+        total: Total = False,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Answer:
         """The tags of a namespace that name workflows, by name, without the documents."""
+        wanted = tag_filter(prefix, moved_by, since, until, kind, at)
         start = tag_after(cursor)
         async with self._database.connection() as conn:
             entries = await self._workflows.list_by_tag(
-                conn, call.namespace, after=start, limit=limit + 1
+                conn, call.namespace, wanted, after=start, limit=limit + 1
             )
+            count = await self._workflows.count(conn, call.namespace, wanted) if total else UNSET
         shown, following = page_of(entries, limit, lambda entry: entry.tag)
         items = [workflow_body(entry) for entry in shown]
-        return listed(call, Page[WorkflowBody](items, following))
+        return listed(call, CountedPage[WorkflowBody](items, following, count))
 
     async def delete(self, call: Call, tag: TagPath) -> Answer:
         """Delete the tag only: its history and every version it named stay."""

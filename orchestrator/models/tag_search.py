@@ -1,6 +1,7 @@
 """Vocabulary of questions about the tags of a namespace and what happened to them; no I/O."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 
@@ -10,6 +11,38 @@ from orchestrator.models.tag import TagMove
 #: Before and after all times.
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+class NamedTag(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag as it is or was at a time, and what the artifact says that it names; None: deleted."""
+
+    namespace: str
+    name: str
+    version: int
+    artifact_id: UUID | None
+    kind: str | None
+    version_hash: CasId | None
+    message: str | None
+    moved_by: str
+    moved_at: datetime
+
+
+class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tags of a namespace: whose names begin so, who moved them last and when, what kind they
+    name; as they are, or as they were at a time. Instead of those that name something, those that
+    were deleted.
+    """
+
+    prefix: str = ""
+    moved_by: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: str | None = None
+    at: datetime | None = None
+    deleted: bool = False
+
+
+ALL_TAGS = TagFilter()
 
 
 class NamedMove(TagMove, frozen=True, kw_only=True):

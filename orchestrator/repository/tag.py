@@ -156,11 +156,6 @@ GET = f"SELECT {_TAG} FROM tag t WHERE namespace = $1 AND name = $2 AND target_i
 
 GET_FOR_UPDATE = f"{GET} FOR NO KEY UPDATE"
 
-LIST = f"""
-SELECT {_TAG} FROM tag t
- WHERE namespace = $1 AND name > $2 AND target_id IS NOT NULL ORDER BY name LIMIT $3
-"""
-
 
 class TagRepository:
     """Rows of tag, each change with its row of tag_move. The caller owns the transaction."""
@@ -216,12 +211,6 @@ class TagRepository:
         """The tag, which nobody else can move until this transaction ends."""
         row = await conn.fetchrow(GET_FOR_UPDATE, namespace, name)
         return _tag(row) if row else None
-
-    async def list_by_namespace(
-        self, conn: Connection, namespace: str, after: str, limit: int
-    ) -> list[Tag]:
-        """By name, those after this one."""
-        return [_tag(row) for row in await conn.fetch(LIST, namespace, after, limit)]
 
 
 def _wanted(orders: Sequence[TagOrder]) -> list[list[Any]]:

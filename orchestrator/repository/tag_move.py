@@ -7,28 +7,34 @@ from uuid import UUID
 import asyncpg
 
 from orchestrator.core.database import Connection
+from orchestrator.core.digest import CasId
 from orchestrator.models.tag import Action, Landing, TagMove, TagReference
+from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.columns import columns
 
 _MOVE = columns("m", *TagMove.__struct_fields__)
 
 
-def move_searched() -> str:
-    """The move of a time: of the tag ($1, $2), at $3, it is the one that `max(low)` numbers.
+def move_searched(
+    bounds: str = "SELECT 0::bigint, version + 1 FROM tag WHERE namespace = $1 AND name = $2",
+    name: str = "$2",
+    at: str = "$3",
+) -> str:
+    """The move of a time: of the tag ($1, name), it is the one that `max(low)` numbers.
 
     Moves have no gaps and their times never fall, so it is found in as many steps as its number
     has binary digits, not by reading all that came later. A deleted tag keeps its row. `low` is a
     move that is not too late, or 0; `high` is too late, or not made yet.
     """
-    return """
+    return f"""
 search (low, high) AS (
-    SELECT 0::bigint, version + 1 FROM tag WHERE namespace = $1 AND name = $2
+    {bounds}
      UNION ALL
-    SELECT CASE WHEN m.moved_at <= $3 THEN m.seq ELSE s.low END,
-           CASE WHEN m.moved_at <= $3 THEN s.high ELSE m.seq END
+    SELECT CASE WHEN m.moved_at <= {at} THEN m.seq ELSE s.low END,
+           CASE WHEN m.moved_at <= {at} THEN s.high ELSE m.seq END
       FROM search s CROSS JOIN LATERAL (
            SELECT seq, moved_at FROM tag_move
-            WHERE namespace = $1 AND name = $2 AND seq = (s.low + s.high) / 2 LIMIT 1) m
+            WHERE namespace = $1 AND name = {name} AND seq = (s.low + s.high) / 2 LIMIT 1) m
      WHERE s.high - s.low > 1
 )"""
 
@@ -48,9 +54,16 @@ SELECT seq, to_id AS target_id
  ORDER BY seq DESC LIMIT 1
 """
 
+#: The columns of a NamedMove: a move `m`, and what the artifact `a` says that it led to.
+NAMED_MOVE = f"m.name, {_MOVE}, a.kind, a.version_hash"
+TARGET_OF_MOVE = """
+  LEFT JOIN LATERAL (
+       SELECT kind, version_hash FROM artifact WHERE artifact_id = m.to_id LIMIT 1) a ON true
+"""
+
 LIST_MOVES = f"""
-SELECT {_MOVE} FROM tag_move m
- WHERE namespace = $1 AND name = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4
+SELECT {NAMED_MOVE} FROM tag_move m {TARGET_OF_MOVE}
+ WHERE m.namespace = $1 AND m.name = $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4
 """
 
 GET_MOVE = f"SELECT {_MOVE} FROM tag_move m WHERE namespace = $1 AND name = $2 AND seq = $3"
@@ -98,9 +111,10 @@ class TagMoveRepository:
 
     async def list_moves(
         self, conn: Connection, namespace: str, name: str, before: int, limit: int
-    ) -> list[TagMove]:
+    ) -> list[NamedMove]:
         """Newest first, those before this seq; also of a deleted tag."""
-        return [_move(row) for row in await conn.fetch(LIST_MOVES, namespace, name, before, limit)]
+        rows = await conn.fetch(LIST_MOVES, namespace, name, before, limit)
+        return [named_move(row) for row in rows]
 
     async def get_move(
         self, conn: Connection, namespace: str, name: str, seq: int
@@ -128,6 +142,14 @@ class TagMoveRepository:
         """One of these that the tag names or ever did."""
         found: UUID | None = await conn.fetchval(GET_NAMED, namespace, name, artifact_ids)
         return found
+
+
+def named_move(row: asyncpg.Record) -> NamedMove:
+    """The move in a row that has the columns of NAMED_MOVE."""
+    found = row["version_hash"]
+    return NamedMove(
+        **{**row, "action": Action(row["action"]), "version_hash": found and CasId(found)}
+    )
 
 
 def _move(row: asyncpg.Record) -> TagMove:

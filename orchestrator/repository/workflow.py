@@ -17,6 +17,7 @@ from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import NewArtifact, Relation
 from orchestrator.models.cas import WORKFLOW
 from orchestrator.models.tag import TagTarget
+from orchestrator.models.tag_search import TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -32,6 +33,7 @@ from orchestrator.repository.cas import blobs_inserted
 from orchestrator.repository.columns import columns
 from orchestrator.repository.tag import change_of, made, moved_by, recorded
 from orchestrator.repository.tag_move import move_searched
+from orchestrator.repository.tag_search import tags_counted, tags_listed, tags_wanted
 
 _VERSION = columns(
     "a",
@@ -43,7 +45,7 @@ _TAG = columns("t", "namespace", *_SAID, tag="name", tag_version="version")
 _MOVE = columns("t", "namespace", *_SAID, tag="name", tag_version="seq")
 
 
-_IS_WORKFLOW = "kind IN ('dag_version', 'patch_set')"
+_IS_WORKFLOW = "a.kind IN ('dag_version', 'patch_set')"
 
 
 def _artifact(artifact_id: str, condition: str = "true") -> str:
@@ -80,12 +82,10 @@ RESOLVE_AT = f"""
 WITH RECURSIVE {move_searched()} {_RESOLVED_MOVE} AND t.seq = (SELECT max(low) FROM search)
 """
 
-LIST = f"""
-SELECT {_TAG}, {_VERSION}
-  FROM tag t CROSS JOIN LATERAL ({_artifact("t.target_id", _IS_WORKFLOW)}) a
- WHERE t.namespace = $1 AND t.name > $2
- ORDER BY t.name LIMIT $3
-"""
+LIST = tags_listed(f"{_TAG}, {_VERSION}", "$10", past=False, also=_IS_WORKFLOW)
+LIST_AT = tags_listed(f"{_TAG}, {_VERSION}", "$11", past=True, also=_IS_WORKFLOW)
+COUNT = tags_counted(past=False, also=_IS_WORKFLOW)
+COUNT_AT = tags_counted(past=True, also=_IS_WORKFLOW)
 
 _NEW_VERSION = (
     *("artifact_id", "namespace", "kind", "cas_id", "name", "version_hash"),
@@ -177,10 +177,18 @@ class WorkflowRepository:
         return _resolved(row) if row else None
 
     async def list_by_namespace(
-        self, conn: Connection, namespace: str, after: str, limit: int
+        self, conn: Connection, namespace: str, wanted: TagFilter, after: str, limit: int
     ) -> list[WorkflowEntry]:
         """By tag name, those after this one."""
-        return [_entry(row) for row in await conn.fetch(LIST, namespace, after, limit)]
+        statement = LIST if wanted.at is None else LIST_AT
+        rows = await conn.fetch(statement, *tags_wanted(namespace, wanted, after), limit)
+        return [_entry(row) for row in rows]
+
+    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
+        """On all pages."""
+        statement = COUNT if wanted.at is None else COUNT_AT
+        found: int = await conn.fetchval(statement, *tags_wanted(namespace, wanted))
+        return found
 
 
 def _created(

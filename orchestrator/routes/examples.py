@@ -51,17 +51,20 @@ TAG: dict[str, Any] = {
 }
 TAG_CHANGE = {**TAG, "action": "move"}
 TAG_ITEM = {key: value for key, value in TAG.items() if key not in {"kind", "version_hash"}}
-TAGS = {"items": [TAG_ITEM], "next": None}
+TAGS = {"items": [TAG], "next": None, "total": 1}
 DELETED_TAG = {**TAG_ITEM, "version": 3, "artifact_id": None, "action": "delete"}
 PUT_TAG = {"artifact_id": ARTIFACT_ID, "message": "Roll out"}
 MOVE_TAG = {**PUT_TAG, "expected_version": 1}
 STEP_TAG = {"expected_version": 2, "message": "Roll back"}
 MOVE = {
+    "version": 2,
     "seq": 2,
     "action": "move",
     "from_id": OTHER_ID,
     "to_id": ARTIFACT_ID,
     "parent_seq": 1,
+    "kind": "dag_version",
+    "version_hash": HASH,
     "message": "Roll out",
     "moved_by": "admin",
     "moved_at": TIME,

@@ -18,7 +18,7 @@ from orchestrator.handlers.http.framework import (
     RouteFunction,
     operation,
 )
-from orchestrator.handlers.http.paging import Page
+from orchestrator.handlers.http.paging import CountedPage, Page
 from orchestrator.handlers.http.paths import Declared
 from orchestrator.routes.openapi import (
     NOTHING,
@@ -121,4 +121,13 @@ def ok(container: Any, example: Any, description: str, *headers: Header) -> dict
 
 def page(item: Any, example: Any) -> dict[int, Described]:
     """One page of a list of these."""
-    return ok(Page[item], example, "A page.", *OF_READ, LINK) | not_modified()
+    return _page(Page[item], example)
+
+
+def counted_page(item: Any, example: Any) -> dict[int, Described]:
+    """The same, with the number of all items if it is asked for."""
+    return _page(CountedPage[item], example)
+
+
+def _page(container: Any, example: Any) -> dict[int, Described]:
+    return ok(container, example, "A page.", *OF_READ, LINK) | not_modified()

@@ -6,6 +6,7 @@ from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
+    HistoryItem,
     MoveItem,
     MoveTag,
     PutTag,
@@ -15,7 +16,6 @@ from orchestrator.handlers.tag_body import (
     TagItem,
 )
 from orchestrator.handlers.tag_search import TagSearchHandler
-from orchestrator.models.tag import TagMove
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer, heeds, not_modified, takes
 from orchestrator.routes.openapi_headers import (
@@ -26,7 +26,7 @@ from orchestrator.routes.openapi_headers import (
     LOCATION,
     OF_VERSIONED,
 )
-from orchestrator.routes.resource import Resource, ok, page
+from orchestrator.routes.resource import Resource, counted_page, ok, page
 
 ROUTES = Resource("tags")
 TAG = f"{API}/tags/{{name:str}}"
@@ -40,10 +40,10 @@ def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHand
     return [
         ROUTES.get(
             f"{API}/tags",
-            tags.list_tags,
+            search.list_tags,
             "listTags",
             "List tags by name",
-            page(TagItem, examples.TAGS),
+            counted_page(TagItem, examples.TAGS),
         ),
         ROUTES.get(
             TAG,
@@ -110,7 +110,7 @@ def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHand
             tags.history,
             "listTagMoves",
             "Every move of a tag, newest first",
-            page(TagMove, examples.HISTORY),
+            page(HistoryItem, examples.HISTORY),
             refuses=(404,),
         ),
         ROUTES.get(

@@ -23,7 +23,7 @@ from orchestrator.routes.openapi_headers import (
     LOCATION,
     OF_VERSIONED,
 )
-from orchestrator.routes.resource import Resource, ok, page
+from orchestrator.routes.resource import Resource, counted_page, ok
 
 ROUTES = Resource("workflows")
 
@@ -53,7 +53,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
             workflows.list_workflows,
             "listWorkflows",
             "List workflows by tag",
-            page(WorkflowBody, examples.WORKFLOWS),
+            counted_page(WorkflowBody, examples.WORKFLOWS),
         ),
         ROUTES.get(
             f"{API}/workflows/{{tag:str}}",

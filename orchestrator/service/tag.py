@@ -32,6 +32,7 @@ from orchestrator.models.tag import (
     TagOrder,
     TagReference,
 )
+from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.telemetry import metrics
@@ -155,15 +156,9 @@ class TagService:
             raise NotFound("tag", name)
         return tag
 
-    async def list_by_name(
-        self, conn: Connection, namespace: str, *, after: str = "", limit: int
-    ) -> list[Tag]:
-        """A page of tags in the order of their names."""
-        return await self._tags.list_by_namespace(conn, namespace, after, limit)
-
     async def history(
         self, conn: Connection, namespace: str, name: str, *, before: int = SEQ_MAX, limit: int
-    ) -> list[TagMove]:
+    ) -> list[NamedMove]:
         """A page of moves, newest first; a deleted tag still has them."""
         moves = await self._moves.list_moves(conn, namespace, name, before, limit)
         if not moves and before == SEQ_MAX:

@@ -1,7 +1,14 @@
 """What the tags of a namespace are and what happened to them: reads only, no HTTP, no SQL."""
 
 from orchestrator.core.database import Connection
-from orchestrator.models.tag_search import MoveFilter, MovePosition, NamedMove
+from orchestrator.models.tag_search import (
+    ALL_TAGS,
+    MoveFilter,
+    MovePosition,
+    NamedMove,
+    NamedTag,
+    TagFilter,
+)
 from orchestrator.repository.tag_search import TagSearchRepository
 
 
@@ -24,3 +31,19 @@ class TagSearchService:
         end = MovePosition(moved_at=wanted.until)
         start = end if before is None or before.moved_at > wanted.until else before
         return await self._tags.list_moves(conn, namespace, wanted, start, limit)
+
+    async def list_by_name(
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: TagFilter = ALL_TAGS,
+        *,
+        after: str = "",
+        limit: int,
+    ) -> list[NamedTag]:
+        """A page of tags in the order of their names."""
+        return await self._tags.list_tags(conn, namespace, wanted, after, limit)
+
+    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
+        """How many tags there are on all pages."""
+        return await self._tags.count_tags(conn, namespace, wanted)

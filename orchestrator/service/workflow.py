@@ -7,6 +7,7 @@ from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
 from orchestrator.models.artifact import Artifact, Link, Relation
 from orchestrator.models.tag import TagChange
+from orchestrator.models.tag_search import ALL_TAGS, TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -119,10 +120,20 @@ class WorkflowService:
         return await self._joins.resolve_many(conn, wanted)
 
     async def list_by_tag(
-        self, conn: Connection, namespace: str, *, after: str = "", limit: int
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: TagFilter = ALL_TAGS,
+        *,
+        after: str = "",
+        limit: int,
     ) -> list[WorkflowEntry]:
         """A page of workflows by tag name, without their documents."""
-        return await self._joins.list_by_tag(conn, namespace, after=after, limit=limit)
+        return await self._joins.list_by_tag(conn, namespace, wanted, after=after, limit=limit)
+
+    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
+        """How many there are on all pages."""
+        return await self._joins.count(conn, namespace, wanted)
 
     async def get_components(
         self,

@@ -11,6 +11,7 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, DomainError, NotFound, WrongKind, accepted
 from orchestrator.models.artifact import WORKFLOW_KINDS
+from orchestrator.models.tag_search import ALL_TAGS, TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -115,10 +116,20 @@ class WorkflowJoinService:
         return created
 
     async def list_by_tag(
-        self, conn: Connection, namespace: str, *, after: str = "", limit: int
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: TagFilter = ALL_TAGS,
+        *,
+        after: str = "",
+        limit: int,
     ) -> list[WorkflowEntry]:
         """A page of the tags that name workflows, by name."""
-        return await self._workflows.list_by_namespace(conn, namespace, after, limit)
+        return await self._workflows.list_by_namespace(conn, namespace, wanted, after, limit)
+
+    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
+        """How many there are on all pages."""
+        return await self._workflows.count(conn, namespace, wanted)
 
 
 def _other_kind(tag: str, found: StoredVersion | WorkflowEntry) -> WrongKind | None:

@@ -158,7 +158,8 @@ async def _tags(client: Client) -> None:
     moves = (await client.call("listTagMoves", name="stable", limit=2)).parsed
     following = await client.call("listTagMoves", name="stable", cursor=moves.next_)
     assert [each.seq for each in [*moves.items, *following.parsed.items]] == [5, 4, 3, 2, 1]
-    await client.call("listTags")
+    shown = (await client.call("listTags", prefix="stab", at="-0s", total=True)).parsed
+    assert ([each.name for each in shown.items], shown.total) == (["stable"], 1)
     moved = (await client.call("listMoves", prefix="stab", since="-1h", limit=1)).parsed
     assert [(each.name, each.version) for each in moved.items] == [("stable", 5)]
     await client.call("deleteTag", name="stable")

@@ -106,3 +106,99 @@ async def test_a_move_is_found_by_the_version_of_its_tag(api: Api) -> None:
     await some_moves(api)
     for name, version in ALL[1:]:
         assert (await api.get(f"/tags/{path(name)}?version={version}")).status_code == 200
+
+
+async def tags(api: Api, where: str = "tags", **asked: object) -> list[tuple[str, int]]:
+    """Names and versions; a list of workflows has other words for them."""
+    name, version = ("name", "version") if where == "tags" else ("tag", "tag_version")
+    return [(each[name], each[version]) for each in await listed(api, where, **asked)]
+
+
+async def test_tags_are_listed_by_beginning_person_time_and_kind(api: Api) -> None:
+    times = await some_moves(api)
+    model = {"kind": "model", "name": "m", "meta": {"a": 1}, "tag": "model/1"}
+    assert (await api.post("/artifacts", model)).status_code == 201
+    assert await tags(api) == [("a/2", 1), ("b", 1), ("model/1", 1)]
+    assert await tags(api, where="workflows") == [("a/2", 1), ("b", 1)]
+    assert await tags(api, kind="model") == [("model/1", 1)]
+    assert await tags(api, kind="dag_version", prefix="a") == [("a/2", 1)]
+    assert await tags(api, where="workflows", kind="model") == []
+    assert await tags(api, deleted=True) == [("a/1", 3)]
+    for where in ("tags", "workflows"):
+        assert await tags(api, where=where, prefix="b") == [("b", 1)]
+        assert await tags(api, where=where, prefix="B") == []
+        assert await tags(api, where=where, since=times[3], prefix="a") == [("a/2", 1)]
+        assert await tags(api, where=where, until=times[3]) == [("b", 1)]
+        assert await tags(api, where=where, moved_by="ann") == []
+        assert await tags(api, where=where, moved_by="admin", prefix="a") == [("a/2", 1)]
+
+
+async def test_a_beginning_is_exact_whatever_follows_it(api: Api) -> None:
+    names = ["a", "a-b", "a.b", "a/b", "a_b", "aZ", "az", "A", "b"]
+    artifact_id = (await api.create("source", "s"))["artifact_id"]
+    operations = [{"op": "create", "tag": tag, "artifact_id": artifact_id} for tag in names]
+    assert (await api.post("/transactions", {"operations": operations})).status_code == 200
+    for prefix in ("a", "a-", "a.", "a/", "a_", "A", "a/b", "c", ""):
+        found = {name for name, _ in await tags(api, prefix=prefix)} - {"source"}
+        assert found == {name for name in names if name.startswith(prefix)}
+
+
+async def test_a_list_says_how_many_there_are_if_it_is_asked(api: Api) -> None:
+    times = await some_moves(api)
+    for where in ("tags", "workflows"):
+        assert "total" not in (await api.get(f"/{where}")).json()
+        page = (await api.get(f"/{where}?total=true&limit=1")).json()
+        assert (len(page["items"]), page["total"]) == (1, 2)
+        rest = (await api.get(f"/{where}?total=true&limit=1&cursor={page['next']}")).json()
+        assert (len(rest["items"]), rest["total"], rest["next"]) == (1, 2, None)
+        past = {"total": "true", "limit": 1, "at": times[3]}
+        assert (await api.get(f"/{where}?{urlencode(past)}")).json()["total"] == 3
+        assert (await api.get(f"/{where}?total=true&prefix=b")).json()["total"] == 1
+
+
+async def test_the_tags_of_a_namespace_are_listed_as_they_were(api: Api) -> None:
+    times = await some_moves(api)
+    await api.create("a/1", "z")
+    assert await tags(api) == [("a/1", 4), ("a/2", 1), ("b", 1)]
+    expected = [
+        [("a/1", 1)],
+        [("a/1", 1), ("b", 1)],
+        [("a/1", 2), ("b", 1)],
+        [("a/1", 2), ("a/2", 1), ("b", 1)],
+        [("a/2", 1), ("b", 1)],
+    ]
+    for at, there in zip(times, expected, strict=True):
+        for where in ("tags", "workflows"):
+            assert await tags(api, where=where, at=at) == there
+            assert await tags(api, where=where, at=at, limit=1) == there
+    assert await tags(api, at=times[4], deleted=True) == [("a/1", 3)]
+    assert await tags(api, at="-1h") == []
+    (then,) = await listed(api, "tags", at=times[2], prefix="a/1")
+    version = (await api.get("/tags/a%2F1?version=2")).json()
+    assert then == version
+
+
+async def test_the_past_of_a_tag_that_moved_often_is_found(api: Api) -> None:
+    for number in range(40):
+        await api.create("main", f"n{number % 3}")
+    history = await listed(api, "tags/main/history", limit=100)
+    for move in history:
+        assert await tags(api, at=move["moved_at"]) == [("main", move["version"])]
+
+
+async def test_the_history_of_a_tag_says_what_each_move_led_to(api: Api) -> None:
+    await some_moves(api)
+    deleted, moved, created = await listed(api, "tags/a%2F1/history", limit=10)
+    for move in (moved, created):
+        past = (await api.get(f"/tags/a%2F1?version={move['version']}")).json()
+        assert move["seq"] == move["version"]
+        assert (move["kind"], move["version_hash"]) == (past["kind"], past["version_hash"])
+    assert (deleted["kind"], deleted["version_hash"], deleted["to_id"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("where", ["tags", "workflows"])
+@pytest.mark.parametrize("query", ["at=soon", "since=1", "kind=Model", "prefix=%00", "total=2"])
+async def test_a_question_about_tags_that_cannot_be_read_is_400(
+    api: Api, where: str, query: str
+) -> None:
+    assert (await api.get(f"/{where}?{query}")).status_code == 400

@@ -12,7 +12,7 @@ from orchestrator.core.database import Connection
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.rate import RateCount
 from orchestrator.models.tag import Landing, Tag, TagMove, TagReference
-from orchestrator.models.tag_search import NamedMove
+from orchestrator.models.tag_search import NamedMove, NamedTag
 from orchestrator.models.workflow import WorkflowEntry
 from orchestrator.repository.upkeep.backup import Export
 
@@ -66,14 +66,17 @@ async def test_every_statement_prepares_on_the_migrated_schema(sql: str, conn: C
         ("artifact", "LIST_CHAIN", Artifact),
         ("tag", "GET", Tag),
         ("tag_move", "GET_MOVE", TagMove),
-        ("tag_move", "LIST_MOVES", TagMove),
+        ("tag_move", "LIST_MOVES", NamedMove),
         ("tag_search", "LIST_MOVES", NamedMove),
         ("tag_move", "GET_UNDO", Landing),
         ("tag_move", "GET_REDO", Landing),
         ("artifact", "LIST_VERSIONS", Artifact),
         ("artifact_lineage", "LIST_COMMON_ANCESTORS", Artifact),
         ("tag_move", "LIST_BY_TARGET", TagReference),
+        ("tag_search", "LIST", NamedTag),
+        ("tag_search", "LIST_AT", NamedTag),
         ("workflow", "LIST", WorkflowEntry),
+        ("workflow", "LIST_AT", WorkflowEntry),
         ("rate", "COUNT", RateCount),
     ],
 )

@@ -31,10 +31,12 @@ from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
+from orchestrator.repository.tag_search import TagSearchRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
+from orchestrator.service.tag_search import TagSearchService
 from tests.api import ANN
 
 NS = "team"
@@ -72,6 +74,7 @@ class Store:
     cas: CASService
     artifacts: ArtifactService
     tags: TagService
+    tag_search: TagSearchService
     manifests: ArtifactManifestService
 
     async def other(
@@ -143,6 +146,7 @@ def services(conn: Connection) -> Store:
             ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
         ),
         tags=TagService(TagRepository(), TagMoveRepository()),
+        tag_search=TagSearchService(TagSearchRepository()),
         manifests=ArtifactManifestService(
             ArtifactRepository(),
             ManifestRepository(),

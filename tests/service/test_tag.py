@@ -220,15 +220,15 @@ async def test_names_of_other_namespaces_are_other_tags(store: Store) -> None:
     await put(store, "A")
     with pytest.raises(NotFound):
         await store.tags.get(store.conn, "team-2", "main")
-    assert await store.tags.list_by_name(store.conn, "tea", limit=10) == []
+    assert await store.tag_search.list_by_name(store.conn, "tea", limit=10) == []
 
 
 async def test_tags_are_listed_by_name_and_paged_by_key(store: Store) -> None:
     for name in ("c", "a", "b", "gone"):
         await put(store, "A", name)
     await store.tags.delete(store.conn, order("gone"))
-    first = await store.tags.list_by_name(store.conn, NS, limit=2)
-    rest = await store.tags.list_by_name(store.conn, NS, after="b", limit=10)
+    first = await store.tag_search.list_by_name(store.conn, NS, limit=2)
+    rest = await store.tag_search.list_by_name(store.conn, NS, after="b", limit=10)
     assert [tag.name for tag in (*first, *rest)] == ["a", "b", "c"]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
+from msgspec import UNSET, UnsetType
 
 from orchestrator.errors import InvalidInput
 from orchestrator.models.name import parse_tag
@@ -17,6 +18,9 @@ LIMIT_MAX = 1_000
 
 Limit = Annotated[
     int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")
+]
+Total = Annotated[
+    bool, QueryParameter(description="true: say how many items all pages have (`total`).")
 ]
 #: As it is described.
 CursorText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+$"})]
@@ -31,6 +35,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: list[T]
     next: CursorText | None
+
+
+class CountedPage(Page[T], Generic[T], frozen=True):
+    """A page, and on request how many items all pages have."""
+
+    total: int | UnsetType = UNSET
 
 
 def page_of(

@@ -11,7 +11,7 @@ from orchestrator import errors
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.handlers.http.problem import PROBLEMS, problem_answer
-from orchestrator.service.tag import TagService
+from orchestrator.service.tag_search import TagSearchService
 from tests.api import Api
 from tests.conftest import TOKEN, logged
 
@@ -127,7 +127,7 @@ async def test_an_unexpected_exception_is_500_without_internals(
     async def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("internal secret")
 
-    monkeypatch.setattr(TagService, "list_by_name", broken)
+    monkeypatch.setattr(TagSearchService, "list_by_name", broken)
     async with Api.on(make_app(), TOKEN) as api:
         response = await api.get("/tags")
     assert response.status_code == 500
