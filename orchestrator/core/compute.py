@@ -24,7 +24,7 @@ class ComputeLimits:
     """Of one serving process, and of each of those that compute for it."""
 
     #: Work on fewer bytes is done at once: to send it costs half a millisecond (measured), and the
-    #: most hostile text of this length takes 70.
+    #: most hostile text of this length takes 40.
     sent_bytes_min: int = 32 * 1024
     processes: int = 2
     seconds_max: float = 5.0

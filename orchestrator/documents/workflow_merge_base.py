@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_merge_graph import GraphMerge
 from orchestrator.documents.workflow_merge_value import Merger, Unknown
 from orchestrator.documents.workflow_parts import Parts, shapes, take_apart
@@ -39,7 +40,8 @@ MergeBase: TypeAlias = bytes | SeveralBases
 
 def size_bytes_of(base: MergeBase) -> int:
     """How much there is to read."""
-    return len(base) if isinstance(base, bytes) else sum(map(len, base.contents.values()))
+    contents = [base] if isinstance(base, bytes) else base.contents.values()
+    return sum(map(size_of_reading, contents))
 
 
 def merged_base(several: SeveralBases) -> Parts:

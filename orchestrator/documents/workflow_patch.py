@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from orchestrator.documents.canonical import DEPTH_MAX, VALUES_MAX, JSONValue, parse
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.merge_patch import merge_patch_operations
 from orchestrator.documents.patch import PatchOperation, parse_operations
 from orchestrator.errors import InvalidInput
@@ -29,7 +30,7 @@ def size_of_work(head: bytes, patch: bytes) -> int:
     Each operation may look at a part of the document, each copy may double it. More can be said
     of operations whose names are spelled with escapes, which no program does.
     """
-    read = len(patch) + len(head)
+    read = size_of_reading(patch) + size_of_reading(head)
     if read >= LONG_BYTES:
         return read
     disguised = patch.count(b"\\u006") + patch.count(b"\\u007")

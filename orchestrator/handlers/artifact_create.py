@@ -10,6 +10,7 @@ from orchestrator.core.cache import Cache
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName
 from orchestrator.documents.artifact_draft import ArtifactLimits
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import Contended, InvalidInput, accepted
 from orchestrator.handlers.artifact_body import created_body
 from orchestrator.handlers.artifact_request import ReadArtifact, read_artifact
@@ -92,7 +93,7 @@ class ArtifactCreateHandler:
     async def create(self, call: Call) -> Answer:
         """201 for an artifact that is new, 200 for one that was there."""
         body = await call.read_json(self._body_bytes_max)
-        data = await self._computing.run(call, partial(self._read, body), len(body))
+        data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
         message = checked_message(data.message)
         precondition = _precondition(call, data)
         repeated = call.idempotent(body)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from litestar.params import QueryParameter
 
 from orchestrator.core.database import Connection, Database
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import MergeResult
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
@@ -75,7 +76,7 @@ class MergeHandler:
             before = await self._versions.get(conn, call.namespace, reference)
         after = head.version
         contents = before.content, after.content
-        size = sum(map(len, contents))
+        size = sum(map(size_of_reading, contents))
         if format == "text":
             text = await self._computing.run(call, partial(diff_text, *contents), size)
             return tagged(call, text, media_type=PLAIN_TEXT)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from orchestrator.core.database import Connection, Database
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
@@ -110,7 +111,7 @@ class TransactionHandler:
     async def run(self, call: Call) -> Answer:
         """All operations or none."""
         body = await call.read_json(self._body_bytes_max)
-        data = await self._computing.run(call, partial(self._read, body), len(body))
+        data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
         caller = Caller(call.namespace, call.by, checked_message(data.message))
 
         async def make(conn: Connection) -> Answer:

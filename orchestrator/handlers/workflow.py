@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
@@ -115,7 +116,7 @@ class WorkflowHandler:
     async def create(self, call: Call) -> Answer:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
-        data = await self._computing.run(call, partial(self._read, body), len(body))
+        data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
         message = checked_message(data.message)
         new = new_workflow(
             data.prepared, namespace=call.namespace, tag=data.tag, by=call.by, message=message

@@ -6,6 +6,7 @@ No HTTP, no SQL, no transaction opened.
 from functools import partial
 
 from orchestrator.core.database import Connection
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import (
     ChangeRules,
     MergeResult,
@@ -85,7 +86,7 @@ class MergeService:
         return Change(
             head=head,
             sides=sides,
-            size_bytes=len(ours) + len(theirs) + size_bytes_of(old),
+            size_bytes=size_of_reading(ours) + size_of_reading(theirs) + size_bytes_of(old),
             compute=partial(work, preview=preview),
         )
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from orchestrator.core.database import Connection
 from orchestrator.documents.blob_names import blobs_named
+from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import (
     ChangeRules,
     Revision,
@@ -114,7 +115,7 @@ class VersionChangeService:
         return Change(
             head=head,
             origins=(origin,),
-            size_bytes=sum(map(len, contents)),
+            size_bytes=sum(map(size_of_reading, contents)),
             compute=partial(merged, *contents, self._rules, settlement),
         )
 
