@@ -51,9 +51,11 @@ async def _limit(send_milliseconds: int, per_peer_max: int) -> None:
             break
     while port and per_peer_max:
         await asyncio.sleep(COUNT_SECONDS)
-        for peer, count in (await asyncio.to_thread(_end_excess, port, per_peer_max)).items():
-            metrics.CONNECTIONS_ENDED.inc(count)
-            log.warning("ended connections", peer=peer, count=count)
+        with suppress(OSError):  # No file can be opened at this moment; there is a next one.
+            ended = await asyncio.to_thread(_end_excess, port, per_peer_max)
+            for peer, count in ended.items():
+                metrics.CONNECTIONS_ENDED.inc(count)
+                log.warning("ended connections", peer=peer, count=count)
 
 
 def _end_unread(milliseconds: int) -> int:
@@ -88,11 +90,15 @@ def _end_excess(port: int, per_peer_max: int) -> Counter[str]:
 
 
 def _sockets() -> Iterator[socket.socket]:
-    """A second handle of each socket of this process, which lives until nobody refers to it."""
+    """A second handle of each socket of this process that speaks over a network. It lives until
+    nobody refers to it.
+    """
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # It was closed meanwhile.
             if stat.S_ISSOCK(os.fstat(int(entry.name)).st_mode):
-                yield _Handle(fileno=os.dup(int(entry.name)))
+                handle = _Handle(fileno=os.dup(int(entry.name)))
+                if handle.family in {socket.AF_INET, socket.AF_INET6}:
+                    yield handle
 
 
 class _Handle(socket.socket):
@@ -104,8 +110,8 @@ def _peer(handle: socket.socket, port: int) -> str:
     """The address of a client that is connected to our port."""
     try:
         return handle.getpeername()[0] if handle.getsockname()[1] == port else ""
-    except (OSError, IndexError):
-        return ""  # Another kind of socket, or it has no peer any more.
+    except OSError:
+        return ""  # It has no peer any more, or it listens.
 
 
 def _milliseconds_since_sent(handle: socket.socket) -> int:
