@@ -52,7 +52,7 @@ def _hard(known: dict[str, Any]) -> list[tuple[str, str, tuple[object, ...]]]:
     soon = START + timedelta(hours=1)
     return [
         ("shared by thousands", "cas_visible.GET", (shared, namespace)),
-        ("of a busy tag, long ago", "tag.GET_REDO", (namespace, BUSY_TAG, 100)),
+        ("of a busy tag, long ago", "tag_step.LIST_REDO", ([namespace], [BUSY_TAG], [100])),
         ("of a busy tag, long ago", "tag.GET_MOVE_AT", (namespace, BUSY_TAG, soon)),
         ("of a busy tag, long ago", "workflow.RESOLVE_AT", (namespace, BUSY_TAG, soon)),
         ("of a long chain", "artifact.LIST_CHAIN", (namespace, known["deep_id"])),

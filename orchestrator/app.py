@@ -78,7 +78,7 @@ def create_app(
         *workflow_routes(handlers.workflows),
         *version_routes(handlers.versions, handlers.merges),
         *tag_routes(handlers.tags, handlers.tag_search),
-        *transaction_routes(handlers.transactions),
+        *transaction_routes(handlers.transactions, handlers.transactions_past),
         *artifact_routes(handlers.artifacts, handlers.creating),
         *cas_routes(handlers.blobs),
         *upload_routes(handlers.uploads),

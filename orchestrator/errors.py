@@ -7,6 +7,7 @@ limits, never content.
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -161,6 +162,36 @@ class PreconditionFailed(DomainError):
     def __init__(self, kind: str, key: str, condition: str, current: Current | None = None) -> None:
         super().__init__(f"The precondition {condition} does not hold for the {kind} {key!r}.")
         self.kind, self.key, self.condition, self.current = kind, key, condition, current
+
+
+class MovedTag(msgspec.Struct, frozen=True):
+    """A tag that is not where a transaction left it."""
+
+    name: str
+    version: int
+    current_version: int
+    current_artifact_id: UUID | None
+
+
+class TagsMoved(DomainError):
+    """What is to be taken back is no longer there; all these tags have moved since."""
+
+    def __init__(self, tags: Sequence[MovedTag]) -> None:
+        names = ", ".join(repr(tag.name) for tag in tags[:3])
+        more = f" and {len(tags) - 3} more" if len(tags) > 3 else ""
+        super().__init__(f"Not where the transaction left them: {names}{more}.")
+        self.tags = list(tags)
+
+
+class AlreadyReverted(DomainError):
+    """A transaction is taken back once."""
+
+    def __init__(self, transaction_id: UUID) -> None:
+        super().__init__(
+            f"The transaction {transaction_id} was reverted already: to bring it back, revert "
+            "the transaction that reverted it."
+        )
+        self.transaction_id = transaction_id
 
 
 class NothingToUndo(DomainError):

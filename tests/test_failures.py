@@ -68,7 +68,15 @@ SELECT 'key without its answer' FROM idempotency_key WHERE status IS NULL
 
 
 async def counts(database: Connection) -> dict[str, int]:
-    tables = ("cas_blob", "artifact", "lineage", "tag", "tag_move", "idempotency_key")
+    tables = (
+        "cas_blob",
+        "artifact",
+        "lineage",
+        "transaction",
+        "tag",
+        "tag_move",
+        "idempotency_key",
+    )
     return {table: await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
 
 

@@ -45,10 +45,11 @@ class Tag:
     positions: list[tuple[Version, int | None]] = field(default_factory=list)
     at: int | None = None
     version: int = 0
+    is_deleted: bool = False
 
     @property
     def target(self) -> Version | None:
-        return None if self.at is None else self.positions[self.at][0]
+        return None if self.at is None or self.is_deleted else self.positions[self.at][0]
 
     def move(self, target: Version) -> None:
         if target is self.target:
@@ -56,8 +57,11 @@ class Tag:
         self.positions.append((target, self.at))
         self.at = len(self.positions) - 1
         self.version += 1
+        self.is_deleted = False
 
     def undo(self) -> bool:
+        if self.is_deleted:
+            return self._step(self.at)
         parent = None if self.at is None else self.positions[self.at][1]
         return self._step(parent)
 
@@ -70,12 +74,13 @@ class Tag:
             return False
         self.at = to
         self.version += 1
+        self.is_deleted = False
         return True
 
     def delete(self) -> bool:
-        if self.at is None:
+        if self.target is None:
             return False
-        self.at = None
+        self.is_deleted = True
         self.version += 1
         return True
 
@@ -165,7 +170,7 @@ class Run:
             (8, lambda: self.patch(name)),
             (6, lambda: self.walk(name, "undo")),
             (5, lambda: self.walk(name, "redo")),
-            (1, lambda: self.delete(name)),
+            (2, lambda: self.delete(name)),
             (2, lambda: self.branch(name, other)),
             (4, lambda: self.merge(name, other)),
             (1, lambda: self.compact(name)),
@@ -190,7 +195,7 @@ class Run:
 
     async def walk(self, name: str, direction: str) -> None:
         tag = self.model.tags[name]
-        exists = tag.target is not None
+        exists = tag.version > 0
         done = getattr(tag, direction)()
         response = await self.api.post(f"/tags/{name}/{direction}")
         assert response.status_code == (200 if done else 409 if exists else 404)

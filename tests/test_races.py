@@ -17,6 +17,7 @@ from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
+from orchestrator.repository.tag_step import TagStepRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
@@ -102,7 +103,7 @@ async def test_of_concurrent_moves_from_one_version_exactly_one_wins(api: Api) -
 
 async def test_of_concurrent_compare_and_swaps_exactly_one_is_true(shared_database: str) -> None:
     database = Database(shared_database, connections_max=16)
-    tags = TagService(TagRepository(), TagMoveRepository())
+    tags = TagService(TagRepository(), TagMoveRepository(), TagStepRepository())
     async with database.opened():
         async with database.transaction() as conn:
             ids = await versions(conn, "races")
@@ -170,7 +171,7 @@ async def test_a_hundred_requests_at_once_are_all_answered(api: Api) -> None:
 async def test_a_move_that_is_acknowledged_has_happened(shared_database: str) -> None:
     """Also for callers that expect the version that another is just making."""
     database = Database(shared_database, connections_max=8)
-    tags = TagService(TagRepository(), TagMoveRepository())
+    tags = TagService(TagRepository(), TagMoveRepository(), TagStepRepository())
     wrong = acknowledged = 0
     async with database.opened():
         async with database.transaction() as conn:

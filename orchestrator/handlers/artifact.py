@@ -24,7 +24,6 @@ from orchestrator.handlers.artifact_body import (
     file_body,
     lineage_item,
 )
-from orchestrator.handlers.http.body import TimeText
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
@@ -36,7 +35,14 @@ from orchestrator.handlers.http.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.http.reading import id_in_path, parse_time, segment
+from orchestrator.handlers.http.reading import (
+    MakerQuery,
+    SinceQuery,
+    UntilQuery,
+    id_in_path,
+    parse_time,
+    segment,
+)
 from orchestrator.handlers.http.reply import IMMUTABLE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.models.artifact_manifest import RELATION_PATTERN, ArtifactFilter
@@ -65,14 +71,6 @@ KindQuery = Annotated[KindText | None, QueryParameter(description="Only artifact
 NameQuery = Annotated[str | None, QueryParameter(description="Only artifacts with this name.")]
 PrefixQuery = Annotated[
     str | None, QueryParameter(description="Only artifacts whose name begins so, by name.")
-]
-CreatorQuery = Annotated[str | None, QueryParameter(description="Only what this principal made.")]
-SinceQuery = Annotated[
-    TimeText | None, QueryParameter(description="Only what was made since (RFC 3339, a date, -2h).")
-]
-UntilQuery = Annotated[
-    TimeText | None,
-    QueryParameter(description="Only what was made before (RFC 3339, a date, -2h)."),
 ]
 HashQuery = Annotated[
     CasIdText | None,
@@ -129,7 +127,7 @@ class ArtifactHandler:
         kind: KindQuery = None,
         name: NameQuery = None,
         prefix: PrefixQuery = None,
-        created_by: CreatorQuery = None,
+        created_by: MakerQuery = None,
         since: SinceQuery = None,
         until: UntilQuery = None,
         version_hash: HashQuery = None,

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from orchestrator.core.batching import Batcher
 from orchestrator.core.database import Connection, Database
-from orchestrator.errors import Current, DomainError, InvalidInput, Locked, NotFound, accepted
+from orchestrator.errors import Current, DomainError, Locked, NotFound, accepted
 from orchestrator.handlers.http.body import Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
@@ -25,6 +27,7 @@ from orchestrator.handlers.http.reading import (
     TagTime,
     TagVersion,
     checked_message,
+    read_small,
     tag_in_path,
     time_travel,
 )
@@ -42,15 +45,12 @@ from orchestrator.handlers.tag_body import (
     tag_answer,
     tag_body,
 )
+from orchestrator.handlers.transaction_request import read_source
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.reference import Reference, parse_id, parse_reference
 from orchestrator.models.tag import SEQ_MAX, TagChange, TagOrder
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
-
-#: Besides a length, what tells that a body comes.
-HAS_BODY = {"content-type", "transfer-encoding"}
 
 Step: TypeAlias = Callable[[Connection, TagOrder], Awaitable[TagChange]]
 
@@ -100,7 +100,8 @@ class TagHandler:
         """Create or move: 201 when the tag was created, 200 otherwise."""
         tag = tag_in_path(name)
         data = decode(await call.read_json(SMALL_BODY_BYTES_MAX), PutTag)
-        source, message = _source(tag, data), checked_message(data.message)
+        source = read_source(tag, data.artifact_id, data.from_)
+        message = checked_message(data.message)
         precondition = tag_precondition(call)
         async with self._database.transaction(of=call.namespace) as conn:
             artifact = await self._versions.find(conn, call.namespace, source, locked=True)
@@ -131,18 +132,22 @@ class TagHandler:
         tag = tag_in_path(name)
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data = decode(body, MoveTag)
-        target_id = parse_id(data.artifact_id, "/artifact_id")
+        source = read_source(tag, data.artifact_id, data.from_)
         message = checked_message(data.message)
         precondition = tag_precondition(call, data.expected_version)
-        order = _order_on_existing(call, tag, precondition, message, target_id)
+        order = _order_on_existing(call, tag, precondition, message, source.artifact_id)
         repeated = call.idempotent(body)
-        if repeated is None and precondition.header is None:
+        if repeated is None and precondition.header is None and source.artifact_id is not None:
             # Moves that come together are one commit.
             return tag_answer(await self._moves(order))
 
         async def make(conn: Connection) -> Answer:
+            target_id = source.artifact_id
+            if target_id is None:
+                found = await self._versions.find(conn, call.namespace, source, locked=True)
+                target_id = found.artifact_id
             with precondition_guard(precondition):
-                return tag_answer(await self._tags.move(conn, order))
+                return tag_answer(await self._tags.move(conn, replace(order, target_id=target_id)))
 
         return await self._replay.once(call.namespace, repeated, make)
 
@@ -170,9 +175,7 @@ class TagHandler:
 
     async def _step(self, call: Call, name: str, step: Step) -> Answer:
         tag = tag_in_path(name)
-        body = b"{}"
-        if call.headers.get("content-length", "0") != "0" or HAS_BODY & call.headers.keys():
-            body = await call.read_json(SMALL_BODY_BYTES_MAX) or b"{}"
+        body = await read_small(call)
         data = decode(body, StepTag)
         message = checked_message(data.message)
         precondition = tag_precondition(call, data.expected_version)
@@ -230,12 +233,3 @@ def _order_on_existing(
         by=call.by,
         condition=precondition.on_existing,
     )
-
-
-def _source(tag: str, data: PutTag) -> Reference:
-    if (data.artifact_id is None) == (data.from_ is None):
-        raise InvalidInput.at("/artifact_id", "one-of", "Name either an artifact_id or a from.")
-    if data.artifact_id is not None:
-        wanted = parse_id(data.artifact_id, "/artifact_id")
-        return Reference(text=data.artifact_id, artifact_id=wanted)
-    return parse_reference(data.from_ or "", tag=tag, pointer="/from")

@@ -26,9 +26,10 @@ class PutTag(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MoveTag(msgspec.Struct, forbid_unknown_fields=True):
-    """Name this artifact, if the tag is still at the expected version."""
+    """Name this artifact, or what `from` names, if the tag is still at the expected version."""
 
-    artifact_id: IdText
+    artifact_id: IdText | None = None
+    from_: ReferenceText | None = msgspec.field(name="from", default=None)
     message: MessageText | None = None
     expected_version: Version | None = None
 
@@ -101,6 +102,7 @@ class HistoryItem(msgspec.Struct, frozen=True, kw_only=True):
     from_id: UUID | None
     to_id: UUID | None
     parent_seq: int | None
+    transaction_id: UUID | None
     kind: str | None
     version_hash: CasIdText | None
     message: str | None
@@ -117,6 +119,7 @@ class MoveItem(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     from_id: UUID | None
     to_id: UUID | None
+    transaction_id: UUID | None
     kind: str | None
     version_hash: CasIdText | None
     message: str | None
@@ -196,6 +199,7 @@ def history_item(move: NamedMove) -> HistoryItem:
         from_id=move.from_id,
         to_id=move.to_id,
         parent_seq=move.parent_seq,
+        transaction_id=move.transaction_id,
         kind=move.kind,
         version_hash=str(move.version_hash) if move.version_hash else None,
         message=move.message,
@@ -213,6 +217,7 @@ def move_item(namespace: str, move: NamedMove) -> MoveItem:
         action=move.action,
         from_id=move.from_id,
         to_id=move.to_id,
+        transaction_id=move.transaction_id,
         kind=move.kind,
         version_hash=str(move.version_hash) if move.version_hash else None,
         message=move.message,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
 
@@ -23,8 +24,10 @@ from orchestrator.handlers.tag_body import (
 from orchestrator.handlers.transaction_request import (
     CreateOperation,
     CreateWorkflowOperation,
+    RedoOperation,
     Step,
     TagOperation,
+    UndoOperation,
     failing,
     read_transaction,
 )
@@ -36,21 +39,28 @@ from orchestrator.handlers.workflow_body import (
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
-from orchestrator.models.tag import Condition, TagChange, TagOrder
+from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
+from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
+from orchestrator.service.transaction import TransactionService
 from orchestrator.service.workflow import WorkflowService
 
+STEPS: dict[type[TagOperation], Action] = {
+    UndoOperation: Action.UNDO,
+    RedoOperation: Action.REDO,
+}
 Result: TypeAlias = CreatedWorkflowBody | TagChangeBody | DeletedTagBody
 
 
 class TransactionBody(msgspec.Struct, frozen=True):
-    """One result for each operation, in their order: what `POST /workflows`, `PUT /tags/{name}`,
-    `POST /tags/{name}/move` or `DELETE /tags/{name}` would have answered.
+    """One result for each operation, in their order: what the single request for it would have
+    answered.
     """
 
+    transaction_id: UUID
     results: list[dict[str, Any]]
 
 
@@ -86,6 +96,8 @@ class TransactionHandler:
         artifacts: ArtifactService,
         tags: TagService,
         workflows: WorkflowService,
+        transactions: TransactionService,
+        references: ReferenceService,
         replay: Replay,
         computing: Computing,
         body_bytes_max: int,
@@ -98,6 +110,8 @@ class TransactionHandler:
         self._artifacts = artifacts
         self._tags = tags
         self._workflows = workflows
+        self._transactions = transactions
+        self._references = references
         self._replay = replay
         self._computing = computing
         self._body_bytes_max = body_bytes_max
@@ -115,24 +129,29 @@ class TransactionHandler:
         caller = Caller(call.namespace, call.by, checked_message(data.message))
 
         async def make(conn: Connection) -> Answer:
-            return json_answer({"results": await self._run(conn, caller, data.steps)})
+            return json_answer(await self._run(conn, caller, data.steps))
 
         return await self._replay.once(call.namespace, call.idempotent(body), make)
 
-    async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> list[Result]:
+    async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> dict[str, Any]:
+        namespace, by, message = caller.namespace, caller.by, caller.message
+        made = await self._transactions.begin(conn, namespace, message=message, by=by)
         stored = await self._store_versions(conn, caller, steps)
+        targets = await self._find_targets(conn, namespace, steps)
+        targets |= {at: each.artifact.artifact_id for at, each in stored.items()}
         orders = [
             TagOrder(
-                namespace=caller.namespace,
+                namespace=namespace,
                 name=step.operation.tag,
-                target_id=stored[at].artifact.artifact_id if at in stored else step.artifact_id,
-                message=caller.message,
-                by=caller.by,
+                target_id=targets.get(at),
+                message=message,
+                by=by,
                 condition=_condition(step.operation),
+                step=STEPS.get(type(step.operation)),
             )
             for at, step in enumerate(steps)
         ]
-        outcomes = await self._tags.put(conn, orders)
+        outcomes = await self._tags.put(conn, orders, made)
         for at in sorted(range(len(steps)), key=lambda at: orders[at].name):
             with failing(at):
                 accepted(outcomes[at])
@@ -142,10 +161,26 @@ class TransactionHandler:
             conn, [each.new for each in stored.values()], versions
         )
         absent = dict(zip(stored, missing, strict=True))
-        return [
+        results = [
             _result(accepted(outcome), stored.get(at), absent.get(at, ()))
             for at, outcome in enumerate(outcomes)
         ]
+        return {"transaction_id": made, "results": results}
+
+    async def _find_targets(
+        self, conn: Connection, namespace: str, steps: Sequence[Step]
+    ) -> dict[int, UUID]:
+        """By the place of the step, the artifact that its reference names before the first move.
+        Whether one that is named by its id exists is seen when the tag is moved.
+        """
+        sources = {at: step.source for at, step in enumerate(steps) if step.source is not None}
+        targets = {at: each.artifact_id for at, each in sources.items() if each.artifact_id}
+        named = {at: each for at, each in sources.items() if at not in targets}
+        found = await self._references.find(conn, namespace, list(named.values()))
+        for at, artifact_id in zip(named, found, strict=True):
+            with failing(at):
+                targets[at] = accepted(artifact_id)
+        return targets
 
     async def _store_versions(
         self, conn: Connection, caller: Caller, steps: Sequence[Step]

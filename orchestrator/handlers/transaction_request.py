@@ -5,7 +5,6 @@ processes that compute can read it.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, TypeAlias
-from uuid import UUID
 
 import msgspec
 
@@ -14,7 +13,7 @@ from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.workflow_request import WorkflowDocument
 from orchestrator.models.name import IdText, TagText, parse_tag
-from orchestrator.models.reference import parse_id
+from orchestrator.models.reference import Reference, ReferenceText, parse_id, parse_reference
 
 
 class CreateWorkflowOperation(
@@ -29,18 +28,34 @@ class CreateWorkflowOperation(
 
 
 class CreateOperation(msgspec.Struct, tag_field="op", tag="create", forbid_unknown_fields=True):
-    """Create a tag, which must not exist."""
+    """Create a tag, which must not exist; it names the artifact, or what `from` names."""
 
     tag: TagText
-    artifact_id: IdText
+    artifact_id: IdText | None = None
+    from_: ReferenceText | None = msgspec.field(name="from", default=None)
     absent: bool = True
 
 
 class MoveOperation(msgspec.Struct, tag_field="op", tag="move", forbid_unknown_fields=True):
-    """Move a tag, which must exist."""
+    """Move a tag, which must exist, to the artifact or to what `from` names."""
 
     tag: TagText
-    artifact_id: IdText
+    artifact_id: IdText | None = None
+    from_: ReferenceText | None = msgspec.field(name="from", default=None)
+    expected_version: Version | None = None
+
+
+class UndoOperation(msgspec.Struct, tag_field="op", tag="undo", forbid_unknown_fields=True):
+    """Undo the last move of a tag; one that was deleted is there again."""
+
+    tag: TagText
+    expected_version: Version | None = None
+
+
+class RedoOperation(msgspec.Struct, tag_field="op", tag="redo", forbid_unknown_fields=True):
+    """Redo what was undone."""
+
+    tag: TagText
     expected_version: Version | None = None
 
 
@@ -52,7 +67,12 @@ class DeleteOperation(msgspec.Struct, tag_field="op", tag="delete", forbid_unkno
 
 
 TagOperation: TypeAlias = (
-    CreateWorkflowOperation | CreateOperation | MoveOperation | DeleteOperation
+    CreateWorkflowOperation
+    | CreateOperation
+    | MoveOperation
+    | UndoOperation
+    | RedoOperation
+    | DeleteOperation
 )
 
 
@@ -65,12 +85,12 @@ class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
 
 class Step(msgspec.Struct, frozen=True):
     """An operation that was read, and what it is to point its tag at: a workflow that comes with
-    it, an artifact that is there, or nothing for a delete. The operation itself has no document.
+    it, what a reference names, or nothing for the others. The operation itself has no document.
     """
 
     operation: TagOperation
     workflow: PreparedWorkflow | None = None
-    artifact_id: UUID | None = None
+    source: Reference | None = None
 
 
 class ReadTransaction(msgspec.Struct, frozen=True):
@@ -101,8 +121,11 @@ def _step(at: int, operation: TagOperation, workflow_bytes_max: int) -> Step:
             prepared = prepare(operation.workflow, workflow_bytes_max, pointer)
         return Step(msgspec.structs.replace(operation, workflow=None), prepared)
     if isinstance(operation, CreateOperation | MoveOperation):
-        wanted = parse_id(operation.artifact_id, f"/operations/{at}/artifact_id")
-        return Step(operation, artifact_id=wanted)
+        with failing(at):
+            source = read_source(
+                operation.tag, operation.artifact_id, operation.from_, f"/operations/{at}"
+            )
+        return Step(operation, source=source)
     return Step(operation)
 
 
@@ -132,6 +155,16 @@ def _check_absent(operation: TagOperation, pointer: str) -> None:
     ):
         message = "A tag cannot be absent and at an expected version."
         raise InvalidInput.at(pointer, "absent", message)
+
+
+def read_source(tag: str, artifact_id: str | None, from_: str | None, at: str = "") -> Reference:
+    """What the tag is to name: an artifact, or what a reference names."""
+    if (artifact_id is None) == (from_ is None):
+        message = "Name either an artifact_id or a from."
+        raise InvalidInput.at(f"{at}/artifact_id", "one-of", message)
+    if artifact_id is not None:
+        return Reference(text=artifact_id, artifact_id=parse_id(artifact_id, f"{at}/artifact_id"))
+    return parse_reference(from_ or "", tag=tag, pointer=f"{at}/from")
 
 
 @contextmanager

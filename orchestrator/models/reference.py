@@ -54,12 +54,12 @@ def parse_reference(text: str, *, tag: str, pointer: str) -> Reference:
     return Reference(text=text, tag=parse_tag(text, pointer))
 
 
-def parse_id(text: str, pointer: str) -> UUID:
-    """An artifact id in its canonical text form."""
+def parse_id(text: str, pointer: str, kind: str = "An artifact") -> UUID:
+    """An id in its canonical text form."""
     try:
         found = UUID(text)
     except ValueError:
         found = None
     if found is None or str(found) != text.lower():
-        raise InvalidInput.at(pointer, "uuid", "An artifact id is a UUID.")
+        raise InvalidInput.at(pointer, "uuid", f"{kind} id is a UUID.")
     return found

@@ -27,8 +27,8 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     """A named pointer and its last move.
 
     `version` counts the moves of the name for ever, through deletes. `cursor` is the create or
-    move on which undo and redo stand. `target_id` is None once the tag is deleted: the row stays
-    so that an old version number can never come back.
+    move on which undo and redo stand; None: before the first. `target_id` is None once the tag is
+    deleted: the row stays so that an old version number can never come back.
     """
 
     namespace: str
@@ -46,7 +46,9 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagMove(msgspec.Struct, frozen=True, kw_only=True):
-    """One recorded change. `parent_seq` is where the tag stood when it was made."""
+    """One recorded change. `parent_seq` is where the tag stood when it was made; moves that were
+    made together have a `transaction_id`.
+    """
 
     seq: int
     action: Action
@@ -56,13 +58,17 @@ class TagMove(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
     moved_by: str
     moved_at: Moment
+    transaction_id: UUID | None
 
 
 class Landing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an undo or redo would land: the create or move to stand on, and its target."""
+    """Where an undo or redo would land: the create or move to stand on, and its target.
 
-    seq: int
-    target_id: UUID
+    Without a target the tag was not there.
+    """
+
+    seq: int | None
+    target_id: UUID | None
 
 
 class TagReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +99,8 @@ ALWAYS = Condition()
 class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants of a tag: that it names this artifact, on a condition.
 
-    A delete has no target, nor has an undo or a redo: where they lead is what the history says.
+    A delete has no target, nor has a `step`, an undo or a redo: where it leads is what the history
+    says. To take a create back is a step, too, a delete.
     """
 
     namespace: str
@@ -102,6 +109,15 @@ class TagOrder(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     by: Actor
     condition: Condition = ALWAYS
+    step: Action | None = None
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag that is locked, and where the order of a step leads it."""
+
+    tag: Tag
+    landing: Landing
+    order: TagOrder
 
 
 class TagTarget(msgspec.Struct, frozen=True, kw_only=True):

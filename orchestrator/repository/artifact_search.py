@@ -129,11 +129,7 @@ def _values(
     members: Sequence[Sequence[bytes]],
 ) -> tuple[Any, ...]:
     """The parameters that all of the statements have."""
-    earliest, latest = ID_MIN, ID_MAX
-    if wanted.since is not None:
-        earliest = _id_at(wanted.since, -CLOCKS_APART_SECONDS)
-    if wanted.until is not None:
-        latest = _id_at(wanted.until, CLOCKS_APART_SECONDS)
+    earliest, latest = ids_between(wanted.since, wanted.until)
     return (
         namespace,
         min(before, latest),
@@ -148,6 +144,15 @@ def _values(
         [digest for digests in members for digest in digests],
         len(members),
     )
+
+
+def ids_between(since: datetime | None, until: datetime | None) -> tuple[UUID, UUID]:
+    """The ids that can have been made between two times, and some more: from the first on, below
+    the second.
+    """
+    earliest = ID_MIN if since is None else _id_at(since, -CLOCKS_APART_SECONDS)
+    latest = ID_MAX if until is None else _id_at(until, CLOCKS_APART_SECONDS)
+    return earliest, latest
 
 
 def _id_at(moment: datetime, seconds: int) -> UUID:

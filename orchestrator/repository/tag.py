@@ -8,19 +8,17 @@ What an order says of a tag, the rows do not say again: each column of each row 
 part of what a statement costs us.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
-from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.models.tag import (
     Action,
-    Condition,
     FoundTag,
-    Landing,
     Tag,
     TagChange,
     TagOrder,
@@ -29,7 +27,7 @@ from orchestrator.models.tag import (
 from orchestrator.repository.brief import brief_wait
 from orchestrator.repository.columns import columns
 
-_TAG = columns("t", *Tag.__struct_fields__)
+TAG_ROW = columns("t", *Tag.__struct_fields__)
 _MADE = ("version", "protected", "from_id", "parent_seq", "moved_at")
 
 
@@ -49,30 +47,31 @@ def moved_by(source: str, allowed: str = "true") -> str:
 moved AS (
     INSERT INTO tag AS t (namespace, name, target_id, version, cursor, action, message, moved_by,
                           moved_at)
-    SELECT n.namespace, n.name, n.target_id, 1, CASE WHEN n.target_id IS NOT NULL THEN 1 END,
+    SELECT n.namespace, n.name, n.target_id, 1, 1,
            CASE WHEN n.target_id IS NULL THEN 'delete' ELSE 'create' END, n.message, n.moved_by,
            clock_timestamp()
       FROM {source} n
     ON CONFLICT (namespace, name) DO UPDATE
        SET target_id = excluded.target_id, version = t.version + 1,
-           cursor = CASE WHEN excluded.target_id IS NOT NULL THEN t.version + 1 END,
+           cursor = CASE WHEN excluded.target_id IS NULL THEN t.cursor ELSE t.version + 1 END,
            action = CASE WHEN excluded.target_id IS NULL THEN 'delete'
                          WHEN t.target_id IS NULL THEN 'create' ELSE 'move' END,
            from_id = t.target_id, parent_seq = t.cursor, message = excluded.message,
            moved_by = excluded.moved_by, moved_at = greatest(t.moved_at, clock_timestamp())
      WHERE t.target_id IS DISTINCT FROM excluded.target_id AND {allowed}
-    RETURNING {_TAG}
+    RETURNING {TAG_ROW}
 )"""
 
 
-def recorded() -> str:
-    """The moves of the tags that `moved` changed, recorded."""
-    return """
+def recorded(transaction_id: str = "") -> str:
+    """The moves of the tags that `moved` changed, recorded; those of a transaction as such."""
+    column, value = (", transaction_id", f", {transaction_id}") if transaction_id else ("", "")
+    return f"""
 recorded AS (
     INSERT INTO tag_move (namespace, name, seq, action, from_id, to_id, parent_seq, message,
-                          moved_by, moved_at)
+                          moved_by, moved_at{column})
     SELECT namespace, name, version, action, from_id, target_id, parent_seq, message,
-           moved_by, moved_at
+           moved_by, moved_at{value}
       FROM moved
 )"""
 
@@ -81,7 +80,9 @@ recorded AS (
 _FOUND = Tag.__struct_fields__[2:]
 
 
-def _put(wait: str = "", if_locked: str = "", is_locked: str = "false") -> str:
+def _put(
+    wait: str = "", if_locked: str = "", is_locked: str = "false", transaction_id: str = ""
+) -> str:
     """Orders are gone through by name: two that write the same tags wait for each other only in one
     direction. A tag is looked at behind its lock, and is changed before the next one is locked.
     """
@@ -114,7 +115,7 @@ WITH wanted AS (
             "(t.target_id IS NULL OR (t.namespace, t.name) NOT IN"
             " (SELECT namespace, name FROM wanted WHERE must_be_absent))",
         )
-    }, {recorded()}
+    }, {recorded(transaction_id)}
 SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.found)", *_FOUND)},
        CASE WHEN m.version IS NULL THEN {is_locked} END AS is_locked
   FROM looked n
@@ -124,6 +125,8 @@ SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.fo
 
 
 PUT = _put()
+#: The same, recorded as a transaction.
+PUT_TOGETHER = _put(transaction_id="$9::uuid")
 
 # Longer than most commits take.
 PUT_BRIEFLY = _put(f", {brief_wait(10)}")
@@ -138,36 +141,27 @@ PUT_UNLOCKED = _put(
             WHERE a.namespace = n.namespace AND a.artifact_id = n.target_id)""",
 )
 
-STEP = f"""
-WITH moved AS (
-    UPDATE tag t
-       SET target_id = $4, version = t.version + 1, cursor = $5, action = $6,
-           from_id = t.target_id, parent_seq = t.cursor, message = $7, moved_by = $8,
-           moved_at = greatest(t.moved_at, clock_timestamp())
-     WHERE t.namespace = $1 AND t.name = $2 AND t.version = $3
-    RETURNING {_TAG}
-), {recorded()}
-SELECT a.kind, a.version_hash, {made("m")}
-  FROM moved m CROSS JOIN LATERAL (
-       SELECT kind, version_hash FROM artifact WHERE artifact_id = m.target_id LIMIT 1) a
-"""
-
-GET = f"SELECT {_TAG} FROM tag t WHERE namespace = $1 AND name = $2 AND target_id IS NOT NULL"
-
-GET_FOR_UPDATE = f"{GET} FOR NO KEY UPDATE"
+GET = f"SELECT {TAG_ROW} FROM tag t WHERE namespace = $1 AND name = $2 AND target_id IS NOT NULL"
 
 
 class TagRepository:
     """Rows of tag, each change with its row of tag_move. The caller owns the transaction."""
 
     async def put(
-        self, conn: Connection, orders: Sequence[TagOrder]
+        self,
+        conn: Connection,
+        orders: Sequence[TagOrder],
+        transaction_id: UUID | None = None,
     ) -> list[TagChange | FoundTag | None]:
-        """Create, move, or delete (an order without a target); each tag at most once.
+        """Create, move, or delete (an order without a target); each tag at most once. Of a step the
+        tag is only locked.
 
         The tag as it was found where an order changed nothing; None where its target is missing.
         """
-        return _outcomes(orders, await conn.fetch(PUT, *_wanted(orders)))
+        given = _wanted(orders)
+        if transaction_id is None:
+            return _outcomes(orders, await conn.fetch(PUT, *given))
+        return _outcomes(orders, await conn.fetch(PUT_TOGETHER, *given, transaction_id))
 
     async def put_briefly(
         self, conn: Connection, orders: Sequence[TagOrder]
@@ -181,36 +175,9 @@ class TagRepository:
         """The same for tags that must exist, without waiting for anybody who has a lock."""
         return _outcomes(orders, await conn.fetch(PUT_UNLOCKED, *_wanted(orders)))
 
-    async def step(
-        self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
-    ) -> TagChange | None:
-        """Undo or redo to the landing; None when the tag has moved since it was read."""
-        row = await conn.fetchrow(
-            STEP,
-            tag.namespace,
-            tag.name,
-            tag.version,
-            landing.target_id,
-            landing.seq,
-            action,
-            order.message,
-            order.by.name,
-        )
-        if row is None:
-            return None
-        to = replace(order, target_id=landing.target_id)
-        change = change_of(to, _target(to, row[0], row[1]), row[2:])
-        moved = replace(change.tag, action=action, cursor=landing.seq)
-        return replace(change, tag=moved, action=action)
-
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag | None:
         row = await conn.fetchrow(GET, namespace, name)
-        return _tag(row) if row else None
-
-    async def get_for_update(self, conn: Connection, namespace: str, name: str) -> Tag | None:
-        """The tag, which nobody else can move until this transaction ends."""
-        row = await conn.fetchrow(GET_FOR_UPDATE, namespace, name)
-        return _tag(row) if row else None
+        return tag_from(row) if row else None
 
 
 def _wanted(orders: Sequence[TagOrder]) -> list[list[Any]]:
@@ -222,7 +189,7 @@ def _wanted(orders: Sequence[TagOrder]) -> list[list[Any]]:
         [order.by.name for order in orders],
         [order.condition.absent for order in orders],
         [order.condition.exists or order.target_id is None for order in orders],
-        [_versions(order.condition) for order in orders],
+        [_versions(order) for order in orders],
     ]
 
 
@@ -234,7 +201,7 @@ def _outcomes(
 
 
 def _outcome(order: TagOrder, row: asyncpg.Record) -> TagChange | FoundTag | None:
-    target = _target(order, row[2], row[3])
+    target = target_of(order.target_id, row[2], row[3])
     end = 4 + len(_MADE)
     if row[4] is not None:
         return change_of(order, target, row[4:end])
@@ -269,7 +236,7 @@ def tag_of(order: TagOrder, changed: Sequence[Any]) -> Tag:
         name=order.name,
         target_id=order.target_id,
         version=version,
-        cursor=None if order.target_id is None else version,
+        cursor=parent_seq if order.target_id is None else version,
         protected=protected,
         action=action,
         from_id=from_id,
@@ -280,22 +247,28 @@ def tag_of(order: TagOrder, changed: Sequence[Any]) -> Tag:
     )
 
 
-def _target(order: TagOrder, kind: str | None, version_hash: bytes | None) -> TagTarget | None:
-    if order.target_id is None or kind is None:
+def target_of(
+    target_id: UUID | None, kind: str | None, version_hash: bytes | None
+) -> TagTarget | None:
+    """What the artifact says, if there is one."""
+    if target_id is None or kind is None:
         return None
     return TagTarget(
-        artifact_id=order.target_id,
+        artifact_id=target_id,
         kind=kind,
         version_hash=CasId(version_hash) if version_hash else None,
     )
 
 
-def _versions(condition: Condition) -> str | None:
-    """As PostgreSQL writes an array: arrays of arrays would all have to be of one length."""
-    if condition.versions is None:
-        return None
-    return "{" + ",".join(map(str, condition.versions)) + "}"
+def _versions(order: TagOrder) -> str | None:
+    """As PostgreSQL writes an array: arrays of arrays would all have to be of one length.
+
+    A step is not carried out here, but looked at behind the lock: no version is right for it.
+    """
+    versions = order.condition.versions if order.step is None else ()
+    return None if versions is None else "{" + ",".join(map(str, versions)) + "}"
 
 
-def _tag(row: asyncpg.Record) -> Tag:
+def tag_from(row: Mapping[str, Any] | asyncpg.Record) -> Tag:
+    """The tag of a row with its columns."""
     return Tag(**{**row, "action": Action(row["action"])})

@@ -8,7 +8,7 @@ import asyncpg
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.models.tag import Action, Landing, TagMove, TagReference
+from orchestrator.models.tag import Action, TagMove, TagReference
 from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.columns import columns
 
@@ -38,21 +38,6 @@ search (low, high) AS (
      WHERE s.high - s.low > 1
 )"""
 
-
-GET_UNDO = """
-SELECT parent.seq, parent.to_id AS target_id
-  FROM tag_move here
-  JOIN tag_move parent ON parent.namespace = here.namespace AND parent.name = here.name
-                      AND parent.seq = here.parent_seq
- WHERE here.namespace = $1 AND here.name = $2 AND here.seq = $3
-"""
-
-GET_REDO = """
-SELECT seq, to_id AS target_id
-  FROM tag_move
- WHERE namespace = $1 AND name = $2 AND seq > $3 AND parent_seq = $3 AND action = 'move'
- ORDER BY seq DESC LIMIT 1
-"""
 
 #: The columns of a NamedMove: a move `m`, and what the artifact `a` says that it led to.
 NAMED_MOVE = f"m.name, {_MOVE}, a.kind, a.version_hash"
@@ -94,20 +79,6 @@ SELECT to_id FROM (SELECT name, to_id FROM tag_move
 
 class TagMoveRepository:
     """Rows of tag_move, which the statements that change a tag write."""
-
-    async def get_undo(
-        self, conn: Connection, namespace: str, name: str, cursor: int
-    ) -> Landing | None:
-        """The move from which the one at the cursor was made."""
-        row = await conn.fetchrow(GET_UNDO, namespace, name, cursor)
-        return Landing(**row) if row else None
-
-    async def get_redo(
-        self, conn: Connection, namespace: str, name: str, cursor: int
-    ) -> Landing | None:
-        """The newest move that was made from the one at the cursor."""
-        row = await conn.fetchrow(GET_REDO, namespace, name, cursor)
-        return Landing(**row) if row else None
 
     async def list_moves(
         self, conn: Connection, namespace: str, name: str, before: int, limit: int

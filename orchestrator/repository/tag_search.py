@@ -5,6 +5,7 @@ is a condition on the rows that are passed.
 """
 
 from typing import Any
+from uuid import UUID
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
@@ -110,6 +111,12 @@ def tags_wanted(namespace: str, wanted: TagFilter, after: str = "") -> list[Any]
     ]
 
 
+LIST_BY_TRANSACTION = f"""
+SELECT {NAMED_MOVE} FROM tag_move m {TARGET_OF_MOVE}
+ WHERE m.transaction_id = $1 ORDER BY m.namespace, m.name
+"""
+
+
 class TagSearchRepository:
     """Rows of tag and tag_move, with what their artifacts say. The caller owns the transaction."""
 
@@ -151,3 +158,7 @@ class TagSearchRepository:
         statement = COUNT if wanted.at is None else COUNT_AT
         found: int = await conn.fetchval(statement, *tags_wanted(namespace, wanted))
         return found
+
+    async def list_by_transaction(self, conn: Connection, transaction_id: UUID) -> list[NamedMove]:
+        """Those that were made together, by the names of the tags."""
+        return [named_move(row) for row in await conn.fetch(LIST_BY_TRANSACTION, transaction_id)]

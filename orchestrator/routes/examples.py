@@ -7,6 +7,8 @@ HASH = "blake3:6c21a2d9f0b1f3f3f2a62f1b2f4d3c5b7f3c4f7a9b2e8d1c0f9e8d7c6b5a4938"
 OTHER_HASH = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 ARTIFACT_ID = "01936f3e-7c1a-7b52-9d0e-3f6a1c2b4d5e"
 OTHER_ID = "01936f3d-1b2c-7d3e-8f4a-5b6c7d8e9f0a"
+TRANSACTION_ID = "01936f3f-2b3c-7d4e-9f5a-6b7c8d9e0f1a"
+REVERT_ID = "01936f40-3c4d-7e5f-8a6b-7c8d9e0f1a2b"
 TIME = "2026-01-31T12:00:00.123456Z"
 
 WORKFLOW: dict[str, Any] = {
@@ -63,6 +65,7 @@ MOVE = {
     "from_id": OTHER_ID,
     "to_id": ARTIFACT_ID,
     "parent_seq": 1,
+    "transaction_id": None,
     "kind": "dag_version",
     "version_hash": HASH,
     "message": "Roll out",
@@ -70,34 +73,51 @@ MOVE = {
     "moved_at": TIME,
 }
 HISTORY = {"items": [MOVE], "next": "MQ"}
-MOVES = {
-    "items": [
-        {
-            "namespace": NAMESPACE,
-            "name": "release/v1.0",
-            "version": 2,
-            "action": "move",
-            "from_id": OTHER_ID,
-            "to_id": ARTIFACT_ID,
-            "kind": "dag_version",
-            "version_hash": HASH,
-            "message": "Roll out",
-            "moved_by": "admin",
-            "moved_at": TIME,
-        }
-    ],
-    "next": None,
+NAMED_MOVE = {
+    "namespace": NAMESPACE,
+    "name": "release/v1.0",
+    "version": 2,
+    "action": "move",
+    "from_id": OTHER_ID,
+    "to_id": ARTIFACT_ID,
+    "transaction_id": TRANSACTION_ID,
+    "kind": "dag_version",
+    "version_hash": HASH,
+    "message": "Roll out",
+    "moved_by": "admin",
+    "moved_at": TIME,
 }
+MOVES = {"items": [NAMED_MOVE], "next": None}
 
 TRANSACTION = {
     "operations": [
         {"op": "create_workflow", "tag": "billing", "workflow": WORKFLOW},
         {"op": "move", "tag": "production", "artifact_id": ARTIFACT_ID, "expected_version": 7},
+        {"op": "create", "tag": "previous", "from": "production@6"},
         {"op": "delete", "tag": "candidate"},
     ],
     "message": "Promote the candidate",
 }
-TRANSACTION_RESULT = {"results": [CREATED_WORKFLOW, TAG_CHANGE, DELETED_TAG]}
+TRANSACTION_RESULT = {
+    "transaction_id": TRANSACTION_ID,
+    "results": [CREATED_WORKFLOW, TAG_CHANGE, TAG_CHANGE, DELETED_TAG],
+}
+TRANSACTION_ITEM = {
+    "transaction_id": TRANSACTION_ID,
+    "namespace": NAMESPACE,
+    "message": "Promote the candidate",
+    "made_by": "admin",
+    "made_at": TIME,
+    "reverts_id": None,
+    "reverted_by_id": REVERT_ID,
+}
+TRANSACTIONS = {"items": [TRANSACTION_ITEM], "next": None}
+TRANSACTION_DETAILS = {**TRANSACTION_ITEM, "moves": [NAMED_MOVE]}
+REVERT_TRANSACTION = {"message": "Roll back", "expected": {"release/v1.0": 2}}
+REVERT_RESULT = {
+    "transaction_id": REVERT_ID,
+    "results": [{**TAG_CHANGE, "version": 9, "action": "undo"}],
+}
 
 ARTIFACT: dict[str, Any] = {
     "artifact_id": ARTIFACT_ID,

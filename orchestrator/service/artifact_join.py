@@ -15,7 +15,7 @@ from orchestrator.service.artifact_manifest import (
     tell_created,
 )
 from orchestrator.service.cas import tell_stored
-from orchestrator.service.tag import tell_changed
+from orchestrator.service.tag_outcome import tell_changed
 
 
 class ArtifactJoinService:

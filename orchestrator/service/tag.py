@@ -1,6 +1,6 @@
 """Rules of tags: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,24 +8,22 @@ from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import (
-    AlreadyExists,
-    Contended,
-    Current,
     DomainError,
+    MovedTag,
     NotFound,
     NothingToRedo,
     NothingToUndo,
+    TagsMoved,
     VersionConflict,
     accepted,
 )
-from orchestrator.models.principal import Actor
 from orchestrator.models.tag import (
     ALWAYS,
     SEQ_MAX,
     Action,
     Condition,
-    FoundTag,
     Landing,
+    Step,
     Tag,
     TagChange,
     TagMove,
@@ -35,8 +33,13 @@ from orchestrator.models.tag import (
 from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
-from orchestrator.telemetry import metrics
-from orchestrator.telemetry.after_commit import tell
+from orchestrator.repository.tag_step import TagStepRepository
+from orchestrator.service.tag_outcome import (
+    changed_meanwhile,
+    locked_of,
+    outcome_of,
+    tell_changed,
+)
 
 #: A tag that is absent cannot be locked: others may create and delete it in turns.
 ATTEMPTS = 3
@@ -48,28 +51,43 @@ class TagService:
     Of many orders that expect the same version of a tag exactly one is carried out.
     """
 
-    def __init__(self, tags: TagRepository, moves: TagMoveRepository) -> None:
+    def __init__(
+        self, tags: TagRepository, moves: TagMoveRepository, steps: TagStepRepository
+    ) -> None:
         self._tags = tags
         self._moves = moves
+        self._steps = steps
 
     async def put(
-        self, conn: Connection, orders: Sequence[TagOrder]
+        self, conn: Connection, orders: Sequence[TagOrder], transaction_id: UUID | None = None
     ) -> list[TagChange | DomainError]:
-        """Create, move or delete, as each order says, and why not; each tag at most once.
+        """Create, move, delete, undo or redo, as each order says, and why not; each tag at most
+        once.
 
         One statement: an order is refused for what it found behind the lock of its tag. A tag that
-        was absent could not be locked; if it appeared meanwhile, its order is tried again.
+        was absent could not be locked; if it appeared meanwhile, its order is tried again. Steps
+        go on from the tags that it has locked.
         """
         outcomes: dict[int, TagChange | DomainError] = {}
+        locked: dict[int, Tag] = {}
         for _ in range(ATTEMPTS):
-            left = [at for at in range(len(orders)) if at not in outcomes]
+            left = [at for at in range(len(orders)) if at not in outcomes and at not in locked]
             if not left:
                 break
-            tried = await self._tags.put(conn, [orders[at] for at in left])
+            tried = await self._tags.put(conn, [orders[at] for at in left], transaction_id)
             for at, found in zip(left, tried, strict=True):
-                if (outcome := _outcome(conn, orders[at], found)) is not None:
+                if orders[at].step is not None:
+                    tag = locked_of(orders[at], found)
+                    if isinstance(tag, Tag):
+                        locked[at] = tag
+                    else:
+                        outcomes[at] = tag
+                elif (outcome := outcome_of(conn, orders[at], found)) is not None:
                     outcomes[at] = outcome
-        return [outcomes.get(at) or _changed_meanwhile(order) for at, order in enumerate(orders)]
+        if locked:
+            wanted = [(orders[at], tag) for at, tag in locked.items()]
+            outcomes |= zip(locked, await self._walk(conn, wanted, transaction_id), strict=True)
+        return [outcomes.get(at) or changed_meanwhile(order) for at, order in enumerate(orders)]
 
     async def move_together(
         self, conn: Connection, orders: Sequence[TagOrder], *, wait: bool
@@ -81,7 +99,7 @@ class TagService:
         """
         put = self._tags.put_briefly if wait else self._tags.put_unlocked
         tried = await put(conn, orders)
-        return [_outcome(conn, *each) for each in zip(orders, tried, strict=True)]
+        return [outcome_of(conn, *each) for each in zip(orders, tried, strict=True)]
 
     # --------------------------------------------------------------------------------- one tag
 
@@ -115,37 +133,93 @@ class TagService:
         return accepted(outcome)
 
     async def undo(self, conn: Connection, order: TagOrder) -> TagChange:
-        """Back to where the current position was moved from, itself a recorded move."""
-        tag, cursor = await self._locked(conn, order)
-        landing = await self._moves.get_undo(conn, order.namespace, order.name, cursor)
-        if landing is None:
-            raise NothingToUndo(order.name, tag.version)
-        return await self._step(conn, tag, landing, Action.UNDO, order)
+        """Back to where the current position was moved from, itself a recorded move; a tag that
+        was deleted is there again.
+        """
+        return await self._put_one(conn, replace(order, step=Action.UNDO))
 
     async def redo(self, conn: Connection, order: TagOrder) -> TagChange:
         """Forward to the newest move made from here, itself a recorded move."""
-        tag, cursor = await self._locked(conn, order)
-        landing = await self._moves.get_redo(conn, order.namespace, order.name, cursor)
-        if landing is None:
-            raise NothingToRedo(order.name, tag.version)
-        return await self._step(conn, tag, landing, Action.REDO, order)
+        return await self._put_one(conn, replace(order, step=Action.REDO))
 
-    async def _locked(self, conn: Connection, order: TagOrder) -> tuple[Tag, int]:
-        tag = await self._tags.get_for_update(conn, order.namespace, order.name)
-        if tag is None or tag.cursor is None:
-            raise NotFound("tag", order.name)
-        if (refusal := _conflict(order, tag)) is not None:
-            raise refusal
-        return tag, tag.cursor
+    async def _walk(
+        self,
+        conn: Connection,
+        wanted: Sequence[tuple[TagOrder, Tag]],
+        transaction_id: UUID | None,
+    ) -> list[TagChange | DomainError]:
+        """Undo and redo of tags that are locked: one statement to find where each kind leads."""
+        landings: list[Landing | None] = [None] * len(wanted)
+        for step, find in (
+            (Action.UNDO, self._steps.list_undo),
+            (Action.REDO, self._steps.list_redo),
+        ):
+            places = [at for at, (order, _) in enumerate(wanted) if order.step is step]
+            if places:
+                found = await find(conn, [wanted[at][1] for at in places])
+                for at, landing in zip(places, found, strict=True):
+                    landings[at] = landing
+        steps = {
+            at: Step(tag=tag, landing=landing, order=order)
+            for at, ((order, tag), landing) in enumerate(zip(wanted, landings, strict=True))
+            if landing is not None
+        }
+        changes = await self._step(conn, list(steps.values()), transaction_id)
+        done = dict(zip(steps, changes, strict=True))
+        return [done.get(at) or _nothing(*each) for at, each in enumerate(wanted)]
 
     async def _step(
-        self, conn: Connection, tag: Tag, landing: Landing, action: Action, order: TagOrder
-    ) -> TagChange:
-        change = await self._tags.step(conn, tag, landing, action, order)
-        if change is None:
-            raise _changed_meanwhile(order)
-        tell_changed(conn, change.tag, by=order.by)
-        return change
+        self, conn: Connection, steps: Sequence[Step], transaction_id: UUID | None
+    ) -> list[TagChange]:
+        """All of them: their tags are locked."""
+        if not steps:
+            return []
+        changes = await self._steps.step(conn, steps, transaction_id)
+        for step, change in zip(steps, changes, strict=True):
+            tell_changed(conn, change.tag, by=step.order.by)
+        return changes
+
+    # ----------------------------------------------------------------------------- transactions
+
+    async def take_back(
+        self,
+        conn: Connection,
+        moves: Sequence[NamedMove],
+        like: TagOrder,
+        expected: Mapping[str, int],
+        transaction_id: UUID,
+    ) -> list[TagChange]:
+        """Let each tag stand where it stood before its move.
+
+        TagsMoved names all that have moved since, or are not at the version that is expected, and
+        nothing is done. `like` says for all of them where, why and by whom.
+        """
+        orders = [
+            replace(
+                like,
+                name=move.name,
+                step=Action.DELETE if move.from_id is None else Action.UNDO,
+            )
+            for move in moves
+        ]
+        found = await self._tags.put(conn, orders)
+        tags = [each.tag for each in found if each is not None and each.tag is not None]
+        elsewhere = [
+            MovedTag(tag.name, move.seq, tag.version, tag.target_id)
+            for move, tag in zip(moves, tags, strict=True)
+            if not _stands_at(tag, move) or expected.get(tag.name, tag.version) != tag.version
+        ]
+        if elsewhere:
+            raise TagsMoved(elsewhere)
+        steps = [
+            Step(
+                tag=tag,
+                landing=Landing(seq=move.parent_seq, target_id=move.from_id),
+                order=order,
+            )
+            for order, tag, move in zip(orders, tags, moves, strict=True)
+        ]
+        return await self._step(conn, steps, transaction_id)
 
     # ----------------------------------------------------------------------------------- reads
 
@@ -194,68 +268,16 @@ class TagService:
         return move
 
 
-_EVENTS = {
-    Action.CREATE: "created tag",
-    Action.MOVE: "moved tag",
-    Action.UNDO: "undid tag move",
-    Action.REDO: "redid tag move",
-    Action.DELETE: "deleted tag",
-}
+def _nothing(order: TagOrder, tag: Tag) -> DomainError:
+    """A step that leads nowhere."""
+    refusal = NothingToUndo if order.step is Action.UNDO else NothingToRedo
+    return refusal(order.name, tag.version)
 
 
-def _outcome(
-    conn: Connection, order: TagOrder, found: TagChange | FoundTag | None
-) -> TagChange | DomainError | None:
-    """What an order changed, or why nothing; None if it must be tried again."""
-    if isinstance(found, TagChange):
-        tell_changed(conn, found.tag, by=order.by)
-        return found
-    return _unchanged(order, found)
-
-
-def _unchanged(order: TagOrder, found: FoundTag | None) -> TagChange | DomainError | None:
-    """Why an order changed nothing; None if it can be carried out now."""
-    if found is None:
-        return NotFound("artifact", str(order.target_id))
-    if found.is_locked:
-        return None
-    tag = None if found.tag is None or found.tag.target_id is None else found.tag
-    if tag is None:
-        must_exist = order.condition.exists or order.target_id is None
-        return NotFound("tag", order.name) if must_exist else None
-    if order.condition.absent:
-        return AlreadyExists("tag", order.name, _current(tag))
-    if (conflict := _conflict(order, tag)) is not None:
-        return conflict
-    is_there = tag.target_id == order.target_id
-    return TagChange(tag=tag, action=None, target=found.target) if is_there else None
-
-
-def _conflict(order: TagOrder, tag: Tag) -> VersionConflict | None:
-    expected = order.condition.versions
-    if expected is None or tag.version in expected:
-        return None
-    return VersionConflict("tag", tag.name, max(expected, default=0), _current(tag))
-
-
-def _current(tag: Tag) -> Current:
-    return Current(tag.version, artifact_id=str(tag.target_id))
-
-
-def _changed_meanwhile(order: TagOrder) -> Contended:
-    """What was not carried out is never acknowledged."""
-    return Contended(f"The tag {order.name!r} changed meanwhile.")
-
-
-def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
-    """What its last move did to a tag."""
-    tell(
-        conn,
-        _EVENTS[tag.action],
-        metrics.TAG_CHANGES.labels(tag.action).inc,
-        by=by,
-        namespace=tag.namespace,
-        tag=tag.name,
-        version=tag.version,
-        artifact_id=None if tag.target_id is None else str(tag.target_id),
-    )
+def _stands_at(tag: Tag, move: TagMove) -> bool:
+    """Whether a tag is as the move left it. A create or a move may have been left since, and
+    stood on again; what is no node of the tree must have been the last.
+    """
+    if move.action in {Action.CREATE, Action.MOVE}:
+        return tag.cursor == move.seq and tag.target_id is not None
+    return tag.version == move.seq

@@ -1,5 +1,7 @@
 """What the tags of a namespace are and what happened to them: reads only, no HTTP, no SQL."""
 
+from uuid import UUID
+
 from orchestrator.core.database import Connection
 from orchestrator.models.tag_search import (
     ALL_TAGS,
@@ -47,3 +49,7 @@ class TagSearchService:
     async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
         """How many tags there are on all pages."""
         return await self._tags.count_tags(conn, namespace, wanted)
+
+    async def list_by_transaction(self, conn: Connection, transaction_id: UUID) -> list[NamedMove]:
+        """All moves of a transaction, by the names of the tags."""
+        return await self._tags.list_by_transaction(conn, transaction_id)

@@ -23,7 +23,7 @@ from orchestrator.models.workflow import (
 from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact_version import dag_version, tell_created
 from orchestrator.service.cas import tell_stored
-from orchestrator.service.tag import tell_changed
+from orchestrator.service.tag_outcome import tell_changed
 
 log = structlog.get_logger()
 

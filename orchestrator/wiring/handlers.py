@@ -13,6 +13,7 @@ from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.handlers.transaction import TransactionHandler
+from orchestrator.handlers.transaction_past import TransactionPastHandler
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import GCHandler
@@ -34,6 +35,7 @@ class Handlers:
     tags: TagHandler
     tag_search: TagSearchHandler
     transactions: TransactionHandler
+    transactions_past: TransactionPastHandler
     artifacts: ArtifactHandler
     creating: ArtifactCreateHandler
     versions: VersionHandler
@@ -77,12 +79,21 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             artifacts=c.artifacts,
             tags=c.tags,
             workflows=c.workflows,
+            transactions=c.transactions,
+            references=c.named,
             replay=replay,
             computing=computing,
             body_bytes_max=settings.json_body_bytes_max,
             body_values_max=settings.json_body_values_max,
             workflow_bytes_max=settings.workflow_bytes_max,
             operations_max=settings.transaction_operations_max,
+        ),
+        transactions_past=TransactionPastHandler(
+            c.database,
+            transactions=c.transactions,
+            tags=c.tags,
+            moves=c.tag_search,
+            replay=replay,
         ),
         artifacts=ArtifactHandler(
             c.database,

@@ -24,6 +24,8 @@ from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.tag_search import TagSearchRepository
+from orchestrator.repository.tag_step import TagStepRepository
+from orchestrator.repository.transaction import TransactionRepository
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.repository.upkeep.gc import GCRepository
 from orchestrator.repository.upkeep.lease import LeaseRepository
@@ -40,8 +42,10 @@ from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
 from orchestrator.service.merge_base import MergeBaseService
 from orchestrator.service.rate import RateService
+from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
 from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.transaction import TransactionService
 from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake
 from orchestrator.service.transfer.upload import UploadService
@@ -89,6 +93,8 @@ class Container:
     artifact_joins: ArtifactJoinService
     tags: TagService
     tag_search: TagSearchService
+    transactions: TransactionService
+    named: ReferenceService
     workflows: WorkflowService
     versions: VersionService
     version_changes: VersionChangeService
@@ -135,7 +141,7 @@ def build(
         ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
     )
     grace = Grace(seconds=settings.gc_grace_seconds, run_seconds=settings.gc_run_grace_seconds)
-    tags = TagService(TagRepository(), TagMoveRepository())
+    tags = TagService(TagRepository(), TagMoveRepository(), TagStepRepository())
     joins = WorkflowJoinService(
         WorkflowRepository(), cache_bytes_max=settings.document_cache_bytes_max
     )
@@ -189,6 +195,8 @@ def build(
         artifact_joins=ArtifactJoinService(ArtifactJoinRepository(), manifests),
         tags=tags,
         tag_search=TagSearchService(TagSearchRepository()),
+        transactions=TransactionService(TransactionRepository()),
+        named=ReferenceService(ReferenceRepository()),
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
         version_changes=version_changes,

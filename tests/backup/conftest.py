@@ -136,6 +136,10 @@ async def fill(api: Api) -> None:
     assert (await api.post("/tags/main/undo")).status_code == 200
     await api.create("release/v1", "r")
     assert (await api.delete("/tags/release%2Fv1")).status_code in (200, 204)
+    created = {"op": "create", "tag": "next", "from": "main"}
+    made = await api.post("/transactions", {"operations": [created], "message": "next\tone"})
+    back = await api.post(f"/transactions/{made.json()['transaction_id']}/revert")
+    assert back.status_code == 200, back.text
     other = {"tag": "main", "workflow": {"nodes": [{"id": "o", "type": "task"}], "edges": []}}
     assert (await api.post("/workflows", other, params={"namespace": "other"})).status_code == 201
     await upload(api, b"short")

@@ -168,7 +168,15 @@ async def _tags(client: Client) -> None:
         {"op": "create_workflow", "tag": "other", "workflow": chain("o")},
     ]
     run = client.body("RunTransaction", {"operations": operations})
-    assert len((await client.call("runTransaction", body=run)).parsed.results) == 2
+    ran = (await client.call("runTransaction", body=run)).parsed
+    assert len(ran.results) == 2
+    assert len((await client.call("listTransactions", made_by="admin")).parsed.items) == 1
+    at = {"transaction_id": ran.transaction_id}
+    assert len((await client.call("getTransaction", **at)).parsed.moves) == 2
+    back = (await client.call("revertTransaction", **at)).parsed
+    at = {"transaction_id": back.transaction_id}
+    expected = client.body("RevertTransaction", {"expected": {"stable": 8}})
+    await client.call("revertTransaction", body=expected, **at)
     await client.call("deleteWorkflow", tag="other")
 
 

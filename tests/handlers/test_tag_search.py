@@ -54,6 +54,7 @@ async def test_the_moves_of_a_namespace_are_listed_newest_first(api: Api, namesp
         "action": "move",
         "from_id": first["artifact_id"],
         "to_id": tag["artifact_id"],
+        "transaction_id": None,
         "kind": "dag_version",
         "version_hash": tag["version_hash"],
         "message": "a/1 y",

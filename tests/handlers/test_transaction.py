@@ -90,7 +90,7 @@ async def test_one_operation_that_fails_undoes_all(
     [
         ([], 400, "/operations"),
         ([{"op": "explode", "tag": "a"}], 400, "/operations/0/op"),
-        ([{"op": "move", "tag": "a"}], 400, "/operations/0"),
+        ([{"op": "move", "tag": "a"}], 400, "/operations/0/artifact_id"),
         ([{"op": "delete", "tag": ".."}], 400, "/operations/0/tag"),
         ([{"op": "delete", "tag": "a"}, {"op": "delete", "tag": "a"}], 422, "/operations/1/tag"),
         ([{"op": "create", "tag": "a", "artifact_id": "x"}], 400, "/operations/0/artifact_id"),

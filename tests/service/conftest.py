@@ -32,6 +32,7 @@ from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.tag_search import TagSearchRepository
+from orchestrator.repository.tag_step import TagStepRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
 from orchestrator.service.cas import CASService
@@ -145,7 +146,7 @@ def services(conn: Connection) -> Store:
         artifacts=ArtifactService(
             ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
         ),
-        tags=TagService(TagRepository(), TagMoveRepository()),
+        tags=TagService(TagRepository(), TagMoveRepository(), TagStepRepository()),
         tag_search=TagSearchService(TagSearchRepository()),
         manifests=ArtifactManifestService(
             ArtifactRepository(),

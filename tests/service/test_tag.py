@@ -14,6 +14,7 @@ from orchestrator.errors import (
     accepted,
 )
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
+from orchestrator.models.tag_search import TagFilter
 from tests.api import BOB
 from tests.service.conftest import NS, Store, order
 
@@ -183,8 +184,48 @@ async def test_versions_go_on_after_a_delete_so_none_comes_back(store: Store) ->
     tag = await store.tags.get(store.conn, NS, "main")
     assert (tag.version, tag.target_id) == (4, again)
     assert await actions(store) == [(1, "create"), (2, "move"), (3, "delete"), (4, "create")]
+
+
+DELETED = TagFilter(deleted=True)
+
+
+async def test_undo_of_a_delete_restores_the_tag_and_redo_never_deletes(store: Store) -> None:
+    a, b = await put(store, "A"), await put(store, "B")
+    await store.tags.delete(store.conn, order("main"))
+    with pytest.raises(NothingToRedo):
+        await store.tags.redo(store.conn, order("main"))
+    restored = await store.tags.undo(store.conn, order("main"))
+    assert (restored.action, restored.tag.target_id, restored.tag.version) == (Action.UNDO, b, 4)
+    assert (await store.tags.undo(store.conn, order("main"))).tag.target_id == a
+    assert (await store.tags.redo(store.conn, order("main"))).tag.target_id == b
+    with pytest.raises(NothingToRedo):
+        await store.tags.redo(store.conn, order("main"))
+
+
+async def test_undo_of_a_tag_that_was_created_again_reaches_what_was_before(store: Store) -> None:
+    a, b = await put(store, "A"), await put(store, "B")
+    await store.tags.delete(store.conn, order("main"))
+    c = await put(store, "C")
+    for expected in (b, a):
+        assert (await store.tags.undo(store.conn, order("main"))).tag.target_id == expected
     with pytest.raises(NothingToUndo):
         await store.tags.undo(store.conn, order("main"))
+    for expected in (b, c):
+        assert (await store.tags.redo(store.conn, order("main"))).tag.target_id == expected
+
+
+async def test_deleted_tags_are_listed_and_have_versions_that_steps_can_expect(
+    store: Store,
+) -> None:
+    await put(store, "A")
+    await store.tags.delete(store.conn, order("main"))
+    (deleted,) = await store.tag_search.list_by_name(store.conn, NS, DELETED, limit=9)
+    assert (deleted.name, deleted.version, deleted.artifact_id) == ("main", 2, None)
+    assert await store.tag_search.list_by_name(store.conn, NS, limit=9) == []
+    with pytest.raises(VersionConflict):
+        await store.tags.undo(store.conn, order("main", expected={1}))
+    await store.tags.undo(store.conn, order("main", expected={2}))
+    assert await store.tag_search.list_by_name(store.conn, NS, DELETED, limit=9) == []
 
 
 async def test_a_deleted_tag_keeps_its_history(store: Store) -> None:

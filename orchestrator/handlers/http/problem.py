@@ -35,6 +35,8 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.AlreadyExists: ProblemType(409, "already-exists", "Already exists"),
     errors.WrongKind: ProblemType(409, "wrong-kind", "Wrong kind"),
     errors.VersionConflict: ProblemType(409, "version-conflict", "Version conflict"),
+    errors.TagsMoved: ProblemType(409, "tags-moved", "Tags moved"),
+    errors.AlreadyReverted: ProblemType(409, "already-reverted", "Already reverted"),
     errors.NothingToUndo: ProblemType(409, "nothing-to-undo", "Nothing to undo"),
     errors.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),
     errors.NothingToCompact: ProblemType(409, "nothing-to-compact", "Nothing to compact"),

@@ -11,6 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.body import MESSAGE_LENGTH_MAX, TimeText, VersionNumber
+from orchestrator.handlers.http.call import Call
 from orchestrator.models.name import TagText, parse_tag
 from orchestrator.models.reference import parse_id
 from orchestrator.models.tag import SEQ_MAX
@@ -28,6 +29,14 @@ TagTime = Annotated[
         description="Time travel: what the tag named then (RFC 3339, a date, -2h); not version"
     ),
 ]
+MakerQuery = Annotated[str | None, QueryParameter(description="Only what this principal made.")]
+SinceQuery = Annotated[
+    TimeText | None, QueryParameter(description="Only what was made since (RFC 3339, a date, -2h).")
+]
+UntilQuery = Annotated[
+    TimeText | None,
+    QueryParameter(description="Only what was made before (RFC 3339, a date, -2h)."),
+]
 MESSAGE_RULE = "A message is UTF-8 text without NUL."
 #: A time of RFC 3339 §5.6: msgspec reads other spellings of the offset, too.
 _TIME = re.compile(
@@ -39,6 +48,8 @@ _AGO = re.compile(r"-(\d{1,9})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 #: For bodies that hold no document: they are parsed in line, so they must be short.
 SMALL_BODY_BYTES_MAX = 64 * 1024
+#: Besides a length, what tells that a body comes.
+HAS_BODY = {"content-type", "transfer-encoding"}
 
 
 def segment(raw: str) -> str:
@@ -59,6 +70,13 @@ def tag_in_path(raw: str) -> str:
 def id_in_path(raw: str) -> UUID:
     """An artifact id from the route."""
     return parse_id(segment(raw), "/artifact_id")
+
+
+async def read_small(call: Call) -> bytes:
+    """A short body of JSON, which may also be left out."""
+    if call.headers.get("content-length", "0") == "0" and not HAS_BODY & call.headers.keys():
+        return b"{}"
+    return await call.read_json(SMALL_BODY_BYTES_MAX) or b"{}"
 
 
 def checked_message(message: str | None) -> str | None:

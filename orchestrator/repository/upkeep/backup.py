@@ -59,10 +59,15 @@ EXPORTS = (
         *("child_id", "parent_id", "relation", "added_by", "added_at"),
     ),
     _export(
+        "transaction",
+        "transaction_id",
+        *("transaction_id", "namespace", "message", "made_by", "made_at", "reverts_id"),
+    ),
+    _export(
         "tag_move",
         "namespace, name, seq",
         *("namespace", "name", "seq", "action", "from_id", "to_id", "parent_seq", "message"),
-        *("moved_by", "moved_at"),
+        *("moved_by", "moved_at", "transaction_id"),
     ),
     _export(
         "tag",

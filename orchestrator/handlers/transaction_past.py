@@ -1,0 +1,156 @@
+"""HTTP for transactions that were made: what each moved, lists of them, and taking one back."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar.params import PathParameter
+
+from orchestrator.core.database import Connection, Database
+from orchestrator.core.moment import Moment
+from orchestrator.documents.pointer import pointer_to
+from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.body import MessageText, Version, decode
+from orchestrator.handlers.http.call import Call
+from orchestrator.handlers.http.entity import listed, tagged
+from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.http.reading import (
+    MakerQuery,
+    SinceQuery,
+    UntilQuery,
+    checked_message,
+    parse_time,
+    read_small,
+    segment,
+)
+from orchestrator.handlers.http.replay import Replay
+from orchestrator.handlers.http.reply import json_answer
+from orchestrator.handlers.tag_body import MoveItem, change_body, deleted_body, move_item
+from orchestrator.models.idempotency import Answer
+from orchestrator.models.name import IdText, NamespaceText, TagText
+from orchestrator.models.reference import parse_id
+from orchestrator.models.tag import TagOrder
+from orchestrator.models.transaction import Transaction, TransactionFilter
+from orchestrator.service.artifact_lineage import ID_MAX
+from orchestrator.service.tag import TagService
+from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.transaction import TransactionService
+
+TransactionPath = Annotated[IdText, PathParameter(description="The id of a transaction.")]
+
+
+class RevertTransaction(msgspec.Struct, forbid_unknown_fields=True):
+    """Take a transaction back, if the tags are still at the expected versions."""
+
+    message: MessageText | None = None
+    expected: dict[TagText, Version] = {}
+
+
+class TransactionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction in a list: what it took back, and what took it back."""
+
+    transaction_id: UUID
+    namespace: NamespaceText
+    message: str | None
+    made_by: str
+    made_at: Moment
+    reverts_id: UUID | None
+    reverted_by_id: UUID | None
+
+
+class TransactionDetails(TransactionItem, frozen=True, kw_only=True):
+    """A transaction with its moves, by the names of the tags."""
+
+    moves: list[MoveItem]
+
+
+class TransactionPastHandler:
+    """Direct orchestration of transactions and tags."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        transactions: TransactionService,
+        tags: TagService,
+        moves: TagSearchService,
+        replay: Replay,
+    ) -> None:
+        self._database = database
+        self._transactions = transactions
+        self._tags = tags
+        self._moves = moves
+        self._replay = replay
+
+    async def get(self, call: Call, transaction_id: TransactionPath) -> Answer:
+        """What a transaction moved."""
+        wanted = transaction_in_path(transaction_id)
+        async with self._database.connection() as conn:
+            found = await self._transactions.get(conn, call.namespace, wanted)
+            moves = await self._moves.list_by_transaction(conn, wanted)
+        items = [move_item(call.namespace, each) for each in moves]
+        return tagged(call, TransactionDetails(**msgspec.structs.asdict(found), moves=items))
+
+    async def list_transactions(
+        self,
+        call: Call,
+        made_by: MakerQuery = None,
+        since: SinceQuery = None,
+        until: UntilQuery = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Answer:
+        """Newest first."""
+        wanted = TransactionFilter(
+            made_by=made_by,
+            since=None if since is None else parse_time(since, "/since"),
+            until=None if until is None else parse_time(until, "/until"),
+        )
+        before = after(cursor, UUID, ID_MAX)
+        async with self._database.connection() as conn:
+            found = await self._transactions.list_newest(
+                conn, call.namespace, wanted, before=before, limit=limit + 1
+            )
+        shown, following = page_of(found, limit, lambda each: each.transaction_id)
+        items = [TransactionItem(**msgspec.structs.asdict(each)) for each in shown]
+        return listed(call, Page[TransactionItem](items, following))
+
+    async def revert(self, call: Call, transaction_id: TransactionPath) -> Answer:
+        """Let each tag stand where it stood before, all or none; itself a transaction."""
+        wanted = transaction_in_path(transaction_id)
+        body = await read_small(call)
+        data = decode(body, RevertTransaction)
+        message = checked_message(data.message)
+
+        async def make(conn: Connection) -> Answer:
+            reverted = await self._transactions.get(conn, call.namespace, wanted)
+            return json_answer(await self._revert(conn, call, reverted, message, data.expected))
+
+        return await self._replay.once(call.namespace, call.idempotent(body), make)
+
+    async def _revert(
+        self,
+        conn: Connection,
+        call: Call,
+        reverted: Transaction,
+        message: str | None,
+        expected: dict[str, int],
+    ) -> dict[str, Any]:
+        made = await self._transactions.begin_revert(conn, reverted, message=message, by=call.by)
+        moves = await self._moves.list_by_transaction(conn, reverted.transaction_id)
+        moved = {move.name for move in moves}
+        for name in expected:
+            if name not in moved:
+                rule = "The transaction did not move this tag."
+                raise InvalidInput.at(pointer_to(["expected", name]), "moved", rule)
+        like = TagOrder(namespace=call.namespace, name="", message=message, by=call.by)
+        changes = await self._tags.take_back(conn, moves, like, expected, made)
+        results = [
+            deleted_body(each.tag) if each.target is None else change_body(each) for each in changes
+        ]
+        return {"transaction_id": made, "results": results}
+
+
+def transaction_in_path(raw: str) -> UUID:
+    """A transaction id from the route."""
+    return parse_id(segment(raw), "/transaction_id", "A transaction")
