@@ -10,7 +10,7 @@ from collections.abc import Iterator
 SLICE_BYTES = 64 * 1024
 #: Texts of other lengths are short, or long, in any case.
 _COUNTED_BYTES_MIN = 4 * 1024
-_COUNTED_BYTES_MAX = 256 * 1024
+_COUNTED_BYTES_MAX = 64 * 1024
 _DIGITS = b"0123456789"
 _LARGE_EXPONENT = re.compile(rb"[eE]\+?[1-9][0-9]{2}")
 #: The decoder takes some 13 µs for a number with one (measured): as for so many bytes of others.
