@@ -76,7 +76,7 @@ def create_app(
     admission = Admission(c.database, c.rates, c.disk)
     routes = [
         *workflow_routes(handlers.workflows),
-        *version_routes(handlers.versions, handlers.merges),
+        *version_routes(handlers.versions, handlers.merges, handlers.histories),
         *tag_routes(handlers.tags, handlers.tag_search),
         *transaction_routes(handlers.transactions, handlers.transactions_past),
         *artifact_routes(handlers.artifacts, handlers.creating),

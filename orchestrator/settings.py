@@ -122,6 +122,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patch_operations_max: int = 1_000
     patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
+    #: How much of a history one request reads to say what happened to nodes and edges.
+    history_versions_max: int = 1_000
+    history_bytes_max: int = 32 * 1024 * 1024
     artifact_blobs_max: int = 1_000
     artifact_parents_max: int = 10_000
     artifact_meta_bytes_max: int = 64 * 1024

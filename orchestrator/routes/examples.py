@@ -285,6 +285,29 @@ DIFFERENCE = {
 }
 DIFFERENCE_TEXT = "+ node store\n"
 
+_BLAMED = {
+    "version_hash": HASH,
+    "artifact_id": ARTIFACT_ID,
+    "changed_by": "admin",
+    "changed_at": TIME,
+    "message": "Be patient",
+}
+BLAME = {
+    "version_hash": HASH,
+    "artifact_id": ARTIFACT_ID,
+    "nodes": {
+        "fetch": {**_BLAMED, "artifact_id": OTHER_ID, "version_hash": OTHER_HASH},
+        "store": _BLAMED,
+    },
+    "edges": {"fetch->store": {**_BLAMED, "artifact_id": OTHER_ID, "version_hash": OTHER_HASH}},
+    "truncated": False,
+}
+NODE_HISTORY = {
+    "items": [{**_BLAMED, "action": "changed", "node": WORKFLOW["nodes"][1]}],
+    "next": None,
+    "truncated": False,
+}
+
 BLOB = {"cas_id": OTHER_HASH, "size_bytes": 0, "media_type": "text/plain", "created_at": TIME}
 UPLOAD: dict[str, Any] = {
     "upload_id": ARTIFACT_ID,

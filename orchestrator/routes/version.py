@@ -18,6 +18,8 @@ from orchestrator.handlers.version_body import (
     VersionBody,
     VersionItem,
 )
+from orchestrator.handlers.version_history import VersionHistoryHandler
+from orchestrator.handlers.version_history_body import BlameBody, NodeHistoryBody
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
     Described,
@@ -27,7 +29,7 @@ from orchestrator.routes.openapi import (
     takes,
     takes_patch,
 )
-from orchestrator.routes.openapi_headers import ETAG, IDEMPOTENCY, IF_MATCH, OF_READ
+from orchestrator.routes.openapi_headers import ETAG, IDEMPOTENCY, IF_MATCH, LINK, OF_READ
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("versions")
@@ -35,8 +37,10 @@ WORKFLOW = f"{API}/workflows/{{tag:str}}"
 WRITE_REFUSALS = (404, 408, 409, 412, 413, 415, 422, 507)
 
 
-def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPRouteHandler]:
-    """All routes of both handlers."""
+def version_routes(
+    versions: VersionHandler, merges: MergeHandler, histories: VersionHistoryHandler
+) -> list[HTTPRouteHandler]:
+    """All routes of the three handlers."""
     changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG)
     return [
         ROUTES.route(
@@ -93,6 +97,22 @@ def version_routes(versions: VersionHandler, merges: MergeHandler) -> list[HTTPR
             {200: changed},
             refuses=WRITE_REFUSALS,
             reads=takes(Revert, examples.REVERT, IDEMPOTENCY, IF_MATCH),
+        ),
+        ROUTES.get(
+            f"{WORKFLOW}/blame",
+            histories.blame,
+            "blameWorkflow",
+            "Which version made each node and edge what it is",
+            ok(BlameBody, examples.BLAME, "Each node and each edge.", *OF_READ) | not_modified(),
+            refuses=(404, 422),
+        ),
+        ROUTES.get(
+            f"{WORKFLOW}/nodes/{{node_id:str}}/history",
+            histories.node_history,
+            "listNodeEvents",
+            "The versions that added, changed or removed a node",
+            ok(NodeHistoryBody, examples.NODE_HISTORY, "A page.", *OF_READ, LINK) | not_modified(),
+            refuses=(404, 422),
         ),
         ROUTES.get(
             f"{WORKFLOW}/diff",

@@ -20,6 +20,7 @@ from orchestrator.handlers.upkeep.gc import GCHandler
 from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_change import GuardedChanges
+from orchestrator.handlers.version_history import VersionHistoryHandler
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_schema import SchemaHandler
 from orchestrator.settings import Settings
@@ -39,6 +40,7 @@ class Handlers:
     artifacts: ArtifactHandler
     creating: ArtifactCreateHandler
     versions: VersionHandler
+    histories: VersionHistoryHandler
     merges: MergeHandler
     blobs: CASHandler
     uploads: UploadHandler
@@ -129,6 +131,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
+        histories=VersionHistoryHandler(c.database, c.versions, c.histories, computing),
         merges=MergeHandler(
             c.database,
             c.versions,

@@ -32,6 +32,7 @@ from orchestrator.repository.upkeep.lease import LeaseRepository
 from orchestrator.repository.upkeep.maintenance import MaintenanceRepository
 from orchestrator.repository.upkeep.storage_identity import StorageIdentityRepository
 from orchestrator.repository.upkeep.verify import VerifyRepository
+from orchestrator.repository.version_history import VersionHistoryRepository
 from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_join import ArtifactJoinService
@@ -58,6 +59,7 @@ from orchestrator.service.upkeep.verify import VerifyService
 from orchestrator.service.upkeep.verify_leftover import VerifyLeftoverService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
+from orchestrator.service.version_history import VersionHistoryService
 from orchestrator.service.workflow import WorkflowService
 from orchestrator.service.workflow_join import WorkflowJoinService
 from orchestrator.settings import Settings
@@ -97,6 +99,7 @@ class Container:
     named: ReferenceService
     workflows: WorkflowService
     versions: VersionService
+    histories: VersionHistoryService
     version_changes: VersionChangeService
     merges: MergeService
     uploads: UploadService
@@ -199,6 +202,12 @@ def build(
         named=ReferenceService(ReferenceRepository()),
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
+        histories=VersionHistoryService(
+            cas,
+            VersionHistoryRepository(),
+            versions_max=settings.history_versions_max,
+            bytes_max=settings.history_bytes_max,
+        ),
         version_changes=version_changes,
         merges=MergeService(
             MergeBaseService(cas, artifacts), artifacts, versions, version_changes, rules=rules

@@ -196,6 +196,10 @@ async def _changes(client: Client) -> None:
         more = {"against": "release/v1@1"} if page == "diffWorkflow" else {}
         await client.call(page, tag="release/v1", **more)
     await client.call("getVersion", tag="release/v1", seq="1")
+    blame = (await client.call("blameWorkflow", tag="release/v1")).parsed
+    assert blame.nodes.additional_properties.keys() == {"a", "b"}
+    events = (await client.call("listNodeEvents", tag="release/v1", node_id="b")).parsed
+    assert [each.action.value for each in events.items] == ["added"]
     pick = client.body("CherryPick", {"version": changed.version_hash})
     await client.call("cherryPick", tag="stable", body=pick)
     revert = client.body("Revert", {"seq": 2})
