@@ -106,11 +106,10 @@ class _Elements:
         """In one form, whatever the shape of the document."""
         if at not in self._known:
             parts = take_apart(msgspec.json.decode(self._history[at].content))
-            nodes = {id_: {**node, "id": id_} for id_, node in parts.nodes.items()}
-            edges = {
-                key: {**edge, "from": key[0], "to": key[1]} for key, edge in parts.edges.items()
-            }
-            self._known[at] = {**nodes, **edges}
+            found: dict[Key, Any] = {id_: {**node, "id": id_} for id_, node in parts.nodes.items()}
+            for key, edge in parts.edges.items():
+                found[key] = {**edge, "from": key[0], "to": key[1]}
+            self._known[at] = found
         return self._known[at]
 
     def forget(self, at: int) -> None:
