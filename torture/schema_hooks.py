@@ -11,7 +11,7 @@ import schemathesis
 SAID_IN_WORDS = frozenset(
     {
         *("cursor", "one-moment", "one-of", "precondition", "upload-length", "media-type"),
-        *("upload-metadata", "digest", "absent", "text", "depth", "integer-range", "nul"),
+        *("upload-metadata", "digest", "absent", "text", "depth", "integer-range", "nul", "time"),
     }
 )
 SAID_TYPES = frozenset({"urn:orchestrator:problem:digest-mismatch"})

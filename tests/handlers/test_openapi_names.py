@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.reading import parse_time
 from orchestrator.models.name import parse_namespace, parse_tag
 from orchestrator.models.reference import parse_reference
 from tests.handlers.test_openapi import DOCUMENT
@@ -32,6 +33,13 @@ REFERENCES = [
         f"{HASH}0",
         "_global_@1",
     ),
+]
+TIMES = [
+    *("2026-01-31", "2026-13-01", "2026-00-01", "2026-01-32", "0000-01-01", "2026-1-1", "26-01-31"),
+    *("2026-01-31T12:00:00Z", "2026-01-31t12:00:00.5z", "2026-01-31 12:00:00+01:00"),
+    *("2026-01-31T24:00:00Z", "2026-01-31T12:60:00Z", "2026-01-31T12:00:61Z", "2026-01-31T12:00Z"),
+    *("2026-01-31T12:00:00", "2026-01-31T12:00:00+24:00", "2026-01-31T12:00:00+0100"),
+    *("-2h", "-30m", "-7d", "-1w", "-1s", "-2y", "2h", "-h", "", "now", "٢٠٢٦-01-31"),
 ]
 #: Members and parameters with these names are the same everywhere.
 SAME = {
@@ -77,8 +85,9 @@ def accepts(parse: Callable[[str], object], text: str) -> bool:
             lambda text: parse_reference(text, tag="main", pointer=""),
             REFERENCES,
         ),
+        (schema_of("/tags/{name}", "at"), parse_time, TIMES),
     ],
-    ids=["tag", "namespace", "reference"],
+    ids=["tag", "namespace", "reference", "time"],
 )
 def test_what_is_said_of_a_name_is_what_is_demanded(
     schema: dict[str, Any], parse: Callable[[str], object], texts: list[str]

@@ -22,9 +22,11 @@ MESSAGE_LENGTH_MAX = 4_096
 
 # As they are described. Reading checks them, and says which rule is broken.
 VersionNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": SEQ_MAX})]
-#: A time and its date, a date alone, or how long ago.
+_DATE = "(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
+#: A time and its date, a date alone, or how long ago. That the month has such a day is not said.
 TIME_PATTERN = (
-    r"^(\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))?|-\d{1,9}[smhdw])$"
+    rf"^({_DATE}([Tt ]{_HOUR}:([0-5][0-9]|60)(\.[0-9]+)?([Zz]|[+-]{_HOUR}))?|-[0-9]{{1,9}}[smhdw])$"
 )
 TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": TIME_PATTERN})]
 MessageText = Annotated[
