@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core import compute_process
 from orchestrator.core.compute import Compute, ComputeLimits
 from orchestrator.errors import (
     DomainError,
@@ -98,11 +99,19 @@ async def test_work_that_takes_too_long_ends_and_the_next_is_done() -> None:
         with pytest.raises(TooComplex) as refusal:
             await compute.run(work.spin, SENT_BYTES_MIN)
         assert vars(refusal.value) == {"limit_seconds": 0.2}
-        # Time that is not spent computing does not count, until it is too much.
+        # Time that is not spent computing does not count.
         assert await compute.run(partial(work.sleep, 0.3), SENT_BYTES_MIN) == "slept"
+
+
+@pytest.mark.slow
+async def test_work_that_hangs_ends_and_the_next_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute_process, "START_SECONDS_MAX", 2.0)
+    with computing(seconds_max=0.1) as compute:
+        pid = await compute.run(os.getpid, SENT_BYTES_MIN)
         with pytest.raises(Overloaded):
             await compute.run(partial(work.sleep, 60), SENT_BYTES_MIN)
         assert await compute.run(partial(int, "7"), SENT_BYTES_MIN) == 7
+        assert await asyncio.to_thread(wait_until, lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize("how", [work.grow, work.abort])
