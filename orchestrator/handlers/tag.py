@@ -43,7 +43,7 @@ from orchestrator.handlers.tag_body import (
     history_item,
     past_body,
     tag_answer,
-    tag_body,
+    tag_details,
 )
 from orchestrator.handlers.transaction_request import read_source
 from orchestrator.models.idempotency import Answer
@@ -203,7 +203,8 @@ class TagHandler:
         tag = await self._tags.get(conn, namespace, name)
         if tag.target_id is None:
             raise NotFound("tag", name)
-        return tag_body(tag, await self._artifacts.get_by_id(conn, namespace, tag.target_id))
+        artifact = await self._artifacts.get_by_id(conn, namespace, tag.target_id)
+        return tag_details(tag, artifact, *await self._tags.get_steps(conn, tag))
 
     async def _past(
         self, conn: Connection, namespace: str, name: str, moment: int | datetime

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
@@ -13,7 +14,7 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
-from orchestrator.models.tag import Action, Tag, TagChange, TagMove, TagTarget
+from orchestrator.models.tag import Action, Landing, Tag, TagChange, TagMove, TagTarget
 from orchestrator.models.tag_search import NamedMove, NamedTag
 
 
@@ -53,6 +54,24 @@ class TagBody(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
     moved_by: str
     moved_at: Moment
+
+
+class StepTo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an undo or a redo leads: a create or move of the tag, and what it named."""
+
+    version: int
+    artifact_id: UUID
+    message: str | None
+
+
+class TagDetails(TagBody, frozen=True, kw_only=True):
+    """A tag as it stands, with the version at which undo and redo stand, and where they lead; of a
+    past version or time without these.
+    """
+
+    cursor: int | UnsetType = UNSET
+    undo_to: StepTo | UnsetType = UNSET
+    redo_to: StepTo | UnsetType = UNSET
 
 
 class TagChangeBody(TagBody, frozen=True, kw_only=True):
@@ -130,6 +149,24 @@ class MoveItem(msgspec.Struct, frozen=True, kw_only=True):
 def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
     """The tag with what its artifact says."""
     return _body(target, tag.namespace, tag.name, tag.version, tag)
+
+
+def tag_details(
+    tag: Tag, target: Artifact, undo: Landing | None, redo: Landing | None
+) -> TagDetails:
+    """The tag as it stands, and where its undo and redo lead."""
+    return TagDetails(
+        **msgspec.structs.asdict(tag_body(tag, target)),
+        cursor=UNSET if tag.cursor is None else tag.cursor,
+        undo_to=_step_to(undo),
+        redo_to=_step_to(redo),
+    )
+
+
+def _step_to(landing: Landing | None) -> StepTo | UnsetType:
+    if landing is None or landing.seq is None or landing.target_id is None:
+        return UNSET
+    return StepTo(version=landing.seq, artifact_id=landing.target_id, message=landing.message)
 
 
 def past_body(name: str, move: TagMove, target: Artifact) -> TagBody:

@@ -25,7 +25,8 @@ from orchestrator.handlers.http.paging import (
 from orchestrator.handlers.http.reading import parse_time
 from orchestrator.handlers.tag_body import MoveItem, TagItem, move_item, tag_item
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import TAG_LENGTH_MAX, parse_tag
+from orchestrator.models.name import TAG_LENGTH_MAX, IdText, parse_tag
+from orchestrator.models.reference import parse_id
 from orchestrator.models.tag_search import (
     EARLIEST,
     LATEST,
@@ -45,6 +46,9 @@ Since = Annotated[
 Until = Annotated[
     TimeText | None,
     QueryParameter(description="Only moves before this time (RFC 3339, a date, -2h)."),
+]
+TogetherQuery = Annotated[
+    IdText | None, QueryParameter(description="Only moves that this transaction made.")
 ]
 LastMovedBy = Annotated[
     str | None, QueryParameter(description="Only tags that this principal moved last.")
@@ -118,6 +122,7 @@ class TagSearchHandler:
         moved_by: MovedBy = None,
         since: Since = None,
         until: Until = None,
+        transaction_id: TogetherQuery = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
@@ -127,6 +132,9 @@ class TagSearchHandler:
             moved_by=None if moved_by is None else checked_text(moved_by, "/moved_by"),
             since=EARLIEST if since is None else parse_time(since, "/since"),
             until=LATEST if until is None else parse_time(until, "/until"),
+            transaction_id=None
+            if transaction_id is None
+            else parse_id(transaction_id, "/transaction_id", "A transaction"),
         )
         before = _position_of(cursor)
         async with self._database.connection() as conn:

@@ -64,11 +64,12 @@ class TagMove(msgspec.Struct, frozen=True, kw_only=True):
 class Landing(msgspec.Struct, frozen=True, kw_only=True):
     """Where an undo or redo would land: the create or move to stand on, and its target.
 
-    Without a target the tag was not there.
+    Without a target the tag was not there. `message` is that of the create or move.
     """
 
     seq: int | None
     target_id: UUID | None
+    message: str | None = None
 
 
 class TagReference(msgspec.Struct, frozen=True, kw_only=True):

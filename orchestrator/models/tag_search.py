@@ -62,9 +62,10 @@ class MovePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which moves of a namespace: of tags whose names begin so, by whom, and when."""
+    """Which moves of a namespace: of tags whose names begin so, by whom, when, and together."""
 
     prefix: str = ""
     moved_by: str | None = None
     since: datetime = EARLIEST
     until: datetime = LATEST
+    transaction_id: UUID | None = None

@@ -27,11 +27,13 @@ from orchestrator.repository.tag_move import (
 #: After all characters of names, in the order of code points and in that of languages.
 _LAST_CHARACTER = "\uffff"
 
+
 # All that is looked for is in one index, in the order of the page. The rows of a page are read one
 # by one afterwards.
-LIST_MOVES = f"""
+def _moves(source: str) -> str:
+    return f"""
 SELECT {NAMED_MOVE}
-  FROM (SELECT moved_at, name, seq FROM tag_move
+  FROM (SELECT moved_at, name, seq FROM {source}
          WHERE namespace = $1 AND moved_at >= $2 AND moved_at <= $3
            AND (moved_at, name, seq) < ($3, $4, $5)
            AND starts_with(name, $6) AND ($7::text IS NULL OR moved_by = $7)
@@ -41,6 +43,11 @@ SELECT {NAMED_MOVE}
  {TARGET_OF_MOVE}
  ORDER BY n.moved_at DESC, n.name DESC, n.seq DESC
 """
+
+
+LIST_MOVES = _moves("tag_move")
+# A transaction has moved few tags.
+LIST_MOVES_TOGETHER = _moves("(SELECT * FROM tag_move WHERE transaction_id = $9 OFFSET 0) m")
 
 _WANTED = """
  WHERE c.namespace = $1 AND c.name > $2 AND c.name >= $3 AND c.name < $4 AND starts_with(c.name, $3)
@@ -129,8 +136,7 @@ class TagSearchRepository:
         limit: int,
     ) -> list[NamedMove]:
         """Newest first, those before this place; also of deleted tags."""
-        rows = await conn.fetch(
-            LIST_MOVES,
+        given = (
             namespace,
             wanted.since,
             before.moved_at,
@@ -140,6 +146,10 @@ class TagSearchRepository:
             wanted.moved_by,
             limit,
         )
+        if wanted.transaction_id is None:
+            rows = await conn.fetch(LIST_MOVES, *given)
+        else:
+            rows = await conn.fetch(LIST_MOVES_TOGETHER, *given, wanted.transaction_id)
         return [named_move(row) for row in rows]
 
     async def list_tags(

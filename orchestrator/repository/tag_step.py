@@ -15,25 +15,25 @@ from orchestrator.repository.tag import TAG_ROW, recorded, tag_from, target_of
 
 # A deleted tag stands on what it named last.
 LIST_UNDO = """
-SELECT to_.seq, to_.to_id AS target_id
+SELECT to_.seq, to_.to_id AS target_id, to_.message
   FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) WITH ORDINALITY
        AS n (namespace, name, cursor, is_deleted, at)
   LEFT JOIN LATERAL (
        SELECT seq, parent_seq FROM tag_move
         WHERE namespace = n.namespace AND name = n.name AND seq = n.cursor) here ON true
   LEFT JOIN LATERAL (
-       SELECT seq, to_id FROM tag_move
+       SELECT seq, to_id, message FROM tag_move
         WHERE namespace = n.namespace AND name = n.name
           AND seq = CASE WHEN n.is_deleted THEN here.seq ELSE here.parent_seq END) to_ ON true
  ORDER BY n.at
 """
 
 LIST_REDO = """
-SELECT to_.seq, to_.to_id AS target_id
+SELECT to_.seq, to_.to_id AS target_id, to_.message
   FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY
        AS n (namespace, name, cursor, at)
   LEFT JOIN LATERAL (
-       SELECT seq, to_id FROM tag_move
+       SELECT seq, to_id, message FROM tag_move
         WHERE namespace = n.namespace AND name = n.name AND seq > coalesce(n.cursor, 0)
           AND parent_seq IS NOT DISTINCT FROM n.cursor AND action IN ('create', 'move')
         ORDER BY seq DESC LIMIT 1) to_ ON true

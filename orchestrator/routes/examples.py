@@ -51,6 +51,11 @@ TAG: dict[str, Any] = {
     "moved_by": "admin",
     "moved_at": TIME,
 }
+TAG_DETAILS = {
+    **TAG,
+    "cursor": 2,
+    "undo_to": {"version": 1, "artifact_id": OTHER_ID, "message": "First release"},
+}
 TAG_CHANGE = {**TAG, "action": "move"}
 TAG_ITEM = {key: value for key, value in TAG.items() if key not in {"kind", "version_hash"}}
 TAGS = {"items": [TAG], "next": None, "total": 1}

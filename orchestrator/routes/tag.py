@@ -11,8 +11,8 @@ from orchestrator.handlers.tag_body import (
     MoveTag,
     PutTag,
     StepTag,
-    TagBody,
     TagChangeBody,
+    TagDetails,
     TagItem,
 )
 from orchestrator.handlers.tag_search import TagSearchHandler
@@ -50,7 +50,8 @@ def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHand
             tags.get,
             "getTag",
             "Look a tag up",
-            ok(TagBody, examples.TAG, "The tag.", *OF_VERSIONED) | not_modified(*OF_VERSIONED),
+            ok(TagDetails, examples.TAG_DETAILS, "The tag.", *OF_VERSIONED)
+            | not_modified(*OF_VERSIONED),
             refuses=(404,),
         ),
         ROUTES.route(

@@ -230,6 +230,12 @@ class TagService:
             raise NotFound("tag", name)
         return tag
 
+    async def get_steps(self, conn: Connection, tag: Tag) -> tuple[Landing | None, Landing | None]:
+        """Where an undo and where a redo of the tag would lead."""
+        (undo,) = await self._steps.list_undo(conn, [tag])
+        (redo,) = await self._steps.list_redo(conn, [tag])
+        return undo, redo
+
     async def history(
         self, conn: Connection, namespace: str, name: str, *, before: int = SEQ_MAX, limit: int
     ) -> list[NamedMove]:

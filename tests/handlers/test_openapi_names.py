@@ -128,6 +128,7 @@ def test_every_name_id_and_cursor_says_how_it_is_written() -> None:
         if name in SAME
         and not SAME[name] <= _rules(schema)
         and not ("$ref" in schema or schema == {"type": "null"})
+        and schema.get("type") != "integer"  # Where undo and redo of a tag stand.
         and "/options/" not in where  # It reads nothing.
     ]
     assert silent == []

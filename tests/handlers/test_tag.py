@@ -37,6 +37,7 @@ async def test_a_tag_tells_what_it_names(api: Api, namespace: str) -> None:
     body = response.json()
     assert body.pop("moved_at")
     assert body == {
+        "cursor": 1,
         "namespace": namespace,
         "name": "main",
         "version": 1,

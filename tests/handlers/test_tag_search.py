@@ -89,6 +89,12 @@ async def test_moves_that_were_made_together_are_listed_once_each(api: Api) -> N
     assert (await api.post("/transactions", {"operations": operations})).status_code == 200
     found = await moves(api, limit=2)
     assert sorted(found) == sorted([("main", 1), *((tag, 1) for tag in names)])
+    first = (await listed(api, "moves"))[0]
+    together = await moves(api, transaction_id=first["transaction_id"])
+    assert sorted(together) == [(tag, 1) for tag in names]
+    assert await moves(api, transaction_id=first["to_id"]) == []
+    assert await moves(api, transaction_id=first["transaction_id"], prefix="t3") == [("t3", 1)]
+    assert (await api.get("/moves?transaction_id=x")).status_code == 400
 
 
 async def test_the_moves_of_another_namespace_are_not_shown(api: Api) -> None:
@@ -203,3 +209,27 @@ async def test_a_question_about_tags_that_cannot_be_read_is_400(
     api: Api, where: str, query: str
 ) -> None:
     assert (await api.get(f"/{where}?{query}")).status_code == 400
+
+
+async def test_a_tag_says_where_undo_and_redo_lead(api: Api) -> None:
+    made = [
+        (await api.create("main", node, message=f"add {node}"))["artifact_id"] for node in "abc"
+    ]
+
+    def to(version: int) -> dict[str, Any]:
+        message = f"add {'abc'[version - 1]}"
+        return {"version": version, "artifact_id": made[version - 1], "message": message}
+
+    async def stands() -> tuple[Any, Any, Any]:
+        tag = (await api.get("/tags/main")).json()
+        return tag["cursor"], tag.get("undo_to"), tag.get("redo_to")
+
+    assert await stands() == (3, to(2), None)
+    await api.post("/tags/main/undo")
+    assert await stands() == (2, to(1), to(3))
+    await api.post("/tags/main/undo")
+    assert await stands() == (1, None, to(2))
+    await api.post("/tags/main/redo")
+    assert await stands() == (2, to(1), to(3))
+    past = (await api.get("/tags/main?version=2")).json()
+    assert not {"cursor", "undo_to", "redo_to"} & past.keys()
