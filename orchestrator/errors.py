@@ -174,13 +174,13 @@ class MovedTag(msgspec.Struct, frozen=True):
 
 
 class TagsMoved(DomainError):
-    """What is to be taken back is no longer there; all these tags have moved since."""
+    """What is to be taken back is no longer there; the first of the tags that have moved since."""
 
     def __init__(self, tags: Sequence[MovedTag]) -> None:
         names = ", ".join(repr(tag.name) for tag in tags[:3])
         more = f" and {len(tags) - 3} more" if len(tags) > 3 else ""
         super().__init__(f"Not where the transaction left them: {names}{more}.")
-        self.tags = list(tags)
+        self.tags, self.tags_count = first_listed(tags), len(tags)
 
 
 class AlreadyReverted(DomainError):

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.core.digest import CasIdText
 from orchestrator.documents.workflow_merge_value import Conflict
-from orchestrator.errors import Violation
+from orchestrator.errors import MovedTag, Violation
 from orchestrator.models.name import IdText
 
 _TYPE = {"pattern": "^urn:orchestrator:problem:[a-z0-9-]+$"}
@@ -57,6 +57,11 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     window_seconds: int | UnsetType = UNSET
     current_count: int | UnsetType = UNSET
     retry_after_seconds: int | UnsetType = UNSET
+
+    # Of a transaction that cannot be taken back.
+    transaction_id: IdText | UnsetType = UNSET
+    tags: list[MovedTag] | UnsetType = UNSET
+    tags_count: int | UnsetType = UNSET
 
     # What cannot be read, and what can.
     given: str | UnsetType = UNSET

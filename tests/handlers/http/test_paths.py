@@ -24,8 +24,10 @@ async def filled(api: Api, path: str) -> str:
     """The path of something that is there."""
     if "{" not in path:
         return path
-    created = await api.create("main", "a")
+    await api.create("main", "a")
     blob = await api.http.post(f"{API}/cas", content=b"x")
+    transaction = await api.post("/transactions", {"operations": [{"op": "delete", "tag": "main"}]})
+    created = await api.create("main", "a")
     upload = await api.http.post(
         f"{API}/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
     )
@@ -33,6 +35,8 @@ async def filled(api: Api, path: str) -> str:
         tag="main",
         name="main",
         seq="0",
+        node_id="a",
+        transaction_id=transaction.json()["transaction_id"],
         artifact_id=created["artifact_id"],
         cas_id=blob.json()["cas_id"],
         upload_id=upload.headers["location"].partition("?")[0].rpartition("/")[2],

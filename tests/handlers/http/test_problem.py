@@ -134,3 +134,11 @@ async def test_an_unexpected_exception_is_500_without_internals(
     assert "secret" not in response.text
     assert response.json()["error"] == "internal error"
     assert b"internal secret" in logged(capfdbinary)
+
+
+def test_a_list_of_tags_that_moved_ends() -> None:
+    moved = [errors.MovedTag("x" * 200, 1, 2, None) for _ in range(1_000)]
+    error = errors.TagsMoved(moved)
+    assert error.tags_count == 1_000
+    assert 1 <= len(error.tags) <= errors.VIOLATIONS_MAX
+    assert len(problem_answer(error).body) <= errors.VIOLATIONS_BYTES_MAX + 2_000
