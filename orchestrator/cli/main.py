@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from orchestrator import __version__
-from orchestrator.cli import artifact, backup, cas, gc, server, tag, verify, workflow
+from orchestrator.cli import artifact, backup, cas, gc, server, tag, transaction, verify, workflow
 from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.output import write_bytes, write_error
@@ -37,6 +37,8 @@ app = App(
 )
 app.command(workflow.app)
 app.command(tag.app)
+app.command(transaction.app)
+app.command(transaction.release, help_epilogue=transaction.RELEASE_EXAMPLES)
 app.command(artifact.app)
 app.command(cas.app)
 app.command(gc.gc, help_epilogue=gc.EXAMPLES)
