@@ -1,6 +1,6 @@
 """HTTP for many tag operations at once: direct orchestration under one explicit transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -21,6 +21,7 @@ from orchestrator.handlers.tag_body import (
     change_body,
     deleted_body,
 )
+from orchestrator.handlers.transaction_patch import Patched, TransactionPatches
 from orchestrator.handlers.transaction_request import (
     CreateOperation,
     CreateWorkflowOperation,
@@ -31,6 +32,9 @@ from orchestrator.handlers.transaction_request import (
     failing,
     read_transaction,
 )
+from orchestrator.handlers.version_body import ChangedBody
+from orchestrator.handlers.version_body import changed_body as patched_body
+from orchestrator.handlers.version_change import DUE_TO_A_COPY
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
@@ -40,19 +44,22 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
+from orchestrator.models.version import Changed
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
 from orchestrator.service.transaction import TransactionService
+from orchestrator.service.version_change import new_patch, patch_documents
 from orchestrator.service.workflow import WorkflowService
 
 STEPS: dict[type[TagOperation], Action] = {
     UndoOperation: Action.UNDO,
     RedoOperation: Action.REDO,
 }
-Result: TypeAlias = CreatedWorkflowBody | TagChangeBody | DeletedTagBody
+Result: TypeAlias = CreatedWorkflowBody | ChangedBody | TagChangeBody | DeletedTagBody
 
 
 class TransactionBody(msgspec.Struct, frozen=True):
@@ -98,6 +105,8 @@ class TransactionHandler:
         workflows: WorkflowService,
         transactions: TransactionService,
         references: ReferenceService,
+        patches: TransactionPatches,
+        blobs: BlobReferenceService,
         replay: Replay,
         computing: Computing,
         body_bytes_max: int,
@@ -112,6 +121,8 @@ class TransactionHandler:
         self._workflows = workflows
         self._transactions = transactions
         self._references = references
+        self._patches = patches
+        self._blobs = blobs
         self._replay = replay
         self._computing = computing
         self._body_bytes_max = body_bytes_max
@@ -127,18 +138,35 @@ class TransactionHandler:
         body = await call.read_json(self._body_bytes_max)
         data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
         caller = Caller(call.namespace, call.by, checked_message(data.message))
+        repeated = call.idempotent(body)
+        if (first := await self._replay.first_answer(repeated)) is not None:
+            return first
+        try:
+            patches = await self._patches.make(call, data.steps)
 
-        async def make(conn: Connection) -> Answer:
-            return json_answer(await self._run(conn, caller, data.steps))
+            async def make(conn: Connection) -> Answer:
+                return json_answer(await self._run(conn, caller, data.steps, patches))
 
-        return await self._replay.once(call.namespace, call.idempotent(body), make)
+            return await self._replay.once(call.namespace, repeated, make)
+        except DUE_TO_A_COPY:
+            if (first := await self._replay.first_answer(repeated)) is None:
+                raise
+            return first
 
-    async def _run(self, conn: Connection, caller: Caller, steps: Sequence[Step]) -> dict[str, Any]:
+    async def _run(
+        self,
+        conn: Connection,
+        caller: Caller,
+        steps: Sequence[Step],
+        patches: Mapping[int, Patched],
+    ) -> dict[str, Any]:
         namespace, by, message = caller.namespace, caller.by, caller.message
         made = await self._transactions.begin(conn, namespace, message=message, by=by)
-        stored = await self._store_versions(conn, caller, steps)
+        stored = await self._store_versions(conn, caller, steps, patches)
+        changed = await self._store_patches(conn, caller, patches)
         targets = await self._find_targets(conn, namespace, steps)
         targets |= {at: each.artifact.artifact_id for at, each in stored.items()}
+        targets |= {at: each.artifact_id for at, each in changed.items()}
         orders = [
             TagOrder(
                 namespace=namespace,
@@ -146,7 +174,7 @@ class TransactionHandler:
                 target_id=targets.get(at),
                 message=message,
                 by=by,
-                condition=_condition(step.operation),
+                condition=_condition(step.operation, patches.get(at)),
                 step=STEPS.get(type(step.operation)),
             )
             for at, step in enumerate(steps)
@@ -161,8 +189,13 @@ class TransactionHandler:
             conn, [each.new for each in stored.values()], versions
         )
         absent = dict(zip(stored, missing, strict=True))
+        lacking = await self._refer_patches(conn, caller, patches, changed)
         results = [
-            _result(accepted(outcome), stored.get(at), absent.get(at, ()))
+            patched_body(
+                Changed(artifact=changed[at], change=accepted(outcome), missing_blobs=lacking[at])
+            )
+            if at in changed
+            else _result(accepted(outcome), stored.get(at), absent.get(at, ()))
             for at, outcome in enumerate(outcomes)
         ]
         return {"transaction_id": made, "results": results}
@@ -183,9 +216,15 @@ class TransactionHandler:
         return targets
 
     async def _store_versions(
-        self, conn: Connection, caller: Caller, steps: Sequence[Step]
+        self,
+        conn: Connection,
+        caller: Caller,
+        steps: Sequence[Step],
+        patches: Mapping[int, Patched],
     ) -> dict[int, Stored]:
-        """By the place of the step, the dag_version of its workflow."""
+        """By the place of the step, the dag_version of its workflow. The documents of the patches
+        are stored with them.
+        """
         new = {
             at: new_workflow(
                 step.workflow,
@@ -197,9 +236,14 @@ class TransactionHandler:
             for at, step in enumerate(steps)
             if step.workflow is not None
         }
+        documents = [each.document() for each in new.values()]
+        for each in patches.values():
+            if each.is_new:
+                documents += patch_documents(each.revision, caller.by)
+        if documents:
+            await self._cas.store_documents(conn, documents)
         if not new:
             return {}
-        await self._cas.store_documents(conn, [each.document() for each in new.values()])
         versions = await self._artifacts.find_or_create_dag_versions(
             conn, [each.version() for each in new.values()]
         )
@@ -208,6 +252,38 @@ class TransactionHandler:
         return {
             at: Stored(new[at], artifact, artifact.artifact_id in created)
             for at, (artifact, _) in zip(new, versions, strict=True)
+        }
+
+    async def _store_patches(
+        self, conn: Connection, caller: Caller, patches: Mapping[int, Patched]
+    ) -> dict[int, Artifact]:
+        """By the place of the step, what its tag is to name: the patch, or what it named before if
+        the patch changes nothing.
+        """
+        new = {
+            at: new_patch(each.below, each.revision, caller.by, caller.message)
+            for at, each in patches.items()
+            if each.is_new
+        }
+        created = await self._artifacts.create_patch_sets(conn, list(new.values()))
+        below = {at: each.below for at, each in patches.items()}
+        return below | dict(zip(new, created, strict=True))
+
+    async def _refer_patches(
+        self,
+        conn: Connection,
+        caller: Caller,
+        patches: Mapping[int, Patched],
+        changed: Mapping[int, Artifact],
+    ) -> dict[int, Sequence[str]]:
+        """Let patches keep the blobs that their documents name; by the place, those missing."""
+        return {
+            at: await self._blobs.refer(
+                conn, changed[at], each.revision.references, is_new=True, by=caller.by
+            )
+            if each.is_new
+            else ()
+            for at, each in patches.items()
         }
 
 
@@ -219,10 +295,12 @@ def _result(change: TagChange, stored: Stored | None, missing: Sequence[str]) ->
     return deleted_body(change.tag) if change.target is None else change_body(change)
 
 
-def _condition(operation: TagOperation) -> Condition:
+def _condition(operation: TagOperation, patched: Patched | None) -> Condition:
     if isinstance(operation, CreateOperation):
         return Condition(absent=True)
     expected = operation.expected_version
+    if patched is not None and expected is None:
+        expected = patched.tag_version
     versions = None if expected is None else frozenset({expected})
     if isinstance(operation, CreateWorkflowOperation):
         return Condition(absent=operation.absent, exists=versions is not None, versions=versions)

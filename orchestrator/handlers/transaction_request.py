@@ -4,16 +4,24 @@ processes that compute can read it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from orchestrator.documents.canonical import canonicalise
+from orchestrator.documents.workflow_change import ChangeRules, Revision, patched
+from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.workflow_request import WorkflowDocument
 from orchestrator.models.name import IdText, TagText, parse_tag
 from orchestrator.models.reference import Reference, ReferenceText, parse_id, parse_reference
+
+#: As `PATCH /workflows/{tag}` takes it.
+PatchDocument = Annotated[
+    Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/JsonPatch"})
+]
 
 
 class CreateWorkflowOperation(
@@ -45,6 +53,16 @@ class MoveOperation(msgspec.Struct, tag_field="op", tag="move", forbid_unknown_f
     expected_version: Version | None = None
 
 
+class PatchWorkflowOperation(
+    msgspec.Struct, tag_field="op", tag="patch", forbid_unknown_fields=True
+):
+    """Apply a patch (RFC 6902) to the workflow that a tag names, as `PATCH /workflows/{tag}`."""
+
+    tag: TagText
+    patch: PatchDocument
+    expected_version: Version | None = None
+
+
 class UndoOperation(msgspec.Struct, tag_field="op", tag="undo", forbid_unknown_fields=True):
     """Undo the last move of a tag; one that was deleted is there again."""
 
@@ -70,6 +88,7 @@ TagOperation: TypeAlias = (
     CreateWorkflowOperation
     | CreateOperation
     | MoveOperation
+    | PatchWorkflowOperation
     | UndoOperation
     | RedoOperation
     | DeleteOperation
@@ -85,12 +104,14 @@ class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
 
 class Step(msgspec.Struct, frozen=True):
     """An operation that was read, and what it is to point its tag at: a workflow that comes with
-    it, what a reference names, or nothing for the others. The operation itself has no document.
+    it, what a reference names, what a patch makes, or nothing for the others. The operation itself
+    has no document.
     """
 
     operation: TagOperation
     workflow: PreparedWorkflow | None = None
     source: Reference | None = None
+    patch: bytes | None = None
 
 
 class ReadTransaction(msgspec.Struct, frozen=True):
@@ -120,6 +141,10 @@ def _step(at: int, operation: TagOperation, workflow_bytes_max: int) -> Step:
             pointer = f"/operations/{at}/workflow"
             prepared = prepare(operation.workflow, workflow_bytes_max, pointer)
         return Step(msgspec.structs.replace(operation, workflow=None), prepared)
+    if isinstance(operation, PatchWorkflowOperation):
+        with failing(at):
+            content = canonicalise(operation.patch, depth_max=PATCH_DEPTH_MAX)
+        return Step(msgspec.structs.replace(operation, patch=None), patch=content)
     if isinstance(operation, CreateOperation | MoveOperation):
         with failing(at):
             source = read_source(
@@ -155,6 +180,23 @@ def _check_absent(operation: TagOperation, pointer: str) -> None:
     ):
         message = "A tag cannot be absent and at an expected version."
         raise InvalidInput.at(pointer, "absent", message)
+
+
+class PatchWork(msgspec.Struct, frozen=True):
+    """The patch of one operation, and the workflow that it is made on."""
+
+    at: int
+    head: bytes
+    patch: bytes
+
+
+def patch_all(work: Sequence[PatchWork], rules: ChangeRules) -> list[Revision]:
+    """What each patch makes; the refusal says which operation it is about."""
+    revisions = []
+    for each in work:
+        with failing(each.at):
+            revisions.append(patched(each.head, each.patch, PatchFormat.JSON_PATCH, rules))
+    return revisions
 
 
 def read_source(tag: str, artifact_id: str | None, from_: str | None, at: str = "") -> Reference:

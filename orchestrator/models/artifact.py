@@ -88,6 +88,21 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     meta: dict[str, Any] = {}
 
 
+class NewPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch above a version; `cas_id` names the operations, `version_hash` the workflow after
+    them.
+    """
+
+    below: "Artifact"
+    cas_id: CasId
+    version_hash: CasId
+    op_count: int
+    nodes_count: int
+    edges_count: int
+    by: Actor
+    meta: dict[str, Any] = {}
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """A lineage edge as it is stored."""
 

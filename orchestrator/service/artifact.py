@@ -1,7 +1,6 @@
 """Rules of the catalogue: no HTTP, no SQL, no transaction opened."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 from uuid import UUID
 
 from orchestrator.core.database import Connection
@@ -14,6 +13,7 @@ from orchestrator.models.artifact import (
     Kind,
     Link,
     NewArtifact,
+    NewPatch,
     NewVersion,
     Relation,
 )
@@ -25,7 +25,7 @@ from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
 from orchestrator.service.artifact_unique import ATTEMPTS, deleted_meanwhile, find_or_create
-from orchestrator.service.artifact_version import dag_version, tell_created
+from orchestrator.service.artifact_version import dag_version, patch_set, tell_created
 from orchestrator.telemetry.after_commit import tell
 
 #: How much of the history of several versions is read at once.
@@ -70,50 +70,38 @@ class ArtifactService:
                 tell_created(conn, artifact, by=version.by)
         return outcomes
 
-    async def create_patch_set(
-        self,
-        conn: Connection,
-        below: Artifact,
-        cas_id: CasId,
-        *,
-        version_hash: CasId,
-        op_count: int,
-        nodes_count: int,
-        edges_count: int,
-        by: Actor,
-        meta: dict[str, Any] | None = None,
-    ) -> Artifact:
-        """One patch above a dag_version or another patch.
-
-        `cas_id` names the operations, `version_hash` the workflow after them.
-        """
-        chained = below.kind == Kind.PATCH_SET
-        new = NewArtifact(
-            artifact_id=new_id(),
-            namespace=below.namespace,
-            kind=Kind.PATCH_SET,
-            cas_id=cas_id,
-            name=below.name,
-            version_hash=version_hash,
-            base_id=below.base_id if chained else below.artifact_id,
-            previous_id=below.artifact_id if chained else None,
-            depth=below.depth + 1,
-            op_count=op_count,
-            nodes_count=nodes_count,
-            edges_count=edges_count,
-            meta=meta or {},
-            created_by=by.name,
-        )
-        created = _found((await self._artifacts.insert(conn, [new]))[0], str(new.artifact_id))
-        await self.link(conn, created.artifact_id, below.artifact_id, Relation.PATCH_OF)
-        tell(
+    async def create_patch_sets(
+        self, conn: Connection, patches: Sequence[NewPatch]
+    ) -> list[Artifact]:
+        """Each above a dag_version or another patch."""
+        if not patches:
+            return []
+        new = [patch_set(patch) for patch in patches]
+        inserted = await self._artifacts.insert(conn, new)
+        created = [
+            _found(artifact, str(each.artifact_id))
+            for artifact, each in zip(inserted, new, strict=True)
+        ]
+        await self.link_all(
             conn,
-            "created patch set artifact",
-            by=by,
-            artifact_id=str(created.artifact_id),
-            depth=created.depth,
-            op_count=op_count,
+            [
+                Link(
+                    child_id=artifact.artifact_id,
+                    parent_id=patch.below.artifact_id,
+                    relation=Relation.PATCH_OF,
+                )
+                for artifact, patch in zip(created, patches, strict=True)
+            ],
         )
+        for artifact, patch in zip(created, patches, strict=True):
+            tell(
+                conn,
+                "created patch set artifact",
+                by=patch.by,
+                artifact_id=str(artifact.artifact_id),
+                depth=artifact.depth,
+                op_count=patch.op_count,
+            )
         return created
 
     async def find_or_create_run_snapshot(

@@ -1,11 +1,11 @@
-"""Whole versions as the catalogue has them, and what is reported of a new one; it stores nothing.
+"""Versions as the catalogue has them, and what is reported of a new one; it stores nothing.
 
 It serves the catalogue itself, and the statement that creates blob, artifact and tag at once.
 """
 
 from orchestrator.core.database import Connection
 from orchestrator.core.identifier import new_id
-from orchestrator.models.artifact import Kind, NewArtifact, NewVersion
+from orchestrator.models.artifact import Kind, NewArtifact, NewPatch, NewVersion
 from orchestrator.models.principal import Actor
 from orchestrator.telemetry.after_commit import tell
 
@@ -23,6 +23,28 @@ def dag_version(version: NewVersion) -> NewArtifact:
         edges_count=version.edges_count,
         meta=version.meta,
         created_by=version.by.name,
+    )
+
+
+def patch_set(patch: NewPatch) -> NewArtifact:
+    """The catalogue entry of a patch above a whole version or another patch."""
+    below = patch.below
+    chained = below.kind == Kind.PATCH_SET
+    return NewArtifact(
+        artifact_id=new_id(),
+        namespace=below.namespace,
+        kind=Kind.PATCH_SET,
+        cas_id=patch.cas_id,
+        name=below.name,
+        version_hash=patch.version_hash,
+        base_id=below.base_id if chained else below.artifact_id,
+        previous_id=below.artifact_id if chained else None,
+        depth=below.depth + 1,
+        op_count=patch.op_count,
+        nodes_count=patch.nodes_count,
+        edges_count=patch.edges_count,
+        meta=patch.meta,
+        created_by=patch.by.name,
     )
 
 

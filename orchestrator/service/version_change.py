@@ -21,7 +21,7 @@ from orchestrator.documents.workflow_change import (
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
 from orchestrator.errors import NothingToCompact
-from orchestrator.models.artifact import Artifact, Kind, NewVersion, Relation
+from orchestrator.models.artifact import Artifact, Kind, NewPatch, NewVersion, Relation
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
@@ -142,18 +142,9 @@ class VersionChangeService:
             # A change that changes nothing must be one on the current head, too.
             change = await self.move(conn, head, below, by=by, message=message)
             return Changed(artifact=below, change=change)
-        await self._cas.store_documents(conn, _documents(revision, by))
-        artifact = await self._artifacts.create_patch_set(
-            conn,
-            below,
-            revision.operations_id,
-            version_hash=revision.version_hash,
-            op_count=revision.op_count,
-            nodes_count=revision.nodes_count,
-            edges_count=revision.edges_count,
-            by=by,
-            meta={} if message is None else {"message": message},
-        )
+        await self._cas.store_documents(conn, patch_documents(revision, by))
+        new = new_patch(below, revision, by, message)
+        (artifact,) = await self._artifacts.create_patch_sets(conn, [new])
         for origin in origins:
             # It was read before this transaction, and may have been deleted since.
             parent_id = origin.parent_id
@@ -213,7 +204,21 @@ def _origin(version: WorkflowVersion, relation: Relation) -> Origin:
     return Origin(parent_id=version.artifact.artifact_id, relation=relation)
 
 
-def _documents(revision: Revision, by: Actor) -> list[Document]:
+def new_patch(below: Artifact, revision: Revision, by: Actor, message: str | None) -> NewPatch:
+    """What the catalogue is to have of a revision."""
+    return NewPatch(
+        below=below,
+        cas_id=revision.operations_id,
+        version_hash=revision.version_hash,
+        op_count=revision.op_count,
+        nodes_count=revision.nodes_count,
+        edges_count=revision.edges_count,
+        by=by,
+        meta={} if message is None else {"message": message},
+    )
+
+
+def patch_documents(revision: Revision, by: Actor) -> list[Document]:
     """A patch is its operations and the workflow after them."""
     return [
         Document(

@@ -14,6 +14,7 @@ from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.handlers.transaction import TransactionHandler
 from orchestrator.handlers.transaction_past import TransactionPastHandler
+from orchestrator.handlers.transaction_patch import TransactionPatches
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import GCHandler
@@ -83,6 +84,10 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             workflows=c.workflows,
             transactions=c.transactions,
             references=c.named,
+            patches=TransactionPatches(
+                c.database, c.workflows, c.artifacts, computing, c.change_rules
+            ),
+            blobs=c.references,
             replay=replay,
             computing=computing,
             body_bytes_max=settings.json_body_bytes_max,

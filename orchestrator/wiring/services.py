@@ -101,6 +101,7 @@ class Container:
     versions: VersionService
     histories: VersionHistoryService
     version_changes: VersionChangeService
+    change_rules: ChangeRules
     merges: MergeService
     uploads: UploadService
     stages: UploadStages
@@ -209,6 +210,7 @@ def build(
             bytes_max=settings.history_bytes_max,
         ),
         version_changes=version_changes,
+        change_rules=rules,
         merges=MergeService(
             MergeBaseService(cas, artifacts), artifacts, versions, version_changes, rules=rules
         ),

@@ -187,7 +187,7 @@ async def test_of_concurrent_reverts_one_wins(api: Api, ids: Ids) -> None:
 async def test_a_revert_with_a_key_is_made_once(api: Api, ids: Ids) -> None:
     made = (await run(api, {"op": "move", "tag": "prod", "artifact_id": ids["b"]})).json()
     path = f"/transactions/{made['transaction_id']}/revert"
-    first, second = [await api.post(path, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    first, second = [await api.post(path, headers={"Idempotency-Key": "reverts"}) for _ in range(2)]
     assert (first.status_code, first.json()) == (200, second.json())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId
-from orchestrator.models.artifact import Artifact, NewVersion
+from orchestrator.models.artifact import Artifact, NewPatch, NewVersion
 from orchestrator.models.artifact_manifest import (
     ABOUT,
     ANNOTATION,
@@ -125,16 +125,16 @@ class Store:
         for content in (f"operations {text}", f"result {text}"):
             stored = await self.cas.store_content(self.conn, content.encode(), "text/plain", by=ANN)
             names.append(stored.blob.cas_id)
-        return await self.artifacts.create_patch_set(
-            self.conn,
-            below,
-            names[0],
+        new = NewPatch(
+            below=below,
+            cas_id=names[0],
             version_hash=names[1],
             op_count=1,
             nodes_count=1,
             edges_count=0,
             by=ANN,
         )
+        return (await self.artifacts.create_patch_sets(self.conn, [new]))[0]
 
 
 def services(conn: Connection) -> Store:
