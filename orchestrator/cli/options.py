@@ -41,7 +41,28 @@ VersionOption: TypeAlias = Annotated[
 ]
 AtOption: TypeAlias = Annotated[
     str | None,
-    Parameter(group=_MOMENT, help="What it named then, such as 2026-01-31T12:00:00Z."),
+    Parameter(
+        group=_MOMENT,
+        allow_leading_hyphen=True,
+        help="What it named then, such as 2026-01-31T12:00:00Z, 2026-01-31 or -2h.",
+    ),
+]
+PrefixOption: TypeAlias = Annotated[str | None, Parameter(help="Only tags whose names begin so.")]
+MovedByOption: TypeAlias = Annotated[
+    str | None, Parameter(help="Only what this principal moved last.")
+]
+SinceOption: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        allow_leading_hyphen=True,
+        help="Only what moved from this time on: 2026-01-31, 2026-01-31T12:00:00Z, -2h, -7d.",
+    ),
+]
+UntilOption: TypeAlias = Annotated[
+    str | None, Parameter(allow_leading_hyphen=True, help="Only what moved before this time.")
+]
+KindOption: TypeAlias = Annotated[
+    str | None, Parameter(help="Only tags that name an artifact of this kind.")
 ]
 LimitOption: TypeAlias = Annotated[
     int | None, Parameter(validator=validators.Number(gte=1), help="Stop after so many.")

@@ -7,10 +7,15 @@ from cyclopts import App, Group, Parameter, validators
 from orchestrator.cli.options import (
     AtOption,
     ExpectedVersionOption,
+    KindOption,
     LimitOption,
     MessageOption,
+    MovedByOption,
+    PrefixOption,
     ReferenceName,
+    SinceOption,
     TagName,
+    UntilOption,
     VersionOption,
     WithSession,
 )
@@ -34,17 +39,47 @@ MEMBERS = (
 )
 _LIST_COLUMNS = ("name", "version", "artifact_id", "moved_at", "message")
 _MOVE_COLUMNS = ("seq", "action", "to_id", "from_id", "moved_at", "moved_by", "message")
+_ALL_MOVES_COLUMNS = ("moved_at", "moved_by", "name", "version", "action", "to_id", "message")
+MOVES_EXAMPLES = (
+    "Examples:\n\n  orchestrator moves --limit 10\n  orchestrator moves --prefix prod/ --since -2h"
+)
 _EITHER = Group("Condition", validator=validators.mutually_exclusive, sort_key=10)
 
 
 @app.command(
     name="list",
-    help_epilogue="Examples:\n\n  orchestrator tag list\n  orchestrator tag list --limit 10",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator tag list --limit 10\n"
+    "  orchestrator tag list --prefix release/ --since -7d\n"
+    "  orchestrator tag list --at 2026-01-31",
 )
-def list_tags(*, limit: LimitOption = None, session: WithSession) -> None:
-    """List the tags of the namespace by name."""
+def list_tags(
+    *,
+    prefix: PrefixOption = None,
+    moved_by: MovedByOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    kind: KindOption = None,
+    at: AtOption = None,
+    deleted: Annotated[
+        bool, Parameter(negative="", help="Those that are deleted, instead of those that are not.")
+    ] = False,
+    limit: LimitOption = None,
+    session: WithSession,
+) -> None:
+    """List the tags of the namespace by name, as they are or as they were."""
     with session.connect() as server:
-        page = server.list_all("tags", limit=limit)
+        page = server.list_all(
+            "tags",
+            prefix=prefix,
+            moved_by=moved_by,
+            since=since,
+            until=until,
+            kind=kind,
+            at=at,
+            deleted="true" if deleted else None,
+            limit=limit,
+        )
     show_list(session, page, _LIST_COLUMNS)
 
 
@@ -131,6 +166,32 @@ def delete(
     """Delete a tag; its history and what it named stay."""
     with session.connect() as server:
         show_record(session, server.delete("tags", tag, expected_version=expected_version), MEMBERS)
+
+
+def moves(
+    *,
+    prefix: PrefixOption = None,
+    moved_by: MovedByOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    transaction: Annotated[
+        str | None, Parameter(help="Only what this transaction moved: its id.")
+    ] = None,
+    limit: LimitOption = None,
+    session: WithSession,
+) -> None:
+    """List every move of every tag of the namespace, newest first."""
+    with session.connect() as server:
+        page = server.list_all(
+            "moves",
+            prefix=prefix,
+            moved_by=moved_by,
+            since=since,
+            until=until,
+            transaction_id=transaction,
+            limit=limit,
+        )
+    show_list(session, page, _ALL_MOVES_COLUMNS)
 
 
 def _step(

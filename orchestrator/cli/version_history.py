@@ -1,9 +1,9 @@
 """`orchestrator workflow …`: commands that look back at differences and chains."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter, validators
 
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
@@ -16,6 +16,7 @@ from orchestrator.cli.version_lineage import log_graph
 from orchestrator.cli.version_text import hash_of, moment, write_diff
 
 app = App()
+_SHOWN = Group("What to show", validator=validators.mutually_exclusive, sort_key=10)
 
 _VERSION_MEMBERS = (
     "seq",
@@ -69,7 +70,8 @@ def diff(
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow log billing\n"
-    "  orchestrator workflow log billing --graph --limit 20"
+    "  orchestrator workflow log billing --graph --limit 20\n"
+    "  orchestrator workflow log billing --node invoice"
 )
 def log(
     tag: TagName,
@@ -77,8 +79,16 @@ def log(
     *,
     graph: Annotated[
         bool,
-        Parameter(negative="", help="Draw all that led here: merges, revisions, compactions too."),
+        Parameter(
+            group=_SHOWN,
+            negative="",
+            help="Draw all that led here: merges, revisions, compactions too.",
+        ),
     ] = False,
+    node: Annotated[
+        str | None,
+        Parameter(group=_SHOWN, help="Only the versions that added, changed or removed this node."),
+    ] = None,
     full: Annotated[
         bool, Parameter(negative="", help="Whole version hashes, as commands take them.")
     ] = False,
@@ -88,6 +98,8 @@ def log(
     """List the chain of versions below a tag, newest first."""
     if graph:
         log_graph(session, tag, limit, is_full=full)
+    elif node is not None:
+        _log_node(session, tag, node, limit, is_full=full)
     else:
         _log_chain(session, tag, limit, is_full=full)
 
@@ -118,6 +130,53 @@ def show(
     if not session.is_json:
         print()
         write_document(content)
+
+
+@app.command(help_epilogue="Examples:\n\n  orchestrator workflow blame billing")
+def blame(
+    tag: TagName,
+    /,
+    *,
+    full: Annotated[
+        bool, Parameter(negative="", help="Whole version hashes, as commands take them.")
+    ] = False,
+    session: WithSession,
+) -> None:
+    """Show which version made each node and each edge what it is, by whom, when and why."""
+    with session.connect() as server:
+        reply = server.get("workflows", tag, "blame")
+    if session.is_json:
+        write_json(reply.body)
+        return
+    found = reply.json()
+    rows = [
+        (kind, name, *_blamed(version, is_full=full))
+        for kind, members in (("node", found["nodes"]), ("edge", found["edges"]))
+        for name, version in members.items()
+    ]
+    write_table(("what", "name", "version", "by", "at", "message"), rows)
+    if found["truncated"]:
+        print("Older versions were not read: the oldest of those shown may stand for them.")
+
+
+def _log_node(session: Session, tag: str, node: str, limit: int | None, *, is_full: bool) -> None:
+    with session.connect() as server:
+        page = server.list_all("workflows", tag, "nodes", node, "history", limit=limit)
+    if session.is_json:
+        write_json(msgspec.json.encode(page))
+        return
+    events = [msgspec.json.decode(item) for item in page.items]
+    rows = [(event["action"], *_blamed(event, is_full=is_full)) for event in events]
+    write_table(("action", "version", "by", "at", "message"), rows)
+
+
+def _blamed(version: dict[str, Any], *, is_full: bool) -> tuple[Any, ...]:
+    return (
+        hash_of(version, is_full=is_full),
+        version["changed_by"],
+        moment(version["changed_at"]),
+        version["message"],
+    )
 
 
 def _log_chain(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:

@@ -12,9 +12,14 @@ from orchestrator.cli.options import (
     AtOption,
     ExpectedVersionOption,
     FileName,
+    KindOption,
     LimitOption,
     MessageOption,
+    MovedByOption,
+    PrefixOption,
+    SinceOption,
     TagName,
+    UntilOption,
     VersionOption,
     WithSession,
 )
@@ -137,12 +142,32 @@ def get(
     name="list",
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow list\n"
+    "  orchestrator workflow list --prefix team/ --at -7d\n"
     "  orchestrator workflow list --output json | jq -r '.items[].tag'",
 )
-def list_workflows(*, limit: LimitOption = None, session: WithSession) -> None:
-    """List the workflows of the namespace by tag."""
+def list_workflows(
+    *,
+    prefix: PrefixOption = None,
+    moved_by: MovedByOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    kind: KindOption = None,
+    at: AtOption = None,
+    limit: LimitOption = None,
+    session: WithSession,
+) -> None:
+    """List the workflows of the namespace by tag, as they are or as they were."""
     with session.connect() as server:
-        page = server.list_all("workflows", limit=limit)
+        page = server.list_all(
+            "workflows",
+            prefix=prefix,
+            moved_by=moved_by,
+            since=since,
+            until=until,
+            kind=kind,
+            at=at,
+            limit=limit,
+        )
     show_list(session, page, _LIST_COLUMNS)
 
 

@@ -115,3 +115,32 @@ def test_names_are_sent_whole(cli: Run, versions: Versions) -> None:
 def test_a_name_that_would_change_the_address_is_not_sent(cli: Run, name: str) -> None:
     done = cli("tag", "delete", name)
     assert (done.code, done.err) == (1, f"error: {name!r} is not a name.\n")
+
+
+def test_tags_and_moves_are_listed_by_what_is_asked(cli: Run, versions: Versions) -> None:
+    cli("tag", "move", "release/1", "one", "--create", "--message", "First")
+    cli("tag", "move", "release/1", "two", "--message", "Second")
+    cli("tag", "delete", "one")
+
+    def found(*command: str) -> list[tuple[str, int]]:
+        items = cli(*command, "--output", "json").json()["items"]
+        return [(each["name"], each["version"]) for each in items]
+
+    assert found("tag", "list", "--prefix", "release/") == [("release/1", 2)]
+    assert found("tag", "list", "--deleted") == [("one", 2)]
+    assert found("tag", "list", "--at", "-7d") == []
+    assert found("tag", "list", "--since", "-2h", "--kind", "dag_version", "--limit", "1") == [
+        ("release/1", 2)
+    ]
+    assert found("moves", "--prefix", "release/", "--since", "-2h") == [
+        ("release/1", 2),
+        ("release/1", 1),
+    ]
+    assert found("moves", "--moved-by", "nobody") == []
+    assert found("moves", "--until", "-2h") == []
+    assert found("moves", "--limit", "1") == [("one", 2)]
+    shown = cli("moves", "--prefix", "release/").out
+    assert shown.index("Second") < shown.index("First")
+    listed = cli("workflow", "list", "--prefix", "t", "--output", "json").json()["items"]
+    assert [each["tag"] for each in listed] == ["two"]
+    assert cli("tag", "list", "--at", "soon").code == 1

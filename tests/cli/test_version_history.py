@@ -173,3 +173,21 @@ def test_lineage_stops_after_so_many_steps(cli: Run, base: dict[str, Any]) -> No
         assert [edge["distance"] for edge in page["items"]] == list(range(1, depth + 1))
     assert cli("workflow", "lineage", "main", "--depth", "0").code == 2
     assert cli("workflow", "lineage", "nobody").code == 1
+
+
+def test_blame_and_the_log_of_a_node_say_who_changed_it(cli: Run, base: dict[str, Any]) -> None:
+    patch(cli, "main", timeout(5))
+    head = cli("workflow", "get", "main", "--output", "json").json()
+    blamed = cli("workflow", "blame", "main", "--output", "json").json()
+    assert blamed["nodes"]["a"]["version_hash"] == head["version_hash"]
+    others = {each["version_hash"] for id_, each in blamed["nodes"].items() if id_ != "a"}
+    assert others == {base["version_hash"]}
+    table = cli("workflow", "blame", "main").out
+    assert re.search(rf"^node +a +{short(head)} +admin", table, re.MULTILINE)
+    log = cli("workflow", "log", "main", "--node", "a").out.splitlines()[1:]
+    assert [line.split()[:2] for line in log] == [
+        ["changed", short(head)],
+        ["added", short(base)],
+    ]
+    assert cli("workflow", "log", "main", "--node", "nobody").code == 1
+    assert cli("workflow", "log", "main", "--node", "a", "--graph").code == 2
