@@ -48,7 +48,8 @@ def read_operations(
     operations_max: int,
     values_max: int = VALUES_MAX,
 ) -> tuple[PatchOperation, ...]:
-    """What the patch does to this document: one operation or more, and not too many.
+    """What the patch does to this document, in not too many operations. A JSON Patch has at least
+    one, a merge patch that changes nothing amounts to none.
 
     InvalidInput says why it is no patch. Whether it can be applied is not known here.
     """
@@ -71,8 +72,6 @@ def _merge_operations(
     patch: JSONValue, before: JSONValue, operations_max: int
 ) -> tuple[PatchOperation, ...]:
     operations = merge_patch_operations(before, patch)
-    if not operations:
-        raise InvalidInput.at("", "operations-min", "The merge patch changes nothing.")
     if len(operations) > operations_max:
         message = (
             f"A patch has at most {operations_max} operations; this merge patch "
