@@ -106,14 +106,18 @@ def patched_elsewhere(
 ) -> Revision:
     """Apply a patch to the version that it was made for, and merge the result into the head.
 
-    What the patch makes is our side, the head theirs. It refuses what `patched` and `merged` do.
+    It refuses what `patched` and `rebased` do.
     """
-    ours = patched(base, patch, format_, rules)
+    return rebased(base, patched(base, patch, format_, rules).content, head, rules)
+
+
+def rebased(base: bytes, changed: bytes, head: bytes, rules: ChangeRules) -> Revision:
+    """A change of the base, merged into the head as a patch on it; ours is what was changed.
+
+    It refuses what `merged` does.
+    """
     their = parsed(head)
-    result = merge_workflows(parsed(base), parsed(ours.content), their)
-    revision = _merged_revision(their, result, rules)
-    check_change(their, parsed(revision.content), rules)
-    return revision
+    return _merged_revision(their, merge_workflows(parsed(base), parsed(changed), their), rules)
 
 
 def _merged_revision(before: JSONValue, result: WorkflowMerge, rules: ChangeRules) -> Revision:

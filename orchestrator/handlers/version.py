@@ -1,7 +1,7 @@
 """HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,7 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.http.precondition import (
+    HashPrecondition,
     check_if_match,
     hash_guard,
     only_hash,
@@ -48,11 +49,11 @@ from orchestrator.handlers.version_body import (
     compacted_body,
     version_item,
 )
-from orchestrator.handlers.version_change import GuardedChanges
+from orchestrator.handlers.version_change import GuardedChanges, Plan, Store
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.tag import SEQ_MAX
-from orchestrator.models.version import Change, Head
+from orchestrator.models.version import Change, Head, WorkflowVersion
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 
@@ -78,8 +79,6 @@ OnConflict = Annotated[
         "names now."
     ),
 ]
-
-Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[Revision]]]
 
 
 class VersionHandler:
@@ -126,7 +125,7 @@ class VersionHandler:
                 raise VersionConflict("workflow", name, expected_version, current)
             return self._changes.plan_patch(head, body, format_)
 
-        return await self._change(call, name, body, message, plan)
+        return await self._change(call, name, body, message, plan, rebases=expected_version is None)
 
     async def _patch_merging(
         self,
@@ -142,22 +141,33 @@ class VersionHandler:
         if (named is None) == (expected_version is None):
             rule = "To merge, name the version that the patch was made for: If-Match or a version."
             raise InvalidInput.at("/expected_version", "precondition", rule)
-        is_merged = False
+        base: WorkflowVersion | None = None
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            nonlocal is_merged
+            nonlocal base
             base = await self._versions.find_known(conn, head, named or expected_version or 0)
             if base is None:
                 current = _current(head)
                 shown = f'If-Match: "{named}"' if named else f"expected_version={expected_version}"
                 raise PreconditionFailed("workflow", tag, shown, current)
-            is_merged = base.artifact.version_hash != head.version.artifact.version_hash
-            if not is_merged:
+            if not is_merged(head):
                 return self._changes.plan_patch(head, body, format_)
             return self._changes.plan_patch_elsewhere(head, base, body, format_)
 
-        store = self._storing(call, checked_message(message), merged=lambda: is_merged)
-        return await self._guarded.change_merging(call, tag, body, plan=plan, store=store)
+        def is_merged(head: Head) -> bool:
+            assert base is not None
+            return base.artifact.version_hash != head.version.artifact.version_hash
+
+        store = self._storing(call, checked_message(message), merged=is_merged)
+        return await self._guarded.change(
+            call,
+            tag,
+            body,
+            plan=plan,
+            store=store,
+            again=self._changes.plan_again,
+            precondition=HashPrecondition(),
+        )
 
     async def cherry_pick(self, call: Call, tag: TagPath) -> Answer:
         """Make the change that made a version again, on what the tag names."""
@@ -182,19 +192,27 @@ class VersionHandler:
         return await self._change(call, name, body, data.message, plan)
 
     async def _change(
-        self, call: Call, tag: str, body: bytes, message: str | None, plan: Plan
+        self,
+        call: Call,
+        tag: str,
+        body: bytes,
+        message: str | None,
+        plan: Plan[Revision],
+        *,
+        rebases: bool = True,
     ) -> Answer:
-        """Make a change whose result is a revision of the head."""
+        """Make a change whose result is a revision of the head; it is rebased if that moves."""
         store = self._storing(call, checked_message(message))
-        return await self._guarded.change(call, tag, body, plan=plan, store=store)
+        again = self._changes.plan_again if rebases else None
+        return await self._guarded.change(call, tag, body, plan=plan, store=store, again=again)
 
     def _storing(
         self,
         call: Call,
         message: str | None,
         *,
-        merged: Callable[[], bool | msgspec.UnsetType] = lambda: msgspec.UNSET,
-    ) -> Callable[[Connection, Change[Revision], Revision], Awaitable[Answer]]:
+        merged: Callable[[Head], bool | msgspec.UnsetType] = lambda _: msgspec.UNSET,
+    ) -> Store[Revision]:
         """How a revision is stored and answered, and whether it says that it was merged."""
 
         async def store(conn: Connection, change: Change[Revision], revision: Revision) -> Answer:
@@ -206,7 +224,7 @@ class VersionHandler:
                 message=message,
                 origins=change.origins,
             )
-            result = msgspec.structs.replace(changed_body(changed), merged=merged())
+            result = msgspec.structs.replace(changed_body(changed), merged=merged(change.head))
             return json_answer(result, headers={"ETag": etag(result.version_hash)})
 
         return store

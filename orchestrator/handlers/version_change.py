@@ -1,12 +1,17 @@
 """How each change of what a tag names is made over HTTP; what the change is, is not known here.
 
 The head is read, the change is computed without a connection, and it is stored in one transaction.
+If the tag moved meanwhile, the change is refused, or made again on what the tag names now.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from typing import TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 from orchestrator.core.database import Connection, Database
+from orchestrator.core.fair_queue import FairQueue
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import (
     InvalidInput,
@@ -31,8 +36,17 @@ from orchestrator.service.version import VersionService
 
 R = TypeVar("R")
 
-#: How often a change that merges itself is made again because the tag moved.
-MERGES_MAX = 16
+#: Reads what else a change of this head needs.
+Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[R]]]
+#: Stores what was computed, and answers.
+Store: TypeAlias = Callable[[Connection, Change[R], R], Awaitable[Answer]]
+#: A change that was computed for the head that it found, on the head of now.
+Again: TypeAlias = Callable[[Head, Change[R], R], Change[R]]
+
+#: How often a change is made that is made again because the tag moved.
+ATTEMPTS_MAX = 16
+#: So many requests may wait for their turn to change one tag again.
+WAITING_MAX = 10_000
 
 #: What a change may be refused for because a copy of the same request made it just before: the tag
 #: has moved, or the change does not fit its own result. Trouble of the storage is none of these.
@@ -58,6 +72,8 @@ class GuardedChanges:
         self._versions = versions
         self._replay = replay
         self._computing = computing
+        #: By namespace and tag, while somebody makes a change again.
+        self._turns: WeakValueDictionary[tuple[str, str], FairQueue] = WeakValueDictionary()
 
     async def head(
         self, conn: Connection, namespace: str, tag: str, precondition: HashPrecondition
@@ -67,64 +83,100 @@ class GuardedChanges:
         precondition.check(tag, head.tag_version, head.version.artifact.version_hash)
         return head
 
-    async def change_merging(
-        self,
-        call: Call,
-        tag: str,
-        body: bytes,
-        *,
-        plan: Callable[[Connection, Head], Awaitable[Change[R]]],
-        store: Callable[[Connection, Change[R], R], Awaitable[Answer]],
-    ) -> Answer:
-        """Make a change that merges itself into whatever the tag names: once more if that moved
-        meanwhile.
-        """
-        for _ in range(MERGES_MAX - 1):
-            try:
-                return await self._change(call, tag, body, HashPrecondition(), plan, store)
-            except VersionConflict:
-                continue
-        return await self._change(call, tag, body, HashPrecondition(), plan, store)
-
     async def change(
         self,
         call: Call,
         tag: str,
         body: bytes,
         *,
-        plan: Callable[[Connection, Head], Awaitable[Change[R]]],
-        store: Callable[[Connection, Change[R], R], Awaitable[Answer]],
+        plan: Plan[R],
+        store: Store[R],
+        again: Again[R] | None = None,
+        precondition: HashPrecondition | None = None,
     ) -> Answer:
         """Read the head, compute the change, and store it if the tag is still there.
 
-        `plan` reads what else the change needs. `store` is given what was computed.
+        If it is not, the change is made again if the caller says how, and the request demands no
+        version.
         """
-        return await self._change(call, tag, body, workflow_precondition(call), plan, store)
+        precondition = precondition or workflow_precondition(call)
+        if precondition.hashes is not None:
+            again = None
+        made = partial(self._change, call, tag, body, plan, store, again, precondition)
+        if again is None or (call.namespace, tag) not in self._turns:
+            return await made(self._turn(call, tag))
+        async with self._turn(call, tag):
+            return await made(nullcontext())
 
     async def _change(
         self,
         call: Call,
         tag: str,
         body: bytes,
+        plan: Plan[R],
+        store: Store[R],
+        again: Again[R] | None,
         precondition: HashPrecondition,
-        plan: Callable[[Connection, Head], Awaitable[Change[R]]],
-        store: Callable[[Connection, Change[R], R], Awaitable[Answer]],
+        turn: AbstractAsyncContextManager[None],
     ) -> Answer:
         repeated = call.idempotent(body)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
+
+        async def computed(change: Change[R]) -> R:
+            return await self._computing.run(call, change.compute, change.size_bytes)
+
+        async def stored(change: Change[R], result: R) -> Answer:
+            async def make(conn: Connection) -> Answer:
+                return await store(conn, change, result)
+
+            return await self._replay.once(call.namespace, repeated, make)
+
         try:
             with hash_guard(precondition, tag):
                 async with self._database.connection() as conn:
                     head = await self.head(conn, call.namespace, tag, precondition)
                     change = await plan(conn, head)
-                computed = await self._computing.run(call, change.compute, change.size_bytes)
+                result = await computed(change)
+                try:
+                    return await stored(change, result)
+                except VersionConflict:
+                    if again is None:
+                        raise
 
-                async def make(conn: Connection) -> Answer:
-                    return await store(conn, change, computed)
+                async def made_again() -> Answer:
+                    async with self._database.connection() as conn:
+                        head = await self.head(conn, call.namespace, tag, precondition)
+                    renewed = again(head, change, result)
+                    return await stored(renewed, await computed(renewed))
 
-                return await self._replay.once(call.namespace, repeated, make)
+                async with turn:
+                    return await _repeated(made_again)
         except DUE_TO_A_COPY:
             if (first := await self._replay.first_answer(repeated)) is None:
                 raise
             return first
+
+    @asynccontextmanager
+    async def _turn(self, call: Call, tag: str) -> AsyncIterator[None]:
+        """Those whose change of one tag came too late make it again one after the other, and who
+        comes meanwhile waits behind them: all together, all but one would be too late again.
+        """
+        key = call.namespace, tag
+        turns = self._turns.get(key)
+        if turns is None:
+            seconds = self._database.acquire_seconds_max
+            turns = FairQueue(1, waiting_bytes_max=WAITING_MAX, wait_seconds_max=seconds)
+            self._turns[key] = turns
+        async with turns.place(call.principal.name, 1):
+            yield
+
+
+async def _repeated(made_again: Callable[[], Awaitable[Answer]]) -> Answer:
+    """All attempts but the first."""
+    for _ in range(ATTEMPTS_MAX - 2):
+        try:
+            return await made_again()
+        except VersionConflict:
+            continue
+    return await made_again()

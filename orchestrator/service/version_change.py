@@ -2,11 +2,13 @@
 
 Planning a change and storing it are separate steps: between them it is computed, outside any
 transaction. The tag's version guards the gap: of changes made on the same head one wins, the others
-are conflicts and leave nothing. No SQL, no HTTP, no transaction opened.
+leave nothing, and may be planned again. No SQL, no HTTP, no transaction opened.
 """
 
 from collections.abc import Sequence
 from functools import partial
+
+import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.documents.blob_names import blobs_named
@@ -17,6 +19,7 @@ from orchestrator.documents.workflow_change import (
     merged,
     patched,
     patched_elsewhere,
+    rebased,
 )
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
@@ -74,6 +77,16 @@ class VersionChangeService:
             head=head,
             size_bytes=size_of_work(base.content, patch) + 2 * len(content),
             compute=partial(patched_elsewhere, base.content, patch, format_, content, self._rules),
+        )
+
+    def plan_again(self, head: Head, change: Change[Revision], made: Revision) -> Change[Revision]:
+        """Merge what a change made of the head that it found into the head of now."""
+        contents = change.head.version.content, made.content, head.version.content
+        return msgspec.structs.replace(
+            change,
+            head=head,
+            size_bytes=sum(map(len, contents)),
+            compute=partial(rebased, *contents, self._rules),
         )
 
     async def plan_cherry_pick(
