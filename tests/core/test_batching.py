@@ -43,15 +43,15 @@ async def test_no_batch_is_larger_than_the_limit() -> None:
 
 async def test_a_second_batch_starts_only_when_the_running_one_is_slow() -> None:
     work = Work(held=True)
-    async with asking(work, batches_max=2, slow_seconds=0.02) as each:
+    async with asking(work, batches_max=2, slow_seconds=0.2) as each:
         await each.ask(0)
         await each.ask(1)
         await each.ask(2)
         assert work.at_work == [[0]]
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.25)
         assert work.at_work == [[0], [1, 2]], "what waited already does not wait for others to come"
         await each.ask(*range(3, 9))
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.25)
         assert len(work.at_work) == 2, "never more than two"
         work.let_go()
         await each.answers()
