@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.params import PathParameter, QueryParameter
+from msgspec import UNSET
 
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, CasIdText
@@ -18,7 +19,7 @@ from orchestrator.handlers.artifact_body import (
     ArtifactBody,
     ChainBody,
     FileBody,
-    LineageItem,
+    LineageBody,
     artifact_body,
     details_body,
     file_body,
@@ -55,6 +56,7 @@ from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX
 from orchestrator.service.artifact_manifest import ArtifactManifestService, has_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
+from orchestrator.service.tag_search import TagSearchService
 
 DEPTH_MAX = 10_000
 ID_MIN = UUID(int=0)
@@ -80,6 +82,10 @@ Direction = Annotated[
     Literal["up", "down"],
     QueryParameter(description="up: what it came from; down: what came of it."),
 ]
+Include = Annotated[
+    Literal["tags"] | None,
+    QueryParameter(description="tags: beside each artifact the tags that name it now."),
+]
 #: An artifact that a walk waits at, packed: its id and its distance.
 WAITING = struct.Struct(">16sH")
 #: The last edge of the page before, and what waits.
@@ -99,6 +105,7 @@ class ArtifactHandler:
         artifacts: ArtifactService,
         manifests: ArtifactManifestService,
         tags: TagService,
+        tag_search: TagSearchService,
         blobs: BlobAnswers,
     ) -> None:
         self._database = database
@@ -106,6 +113,7 @@ class ArtifactHandler:
         self._artifacts = artifacts
         self._manifests = manifests
         self._tags = tags
+        self._tag_search = tag_search
         self._blobs = blobs
 
     async def get(self, call: Call, artifact_id: ArtifactPath) -> Answer:
@@ -227,6 +235,7 @@ class ArtifactHandler:
         artifact_id: ArtifactPath,
         direction: Direction = "up",
         depth: Depth = 100,
+        include: Include = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
@@ -246,8 +255,17 @@ class ArtifactHandler:
                 after=start,
                 limit=limit,
             )
-        items = [lineage_item(edge) for edge in page.edges]
-        return listed(call, Page[LineageItem](items, _cursor_of(page.position)))
+            names: dict[UUID, list[str]] = {}
+            if include == "tags":
+                ids = {edge.artifact.artifact_id for edge in page.edges}
+                names = await self._tag_search.list_names(conn, call.namespace, ids)
+        items = [
+            lineage_item(edge, names.get(edge.artifact.artifact_id, UNSET)) for edge in page.edges
+        ]
+        return listed(
+            call,
+            LineageBody(items=items, next=_cursor_of(page.position), truncated=page.truncated),
+        )
 
     async def tags(
         self,

@@ -10,6 +10,7 @@ from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.artifact_draft import KindText, RelationText
 from orchestrator.documents.manifest import read_manifest
+from orchestrator.handlers.http.paging import Page
 from orchestrator.handlers.tag_body import TagChangeBody, change_body
 from orchestrator.models.artifact import Artifact, LineageEdge
 from orchestrator.models.artifact_manifest import ArtifactDetails, CreatedArtifact, File, Parent
@@ -20,7 +21,7 @@ from orchestrator.models.cas import (
     RUN_SNAPSHOT,
     WORKFLOW,
 )
-from orchestrator.models.name import NamespaceText
+from orchestrator.models.name import NamespaceText, TagText
 
 MEDIA_TYPES = {
     "dag_version": WORKFLOW,
@@ -103,13 +104,20 @@ class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineageItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed edge, and the artifact at its farther end."""
+    """A typed edge, the artifact at its farther end, and the tags that name it if it is asked."""
 
     child_id: UUID
     parent_id: UUID
     relation: RelationText
     distance: int
     artifact: ArtifactBody
+    tags: list[TagText] | UnsetType = UNSET
+
+
+class LineageBody(Page[LineageItem], frozen=True, kw_only=True):
+    """A page of edges; `truncated` if `depth` left some out behind those on this page."""
+
+    truncated: bool
 
 
 def artifact_body(artifact: Artifact) -> ArtifactBody:
@@ -142,7 +150,7 @@ def file_body(file: File) -> FileBody:
     )
 
 
-def lineage_item(edge: LineageEdge) -> LineageItem:
+def lineage_item(edge: LineageEdge, tags: list[str] | UnsetType = UNSET) -> LineageItem:
     """The edge with its artifact as it is shown."""
     return LineageItem(
         child_id=edge.child_id,
@@ -150,6 +158,7 @@ def lineage_item(edge: LineageEdge) -> LineageItem:
         relation=edge.relation,
         distance=edge.distance,
         artifact=artifact_body(edge.artifact),
+        tags=tags,
     )
 
 

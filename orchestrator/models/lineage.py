@@ -31,7 +31,10 @@ class LineagePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineagePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Edges, and from where to go on if there are more."""
+    """Edges, and from where to go on if there are more. It is `truncated` if an artifact on it has
+    edges that are farther away than was asked for.
+    """
 
     edges: list[LineageEdge]
     position: LineagePosition | None
+    truncated: bool

@@ -4,6 +4,7 @@ Tags are read in the order of their names, moves in that of their times. What is
 is a condition on the rows that are passed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -124,6 +125,15 @@ SELECT {NAMED_MOVE} FROM tag_move m {TARGET_OF_MOVE}
 """
 
 
+# The few tags of an artifact are sorted: in the order of names all tags would be read.
+LIST_NAMES = """
+SELECT t.target_id, t.name FROM unnest($2::uuid[]) AS n (artifact_id) CROSS JOIN LATERAL (
+       SELECT * FROM (SELECT target_id, name FROM tag
+                       WHERE target_id = n.artifact_id AND namespace = $1 OFFSET 0) t
+        ORDER BY name LIMIT $3) t
+"""
+
+
 class TagSearchRepository:
     """Rows of tag and tag_move, with what their artifacts say. The caller owns the transaction."""
 
@@ -168,6 +178,13 @@ class TagSearchRepository:
         statement = COUNT if wanted.at is None else COUNT_AT
         found: int = await conn.fetchval(statement, *tags_wanted(namespace, wanted))
         return found
+
+    async def list_names(
+        self, conn: Connection, namespace: str, artifact_ids: Sequence[UUID], limit: int
+    ) -> list[tuple[UUID, str]]:
+        """The first tags that name each of these artifacts now."""
+        rows = await conn.fetch(LIST_NAMES, namespace, artifact_ids, limit)
+        return [(row["target_id"], row["name"]) for row in rows]
 
     async def list_by_transaction(self, conn: Connection, transaction_id: UUID) -> list[NamedMove]:
         """Those that were made together, by the names of the tags."""

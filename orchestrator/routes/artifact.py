@@ -9,7 +9,7 @@ from orchestrator.handlers.artifact_body import (
     ChainBody,
     CreatedArtifactBody,
     FileBody,
-    LineageItem,
+    LineageBody,
 )
 from orchestrator.handlers.artifact_create import ArtifactCreateHandler
 from orchestrator.handlers.artifact_request import CreateArtifact
@@ -31,6 +31,7 @@ from orchestrator.routes.openapi_headers import (
     IDEMPOTENCY,
     IF_ABSENT,
     IF_MATCH,
+    LINK,
     LOCATION,
     OF_BLOBS_UNCHANGED,
     OF_FILES,
@@ -126,7 +127,7 @@ def artifact_routes(
             artifacts.lineage,
             "listLineage",
             "Where an artifact comes from, or what came of it",
-            page(LineageItem, examples.LINEAGE),
+            ok(LineageBody, examples.LINEAGE, "A page.", *OF_READ, LINK) | not_modified(),
             refuses=(404,),
         ),
         ROUTES.get(

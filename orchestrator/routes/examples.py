@@ -187,9 +187,11 @@ LINEAGE = {
             "relation": "revision_of",
             "distance": 1,
             "artifact": {**ARTIFACT, "artifact_id": OTHER_ID},
+            "tags": ["release/v1.0"],
         }
     ],
     "next": None,
+    "truncated": False,
 }
 
 TAG_REFERENCES = {

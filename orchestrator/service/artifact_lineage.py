@@ -92,6 +92,12 @@ class LineageWalk:
         return LineagePage(
             edges=await self._read(namespace, steps),
             position=self._position() if steps else None,
+            truncated=any(
+                step.leads_on
+                and distance >= self._depth_max
+                and self._far_of(step) not in self._distances
+                for step, distance in steps
+            ),
         )
 
     def _begin(self, after: LineagePosition | None) -> None:

@@ -1,5 +1,6 @@
 """What the tags of a namespace are and what happened to them: reads only, no HTTP, no SQL."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from orchestrator.core.database import Connection
@@ -12,6 +13,9 @@ from orchestrator.models.tag_search import (
     TagFilter,
 )
 from orchestrator.repository.tag_search import TagSearchRepository
+
+#: So many tags of one artifact are listed beside it.
+NAMES_MAX = 100
 
 
 class TagSearchService:
@@ -53,3 +57,14 @@ class TagSearchService:
     async def list_by_transaction(self, conn: Connection, transaction_id: UUID) -> list[NamedMove]:
         """All moves of a transaction, by the names of the tags."""
         return await self._tags.list_by_transaction(conn, transaction_id)
+
+    async def list_names(
+        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
+    ) -> dict[UUID, list[str]]:
+        """For each of these artifacts, the tags that name it now by name, up to a limit."""
+        found: dict[UUID, list[str]] = {each: [] for each in artifact_ids}
+        for artifact_id, name in await self._tags.list_names(
+            conn, namespace, list(found), NAMES_MAX
+        ):
+            found[artifact_id].append(name)
+        return found

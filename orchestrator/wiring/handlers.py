@@ -108,6 +108,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             artifacts=c.artifacts,
             manifests=c.manifests,
             tags=c.tags,
+            tag_search=c.tag_search,
             blobs=blob_answers,
         ),
         creating=ArtifactCreateHandler(

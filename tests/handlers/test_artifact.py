@@ -9,7 +9,7 @@ import pytest
 from orchestrator.handlers.artifact import WAITING
 from orchestrator.handlers.http.paging import encoded
 from orchestrator.service.artifact_lineage import WAITING_MAX
-from tests.api import Api, chain
+from tests.api import Api, chain, path
 
 #: Patches of this artifact, under these ids.
 PATCH = """
@@ -154,7 +154,7 @@ async def test_a_cursor_leads_to_no_artifact_of_another_namespace(api: Api) -> N
     waiting = WAITING.pack(UUID(head).bytes, 0)
     cursor = encoded((UUID(mine), UUID(mine), "revision_of", waiting))
     page = await api.get(f"/artifacts/{mine}/lineage", params={"cursor": cursor})
-    assert page.json() == {"items": [], "next": None}
+    assert page.json() == {"items": [], "next": None, "truncated": False}
     seen = await api.get(f"/artifacts/{head}/lineage", params={"cursor": cursor, **theirs})
     assert len(seen.json()["items"]) == 2
 
@@ -180,3 +180,17 @@ async def test_a_lineage_that_cannot_be_walked_is_400(api: Api, query: dict[str,
     created = await api.create("main", "a")
     response = await api.get(f"/artifacts/{created['artifact_id']}/lineage", params=query)
     assert response.status_code == 400
+
+
+async def test_lineage_says_what_was_left_out_and_which_tags_there_are(api: Api) -> None:
+    ids = [(await api.create("main", node))["artifact_id"] for node in "abcd"]
+    for tag in ("b/2", "b/1"):
+        assert (await api.put(f"/tags/{path(tag)}", {"artifact_id": ids[1]})).status_code == 201
+    where = f"/artifacts/{ids[3]}/lineage"
+    for depth, truncated in ((1, True), (2, True), (3, False), (100, False)):
+        body = (await api.get(f"{where}?depth={depth}")).json()
+        assert (len(body["items"]), body["truncated"]) == (min(depth, 3), truncated)
+    assert "tags" not in body["items"][0]
+    shown = (await api.get(f"{where}?include=tags")).json()["items"]
+    assert [each["tags"] for each in shown] == [[], ["b/1", "b/2"], []]
+    assert (await api.get(f"{where}?include=x")).status_code == 400
