@@ -4,9 +4,11 @@ The head is read, the change is computed without a connection, and it is stored 
 If the tag moved meanwhile, the change is refused, or made again on what the tag names now.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
+from random import random
 from typing import TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
@@ -45,6 +47,9 @@ Again: TypeAlias = Callable[[Head, Change[R], R], Change[R]]
 
 #: How often a change is made that is made again because the tag moved.
 ATTEMPTS_MAX = 16
+#: How long a newcomer leaves a tag to others, of whom some may be in other processes: to make a
+#: change again takes longer than to make it, so they would lose each time.
+PAUSE_SECONDS_MAX = 0.02
 #: So many requests may wait for their turn to change one tag again.
 WAITING_MAX = 10_000
 
@@ -106,6 +111,7 @@ class GuardedChanges:
         if again is None or (call.namespace, tag) not in self._turns:
             return await made(self._turn(call, tag))
         async with self._turn(call, tag):
+            await asyncio.sleep(random() * PAUSE_SECONDS_MAX)  # noqa: S311 - no secret.
             return await made(nullcontext())
 
     async def _change(
