@@ -24,18 +24,24 @@ from orchestrator.handlers.merge_diff import diff_json, diff_text, endpoint
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import ReferenceText, parse_reference
-from orchestrator.models.version import Change, Head
+from orchestrator.models.version import Change, Head, WorkflowVersion
 from orchestrator.service.merge import MergeService
 from orchestrator.service.version import VersionService
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
+NAMED = "a tag, `tag@3`, an artifact id, or a hash."
 Against = Annotated[
     ReferenceText,
     QueryParameter(
         description="Before: a tag, `tag@3`, `3` or `@3` of this tag, an artifact id, or a hash.",
     ),
 ]
+From = Annotated[
+    ReferenceText,
+    QueryParameter(name="from", description=f"Before: {NAMED}"),
+]
+To = Annotated[ReferenceText, QueryParameter(description=f"After: {NAMED}")]
 DiffFormat = Annotated[
     Literal["json", "text"], QueryParameter(description="JSON, or text for people.")
 ]
@@ -74,7 +80,33 @@ class MergeHandler:
         async with self._database.connection() as conn:
             head = await self._versions.get_head(conn, call.namespace, name)
             before = await self._versions.get(conn, call.namespace, reference)
-        after = head.version
+        return await self._difference(call, before, head.version, format)
+
+    async def diff_any(
+        self,
+        call: Call,
+        from_: From,
+        to: To,
+        format: DiffFormat = "json",  # noqa: A002 - its name in the query.
+    ) -> Answer:
+        """What changed from one version to another, whatever names them."""
+        references = [
+            parse_reference(text, tag=None, pointer=pointer)
+            for text, pointer in ((from_, "/from"), (to, "/to"))
+        ]
+        async with self._database.connection() as conn:
+            before, after = [
+                await self._versions.get(conn, call.namespace, each) for each in references
+            ]
+        return await self._difference(call, before, after, format)
+
+    async def _difference(
+        self,
+        call: Call,
+        before: WorkflowVersion,
+        after: WorkflowVersion,
+        format: Literal["json", "text"],  # noqa: A002 - as above.
+    ) -> Answer:
         contents = before.content, after.content
         size = sum(map(size_of_reading, contents))
         if format == "text":

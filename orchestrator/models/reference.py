@@ -37,8 +37,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     version_hash: CasId | None = None
 
 
-def parse_reference(text: str, *, tag: str, pointer: str) -> Reference:
-    """Read `name`, `name@3`, `3` or `@3` (of `tag`), an artifact id, or `blake3:…`."""
+def parse_reference(text: str, *, tag: str | None, pointer: str) -> Reference:
+    """Read `name`, `name@3`, `3` or `@3` (of `tag`, if given), an artifact id, or `blake3:…`."""
     if text.startswith("blake3:"):
         return Reference(text=text, version_hash=CasId.parse(text, pointer))
     if _UUID.fullmatch(text):
@@ -48,6 +48,8 @@ def parse_reference(text: str, *, tag: str, pointer: str) -> Reference:
         number = int(version[:20])
         if not 1 <= number <= _VERSION_MAX:
             raise InvalidInput.at(pointer, "range", "The versions of a tag begin at 1.")
+        if not name and tag is None:
+            raise InvalidInput.at(pointer, "tag", f"Of which tag? Write a name before {text!r}.")
         return Reference(
             text=text, tag=parse_tag(name, pointer) if name else tag, tag_version=number
         )

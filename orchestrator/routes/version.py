@@ -42,6 +42,16 @@ def version_routes(
 ) -> list[HTTPRouteHandler]:
     """All routes of the three handlers."""
     changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG)
+    difference = {
+        200: Described(
+            "As JSON; as text with format=text.",
+            (
+                Media(JSON, DiffBody, examples.DIFFERENCE),
+                Media(PLAIN_TEXT, str, examples.DIFFERENCE_TEXT),
+            ),
+            OF_READ,
+        )
+    } | not_modified()
     return [
         ROUTES.route(
             "PATCH",
@@ -119,17 +129,15 @@ def version_routes(
             merges.diff,
             "diffWorkflow",
             "What changed since a tag, a version or an artifact",
-            {
-                200: Described(
-                    "As JSON; as text with format=text.",
-                    (
-                        Media(JSON, DiffBody, examples.DIFFERENCE),
-                        Media(PLAIN_TEXT, str, examples.DIFFERENCE_TEXT),
-                    ),
-                    OF_READ,
-                )
-            }
-            | not_modified(),
+            difference,
+            refuses=(404, 422),
+        ),
+        ROUTES.get(
+            f"{API}/diff",
+            merges.diff_any,
+            "diffVersions",
+            "What changed from one version to another",
+            difference,
             refuses=(404, 422),
         ),
         ROUTES.post(

@@ -58,7 +58,8 @@ def admitting(admission: Admission) -> Callable[[AnyRequest], Awaitable[None]]:
 
 def _refuse_unknown_parameters(request: AnyRequest) -> None:
     """A misspelt parameter must not be ignored: `?verison=3` would answer with another version."""
-    known = request.route_handler.parsed_fn_signature.parameters.keys()
+    names = request.route_handler.parsed_fn_signature.parameters.keys()
+    known = {name.removesuffix("_") for name in names}  # `from_` is the parameter `from`.
     for name in request.query_params:
         if len(request.query_params.getall(name)) > 1:
             message = f"The parameter {name!r} is given more than once."
