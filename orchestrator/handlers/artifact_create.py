@@ -9,6 +9,7 @@ from orchestrator.core.batching import Batcher
 from orchestrator.core.cache import Cache
 from orchestrator.core.database import Connection, Database
 from orchestrator.core.digest import BlobName
+from orchestrator.documents.artifact_content import new_manifest
 from orchestrator.documents.artifact_draft import ArtifactLimits
 from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import Contended, InvalidInput, accepted
@@ -35,7 +36,7 @@ from orchestrator.models.cas import MANIFEST, Blob
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Condition
 from orchestrator.service.artifact_join import ArtifactJoinService
-from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
+from orchestrator.service.artifact_manifest import ArtifactManifestService
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService

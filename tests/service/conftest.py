@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import BlobName, CasId
+from orchestrator.documents.artifact_content import new_manifest
 from orchestrator.models.artifact import Artifact, NewPatch, NewVersion
 from orchestrator.models.artifact_manifest import (
     ABOUT,
@@ -34,7 +35,7 @@ from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.tag_search import TagSearchRepository
 from orchestrator.repository.tag_step import TagStepRepository
 from orchestrator.service.artifact import ArtifactService
-from orchestrator.service.artifact_manifest import ArtifactManifestService, new_manifest
+from orchestrator.service.artifact_manifest import ArtifactManifestService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from orchestrator.service.tag_search import TagSearchService
