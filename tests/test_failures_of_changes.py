@@ -13,6 +13,7 @@ from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.tag import TagRepository
+from orchestrator.repository.tag_step import TagStepRepository
 from tests.api import Api
 from tests.handlers.test_version import patch, timeout
 from tests.test_failures import counts, dangling, observe
@@ -25,7 +26,7 @@ WRITES: list[tuple[type, str]] = [
     (ArtifactRepository, "insert"),
     (LineageRepository, "insert"),
     (TagRepository, "put"),
-    (TagRepository, "step"),
+    (TagStepRepository, "step"),
 ]
 KEY = {"Idempotency-Key": "once"}
 
@@ -63,7 +64,7 @@ CHANGES: dict[str, tuple[Callable[[Api], Awaitable[Any]], int]] = {
     "merge": (merging, 7),
     "cherry-pick": (picking, 7),
     "compact": (compacting, 5),
-    "undo": (undoing, 3),
+    "undo": (undoing, 4),
     "delete": (deleting, 1),
     "upload": (uploading, 4),
 }

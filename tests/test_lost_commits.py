@@ -23,6 +23,8 @@ class LossyApi(Api):
 
     #: An upload that was begun.
     upload = ""
+    #: A transaction that was made.
+    transaction_id = ""
 
 
 Headers = dict[str, str]
@@ -64,6 +66,10 @@ async def transacting(api: LossyApi, headers: Headers) -> Any:
         {"op": "delete", "tag": "other"},
     ]
     return await api.post("/transactions", {"operations": operations}, headers=headers)
+
+
+async def reverting(api: LossyApi, headers: Headers) -> Any:
+    return await api.post(f"/transactions/{api.transaction_id}/revert", headers=headers)
 
 
 async def uploading(api: LossyApi, headers: Headers) -> Any:
@@ -127,6 +133,7 @@ CASES: dict[tuple[str, str], tuple[Request, bool]] = {
     ("POST", "/tags/{name}/undo"): (posting("/tags/main/undo"), True),
     ("POST", "/tags/{name}/redo"): (posting("/tags/other/redo"), True),
     ("POST", "/transactions"): (transacting, True),
+    ("POST", "/transactions/{transaction_id}/revert"): (reverting, True),
     ("POST", "/cas"): (uploading, True),
     ("PUT", "/cas/{cas_id}"): (putting_bytes, False),
     ("POST", "/uploads"): (beginning, True),
@@ -163,6 +170,9 @@ async def lossy_api(proxy: LosingProxy) -> AsyncIterator[LossyApi]:
         await api.create("other", "x")
         await patch(api, "other", [timeout(3)])
         await api.post("/tags/other/undo")
+        created = {"op": "create", "tag": "together", "from": "side"}
+        ran = await api.post("/transactions", {"operations": [created]})
+        api.transaction_id = ran.json()["transaction_id"]
         length = {"Upload-Length": str(len(BYTES))}
         begun = await api.http.post(f"{API}/uploads", headers={**TUS, **length})
         api.upload = begun.headers["location"]
