@@ -7,11 +7,10 @@ from cyclopts import App, Group, Parameter, validators
 
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
-from orchestrator.cli.options import LimitOption, TagName, WithSession
+from orchestrator.cli.options import LimitOption, ReferenceName, TagName, WithSession
 from orchestrator.cli.output import write_document, write_exactly, write_json, write_table
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record, workflow_in
-from orchestrator.cli.version import VersionName
 from orchestrator.cli.version_lineage import log_graph
 from orchestrator.cli.version_text import hash_of, moment, write_diff
 
@@ -39,12 +38,14 @@ class _Difference(msgspec.Struct):
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow diff billing\n"
     "  orchestrator workflow diff billing billing/trial\n"
-    "  orchestrator workflow diff billing @3 --patch > since-3.json"
+    "  orchestrator workflow diff billing@3 billing --patch > since-3.json"
 )
 def diff(
-    tag: TagName,
-    against: Annotated[
-        VersionName | None, Parameter(help="Where it begins. Else what the tag named before.")
+    before: Annotated[
+        ReferenceName, Parameter(name="FROM", help="Alone, a tag: what it named before it moved.")
+    ],
+    after: Annotated[
+        ReferenceName | None, Parameter(name="TO", help="Else what the tag names now.")
     ] = None,
     /,
     *,
@@ -53,10 +54,14 @@ def diff(
     ] = False,
     session: WithSession,
 ) -> None:
-    """Show what changed, up to what a tag names now, node by node."""
+    """Show what changed from one version to another, or by the last move of a tag, node by node.
+
+    A version is a tag, a version of a tag: tag@3, an artifact id, or a hash: blake3:….
+    """
     with session.connect() as server:
-        against = against or _version_before(server, tag)
-        reply = server.get("workflows", tag, "diff", against=against)
+        if after is None:
+            before, after = _version_before(server, before), before
+        reply = server.get("diff", **{"from": before, "to": after})
     if session.is_json and not patch:
         write_json(reply.body)
         return
@@ -207,4 +212,4 @@ def _version_before(server: ServerConnection, tag: str) -> str:
             f"The tag {tag!r} is at its first version: there is nothing before it.",
             ["Name what to compare it with, such as another tag."],
         )
-    return f"@{version - 1}"
+    return f"{tag}@{version - 1}"

@@ -39,18 +39,19 @@ def test_a_diff_begins_at_what_the_tag_named_before(cli: Run, base: dict[str, An
     patch(cli, "main", timeout(5))
     patch(cli, "main", *add_node("c", "b"))
     assert cli("workflow", "diff", "main").out == "+ node c (task)\n+ edge b → c\n"
-    for against in ("side", "@1", "1", "main@1", base["version_hash"], base["artifact_id"]):
-        done = cli("workflow", "diff", "main", against)
+    for before in ("side", "main@1", base["version_hash"], base["artifact_id"]):
+        done = cli("workflow", "diff", before, "main")
         assert done.out == "+ node c (task)\n~ node a\n    + /timeout_ms: 5\n+ edge b → c\n"
+    assert cli("workflow", "diff", "main", "side").out.startswith("- node c")
     assert cli("workflow", "diff", "side", "main@1").out == ""
 
 
 def test_the_patch_of_a_diff_makes_the_one_of_the_other(cli: Run, base: dict[str, Any]) -> None:
     patch(cli, "main", timeout(5), *add_node("c", "b"))
-    operations = cli("workflow", "diff", "main", "side", "--patch").stdout
+    operations = cli("workflow", "diff", "side", "main", "--patch").stdout
     assert cli("workflow", "patch", "side", "-", stdin=operations).code == 0
     assert document(cli, "side") == document(cli, "main")
-    whole = cli("workflow", "diff", "main", "@1", "--output", "json").json()
+    whole = cli("workflow", "diff", "main@1", "main", "--output", "json").json()
     assert whole["patch"] == json.loads(operations)
 
 
