@@ -157,7 +157,7 @@ def _parameters(route: HTTPRouteHandler, path: str, schemas: _Schemas) -> Iterat
         is_path = isinstance(said, PathParameter)
         unread.discard(name)
         yield {
-            "name": name,
+            "name": getattr(said, "name", None) or name,
             "in": "path" if is_path else "query",
             "description": said.description,
             "required": is_path or each.default is inspect.Parameter.empty,
