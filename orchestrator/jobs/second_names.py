@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import structlog
 
+from orchestrator.core.cache import Cache
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, Sha256
 from orchestrator.core.threads import Threads
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 
 #: More large blobs than this do not wait; who still wants the name asks again.
 WAITING_MAX = 100
+KNOWN_BYTES_MAX, NAME_BYTES = 256 * 1024, 128
 
 
 class SecondNames:
@@ -40,6 +42,8 @@ class SecondNames:
         #: An answer waits for the names of blobs up to this size.
         self._wait_bytes_max = wait_bytes_max
         self._running: dict[CasId, asyncio.Task[Sha256]] = {}
+        #: For who read the row of a blob before its name was stored there.
+        self._known: Cache[CasId, Sha256] = Cache(KNOWN_BYTES_MAX)
         #: For large blobs: one of them is enough for one disk.
         self._turn = asyncio.Semaphore(1)
 
@@ -59,6 +63,8 @@ class SecondNames:
 
         Who asks for a name that is being computed waits for that. If he goes away, it goes on.
         """
+        if (known := self._known.get(blob.cas_id)) is not None:
+            return known
         is_large = blob.size_bytes > self._wait_bytes_max
         task = self._running.get(blob.cas_id)
         if task is None:
@@ -71,7 +77,10 @@ class SecondNames:
 
     def _ended(self, cas_id: CasId, task: asyncio.Task[Sha256]) -> None:
         del self._running[cas_id]
-        if task.cancelled() or (error := task.exception()) is None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            self._known.put(cas_id, task.result(), NAME_BYTES)
             return
         reason = str(error) if isinstance(error, DomainError) else repr(error)
         log.warning("second name not computed", cas_id=str(cas_id), reason=reason)
