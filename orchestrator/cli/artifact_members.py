@@ -48,6 +48,7 @@ def _value(text: str) -> str | float | None:
     except InvalidInput:
         return text
     is_exact = isinstance(value, int | float | None) and canonicalise(value) == text.encode()
+    # The types of `value` that are left are these, which mypy does not see.
     return value if is_exact else text  # type: ignore[return-value]
 
 

@@ -6,15 +6,15 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.models.reference import Reference
 
-# A subquery whose column is null finds nothing at once. A hash names a version by its result
-# first, as a look-up does, then by its content.
+# A subquery whose column is null finds nothing at once. A hash names the newest version with this
+# result, else the newest artifact with this content.
 RESOLVE = """
 SELECT coalesce(
        (SELECT artifact_id FROM artifact WHERE artifact_id = n.artifact_id AND namespace = $1),
        (SELECT artifact_id FROM artifact WHERE version_hash = n.hash AND namespace = $1
-         ORDER BY created_at LIMIT 1),
+         ORDER BY created_at DESC LIMIT 1),
        (SELECT artifact_id FROM artifact WHERE cas_id = n.hash AND namespace = $1
-         ORDER BY created_at LIMIT 1),
+         ORDER BY created_at DESC LIMIT 1),
        (SELECT target_id FROM tag WHERE namespace = $1 AND name = n.tag AND n.version IS NULL),
        (SELECT to_id FROM tag_move WHERE namespace = $1 AND name = n.tag AND seq = n.version))
   FROM unnest($2::uuid[], $3::bytea[], $4::text[], $5::bigint[]) WITH ORDINALITY

@@ -102,13 +102,7 @@ class ArtifactManifestService:
         found = await self._find(conn, artifact.namespace, parents)
         pairs = list(dict.fromkeys(zip(found, (each.relation for each in parents), strict=True)))
         if is_new:
-            child_id = artifact.artifact_id
-            links = [
-                Link(child_id=child_id, parent_id=parent_id, relation=relation)
-                for parent_id, relation in pairs
-            ]
-            await self._lineage.insert(conn, links)
-            return len(links)
+            return await self._insert(conn, artifact, pairs)
         await self._lineage.lock_adding(conn, artifact.namespace)
         if await self._lineage.comes_from(conn, found, artifact.artifact_id):
             message = "A parent is this artifact, or comes from it."
@@ -136,17 +130,26 @@ class ArtifactManifestService:
         await self._manifests.add_references(conn, artifact.artifact_id, cas_ids)
         found = await self._manifests.list_contents(conn, artifact.namespace, cas_ids)
         locked = await self._references.lock(conn, found)
-        pairs = [(each, Relation.REFERS_TO) for each in found if each in locked]
-        if not pairs or await self._lineage.comes_from(conn, found, artifact.artifact_id):
-            return  # It was known before as a parent of what it names now: the blobs are enough.
+        pairs: list[tuple[UUID, str]] = [
+            (each, Relation.REFERS_TO) for each in found if each in locked
+        ]
         if is_new:
-            links = [
-                Link(child_id=artifact.artifact_id, parent_id=parent_id, relation=relation)
-                for parent_id, relation in pairs
-            ]
-            await self._lineage.insert(conn, links)
-        else:
+            await self._insert(conn, artifact, pairs)
+        # What comes from this artifact, and is named by it, gets no edge: its blob is enough.
+        elif pairs and not await self._lineage.comes_from(conn, found, artifact.artifact_id):
             await self._lineage.add(conn, artifact.artifact_id, pairs, by.name)
+
+    async def _insert(
+        self, conn: Connection, artifact: Artifact, pairs: Sequence[tuple[UUID, str]]
+    ) -> int:
+        """Edges of an artifact that is new, to (parent, relation); how many they are."""
+        links = [
+            Link(child_id=artifact.artifact_id, parent_id=parent_id, relation=relation)
+            for parent_id, relation in pairs
+        ]
+        if links:
+            await self._lineage.insert(conn, links)
+        return len(links)
 
     async def _find(
         self, conn: Connection, namespace: str, parents: Sequence[NewParent]

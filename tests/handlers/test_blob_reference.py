@@ -141,6 +141,24 @@ async def test_a_name_that_was_there_before_what_it_names_closes_no_circle(api: 
     assert (again["references"], again["parents"]) == ([model["cas_id"]], [])
 
 
+async def test_a_hash_of_several_artifacts_names_the_newest_wherever_it_stands(api: Api) -> None:
+    await api.create("main", "a")
+    headers = {"Content-Type": "application/merge-patch+json"}
+    patched = await api.http.patch("/api/v1/workflows/main", json={"name": "n"}, headers=headers)
+    whole = (await api.get("/workflows/main")).json()["workflow"]
+    made = await api.post("/workflows", {"tag": "other", "workflow": whole})
+    named, newest = made.json()["version_hash"], made.json()["artifact_id"]
+    assert (named, newest) != (patched.json()["version_hash"], patched.json()["artifact_id"])
+    assert named == patched.json()["version_hash"]
+    put = await api.put("/tags/one", {"from": named})
+    operations = [{"op": "create", "tag": "two", "from": named}]
+    run = await api.post("/transactions", {"operations": operations})
+    model = await create(api, meta={"n": 1}, parents=[{"cas_id": named}])
+    assert put.json()["artifact_id"] == newest
+    assert run.json()["results"][0]["artifact_id"] == newest
+    assert [each["artifact_id"] for each in model["parents"]] == [newest]
+
+
 async def test_a_blob_of_another_namespace_is_not_kept(api: Api) -> None:
     secret = (await api.http.post("/api/v1/cas?namespace=elsewhere", content=b"s")).json()["cas_id"]
     created = await make(api, "main", secret)
