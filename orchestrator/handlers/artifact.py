@@ -43,6 +43,7 @@ from orchestrator.handlers.http.reading import (
     id_in_path,
     parse_time,
     segment,
+    without_nul,
 )
 from orchestrator.handlers.http.reply import IMMUTABLE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
@@ -147,9 +148,9 @@ class ArtifactHandler:
         """
         wanted = ArtifactFilter(
             kind=None if kind is None else parse_kind(kind),
-            name=name,
-            prefix=prefix,
-            created_by=created_by,
+            name=without_nul(name, "/name"),
+            prefix=without_nul(prefix, "/prefix"),
+            created_by=without_nul(created_by, "/created_by"),
             since=None if since is None else parse_time(since, "/since"),
             until=None if until is None else parse_time(until, "/until"),
             version_hash=None
@@ -172,7 +173,7 @@ class ArtifactHandler:
                     conn,
                     call.namespace,
                     wanted,
-                    after=after(cursor, tuple[str, UUID], ("", ID_MIN)),
+                    after=_name_after(cursor),
                     limit=limit + 1,
                 )
                 shown, following = page_of(found, limit, lambda each: (each.name, each.artifact_id))
@@ -299,6 +300,11 @@ def _members_asked(query: bytes) -> Sequence[Sequence[bytes]]:
         message = f"At most {META_MEMBERS_MAX} members of meta are asked for at once."
         raise InvalidInput.at("/meta", "length", message)
     return [asked_digests(key, value) for key, value in asked]
+
+
+def _name_after(cursor: str | None) -> tuple[str, UUID]:
+    name, artifact_id = after(cursor, tuple[str, UUID], ("", ID_MIN))
+    return without_nul(name, "/cursor"), artifact_id
 
 
 def _position_of(cursor: str | None) -> LineagePosition | None:

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from orchestrator.core.database import Database
 from orchestrator.documents.artifact_draft import KindText, parse_kind
-from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.body import TimeText, Version
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
@@ -22,7 +21,7 @@ from orchestrator.handlers.http.paging import (
     page_of,
     tag_after,
 )
-from orchestrator.handlers.http.reading import parse_time
+from orchestrator.handlers.http.reading import parse_time, without_nul
 from orchestrator.handlers.tag_body import MoveItem, TagItem, move_item, tag_item
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import TAG_LENGTH_MAX, IdText, parse_tag
@@ -37,7 +36,9 @@ from orchestrator.models.tag_search import (
 )
 from orchestrator.service.tag_search import TagSearchService
 
-Prefix = Annotated[str, QueryParameter(description="Only tags whose names begin so.")]
+Prefix = Annotated[
+    str, QueryParameter(max_length=TAG_LENGTH_MAX, description="Only tags whose names begin so.")
+]
 MovedBy = Annotated[str | None, QueryParameter(description="Only moves by this principal.")]
 Since = Annotated[
     TimeText | None,
@@ -128,8 +129,8 @@ class TagSearchHandler:
     ) -> Answer:
         """The moves of all tags of a namespace, newest first; also of tags that were deleted."""
         wanted = MoveFilter(
-            prefix=checked_text(prefix, "/prefix"),
-            moved_by=None if moved_by is None else checked_text(moved_by, "/moved_by"),
+            prefix=without_nul(prefix, "/prefix"),
+            moved_by=without_nul(moved_by, "/moved_by"),
             since=EARLIEST if since is None else parse_time(since, "/since"),
             until=LATEST if until is None else parse_time(until, "/until"),
             transaction_id=None
@@ -156,20 +157,13 @@ def tag_filter(
 ) -> TagFilter:
     """What the parameters of a list of tags say."""
     return TagFilter(
-        prefix=checked_text(prefix, "/prefix"),
-        moved_by=None if moved_by is None else checked_text(moved_by, "/moved_by"),
+        prefix=without_nul(prefix, "/prefix"),
+        moved_by=without_nul(moved_by, "/moved_by"),
         since=None if since is None else parse_time(since, "/since"),
         until=None if until is None else parse_time(until, "/until"),
         kind=None if kind is None else parse_kind(kind),
         at=None if at is None else parse_time(at),
     )
-
-
-def checked_text(text: str, pointer: str) -> str:
-    """Text that names can begin with."""
-    if "\x00" in text:
-        raise InvalidInput.at(pointer, "text", "A name is UTF-8 text without NUL.")
-    return text[: TAG_LENGTH_MAX + 1]
 
 
 def _key(move: NamedMove) -> tuple[str, str, int]:

@@ -22,6 +22,7 @@ from orchestrator.handlers.http.reading import (
     parse_time,
     read_small,
     segment,
+    without_nul,
 )
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -102,7 +103,7 @@ class TransactionPastHandler:
     ) -> Answer:
         """Newest first."""
         wanted = TransactionFilter(
-            made_by=made_by,
+            made_by=without_nul(made_by, "/made_by"),
             since=None if since is None else parse_time(since, "/since"),
             until=None if until is None else parse_time(until, "/until"),
         )

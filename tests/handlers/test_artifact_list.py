@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 
+from orchestrator.handlers.http.paging import encoded
 from tests.api import Api
 from tests.handlers.test_artifact_create import create
 
@@ -116,6 +118,10 @@ async def test_a_member_of_meta_is_compared_as_text_and_as_json(
         "meta.a=1&meta.a=2",
         "&".join(f"meta.{n}=1" for n in range(11)),
         "prefix=a&cursor=W10",
+        "prefix=a&cursor=" + encoded(("\0", UUID(int=0))),
+        "name=%00",
+        "prefix=%00",
+        "created_by=%00",
     ],
 )
 async def test_a_question_that_cannot_be_read_is_400(api: Api, query: str) -> None:

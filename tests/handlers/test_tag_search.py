@@ -109,6 +109,17 @@ async def test_a_question_about_moves_that_cannot_be_read_is_400(api: Api, query
     assert (await api.get(f"/moves?{query}")).status_code == 400
 
 
+@pytest.mark.parametrize("where", ["tags", "moves", "workflows"])
+async def test_a_beginning_that_is_longer_than_any_name_is_refused_by_its_name(
+    api: Api, where: str
+) -> None:
+    assert (await api.get(f"/{where}?prefix={'a' * 200}")).status_code == 200
+    refused = await api.get(f"/{where}?prefix={'a' * 201}")
+    assert refused.status_code == 400
+    assert "200" in refused.json()["detail"]
+    assert refused.json()["errors"][0]["pointer"] == "/prefix"
+
+
 async def test_a_move_is_found_by_the_version_of_its_tag(api: Api) -> None:
     await some_moves(api)
     for name, version in ALL[1:]:

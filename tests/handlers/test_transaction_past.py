@@ -73,6 +73,7 @@ async def test_transactions_are_listed_newest_first_in_pages(api: Api, ids: Ids)
     assert found == expected
     for nobody in ({"made_by": "eve"}, {"until": "2026-01-01T00:00:00Z"}):
         assert (await api.get("/transactions", params=nobody)).json()["items"] == []
+    assert (await api.get("/transactions?made_by=%00")).status_code == 400
 
 
 async def test_a_revert_takes_all_tags_back_and_reverting_it_brings_the_release_back(

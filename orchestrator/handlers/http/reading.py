@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, overload
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
@@ -89,6 +89,17 @@ def checked_message(message: str | None) -> str | None:
     if "\x00" in message:
         raise InvalidInput.at("/message", "text", MESSAGE_RULE)
     return message
+
+
+@overload
+def without_nul(text: str, pointer: str) -> str: ...
+@overload
+def without_nul(text: str | None, pointer: str) -> str | None: ...
+def without_nul(text: str | None, pointer: str) -> str | None:
+    """Text to find stored text by, of which none has a NUL."""
+    if text is not None and "\x00" in text:
+        raise InvalidInput.at(pointer, "text", "This is UTF-8 text without NUL.")
+    return text
 
 
 def check_query_text(query: bytes) -> None:
