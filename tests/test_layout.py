@@ -2,8 +2,11 @@
 
 import ast
 import re
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "orchestrator"
@@ -14,11 +17,15 @@ SQL = re.compile(r"\b(SELECT\s.+\bFROM|INSERT INTO|UPDATE\s+\w+\s+SET|DELETE FRO
 SQL_OUTSIDE = {"migration.py", "migrate.py", "inline.py"}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def strings(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text())
     return [
         node.value
-        for node in ast.walk(tree)
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
 
@@ -35,11 +42,16 @@ def test_sql_stands_in_repositories_only() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     silent = [
-        str(path.relative_to(PACKAGE))
-        for path in SOURCES
-        if not ast.get_docstring(ast.parse(path.read_text()))
+        str(path.relative_to(PACKAGE)) for path in SOURCES if not ast.get_docstring(parsed(path))
     ]
     assert silent == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """import-linter sees circles between folders, and those inside a folder, not longer ones."""
+    graph = grimp.build_graph("orchestrator")
+    imports = {each: graph.find_modules_directly_imported_by(each) for each in graph.modules}
+    assert list(TopologicalSorter(imports).static_order())  # Else it raises, and names the circle.
 
 
 def test_the_composition_root_is_thin_and_decides_nothing() -> None:
