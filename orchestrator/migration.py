@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orchestrator.core.database import DRIVER_ERRORS, reason_of
+from orchestrator.core.database_error import DRIVER_ERRORS, reason_of
 from orchestrator.errors import DomainError, StorageUnavailable
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.server import Server
-from orchestrator.core.database import DRIVER_ERRORS, connect
+from orchestrator.core.database import connect
+from orchestrator.core.database_error import DRIVER_ERRORS
 from orchestrator.server.postgres import PostgresSupervisor
 from torture.run import Run
 

@@ -11,15 +11,9 @@ import asyncpg
 import msgspec
 
 from orchestrator.core.connection_pool import ConnectionPool
+from orchestrator.core.database_error import domain_error, may_have_taken_place
 from orchestrator.core.places import Places
-from orchestrator.errors import (
-    Contended,
-    DomainError,
-    Locked,
-    OutcomeUnknown,
-    StorageFull,
-    StorageUnavailable,
-)
+from orchestrator.errors import DomainError, OutcomeUnknown, StorageUnavailable
 
 # asyncpg's connections are generic to the type checker only.
 if TYPE_CHECKING:
@@ -36,8 +30,10 @@ class Connection(_Connection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._after_commit: list[Callable[[], None]] | None = None
+        # The stubs of the driver do not know the transport.
+        self._transport: asyncio.Transport
         self._arrivals = select.poll()
-        self._arrivals.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[attr-defined]
+        self._arrivals.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this after the commit of the transaction that `Database.transaction` opened, never
@@ -51,9 +47,8 @@ class Connection(_Connection):
     @property
     def is_lost(self) -> bool:
         """Whether it is closed, or is about to be: nothing that is sent on it arrives."""
-        # The driver learns of it a turn of the event loop later than its transport, which its
-        # stubs do not know.
-        return self.is_closed() or self._transport.is_closing()  # type: ignore[attr-defined]
+        # The driver learns of it a turn of the event loop later than its transport.
+        return self.is_closed() or self._transport.is_closing()
 
     @property
     def has_unread(self) -> bool:
@@ -89,39 +84,8 @@ class Connection(_Connection):
             call()
 
 
-#: Errors of PostgreSQL, or of the connection to it, that are not the fault of the request.
-UNAVAILABLE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash, statement timeout
-    asyncpg.InsufficientResourcesError,  # too many connections, out of memory
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby after a failover
-)
-#: Errors for which another request, or one that shares the statement, may be the cause.
-_CONTENDED = (
-    asyncpg.TransactionRollbackError,  # deadlock, serialisation
-    asyncpg.ObjectNotInPrerequisiteStateError,
-)
-#: After one of these errors a statement that was sent may have been committed.
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
-
-
 #: Places of writers that are left for statements that many requests share.
 SHARED_PLACES = 2
-
-#: All that the driver raises of its own, for the few places that tell a person of it in one line.
-DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of what the driver says, or what kind of error it is if it says nothing."""
-    return str(error).partition("\n")[0] or type(error).__name__
 
 
 async def connect(
@@ -171,7 +135,7 @@ async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
     try:
         await transaction.commit()
     except Exception as error:
-        if _may_have_taken_place(error):
+        if may_have_taken_place(error):
             raise OutcomeUnknown from error
         raise
 
@@ -247,7 +211,7 @@ class Database:
                 yield conn
         except StorageUnavailable as error:
             cause = error.__cause__
-            if conn is None or cause is None or not _may_have_taken_place(cause):
+            if conn is None or cause is None or not may_have_taken_place(cause):
                 raise
             raise OutcomeUnknown from cause
 
@@ -287,7 +251,7 @@ class Database:
                 lock_seconds_max=self._lock_seconds_max,
             )
         except BaseException as error:
-            translated = _translated(error)
+            translated = domain_error(error)
             if translated is not None:
                 raise translated from error
             raise
@@ -315,7 +279,7 @@ class _Lent:
 
     def _give_back(self, error: BaseException | None) -> DomainError | None:
         """Returns what the error of the block means to the domain, if it is not one of its own."""
-        translated = _translated(error, self._conn) if error is not None else None
+        translated = domain_error(error, self._conn) if error is not None else None
         refused = isinstance(error, DomainError) and not isinstance(error, StorageUnavailable)
         gave_up = isinstance(error, asyncpg.LockNotAvailableError) and not self._conn.is_lost
         ended = error is None or refused or (gave_up and not self._conn.is_in_transaction())
@@ -349,31 +313,3 @@ class _LentInTransaction(_Lent):
                 is_first = False
             else:
                 return conn
-
-
-def _may_have_taken_place(error: BaseException) -> bool:
-    """Whether a statement that ended so may have been carried out all the same.
-
-    Not if the database refused it, and not if the driver did, before it sent anything.
-    """
-    if isinstance(error, asyncpg.PostgresError):
-        return isinstance(error, _LOST)
-    return isinstance(error, OSError | asyncpg.InternalClientError)
-
-
-def _translated(error: BaseException, conn: Connection | None = None) -> DomainError | None:
-    """The one place where errors of the driver become errors of the domain; None for others."""
-    if isinstance(error, asyncpg.DiskFullError):
-        return StorageFull()
-    if isinstance(error, asyncpg.LockNotAvailableError):
-        return Locked()
-    if isinstance(error, _CONTENDED):
-        return Contended()
-    if isinstance(error, UNAVAILABLE):
-        return StorageUnavailable()
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and (
-        # The driver raises these for a misuse by us, and for a connection that was lost before.
-        conn is None or conn.is_closed()
-    ):
-        return StorageUnavailable()
-    return None

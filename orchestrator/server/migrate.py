@@ -11,7 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.core.database import DRIVER_ERRORS, connect, reason_of
+from orchestrator.core.database import connect
+from orchestrator.core.database_error import DRIVER_ERRORS, reason_of
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import migrate_child
 from orchestrator.server.error import ServeError
