@@ -1,7 +1,7 @@
 """Merges of random histories: that no change of a side is lost without a conflict.
 
 Most are merged by the functions alone, some by a server, which must find the same bases, conflicts
-and results.
+and results. What is counted are merges that have several bases.
 """
 
 import json
@@ -16,9 +16,10 @@ from bench.server import Server
 from torture.merge_history import BRANCHES, History, Merge, crossed
 from torture.run import Run
 
-MERGES, MERGES_SHORT = 100_000, 400
-SERVED, SERVED_SHORT = 400, 30
+MERGES, MERGES_SHORT = 100_000, 250
+SERVED, SERVED_SHORT = 400, 20
 FOUND_MAX = 20
+SEVERAL = "with several bases"
 
 
 def merges(run: Run) -> None:
@@ -34,7 +35,7 @@ def merges(run: Run) -> None:
 
 
 def _merge_many(run: Run, seen: Counter[str], count: int, server: Server | None) -> None:
-    while seen["merges"] < count and len(run.found) < FOUND_MAX:
+    while seen[SEVERAL] < count and len(run.found) < FOUND_MAX:
         seed = run.random.randrange(2**32)
         chance = random.Random(seed)
         if server is None:
@@ -53,7 +54,7 @@ def _merge_many(run: Run, seen: Counter[str], count: int, server: Server | None)
 def _count(seen: Counter[str], merge: Merge) -> None:
     reasons = {each.reason for each in merge.result.conflicts}
     seen["merges"] += 1
-    seen["with several bases"] += len(merge.bases) > 1
+    seen[SEVERAL] += len(merge.bases) > 1
     seen["with more than two"] += len(merge.bases) > 2
     seen["with conflicts"] += bool(reasons)
     seen["where bases differ"] += "bases-differ" in reasons
