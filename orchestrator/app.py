@@ -79,7 +79,7 @@ def create_app(
         *version_routes(handlers.versions, handlers.merges, handlers.histories),
         *tag_routes(handlers.tags, handlers.tag_search),
         *transaction_routes(handlers.transactions, handlers.transactions_past),
-        *artifact_routes(handlers.artifacts, handlers.creating),
+        *artifact_routes(handlers.artifacts, handlers.creating, handlers.lineage),
         *cas_routes(handlers.blobs),
         *upload_routes(handlers.uploads),
         *verify_routes(handlers.verify),

@@ -29,6 +29,7 @@ class _Edge(msgspec.Struct):
     child_id: str
     parent_id: str
     relation: str
+    direction: str
     distance: int
     artifact: Artifact
 
@@ -52,7 +53,8 @@ def lineage(
     /,
     *,
     direction: Annotated[
-        Literal["up", "down"], Parameter(help="To what it came from, or to what came of it.")
+        Literal["up", "down", "both"],
+        Parameter(help="To what it came from, to what came of it, or both."),
     ] = "up",
     depth: Annotated[
         int,
@@ -78,9 +80,9 @@ def lineage(
             edge.artifact["artifact_id"],
             moment(edge.artifact["created_at"]),
         )
-        for edge in sorted(found.edges, key=lambda edge: edge.distance)
+        for edge in sorted(found.edges, key=lambda edge: (edge.direction != "up", edge.distance))
     ]
-    farther = "parent id" if direction == "up" else "child id"
+    farther = {"up": "parent id", "down": "child id", "both": "artifact id"}[direction]
     write_table(("distance", "child", "relation", "parent", farther, "created at"), rows)
 
 

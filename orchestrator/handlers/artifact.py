@@ -1,14 +1,11 @@
 """HTTP for the catalogue: reads only, each on one connection."""
 
-import struct
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
 from litestar.params import PathParameter, QueryParameter
-from msgspec import UNSET
 
 from orchestrator.core.database import Database
 from orchestrator.core.digest import CasId, CasIdText
@@ -19,20 +16,18 @@ from orchestrator.handlers.artifact_body import (
     ArtifactBody,
     ChainBody,
     FileBody,
-    LineageBody,
     artifact_body,
     details_body,
     file_body,
-    lineage_item,
 )
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
+    CURSOR_RULE,
     Cursor,
     Limit,
     Page,
     after,
-    encoded,
     page_of,
     tag_after,
 )
@@ -47,25 +42,21 @@ from orchestrator.handlers.http.reading import (
 )
 from orchestrator.handlers.http.reply import IMMUTABLE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
-from orchestrator.models.artifact_manifest import RELATION_PATTERN, ArtifactFilter
+from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.lineage import LineagePosition
 from orchestrator.models.name import IdText
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
-from orchestrator.service.artifact_lineage import ID_MAX, WAITING_MAX
+from orchestrator.service.artifact_lineage import ID_MAX
 from orchestrator.service.artifact_manifest import ArtifactManifestService, has_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
-from orchestrator.service.tag_search import TagSearchService
 
-DEPTH_MAX = 10_000
 ID_MIN = UUID(int=0)
 POSITION_MAX = 2**31
 #: The parameters of a query that ask for a member of meta begin so.
 META = "meta."
 META_MEMBERS_MAX = 10
-Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
 ArtifactPath = Annotated[IdText, PathParameter(description="The id of an artifact.")]
 FilePath = Annotated[
     str, PathParameter(description="The name of a file; a slash in it is sent as %2F.")
@@ -78,20 +69,6 @@ PrefixQuery = Annotated[
 HashQuery = Annotated[
     CasIdText | None,
     QueryParameter(description="Only artifacts that are this version: `blake3:…`."),
-]
-Direction = Annotated[
-    Literal["up", "down"],
-    QueryParameter(description="up: what it came from; down: what came of it."),
-]
-Include = Annotated[
-    Literal["tags"] | None,
-    QueryParameter(description="tags: beside each artifact the tags that name it now."),
-]
-#: An artifact that a walk waits at, packed: its id and its distance.
-WAITING = struct.Struct(">16sH")
-#: The last edge of the page before, and what waits.
-After = tuple[
-    UUID, UUID, Annotated[str, msgspec.Meta(pattern=f"^{RELATION_PATTERN}$")], bytes | None
 ]
 
 
@@ -106,7 +83,6 @@ class ArtifactHandler:
         artifacts: ArtifactService,
         manifests: ArtifactManifestService,
         tags: TagService,
-        tag_search: TagSearchService,
         blobs: BlobAnswers,
     ) -> None:
         self._database = database
@@ -114,7 +90,6 @@ class ArtifactHandler:
         self._artifacts = artifacts
         self._manifests = manifests
         self._tags = tags
-        self._tag_search = tag_search
         self._blobs = blobs
 
     async def get(self, call: Call, artifact_id: ArtifactPath) -> Answer:
@@ -186,7 +161,7 @@ class ArtifactHandler:
         """The files of an artifact, in their order."""
         parsed, start = id_in_path(artifact_id), after(cursor, int, -1)
         if not -1 <= start < POSITION_MAX:
-            raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
+            raise InvalidInput.at("/cursor", "cursor", CURSOR_RULE)
         async with self._database.connection() as conn:
             await self._artifacts.get_by_id(conn, call.namespace, parsed)
             found = await self._manifests.list_files(conn, parsed, after=start, limit=limit + 1)
@@ -230,44 +205,6 @@ class ArtifactHandler:
         )
         return tagged(call, body, headers=IMMUTABLE)
 
-    async def lineage(
-        self,
-        call: Call,
-        artifact_id: ArtifactPath,
-        direction: Direction = "up",
-        depth: Depth = 100,
-        include: Include = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Answer:
-        """Typed edges to what it came from (up), newest first, or what came of it (down), oldest
-        first: each artifact's edges before those behind it.
-        """
-        parsed = id_in_path(artifact_id)
-        start = _position_of(cursor)
-        async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
-            page = await self._artifacts.get_lineage(
-                conn,
-                call.namespace,
-                parsed,
-                up=direction == "up",
-                depth_max=depth,
-                after=start,
-                limit=limit,
-            )
-            names: dict[UUID, list[str]] = {}
-            if include == "tags":
-                ids = {edge.artifact.artifact_id for edge in page.edges}
-                names = await self._tag_search.list_names(conn, call.namespace, ids)
-        items = [
-            lineage_item(edge, names.get(edge.artifact.artifact_id, UNSET)) for edge in page.edges
-        ]
-        return listed(
-            call,
-            LineageBody(items=items, next=_cursor_of(page.position), truncated=page.truncated),
-        )
-
     async def tags(
         self,
         call: Call,
@@ -305,27 +242,3 @@ def _members_asked(query: bytes) -> Sequence[Sequence[bytes]]:
 def _name_after(cursor: str | None) -> tuple[str, UUID]:
     name, artifact_id = after(cursor, tuple[str, UUID], ("", ID_MIN))
     return without_nul(name, "/cursor"), artifact_id
-
-
-def _position_of(cursor: str | None) -> LineagePosition | None:
-    given = after(cursor, After, None)
-    if given is None:
-        return None
-    near_id, far_id, relation, packed = given
-    try:
-        unpacked = None if packed is None else tuple(WAITING.iter_unpack(packed))
-    except struct.error:
-        unpacked = ()
-    if unpacked is not None and not 1 <= len(unpacked) <= WAITING_MAX:
-        raise InvalidInput.at("/cursor", "cursor", "A cursor is what `next` said.")
-    waiting = unpacked and tuple((UUID(bytes=each), distance) for each, distance in unpacked)
-    return LineagePosition(near_id=near_id, far_id=far_id, relation=relation, waiting=waiting)
-
-
-def _cursor_of(position: LineagePosition | None) -> str | None:
-    if position is None:
-        return None
-    packed = None
-    if position.waiting is not None:
-        packed = b"".join(WAITING.pack(each.bytes, distance) for each, distance in position.waiting)
-    return encoded((position.near_id, position.far_id, position.relation, packed))

@@ -104,11 +104,14 @@ class ChainBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineageItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed edge, the artifact at its farther end, and the tags that name it if it is asked."""
+    """A typed edge, which way the walk met it, the artifact at its farther end, and the tags that
+    name that if it is asked.
+    """
 
     child_id: UUID
     parent_id: UUID
     relation: RelationText
+    direction: Literal["up", "down"]
     distance: int
     artifact: ArtifactBody
     tags: list[TagText] | UnsetType = UNSET
@@ -156,6 +159,7 @@ def lineage_item(edge: LineageEdge, tags: list[str] | UnsetType = UNSET) -> Line
         child_id=edge.child_id,
         parent_id=edge.parent_id,
         relation=edge.relation,
+        direction="up" if edge.up else "down",
         distance=edge.distance,
         artifact=artifact_body(edge.artifact),
         tags=tags,

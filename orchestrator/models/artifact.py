@@ -123,9 +123,11 @@ CONTAINING = (
 class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
     """A typed link child → parent, at this distance from the start of the walk.
 
-    `artifact` is the end of the edge that is farther from the start.
+    `artifact` is the end of the edge that is farther from the start: the parent if the walk goes
+    `up`.
     """
 
+    up: bool
     child_id: UUID
     parent_id: UUID
     relation: str

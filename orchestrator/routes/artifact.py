@@ -12,6 +12,7 @@ from orchestrator.handlers.artifact_body import (
     LineageBody,
 )
 from orchestrator.handlers.artifact_create import ArtifactCreateHandler
+from orchestrator.handlers.artifact_lineage import LineageHandler
 from orchestrator.handlers.artifact_request import CreateArtifact
 from orchestrator.handlers.http.framework import QUERY_PREFIX
 from orchestrator.handlers.http.reply import API
@@ -47,7 +48,7 @@ ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
 
 
 def artifact_routes(
-    artifacts: ArtifactHandler, creating: ArtifactCreateHandler
+    artifacts: ArtifactHandler, creating: ArtifactCreateHandler, lineage: LineageHandler
 ) -> list[HTTPRouteHandler]:
     """All routes of the handlers."""
     return [
@@ -124,9 +125,9 @@ def artifact_routes(
         ),
         ROUTES.get(
             f"{ARTIFACT}/lineage",
-            artifacts.lineage,
+            lineage.lineage,
             "listLineage",
-            "Where an artifact comes from, or what came of it",
+            "Where an artifact comes from, and what came of it",
             ok(LineageBody, examples.LINEAGE, "A page.", *OF_READ, LINK) | not_modified(),
             refuses=(404,),
         ),

@@ -185,6 +185,7 @@ LINEAGE = {
             "child_id": ARTIFACT_ID,
             "parent_id": OTHER_ID,
             "relation": "revision_of",
+            "direction": "up",
             "distance": 1,
             "artifact": {**ARTIFACT, "artifact_id": OTHER_ID},
             "tags": ["release/v1.0"],

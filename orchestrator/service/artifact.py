@@ -18,12 +18,12 @@ from orchestrator.models.artifact import (
     Relation,
 )
 from orchestrator.models.artifact_manifest import EVERY, ArtifactFilter
-from orchestrator.models.lineage import LineagePage, LineagePosition
+from orchestrator.models.lineage import Direction, LineagePage, LineagePosition
 from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 from orchestrator.repository.artifact_search import ArtifactSearchRepository
-from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk
+from orchestrator.service.artifact_lineage import ID_MAX, LineageWalk, walk_page
 from orchestrator.service.artifact_unique import ATTEMPTS, deleted_meanwhile, find_or_create
 from orchestrator.service.artifact_version import dag_version, patch_set, tell_created
 from orchestrator.telemetry.after_commit import tell
@@ -216,16 +216,26 @@ class ArtifactService:
         namespace: str,
         artifact_id: UUID,
         *,
-        up: bool,
+        direction: Direction,
         depth_max: int,
         after: LineagePosition | None = None,
         limit: int,
     ) -> LineagePage:
-        """A page of edges to what it came from (up) or what came of it, nearer ones first."""
-        walk = LineageWalk(
-            self._artifacts, self._lineage, conn, artifact_id, up=up, depth_max=depth_max
-        )
-        return await walk.page(namespace, after, limit)
+        """A page of edges to what it came from, to what came of it, or to both; nearer ones first
+        on either way.
+        """
+
+        def walk(way: Direction) -> LineageWalk:
+            return LineageWalk(
+                self._artifacts,
+                self._lineage,
+                conn,
+                artifact_id,
+                up=way is Direction.UP,
+                depth_max=depth_max,
+            )
+
+        return await walk_page(walk, namespace, artifact_id, direction, after, limit)
 
     async def list_versions(
         self, conn: Connection, namespace: str, head_id: UUID, *, limit: int

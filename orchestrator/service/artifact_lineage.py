@@ -12,13 +12,15 @@ worst, the edges behind it are listed on two pages.
 
 import heapq
 from collections import defaultdict, deque
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.models.artifact import LineageEdge
-from orchestrator.models.lineage import LineagePage, LineagePosition, LineageStep
+from orchestrator.models.lineage import Direction, LineagePage, LineagePosition, LineageStep
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
 
@@ -184,6 +186,7 @@ class LineageWalk:
         }
         return [
             LineageEdge(
+                up=self._up,
                 child_id=step.child_id,
                 parent_id=step.parent_id,
                 relation=step.relation,
@@ -204,6 +207,7 @@ class LineageWalk:
         listed = tuple((each, self._distances[each]) for each in waiting)
         near_id, far_id, relation = self._last
         return LineagePosition(
+            up=self._up,
             near_id=near_id,
             far_id=far_id,
             relation=relation,
@@ -226,3 +230,35 @@ class LineageWalk:
 
     def _order(self, artifact_id: UUID) -> int:
         return -artifact_id.int if self._up else artifact_id.int
+
+
+async def walk_page(
+    walk: Callable[[Direction], LineageWalk],
+    namespace: str,
+    start_id: UUID,
+    direction: Direction,
+    after: LineagePosition | None,
+    limit: int,
+) -> LineagePage:
+    """The next edges in a direction; where the one way ends, both go on with the other."""
+    up = direction is not Direction.DOWN if after is None else after.up
+    way = Direction.UP if up else Direction.DOWN
+    page = await walk(way).page(namespace, after, limit)
+    if direction is not Direction.BOTH or not up or page.position is not None:
+        return page
+    room = limit - len(page.edges)
+    down = await walk(Direction.DOWN).page(namespace, None, max(room, 1))
+    if room == 0:
+        return replace(page, position=_before_all(start_id) if down.edges else None)
+    return LineagePage(
+        edges=[*page.edges, *down.edges],
+        position=down.position,
+        truncated=page.truncated or down.truncated,
+    )
+
+
+def _before_all(start_id: UUID) -> LineagePosition:
+    """Where a walk down begins: no edge is before its first one."""
+    return LineagePosition(
+        up=False, near_id=start_id, far_id=ID_MIN, relation="none", waiting=((start_id, 0),)
+    )

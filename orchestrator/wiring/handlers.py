@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from orchestrator.documents.artifact_draft import ArtifactLimits
 from orchestrator.handlers.artifact import ArtifactHandler
 from orchestrator.handlers.artifact_create import ArtifactCreateHandler
+from orchestrator.handlers.artifact_lineage import LineageHandler
 from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
 from orchestrator.handlers.http.computing import Computing
@@ -40,6 +41,7 @@ class Handlers:
     transactions_past: TransactionPastHandler
     artifacts: ArtifactHandler
     creating: ArtifactCreateHandler
+    lineage: LineageHandler
     versions: VersionHandler
     histories: VersionHistoryHandler
     merges: MergeHandler
@@ -108,7 +110,6 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             artifacts=c.artifacts,
             manifests=c.manifests,
             tags=c.tags,
-            tag_search=c.tag_search,
             blobs=blob_answers,
         ),
         creating=ArtifactCreateHandler(
@@ -129,6 +130,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             ),
             cache_seconds=settings.blob_cache_seconds,
         ),
+        lineage=LineageHandler(c.database, c.artifacts, c.tag_search),
         versions=VersionHandler(
             c.database,
             c.versions,

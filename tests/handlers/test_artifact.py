@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from orchestrator.handlers.artifact import WAITING
+from orchestrator.handlers.artifact_lineage import WAITING
 from orchestrator.handlers.http.paging import encoded
 from orchestrator.service.artifact_lineage import WAITING_MAX
 from tests.api import Api, chain, path
@@ -125,6 +125,34 @@ async def test_pages_of_lineage_are_one_list_with_each_edge_once(api: Api) -> No
         assert page["next"] is None
 
 
+async def test_both_ways_are_one_list_first_what_it_came_from(api: Api) -> None:
+    ids = [(await api.create("main", *"abcdef"[:count]))["artifact_id"] for count in range(1, 7)]
+    await api.put("/tags/third", {"artifact_id": ids[2]})
+    for start in (0, 2, 5):
+        where = f"/artifacts/{ids[start]}/lineage"
+        up, down, both = [
+            (await api.get(where, params={"direction": way, "include": "tags"})).json()
+            for way in ("up", "down", "both")
+        ]
+        assert [each["direction"] for each in up["items"]] == ["up"] * start
+        assert [each["direction"] for each in down["items"]] == ["down"] * (5 - start)
+        assert both["items"] == up["items"] + down["items"]
+        for limit in (1, 2, 3):
+            items: list[dict[str, Any]] = []
+            query: dict[str, Any] = {"direction": "both", "include": "tags", "limit": limit}
+            while len(items) < 5:
+                page = (await api.get(where, params=query)).json()
+                assert len(page["items"]) == min(limit, 5 - len(items))
+                items += page["items"]
+                query["cursor"] = page["next"]
+            assert (items, page["next"]) == (both["items"], None)
+    where = f"/artifacts/{ids[2]}/lineage"
+    for depth, truncated in ((1, True), (2, True), (3, False)):
+        query = {"direction": "both", "depth": depth}
+        body = (await api.get(where, params=query)).json()
+        assert (len(body["items"]), body["truncated"]) == (min(2, depth) + depth, truncated)
+
+
 async def test_a_walk_at_which_too_many_wait_goes_on_too(api: Api, shared_database: str) -> None:
     base = UUID((await api.create("base", "a"))["artifact_id"])
     between = [UUID(int=base.int + 1 + number) for number in range(WAITING_MAX + 2)]
@@ -152,15 +180,15 @@ async def test_a_cursor_leads_to_no_artifact_of_another_namespace(api: Api) -> N
         head = (await api.post("/workflows", body, params=theirs)).json()["artifact_id"]
     mine = (await api.create("main", "a"))["artifact_id"]
     waiting = WAITING.pack(UUID(head).bytes, 0)
-    cursor = encoded((UUID(mine), UUID(mine), "revision_of", waiting))
+    cursor = encoded((UUID(mine), UUID(mine), "revision_of", waiting, True))
     page = await api.get(f"/artifacts/{mine}/lineage", params={"cursor": cursor})
     assert page.json() == {"items": [], "next": None, "truncated": False}
     seen = await api.get(f"/artifacts/{head}/lineage", params={"cursor": cursor, **theirs})
     assert len(seen.json()["items"]) == 2
 
 
-def cursor_of(relation: str, waiting: bytes) -> str:
-    return encoded((uuid4(), uuid4(), relation, waiting))
+def cursor_of(relation: str, waiting: bytes, *, up: bool = True) -> str:
+    return encoded((uuid4(), uuid4(), relation, waiting, up))
 
 
 @pytest.mark.parametrize(
@@ -174,6 +202,8 @@ def cursor_of(relation: str, waiting: bytes) -> str:
         {"cursor": cursor_of("patch_of", b"")},
         {"cursor": cursor_of("patch_of", bytes(17))},
         {"cursor": cursor_of("patch_of", bytes(18 * 101))},
+        {"cursor": cursor_of("patch_of", bytes(18)), "direction": "down"},
+        {"cursor": cursor_of("patch_of", bytes(18), up=False)},
     ],
 )
 async def test_a_lineage_that_cannot_be_walked_is_400(api: Api, query: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow import check_workflow
 from orchestrator.errors import CorruptBlob, NotFound, accepted
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.lineage import Direction
 from orchestrator.models.tag import Action
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow, ResolvedWorkflow
 from orchestrator.repository.workflow import WorkflowRepository
@@ -52,7 +53,12 @@ class Workflows:
 
     async def parents(self, created: CreatedWorkflow) -> list[UUID]:
         page = await self.store.artifacts.get_lineage(
-            self.store.conn, NS, created.artifact.artifact_id, up=True, depth_max=9, limit=9
+            self.store.conn,
+            NS,
+            created.artifact.artifact_id,
+            direction=Direction.UP,
+            depth_max=9,
+            limit=9,
         )
         return [edge.parent_id for edge in page.edges]
 

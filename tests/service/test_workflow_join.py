@@ -10,6 +10,7 @@ from orchestrator.core.digest import CasId
 from orchestrator.errors import DomainError, NotFound, accepted
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.cas import WORKFLOW
+from orchestrator.models.lineage import Direction
 from orchestrator.models.tag import Action, Condition, Tag, TagOrder
 from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
 from orchestrator.repository.workflow import WorkflowRepository
@@ -57,7 +58,12 @@ class Joins:
 
     async def parents(self, created: CreatedWorkflow) -> list[tuple[UUID, str]]:
         page = await self.store.artifacts.get_lineage(
-            self.store.conn, NS, created.artifact.artifact_id, up=True, depth_max=9, limit=9
+            self.store.conn,
+            NS,
+            created.artifact.artifact_id,
+            direction=Direction.UP,
+            depth_max=9,
+            limit=9,
         )
         return [(edge.parent_id, edge.relation) for edge in page.edges]
 

@@ -15,6 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LIMIT_MAX = 1_000
+CURSOR_RULE = "A cursor is what `next` said on the page before."
 
 Limit = Annotated[
     int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")
@@ -61,8 +62,7 @@ def after(cursor: str | None, type_: Any, first: T) -> T:
         decoded = base64.b64decode(padded, altchars=b"-_", validate=True)
         found: T = msgspec.json.decode(decoded, type=type_)
     except (ValueError, msgspec.MsgspecError):
-        message = "A cursor is what `next` said on the page before."
-        raise InvalidInput.at("/cursor", "cursor", message) from None
+        raise InvalidInput.at("/cursor", "cursor", CURSOR_RULE) from None
     return found
 
 

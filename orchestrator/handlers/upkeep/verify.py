@@ -8,7 +8,7 @@ from orchestrator.core.database import Connection
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.paging import LIMIT_MAX, CursorText, after, encoded
+from orchestrator.handlers.http.paging import CURSOR_RULE, LIMIT_MAX, CursorText, after, encoded
 from orchestrator.handlers.http.reading import SMALL_BODY_BYTES_MAX
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -73,8 +73,7 @@ class VerifyHandler:
 def _position(cursor: str | None) -> VerifyPosition | None:
     position: VerifyPosition | None = after(cursor, VerifyPosition, None)
     if position is not None and not position.is_readable:
-        message = "A cursor is what `next` said on the page before."
-        raise InvalidInput.at("/cursor", "cursor", message)
+        raise InvalidInput.at("/cursor", "cursor", CURSOR_RULE)
     return position
 
 
