@@ -29,6 +29,7 @@ from orchestrator.handlers.http.reply import json_answer, location
 from orchestrator.models.artifact_manifest import (
     ArtifactDraft,
     CreatedArtifact,
+    NamedBlobs,
     NewManifest,
     WantedArtifact,
 )
@@ -162,7 +163,8 @@ class ArtifactCreateHandler:
         except Contended:
             self._seen = Cache(SEEN_BYTES_MAX)  # A blob that was seen is gone.
             raise
-        missing = await self._references.refer(conn, artifact, new.references, is_new=is_new, by=by)
+        named = NamedBlobs(artifact=artifact, names=new.references, is_new=is_new, by=by)
+        (missing,) = await self._references.refer(conn, [named])
         await self._manifests.link(conn, artifact, wanted.parents, is_new=is_new, by=by)
         if wanted.retain is not None:
             await self._manifests.retain(conn, artifact, retained=wanted.retain, by=by)

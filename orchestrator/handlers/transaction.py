@@ -41,6 +41,7 @@ from orchestrator.handlers.workflow_body import (
     new_workflow,
 )
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
@@ -185,17 +186,13 @@ class TransactionHandler:
                 accepted(outcomes[at])
         versions = [(each.artifact, each.is_new) for each in stored.values()]
         await self._workflows.link_revisions(conn, versions, [outcomes[at] for at in stored])
-        missing = await self._workflows.refer(
-            conn, [each.new for each in stored.values()], versions
-        )
-        absent = dict(zip(stored, missing, strict=True))
-        lacking = await self._refer_patches(conn, caller, patches, changed)
+        missing = await self._refer(conn, caller, stored, patches, changed)
         results = [
             patched_body(
-                Changed(artifact=changed[at], change=accepted(outcome), missing_blobs=lacking[at])
+                Changed(artifact=changed[at], change=accepted(outcome), missing_blobs=missing[at])
             )
             if at in changed
-            else _result(accepted(outcome), stored.get(at), absent.get(at, ()))
+            else _result(accepted(outcome), stored.get(at), missing.get(at, ()))
             for at, outcome in enumerate(outcomes)
         ]
         return {"transaction_id": made, "results": results}
@@ -203,14 +200,11 @@ class TransactionHandler:
     async def _find_targets(
         self, conn: Connection, namespace: str, steps: Sequence[Step]
     ) -> dict[int, UUID]:
-        """By the place of the step, the artifact that its reference names before the first move.
-        Whether one that is named by its id exists is seen when the tag is moved.
-        """
+        """By the place of the step, the artifact that its reference names before the first move."""
         sources = {at: step.source for at, step in enumerate(steps) if step.source is not None}
-        targets = {at: each.artifact_id for at, each in sources.items() if each.artifact_id}
-        named = {at: each for at, each in sources.items() if at not in targets}
-        found = await self._references.find(conn, namespace, list(named.values()))
-        for at, artifact_id in zip(named, found, strict=True):
+        found = await self._references.find(conn, namespace, list(sources.values()))
+        targets = {}
+        for at, artifact_id in zip(sources, found, strict=True):
             with failing(at):
                 targets[at] = accepted(artifact_id)
         return targets
@@ -269,22 +263,34 @@ class TransactionHandler:
         below = {at: each.below for at, each in patches.items()}
         return below | dict(zip(new, created, strict=True))
 
-    async def _refer_patches(
+    async def _refer(
         self,
         conn: Connection,
         caller: Caller,
+        stored: Mapping[int, Stored],
         patches: Mapping[int, Patched],
         changed: Mapping[int, Artifact],
-    ) -> dict[int, Sequence[str]]:
-        """Let patches keep the blobs that their documents name; by the place, those missing."""
-        return {
-            at: await self._blobs.refer(
-                conn, changed[at], each.revision.references, is_new=True, by=caller.by
+    ) -> dict[int, tuple[str, ...]]:
+        """Let versions keep the blobs that their documents name; by the place, those missing."""
+        named = {
+            at: NamedBlobs(
+                artifact=each.artifact,
+                names=each.new.references,
+                is_new=each.is_new,
+                by=caller.by,
             )
-            if each.is_new
-            else ()
+            for at, each in stored.items()
+        }
+        named |= {
+            at: NamedBlobs(
+                artifact=changed[at],
+                names=each.revision.references if each.is_new else (),
+                is_new=each.is_new,
+                by=caller.by,
+            )
             for at, each in patches.items()
         }
+        return dict(zip(named, await self._blobs.refer(conn, list(named.values())), strict=True))
 
 
 def _result(change: TagChange, stored: Stored | None, missing: Sequence[str]) -> Result:

@@ -87,6 +87,24 @@ class NewManifest(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
 
 
+class NamedBlobs(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact, and the blobs that its document names."""
+
+    artifact: Artifact
+    names: Sequence[BlobName]
+    is_new: bool
+    by: Actor
+
+
+class HeldBlobs(msgspec.Struct, frozen=True):
+    """An artifact, and those of the blobs that its document names that are there."""
+
+    artifact: Artifact
+    cas_ids: Sequence[CasId]
+    is_new: bool
+    by: Actor
+
+
 class WantedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact that is to be there, and what else is to be so."""
 

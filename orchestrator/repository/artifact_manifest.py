@@ -6,7 +6,7 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import Artifact, Kind
-from orchestrator.models.artifact_manifest import ABOUT, File, Parent
+from orchestrator.models.artifact_manifest import ABOUT, File, HeldBlobs, Parent
 from orchestrator.repository.artifact import artifact_of
 from orchestrator.repository.columns import columns
 
@@ -47,15 +47,18 @@ ON CONFLICT DO NOTHING
 
 # Those of an artifact that others may add to at the same time are added under a lock.
 ADD_REFERENCES = """
-WITH there AS (
-    SELECT b.cas_id FROM (SELECT unnest($2::bytea[]) AS cas_id ORDER BY cas_id) n
+WITH new AS (
+    SELECT * FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS n (artifact_id, cas_id, at)
+), there AS (
+    SELECT b.cas_id FROM (SELECT DISTINCT cas_id FROM new ORDER BY cas_id) n
      CROSS JOIN LATERAL (SELECT cas_id FROM cas_blob WHERE cas_id = n.cas_id FOR KEY SHARE) b
 )
 INSERT INTO artifact_blob (artifact_id, role, position, cas_id)
-SELECT $1, 'reference', row_number() OVER (ORDER BY n.at) - 1 + coalesce((
+SELECT n.artifact_id, 'reference',
+       row_number() OVER (PARTITION BY n.artifact_id ORDER BY n.at) - 1 + coalesce((
            SELECT max(position) + 1 FROM artifact_blob
-            WHERE artifact_id = $1 AND role = 'reference'), 0), n.cas_id
-  FROM unnest($2::bytea[]) WITH ORDINALITY AS n (cas_id, at) JOIN there USING (cas_id)
+            WHERE artifact_id = n.artifact_id AND role = 'reference'), 0), n.cas_id
+  FROM new n JOIN there USING (cas_id)
 ON CONFLICT (artifact_id, cas_id) WHERE role = 'reference' DO NOTHING
 """
 
@@ -66,9 +69,11 @@ SELECT cas_id FROM artifact_blob
 
 # An artifact that stands for one of these contents: the first that had it.
 LIST_CONTENTS = """
-SELECT a.artifact_id FROM unnest($2::bytea[]) AS n (cas_id) CROSS JOIN LATERAL (
-       SELECT artifact_id FROM artifact
-        WHERE version_hash = n.cas_id AND namespace = $1 ORDER BY created_at LIMIT 1) a
+SELECT n.referring_id, a.artifact_id
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS n (referring_id, namespace, cas_id)
+ CROSS JOIN LATERAL (
+       SELECT artifact_id FROM artifact WHERE version_hash = n.cas_id AND namespace = n.namespace
+        ORDER BY created_at LIMIT 1) a
 """
 
 LIST_FILES = """
@@ -143,11 +148,10 @@ class ManifestRepository:
         """What artifacts are found by: (artifact, namespace, digest of a member of meta)."""
         await conn.execute(INSERT_META, *(list(column) for column in zip(*members, strict=True)))
 
-    async def add_references(
-        self, conn: Connection, artifact_id: UUID, cas_ids: Sequence[CasId]
-    ) -> None:
-        """Blobs that its document names; one that it has already is not added."""
-        await conn.execute(ADD_REFERENCES, artifact_id, [each.raw for each in cas_ids])
+    async def add_references(self, conn: Connection, held: Sequence[HeldBlobs]) -> None:
+        """Blobs that documents name; one that its artifact has already is not added."""
+        ids, _, cas_ids = _held(held)
+        await conn.execute(ADD_REFERENCES, ids, cas_ids)
 
     async def list_references(self, conn: Connection, artifact_id: UUID, limit: int) -> list[CasId]:
         """The blobs that its document names, in the order in which they came."""
@@ -155,11 +159,10 @@ class ManifestRepository:
         return [CasId(row["cas_id"]) for row in rows]
 
     async def list_contents(
-        self, conn: Connection, namespace: str, cas_ids: Sequence[CasId]
-    ) -> list[UUID]:
-        """The artifacts whose version one of these blobs is."""
-        rows = await conn.fetch(LIST_CONTENTS, namespace, [each.raw for each in cas_ids])
-        return [row["artifact_id"] for row in rows]
+        self, conn: Connection, held: Sequence[HeldBlobs]
+    ) -> list[tuple[UUID, UUID]]:
+        """Of these blobs that are versions of artifacts: who holds it, and which it is."""
+        return [tuple(row) for row in await conn.fetch(LIST_CONTENTS, *_held(held))]
 
     async def list_files(
         self, conn: Connection, artifact_id: UUID, after: int, limit: int
@@ -201,6 +204,16 @@ class ManifestRepository:
         """Whether it is retained, and whether a tag names it or ever did."""
         ((retained, named),) = await conn.fetch(GET_STANDING, namespace, artifact_id)
         return retained, named
+
+
+def _held(held: Sequence[HeldBlobs]) -> tuple[list[UUID], list[str], list[bytes]]:
+    """Artifact, namespace and blob, as columns."""
+    pairs = [(each.artifact, cas_id) for each in held for cas_id in each.cas_ids]
+    return (
+        [artifact.artifact_id for artifact, _ in pairs],
+        [artifact.namespace for artifact, _ in pairs],
+        [cas_id.raw for _, cas_id in pairs],
+    )
 
 
 def _file(cas_id: bytes, name: str | None, media_type: str, size_bytes: int) -> File:

@@ -1,6 +1,6 @@
 """Rules of artifacts that a manifest names: no HTTP, no SQL, no transaction opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from orchestrator.models.artifact_manifest import (
     ANNOTATION,
     ArtifactDetails,
     File,
+    HeldBlobs,
     NewManifest,
     NewParent,
     Standing,
@@ -102,7 +103,7 @@ class ArtifactManifestService:
         found = await self._find(conn, artifact.namespace, parents)
         pairs = list(dict.fromkeys(zip(found, (each.relation for each in parents), strict=True)))
         if is_new:
-            return await self._insert(conn, artifact, pairs)
+            return await self._insert(conn, {artifact.artifact_id: pairs})
         await self._lineage.lock_adding(conn, artifact.namespace)
         if await self._lineage.comes_from(conn, found, artifact.artifact_id):
             message = "A parent is this artifact, or comes from it."
@@ -113,38 +114,39 @@ class ArtifactManifestService:
             tell(conn, event, by=by, artifact_id=str(artifact.artifact_id), count=added)
         return added
 
-    async def refer(
-        self,
-        conn: Connection,
-        artifact: Artifact,
-        cas_ids: Sequence[CasId],
-        *,
-        is_new: bool,
-        by: Actor,
-    ) -> None:
-        """Keep blobs that the document of an artifact names, and record which of them are other
-        artifacts.
-        """
-        if not is_new:
-            await self._lineage.lock_adding(conn, artifact.namespace)
-        await self._manifests.add_references(conn, artifact.artifact_id, cas_ids)
-        found = await self._manifests.list_contents(conn, artifact.namespace, cas_ids)
-        locked = await self._references.lock(conn, found)
-        pairs: list[tuple[UUID, str]] = [
-            (each, Relation.REFERS_TO) for each in found if each in locked
-        ]
-        if is_new:
-            await self._insert(conn, artifact, pairs)
-        # What comes from this artifact, and is named by it, gets no edge: its blob is enough.
-        elif pairs and not await self._lineage.comes_from(conn, found, artifact.artifact_id):
-            await self._lineage.add(conn, artifact.artifact_id, pairs, by.name)
+    async def refer(self, conn: Connection, held: Sequence[HeldBlobs]) -> None:
+        """Keep blobs that documents name, and record which of them are other artifacts."""
+        for namespace in sorted({each.artifact.namespace for each in held if not each.is_new}):
+            await self._lineage.lock_adding(conn, namespace)
+        await self._manifests.add_references(conn, held)
+        found = await self._manifests.list_contents(conn, held)
+        if not found:
+            return
+        locked = await self._references.lock(conn, list({parent_id for _, parent_id in found}))
+        parents: dict[UUID, list[tuple[UUID, str]]] = {}
+        for child_id, parent_id in found:
+            if parent_id in locked:
+                pair = (parent_id, str(Relation.REFERS_TO))
+                parents.setdefault(child_id, []).append(pair)
+        is_new = {each.artifact.artifact_id for each in held if each.is_new}
+        await self._insert(conn, {each: parents[each] for each in is_new & parents.keys()})
+        for each in held:
+            artifact_id = each.artifact.artifact_id
+            pairs = parents.get(artifact_id)
+            if not pairs or artifact_id in is_new:
+                continue
+            # What comes from this artifact, and is named by it, gets no edge: its blob is enough.
+            named = [parent_id for parent_id, _ in pairs]
+            if not await self._lineage.comes_from(conn, named, artifact_id):
+                await self._lineage.add(conn, artifact_id, pairs, each.by.name)
 
     async def _insert(
-        self, conn: Connection, artifact: Artifact, pairs: Sequence[tuple[UUID, str]]
+        self, conn: Connection, parents: Mapping[UUID, Sequence[tuple[UUID, str]]]
     ) -> int:
-        """Edges of an artifact that is new, to (parent, relation); how many they are."""
+        """Edges of artifacts that are new, to (parent, relation); how many they are."""
         links = [
-            Link(child_id=artifact.artifact_id, parent_id=parent_id, relation=relation)
+            Link(child_id=child_id, parent_id=parent_id, relation=relation)
+            for child_id, pairs in parents.items()
             for parent_id, relation in pairs
         ]
         if links:

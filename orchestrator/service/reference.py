@@ -18,17 +18,14 @@ class ReferenceService:
     async def find(
         self, conn: Connection, namespace: str, references: Sequence[Reference]
     ) -> list[UUID | DomainError]:
-        """The artifact that each names, which is not locked, or that there is none."""
-        if not references:
-            return []
-        found = await self._references.resolve(conn, namespace, references)
-        return [
-            _not_found(reference) if artifact_id is None else artifact_id
-            for reference, artifact_id in zip(references, found, strict=True)
-        ]
+        """The artifact that each names, which is not locked, or that there is none.
+
+        An id names itself: whether its artifact exists is seen by whoever uses it.
+        """
+        unknown = [each for each in references if each.artifact_id is None]
+        found = iter(await self._references.resolve(conn, namespace, unknown) if unknown else ())
+        return [each.artifact_id or next(found) or _not_found(each) for each in references]
 
 
 def _not_found(reference: Reference) -> NotFound:
-    if reference.artifact_id is not None:
-        return NotFound("artifact", reference.text)
     return NotFound("tag" if reference.tag else "version", reference.tag or reference.text)

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import NotFound, WrongKind
+from orchestrator.errors import NotFound, WrongKind, accepted
 from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact
 from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.reference import Reference
 from orchestrator.models.version import Head, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
+from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
 
 #: Of versions with one hash so many are looked at, the newest first.
@@ -23,10 +24,17 @@ EQUAL_VERSIONS_MAX = 20
 class VersionService:
     """Finds the version that a tag or a reference names, and what is around it in its chain."""
 
-    def __init__(self, cas: CASService, artifacts: ArtifactService, tags: TagService) -> None:
+    def __init__(
+        self,
+        cas: CASService,
+        artifacts: ArtifactService,
+        tags: TagService,
+        references: ReferenceService,
+    ) -> None:
         self._cas = cas
         self._artifacts = artifacts
         self._tags = tags
+        self._references = references
 
     async def get_head(self, conn: Connection, namespace: str, tag: str) -> Head:
         """What the tag names now; NotFound when it names no workflow."""
@@ -51,28 +59,8 @@ class VersionService:
         self, conn: Connection, namespace: str, reference: Reference, *, locked: bool = False
     ) -> Artifact:
         """The artifact that a reference names; lock it if this transaction will refer to it."""
-        target_id = await self._find_id(conn, namespace, reference)
-        return await self._artifacts.get_by_id(conn, namespace, target_id, locked=locked)
-
-    async def _find_id(self, conn: Connection, namespace: str, reference: Reference) -> UUID:
-        if reference.artifact_id is not None:
-            return reference.artifact_id
-        if reference.version_hash is not None:
-            found = await self._artifacts.list_newest(
-                conn, namespace, ArtifactFilter(version_hash=reference.version_hash), limit=1
-            )
-            if not found:
-                raise NotFound("version", reference.text)
-            return found[0].artifact_id
-        name = reference.tag or ""
-        if reference.tag_version is not None:
-            move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
-            target_id = move.to_id
-        else:
-            target_id = (await self._tags.get(conn, namespace, name)).target_id
-        if target_id is None:
-            raise NotFound("tag", name)
-        return target_id
+        (found,) = await self._references.find(conn, namespace, [reference])
+        return await self._artifacts.get_by_id(conn, namespace, accepted(found), locked=locked)
 
     async def find_known(
         self, conn: Connection, head: Head, named: int | CasId

@@ -25,6 +25,7 @@ from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
 from orchestrator.errors import NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, NewPatch, NewVersion, Relation
+from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
@@ -163,9 +164,8 @@ class VersionChangeService:
             parent_id = origin.parent_id
             await self._artifacts.get_by_id(conn, below.namespace, parent_id, locked=True)
             await self._artifacts.link(conn, artifact.artifact_id, parent_id, origin.relation)
-        missing = await self._references.refer(
-            conn, artifact, revision.references, is_new=True, by=by
-        )
+        named = NamedBlobs(artifact=artifact, names=revision.references, is_new=True, by=by)
+        (missing,) = await self._references.refer(conn, [named])
         change = await self.move(conn, head, artifact, by=by, message=message)
         return Changed(artifact=artifact, change=change, missing_blobs=missing)
 
@@ -198,8 +198,9 @@ class VersionChangeService:
             meta={"compacted_from": str(top.artifact_id), "original_depth": top.depth},
         )
         compacted, is_new = await self._artifacts.find_or_create_dag_version(conn, version)
-        named = blobs_named(head.version.content)
-        await self._references.refer(conn, compacted, named, is_new=is_new, by=by)
+        names = blobs_named(head.version.content)
+        named = NamedBlobs(artifact=compacted, names=names, is_new=is_new, by=by)
+        await self._references.refer(conn, [named])
         # An equal version that was there before does not come from this chain, unless nothing
         # of the chain comes from it: then the edge cannot close a cycle.
         if is_new or await self._is_apart(conn, compacted, top):

@@ -6,6 +6,7 @@ from datetime import datetime
 from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
 from orchestrator.models.artifact import Artifact, Link, Relation
+from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.tag import TagChange
 from orchestrator.models.tag_search import ALL_TAGS, TagFilter
 from orchestrator.models.workflow import (
@@ -57,24 +58,18 @@ class WorkflowService:
         ]
         outcomes = await self._tags.put(conn, orders)
         await self.link_revisions(conn, versions, outcomes)
-        missing = await self.refer(conn, new, versions)
+        missing = await self._references.refer(
+            conn,
+            [
+                NamedBlobs(artifact=artifact, names=each.references, is_new=is_new, by=each.by)
+                for each, (artifact, is_new) in zip(new, versions, strict=True)
+            ],
+        )
         return [
             outcome
             if isinstance(outcome, DomainError)
             else CreatedWorkflow(artifact=artifact, change=outcome, missing_blobs=absent)
             for (artifact, _), outcome, absent in zip(versions, outcomes, missing, strict=True)
-        ]
-
-    async def refer(
-        self,
-        conn: Connection,
-        new: Sequence[NewWorkflow],
-        versions: Sequence[tuple[Artifact, bool]],
-    ) -> list[Sequence[str]]:
-        """Let versions keep the blobs that their documents name; returns those that are missing."""
-        return [
-            await self._references.refer(conn, artifact, each.references, is_new=is_new, by=each.by)
-            for each, (artifact, is_new) in zip(new, versions, strict=True)
         ]
 
     async def link_revisions(

@@ -164,7 +164,8 @@ def build(
         operations_max=settings.patch_operations_max,
         body_values_max=settings.json_body_values_max,
     )
-    versions = VersionService(cas, artifacts, tags)
+    named = ReferenceService(ReferenceRepository())
+    versions = VersionService(cas, artifacts, tags, named)
     manifests = ArtifactManifestService(
         ArtifactRepository(),
         ManifestRepository(),
@@ -200,7 +201,7 @@ def build(
         tags=tags,
         tag_search=TagSearchService(TagSearchRepository()),
         transactions=TransactionService(TransactionRepository()),
-        named=ReferenceService(ReferenceRepository()),
+        named=named,
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,
         histories=VersionHistoryService(

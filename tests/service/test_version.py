@@ -12,9 +12,11 @@ from orchestrator.errors import NotFound, WrongKind
 from orchestrator.models.artifact import Artifact, Relation
 from orchestrator.models.reference import parse_reference
 from orchestrator.models.version import Head
+from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.merge import MergeService
 from orchestrator.service.merge_base import MergeBaseService
+from orchestrator.service.reference import ReferenceService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 from tests.api import ANN, chain
@@ -26,7 +28,8 @@ RULES = ChangeRules(
 
 
 def versions_of(store: Store) -> VersionService:
-    return VersionService(store.cas, store.artifacts, store.tags)
+    references = ReferenceService(ReferenceRepository())
+    return VersionService(store.cas, store.artifacts, store.tags, references)
 
 
 def changes_of(store: Store) -> VersionChangeService:
