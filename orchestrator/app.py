@@ -22,6 +22,7 @@ from orchestrator.routes.artifact import artifact_routes
 from orchestrator.routes.cas import cas_routes
 from orchestrator.routes.fast_path import fast_routes
 from orchestrator.routes.health import health_routes
+from orchestrator.routes.me import me_routes
 from orchestrator.routes.reference import reference_routes
 from orchestrator.routes.resource import declared
 from orchestrator.routes.tag import tag_routes
@@ -86,6 +87,7 @@ def create_app(
         *gc_routes(handlers.gc),
         *health_routes(handlers.health),
         *schema_routes(handlers.schemas),
+        *me_routes(handlers.me),
     ]
     routes += reference_routes(routes)
     paths = Paths(declared(routes))

@@ -12,6 +12,7 @@ from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import tagged
+from orchestrator.handlers.http.precondition import workflow_precondition
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
     TagPath,
@@ -145,4 +146,11 @@ class MergeHandler:
                 changed = await self._merges.store(conn, sides, result, by=call.by, message=message)
             return json_answer(merged_body(sides, result, changed))
 
-        return await self._guarded.change(call, name, body, plan=plan, store=store)
+        return await self._guarded.change(
+            call,
+            name,
+            body,
+            plan=plan,
+            store=store,
+            precondition=workflow_precondition(call, data.expected_version),
+        )

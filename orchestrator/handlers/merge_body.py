@@ -8,7 +8,7 @@ import msgspec
 from orchestrator.documents.workflow_change import MergeResult
 from orchestrator.documents.workflow_diff import WorkflowDiff
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement
-from orchestrator.handlers.http.body import MessageText
+from orchestrator.handlers.http.body import MessageText, Version
 from orchestrator.handlers.version_body import ChangedBody, changed_body
 from orchestrator.models.reference import ReferenceText
 from orchestrator.models.version import Changed, MergeOutcome, MergeSides
@@ -20,6 +20,7 @@ class MergeWorkflow(Settlement, frozen=True, kw_only=True, forbid_unknown_fields
     from_: ReferenceText = msgspec.field(name="from")
     base: ReferenceText | None = None
     message: MessageText | None = None
+    expected_version: Version | None = None
     dry_run: bool = False
 
 

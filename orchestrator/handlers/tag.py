@@ -23,10 +23,13 @@ from orchestrator.handlers.http.precondition import (
 )
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
+    ExpectedVersion,
+    MessageQuery,
     TagPath,
     TagTime,
     TagVersion,
     checked_message,
+    message_in_query,
     read_small,
     tag_in_path,
     time_travel,
@@ -118,10 +121,17 @@ class TagHandler:
                 change = accepted(outcome)
         return tag_answer(change)
 
-    async def delete(self, call: Call, name: TagPath) -> Answer:
+    async def delete(
+        self,
+        call: Call,
+        name: TagPath,
+        message: MessageQuery = None,
+        expected_version: ExpectedVersion = None,
+    ) -> Answer:
         """Free the name; its history and what it named stay."""
-        precondition = tag_precondition(call)
-        order = _order_on_existing(call, tag_in_path(name), precondition)
+        precondition = tag_precondition(call, expected_version)
+        why = message_in_query(call, message)
+        order = _order_on_existing(call, tag_in_path(name), precondition, why)
         async with self._database.transaction(of=call.namespace) as conn:
             with precondition_guard(precondition):
                 change = await self._tags.delete(conn, order)

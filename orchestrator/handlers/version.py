@@ -15,9 +15,8 @@ from orchestrator.errors import (
     InvalidInput,
     PreconditionFailed,
     UnsupportedMediaType,
-    VersionConflict,
 )
-from orchestrator.handlers.http.body import MessageText, decode
+from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
@@ -31,9 +30,11 @@ from orchestrator.handlers.http.precondition import (
 )
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
+    ExpectedVersion,
+    MessageQuery,
     TagPath,
-    check_query_text,
     checked_message,
+    message_in_query,
     segment,
     tag_in_path,
 )
@@ -52,7 +53,6 @@ from orchestrator.handlers.version_body import (
 from orchestrator.handlers.version_change import GuardedChanges, Plan, Store
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
-from orchestrator.models.tag import SEQ_MAX
 from orchestrator.models.version import Change, Head, WorkflowVersion
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
@@ -62,14 +62,6 @@ SeqText = Annotated[
 ]
 SeqPath = Annotated[
     SeqText, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
-]
-MessageQuery = Annotated[
-    MessageText | None, QueryParameter(description="Why; shown in the history.")
-]
-
-ExpectedVersion = Annotated[
-    int | None,
-    QueryParameter(ge=1, le=SEQ_MAX, description="Refuse if the tag is not at this version."),
 ]
 OnConflict = Annotated[
     Literal["refuse", "merge"],
@@ -113,19 +105,15 @@ class VersionHandler:
     ) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
-        if message is not None:
-            check_query_text(call.query)
+        message = message_in_query(call, message)
         body, name = await call.read(self._body_bytes_max), tag_in_path(tag)
         if on_conflict == "merge":
             return await self._patch_merging(call, name, body, format_, message, expected_version)
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
-            if expected_version not in (None, head.tag_version):
-                current = _current(head)
-                raise VersionConflict("workflow", name, expected_version, current)
             return self._changes.plan_patch(head, body, format_)
 
-        return await self._change(call, name, body, message, plan, rebases=expected_version is None)
+        return await self._change(call, name, body, message, expected_version, plan)
 
     async def _patch_merging(
         self,
@@ -178,7 +166,7 @@ class VersionHandler:
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
             return await self._changes.plan_cherry_pick(conn, head, picked, data.alone)
 
-        return await self._change(call, name, body, data.message, plan)
+        return await self._change(call, name, body, data.message, data.expected_version, plan)
 
     async def revert(self, call: Call, tag: TagPath) -> Answer:
         """Take back the change that made a version, wherever in the history it is."""
@@ -189,7 +177,7 @@ class VersionHandler:
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
             return await self._changes.plan_revert(conn, head, reverted, data.alone)
 
-        return await self._change(call, name, body, data.message, plan)
+        return await self._change(call, name, body, data.message, data.expected_version, plan)
 
     async def _change(
         self,
@@ -197,14 +185,19 @@ class VersionHandler:
         tag: str,
         body: bytes,
         message: str | None,
+        expected_version: int | None,
         plan: Plan[Revision],
-        *,
-        rebases: bool = True,
     ) -> Answer:
         """Make a change whose result is a revision of the head; it is rebased if that moves."""
-        store = self._storing(call, checked_message(message))
-        again = self._changes.plan_again if rebases else None
-        return await self._guarded.change(call, tag, body, plan=plan, store=store, again=again)
+        return await self._guarded.change(
+            call,
+            tag,
+            body,
+            plan=plan,
+            store=self._storing(call, checked_message(message)),
+            again=self._changes.plan_again,
+            precondition=workflow_precondition(call, expected_version),
+        )
 
     def _storing(
         self,
@@ -235,7 +228,7 @@ class VersionHandler:
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data = decode(body, CompactWorkflow)
         message, by = checked_message(data.message), call.by
-        precondition = workflow_precondition(call)
+        precondition = workflow_precondition(call, data.expected_version)
 
         async def make(conn: Connection) -> Answer:
             with hash_guard(precondition, name):

@@ -8,7 +8,7 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_merge_value import Settlement
-from orchestrator.handlers.http.body import MessageText
+from orchestrator.handlers.http.body import MessageText, Version
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
 from orchestrator.models.name import TagText
@@ -25,6 +25,7 @@ class CompactWorkflow(msgspec.Struct, forbid_unknown_fields=True):
 
     move: bool = False
     message: MessageText | None = None
+    expected_version: Version | None = None
 
 
 class CherryPick(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +33,7 @@ class CherryPick(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     version: ReferenceText
     message: MessageText | None = None
+    expected_version: Version | None = None
 
 
 class Revert(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +42,7 @@ class Revert(Settlement, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seq: Annotated[int, msgspec.Meta(ge=0, le=10**SEQ_DIGITS_MAX)] | None = None
     version: ReferenceText | None = None
     message: MessageText | None = None
+    expected_version: Version | None = None
 
 
 class VersionItem(msgspec.Struct, frozen=True, kw_only=True):

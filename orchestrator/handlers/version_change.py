@@ -105,7 +105,7 @@ class GuardedChanges:
         version.
         """
         precondition = precondition or workflow_precondition(call)
-        if precondition.hashes is not None:
+        if precondition.names_version:
             again = None
         made = partial(self._change, call, tag, body, plan, store, again, precondition)
         if again is None or (call.namespace, tag) not in self._turns:

@@ -35,10 +35,13 @@ from orchestrator.handlers.http.precondition import (
     workflow_precondition,
 )
 from orchestrator.handlers.http.reading import (
+    ExpectedVersion,
+    MessageQuery,
     TagPath,
     TagTime,
     TagVersion,
     checked_message,
+    message_in_query,
     tag_in_path,
     time_travel,
 )
@@ -227,16 +230,29 @@ class WorkflowHandler:
         items = [workflow_body(entry) for entry in shown]
         return listed(call, CountedPage[WorkflowBody](items, following, count))
 
-    async def delete(self, call: Call, tag: TagPath) -> Answer:
+    async def delete(
+        self,
+        call: Call,
+        tag: TagPath,
+        message: MessageQuery = None,
+        expected_version: ExpectedVersion = None,
+    ) -> Answer:
         """Delete the tag only: its history and every version it named stay."""
         name, namespace = tag_in_path(tag), call.namespace
         by_hash = workflow_precondition(call)
+        precondition = ANYWHERE
+        if expected_version is not None:
+            expected = frozenset({expected_version})
+            precondition = Precondition(Condition(exists=True, versions=expected))
+        why = message_in_query(call, message)
         async with self._database.transaction(of=namespace) as conn:
             with hash_guard(by_hash, name):
                 # WrongKind for a tag that names something else.
                 await self._workflows.get_by_tag(conn, namespace, name)
-                condition = await self._condition(conn, namespace, name, ANYWHERE, by_hash)
-                order = TagOrder(namespace=namespace, name=name, by=call.by, condition=condition)
+                condition = await self._condition(conn, namespace, name, precondition, by_hash)
+                order = TagOrder(
+                    namespace=namespace, name=name, message=why, by=call.by, condition=condition
+                )
                 try:
                     change = await self._tags.delete(conn, order)
                 except NotFound:

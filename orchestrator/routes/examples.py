@@ -376,3 +376,8 @@ LIVE = {"status": "ok"}
 READY = {"status": "ready", "checks": {"database": "ok", "schema": "ok"}}
 NOT_READY = {"status": "unavailable", "checks": {"database": "unavailable"}}
 METRICS = 'orchestrator_tag_changes_total{action="move"} 42.0\n'
+ME = {
+    "principal": "admin",
+    "namespace": "default",
+    "grants": [{"namespace": "*", "role": "owner"}],
+}

@@ -42,6 +42,7 @@ _HEADINGS = {
     "artifacts": "The catalogue and its lineage.",
     "cas": "Immutable bytes by their hash.",
     "uploads": "Large blobs in several requests, by tus 1.0.0.",
+    "access": "Who calls, and what they may do.",
     "operations": "Health and metrics.",
 }
 

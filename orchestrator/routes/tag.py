@@ -76,7 +76,7 @@ def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHand
             "deleteTag",
             "Delete a tag; its history stays",
             ok(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
-            refuses=(404, 412),
+            refuses=(404, 409, 412),
             reads=heeds(IF_MATCH),
         ),
         ROUTES.post(

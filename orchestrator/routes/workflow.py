@@ -76,7 +76,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
             "deleteWorkflow",
             "Delete the tag, nothing else",
             ok(DeletedTagBody, examples.DELETED_TAG, "The tag is gone."),
-            refuses=(404, 412),
+            refuses=(404, 409, 412),
             reads=heeds(IF_MATCH),
         ),
     ]

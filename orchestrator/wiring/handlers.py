@@ -10,6 +10,7 @@ from orchestrator.handlers.cas import CASHandler
 from orchestrator.handlers.health import HealthHandler
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.replay import Replay
+from orchestrator.handlers.me import MeHandler
 from orchestrator.handlers.merge import MergeHandler
 from orchestrator.handlers.tag import TagHandler
 from orchestrator.handlers.tag_search import TagSearchHandler
@@ -51,6 +52,7 @@ class Handlers:
     gc: GCHandler
     health: HealthHandler
     schemas: SchemaHandler
+    me: MeHandler
 
 
 def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
@@ -171,6 +173,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
         gc=GCHandler(jobs.collection, replay, page_items=settings.gc_page_items),
         health=HealthHandler(c.database, c.schema, jobs.write_gate, c.exposition),
         schemas=SchemaHandler(),
+        me=MeHandler(),
     )
 
 

@@ -162,7 +162,7 @@ async def _tags(client: Client) -> None:
     assert ([each.name for each in shown.items], shown.total) == (["stable"], 1)
     moved = (await client.call("listMoves", prefix="stab", since="-1h", limit=1)).parsed
     assert [(each.name, each.version) for each in moved.items] == [("stable", 5)]
-    await client.call("deleteTag", name="stable")
+    await client.call("deleteTag", name="stable", expected_version=5, message="Done")
     operations = [
         {"op": "create", "tag": "stable", "artifact_id": str(first.artifact_id)},
         {"op": "create_workflow", "tag": "other", "workflow": chain("o")},
@@ -177,7 +177,7 @@ async def _tags(client: Client) -> None:
     at = {"transaction_id": back.transaction_id}
     expected = client.body("RevertTransaction", {"expected": {"stable": 8}})
     await client.call("revertTransaction", body=expected, **at)
-    await client.call("deleteWorkflow", tag="other")
+    await client.call("deleteWorkflow", tag="other", message="Done")
 
 
 async def _changes(client: Client) -> None:
@@ -264,6 +264,7 @@ async def _uploads(client: Client) -> None:
 async def _operations(client: Client) -> None:
     for operation in ("health", "live", "ready", "metrics"):
         await client.call(operation)
+    assert (await client.call("getMe")).parsed.principal == "admin"
     collect = client.body("CollectGarbage", {"dry_run": True, "limit": 1})
     await client.call("collectGarbage", body=collect)
     await client.call("verify", body=client.body("Verify", {"limit": 1}))

@@ -151,6 +151,18 @@ async def test_undo_takes_an_expected_version_and_a_message(api: Api) -> None:
     assert (done.json()["version"], done.json()["message"]) == (3, "back")
 
 
+@pytest.mark.parametrize("route", ["tags", "workflows"])
+async def test_a_delete_takes_an_expected_version_and_a_message(api: Api, route: str) -> None:
+    await api.create("main", "a")
+    stale = await api.delete(f"/{route}/main?expected_version=2")
+    assert (stale.status_code, stale.json()["current_version"]) == (409, 1)
+    assert (await api.delete(f"/{route}/main?message=%ff")).status_code == 400
+    done = await api.delete(f"/{route}/main?expected_version=1&message=Over")
+    assert (done.status_code, done.json()["message"]) == (200, "Over")
+    items = (await api.get("/tags/main/history")).json()["items"]
+    assert (items[0]["action"], items[0]["message"]) == ("delete", "Over")
+
+
 async def test_history_goes_on_across_delete_and_create_again(api: Api) -> None:
     a, b = await versions(api, "a", "b")
     await api.put("/tags/main", {"artifact_id": a})

@@ -78,6 +78,30 @@ async def test_a_change_that_a_copy_of_it_has_made_is_answered_as_the_copy_is(
     assert (await api.get("/tags/main")).json()["version"] == 3, "it was made once"
 
 
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [
+        ("merge", {"from": "side"}),
+        ("cherry-pick", {"version": "side"}),
+        ("revert", {"seq": 1}),
+        ("compact", {"move": True}),
+    ],
+)
+async def test_every_change_takes_the_version_that_it_expects(
+    api: Api, step: str, body: dict[str, Any]
+) -> None:
+    base = await api.create("main", "a", "b")
+    await api.put("/tags/side", {"artifact_id": base["artifact_id"]})
+    await patch(api, "side", [timeout(2)])
+    await patch(api, "main", [{"op": "add", "path": "/metadata", "value": {"x": 1}}])
+    path = f"/workflows/main/{step}"
+    stale = await api.post(path, {**body, "expected_version": 1})
+    assert (stale.status_code, stale.json()["current_version"]) == (409, 2), stale.text
+    assert (await api.get("/tags/main")).json()["version"] == 2
+    done = await api.post(path, {**body, "expected_version": 2})
+    assert done.status_code == 200, done.text
+
+
 async def test_a_refusal_that_no_copy_explains_stands(api: Api, key: dict[str, str]) -> None:
     await api.create("main", "a")
     refused = await patch(api, "main", [{"op": "remove", "path": "/x"}], headers=key)

@@ -77,34 +77,49 @@ def tag_precondition(
 
 
 class HashPrecondition(msgspec.Struct, frozen=True):
-    """What `If-Match` demands of the workflow that a tag names: the entity tag is its hash."""
+    """What `If-Match` demands of the workflow that a tag names: the entity tag is its hash. And
+    what the request itself expects: a version of the tag.
+    """
 
     header: str | None = None
     #: None accepts any version, an empty set none.
     hashes: frozenset[str] | None = None
     absent: bool = False
+    expected_version: int | None = None
+
+    @property
+    def names_version(self) -> bool:
+        """Whether only certain versions will do."""
+        return self.hashes is not None or self.expected_version is not None
 
     def check(self, tag: str, tag_version: int, version_hash: object) -> None:
-        """Raise PreconditionFailed unless the current version is one of those demanded."""
+        """Raise PreconditionFailed unless the current version is one of those demanded, and
+        VersionConflict if it is not the expected one.
+        """
+        if not self.names_version:
+            return
+        current = Current(tag_version, version_hash=str(version_hash))
         if self.hashes is not None and str(version_hash) not in self.hashes:
-            raise self.failed(tag, Current(tag_version, version_hash=str(version_hash)))
+            raise self.failed(tag, current)
+        if self.expected_version not in (None, tag_version):
+            raise VersionConflict("workflow", tag, self.expected_version, current)
 
     def failed(self, tag: str, current: Current | None) -> PreconditionFailed:
         """The refusal that names what is there instead."""
         return PreconditionFailed("workflow", tag, self.header or "", current)
 
 
-def workflow_precondition(call: Call) -> HashPrecondition:
-    """`If-Match` on a workflow, with its version hashes or `*`."""
+def workflow_precondition(call: Call, expected_version: int | None = None) -> HashPrecondition:
+    """`If-Match` on a workflow, with its version hashes or `*`, and the expected version."""
     match = call.headers.get("if-match")
     if (call.headers.get("if-none-match") or "").strip() == "*" and match is None:
         return HashPrecondition("If-None-Match: *", frozenset(), absent=True)
     if match is None:
-        return HashPrecondition()
-    header = f"If-Match: {match}"
-    if match.strip() == "*":
-        return HashPrecondition(header)
-    return HashPrecondition(header, frozenset(_etags(match, "If-Match")))
+        return HashPrecondition(expected_version=expected_version)
+    header, hashes = f"If-Match: {match}", None
+    if match.strip() != "*":
+        hashes = frozenset(_etags(match, "If-Match"))
+    return HashPrecondition(header, hashes, expected_version=expected_version)
 
 
 def only_hash(call: Call) -> CasId | None:

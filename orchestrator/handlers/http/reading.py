@@ -10,7 +10,12 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.http.body import MESSAGE_LENGTH_MAX, TimeText, VersionNumber
+from orchestrator.handlers.http.body import (
+    MESSAGE_LENGTH_MAX,
+    MessageText,
+    TimeText,
+    VersionNumber,
+)
 from orchestrator.handlers.http.call import Call
 from orchestrator.models.name import TagText, parse_tag
 from orchestrator.models.reference import parse_id
@@ -28,6 +33,13 @@ TagTime = Annotated[
     QueryParameter(
         description="Time travel: what the tag named then (RFC 3339, a date, -2h); not version"
     ),
+]
+MessageQuery = Annotated[
+    MessageText | None, QueryParameter(description="Why; shown in the history.")
+]
+ExpectedVersion = Annotated[
+    int | None,
+    QueryParameter(ge=1, le=SEQ_MAX, description="Refuse if the tag is not at this version."),
 ]
 MakerQuery = Annotated[str | None, QueryParameter(description="Only what this principal made.")]
 SinceQuery = Annotated[
@@ -100,6 +112,14 @@ def without_nul(text: str | None, pointer: str) -> str | None:
     if text is not None and "\x00" in text:
         raise InvalidInput.at(pointer, "text", "This is UTF-8 text without NUL.")
     return text
+
+
+def message_in_query(call: Call, message: str | None) -> str | None:
+    """A message that stands in the query."""
+    if message is None:
+        return None
+    check_query_text(call.query)
+    return checked_message(message)
 
 
 def check_query_text(query: bytes) -> None:
