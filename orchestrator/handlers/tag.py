@@ -41,7 +41,7 @@ from orchestrator.handlers.tag_body import (
     MoveTag,
     PutTag,
     StepTag,
-    TagBody,
+    TagDetails,
     deleted_body,
     history_item,
     past_body,
@@ -209,16 +209,12 @@ class TagHandler:
         shown, following = page_of(moves, limit, lambda move: move.seq)
         return listed(call, Page[HistoryItem]([history_item(move) for move in shown], following))
 
-    async def _current(self, conn: Connection, namespace: str, name: str) -> TagBody:
-        tag = await self._tags.get(conn, namespace, name)
-        if tag.target_id is None:
-            raise NotFound("tag", name)
-        artifact = await self._artifacts.get_by_id(conn, namespace, tag.target_id)
-        return tag_details(tag, artifact, *await self._tags.get_steps(conn, tag))
+    async def _current(self, conn: Connection, namespace: str, name: str) -> TagDetails:
+        return tag_details(await self._tags.get_standing(conn, namespace, name))
 
     async def _past(
         self, conn: Connection, namespace: str, name: str, moment: int | datetime
-    ) -> TagBody:
+    ) -> TagDetails:
         if isinstance(moment, int):
             move = await self._tags.at_version(conn, namespace, name, moment)
         else:

@@ -14,7 +14,15 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import ReferenceText
-from orchestrator.models.tag import Action, Landing, Tag, TagChange, TagMove, TagTarget
+from orchestrator.models.tag import (
+    Action,
+    Landing,
+    Tag,
+    TagChange,
+    TagMove,
+    TagStanding,
+    TagTarget,
+)
 from orchestrator.models.tag_search import NamedMove, NamedTag
 
 
@@ -43,11 +51,14 @@ class StepTag(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TagBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag as it stands, or stood at the requested version or time."""
+    """A tag as it stands, or stood at the requested version or time. `cursor` is the version at
+    which undo and redo stand.
+    """
 
     namespace: NamespaceText
     name: TagText
     version: int
+    cursor: int | None
     artifact_id: UUID
     kind: str
     version_hash: CasIdText | None
@@ -65,11 +76,11 @@ class StepTo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagDetails(TagBody, frozen=True, kw_only=True):
-    """A tag as it stands, with the version at which undo and redo stand, and where they lead; of a
-    past version or time without these.
+    """A tag with the transaction of its last move; as it stands now also with where undo and redo
+    lead.
     """
 
-    cursor: int | UnsetType = UNSET
+    transaction_id: UUID | None
     undo_to: StepTo | UnsetType = UNSET
     redo_to: StepTo | UnsetType = UNSET
 
@@ -84,11 +95,14 @@ class TagChangeBody(TagBody, frozen=True, kw_only=True):
 
 
 class DeletedTagBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The name that is free again; `version` is the one its deletion was recorded under."""
+    """The name that is free again; `version` is the one its deletion was recorded under, and undo
+    of it leads to `cursor`.
+    """
 
     namespace: NamespaceText
     name: TagText
     version: int
+    cursor: int | None
     action: Action
     artifact_id: None
     message: str | None
@@ -102,17 +116,19 @@ class TagItem(msgspec.Struct, frozen=True, kw_only=True):
     namespace: NamespaceText
     name: TagText
     version: int
+    cursor: int | None
     artifact_id: UUID | None
     kind: str | None
     version_hash: CasIdText | None
+    transaction_id: UUID | None
     message: str | None
     moved_by: str
     moved_at: Moment
 
 
 class HistoryItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A move of a tag. `seq` is an older name of `version`, `parent_seq` is where the tag stood
-    before; kind and version hash are those of the target.
+    """A move of a tag. `seq` is an older name of `version`. The tag stood at `parent_seq` before it
+    and at `cursor` after it; kind and version hash are those of the target.
     """
 
     version: int
@@ -121,6 +137,7 @@ class HistoryItem(msgspec.Struct, frozen=True, kw_only=True):
     from_id: UUID | None
     to_id: UUID | None
     parent_seq: int | None
+    cursor: int | None
     transaction_id: UUID | None
     kind: str | None
     version_hash: CasIdText | None
@@ -151,15 +168,13 @@ def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
     return _body(target, tag.namespace, tag.name, tag.version, tag)
 
 
-def tag_details(
-    tag: Tag, target: Artifact, undo: Landing | None, redo: Landing | None
-) -> TagDetails:
+def tag_details(standing: TagStanding) -> TagDetails:
     """The tag as it stands, and where its undo and redo lead."""
     return TagDetails(
-        **msgspec.structs.asdict(tag_body(tag, target)),
-        cursor=UNSET if tag.cursor is None else tag.cursor,
-        undo_to=_step_to(undo),
-        redo_to=_step_to(redo),
+        **msgspec.structs.asdict(tag_body(standing.tag, standing.target)),
+        transaction_id=standing.transaction_id,
+        undo_to=_step_to(standing.undo),
+        redo_to=_step_to(standing.redo),
     )
 
 
@@ -169,9 +184,10 @@ def _step_to(landing: Landing | None) -> StepTo | UnsetType:
     return StepTo(version=landing.seq, artifact_id=landing.target_id, message=landing.message)
 
 
-def past_body(name: str, move: TagMove, target: Artifact) -> TagBody:
+def past_body(name: str, move: TagMove, target: Artifact) -> TagDetails:
     """The tag as a move left it."""
-    return _body(target, target.namespace, name, move.seq, move)
+    body = _body(target, target.namespace, name, move.seq, move)
+    return TagDetails(**msgspec.structs.asdict(body), transaction_id=move.transaction_id)
 
 
 def _body(
@@ -181,6 +197,7 @@ def _body(
         namespace=namespace,
         name=name,
         version=version,
+        cursor=last.cursor,
         artifact_id=target.artifact_id,
         kind=target.kind,
         version_hash=str(target.version_hash) if target.version_hash else None,
@@ -204,6 +221,7 @@ def deleted_body(tag: Tag) -> DeletedTagBody:
         namespace=tag.namespace,
         name=tag.name,
         version=tag.version,
+        cursor=tag.cursor,
         action=tag.action,
         artifact_id=None,
         message=tag.message,
@@ -218,9 +236,11 @@ def tag_item(tag: NamedTag) -> TagItem:
         namespace=tag.namespace,
         name=tag.name,
         version=tag.version,
+        cursor=tag.cursor,
         artifact_id=tag.artifact_id,
         kind=tag.kind,
         version_hash=str(tag.version_hash) if tag.version_hash else None,
+        transaction_id=tag.transaction_id,
         message=tag.message,
         moved_by=tag.moved_by,
         moved_at=tag.moved_at,
@@ -236,6 +256,7 @@ def history_item(move: NamedMove) -> HistoryItem:
         from_id=move.from_id,
         to_id=move.to_id,
         parent_seq=move.parent_seq,
+        cursor=move.cursor,
         transaction_id=move.transaction_id,
         kind=move.kind,
         version_hash=str(move.version_hash) if move.version_hash else None,

@@ -46,8 +46,8 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagMove(msgspec.Struct, frozen=True, kw_only=True):
-    """One recorded change. `parent_seq` is where the tag stood when it was made; moves that were
-    made together have a `transaction_id`.
+    """One recorded change. `parent_seq` is where the tag stood before it, `cursor` where it stood
+    after it; moves that were made together have a `transaction_id`.
     """
 
     seq: int
@@ -55,6 +55,7 @@ class TagMove(msgspec.Struct, frozen=True, kw_only=True):
     from_id: UUID | None
     to_id: UUID | None
     parent_seq: int | None
+    cursor: int | None
     message: str | None
     moved_by: str
     moved_at: Moment
@@ -127,6 +128,16 @@ class TagTarget(msgspec.Struct, frozen=True, kw_only=True):
     artifact_id: UUID
     kind: str
     version_hash: CasId | None
+
+
+class TagStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag and its target, the transaction of its last move, and where undo and redo lead."""
+
+    tag: Tag
+    target: TagTarget
+    transaction_id: UUID | None
+    undo: Landing | None
+    redo: Landing | None
 
 
 class TagChange(msgspec.Struct, frozen=True, kw_only=True):

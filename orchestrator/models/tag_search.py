@@ -19,9 +19,11 @@ class NamedTag(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     name: str
     version: int
+    cursor: int | None
     artifact_id: UUID | None
     kind: str | None
     version_hash: CasId | None
+    transaction_id: UUID | None
     message: str | None
     moved_by: str
     moved_at: datetime

@@ -12,7 +12,22 @@ from orchestrator.models.tag import Action, TagMove, TagReference
 from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.columns import columns
 
-_MOVE = columns("m", *TagMove.__struct_fields__)
+
+def cursor_after(move: str) -> str:
+    """Where the tag stood after a move: the next one was made from there."""
+    return f"""
+CASE WHEN {move}.action IN ('create', 'move') THEN {move}.seq
+     ELSE (SELECT CASE WHEN t.version = {move}.seq THEN t.cursor
+                       ELSE (SELECT parent_seq FROM tag_move
+                              WHERE namespace = t.namespace AND name = t.name
+                                AND seq = {move}.seq + 1) END
+             FROM tag t WHERE t.namespace = {move}.namespace AND t.name = {move}.name) END"""
+
+
+_MOVE = (
+    columns("m", *(field for field in TagMove.__struct_fields__ if field != "cursor"))
+    + f", {cursor_after('m')} AS cursor"
+)
 
 
 def move_searched(

@@ -21,6 +21,7 @@ from orchestrator.repository.columns import columns
 from orchestrator.repository.tag_move import (
     NAMED_MOVE,
     TARGET_OF_MOVE,
+    cursor_after,
     move_searched,
     named_move,
 )
@@ -58,7 +59,12 @@ _WANTED = """
    AND ($8::text IS NULL OR a.kind = $8)
    AND (t.target_id IS NULL) = $9
 """
-_NOW = "tag c CROSS JOIN LATERAL (SELECT c.*) t"
+_NOW = """
+tag c CROSS JOIN LATERAL (
+    SELECT c.*, (SELECT transaction_id FROM tag_move
+                  WHERE namespace = c.namespace AND name = c.name AND seq = c.version)
+           AS transaction_id) t
+"""
 # Most tags have not moved since: their last move is the one, and the search ends at once.
 _PAST = f"""
 tag c CROSS JOIN LATERAL (
@@ -69,8 +75,9 @@ tag c CROSS JOIN LATERAL (
         "$10",
     )
 }
-    SELECT namespace, name, seq AS version, to_id AS target_id, message, moved_by, moved_at
-      FROM tag_move
+    SELECT namespace, name, seq AS version, {cursor_after("m")} AS cursor, to_id AS target_id,
+           transaction_id, message, moved_by, moved_at
+      FROM tag_move m
      WHERE namespace = $1 AND name = c.name AND seq = (SELECT max(low) FROM search) LIMIT 1) t
 """
 _TARGET = "LEFT JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = t.target_id LIMIT 1) a"
@@ -92,7 +99,9 @@ SELECT count(*) FROM {_PAST if past else _NOW} {_TARGET} ON true {_WANTED} AND {
 
 
 _NAMED = (
-    columns("t", "namespace", "name", "version", "message", "moved_by", "moved_at")
+    columns("t", "namespace", "name", "version", "cursor", "transaction_id", "message")
+    + ", "
+    + columns("t", "moved_by", "moved_at")
     + ", "
     + columns("a", "artifact_id", "kind", "version_hash")
 )

@@ -44,6 +44,7 @@ TAG: dict[str, Any] = {
     "namespace": NAMESPACE,
     "name": "release/v1.0",
     "version": 2,
+    "cursor": 2,
     "artifact_id": ARTIFACT_ID,
     "kind": "dag_version",
     "version_hash": HASH,
@@ -53,12 +54,12 @@ TAG: dict[str, Any] = {
 }
 TAG_DETAILS = {
     **TAG,
-    "cursor": 2,
+    "transaction_id": None,
     "undo_to": {"version": 1, "artifact_id": OTHER_ID, "message": "First release"},
 }
 TAG_CHANGE = {**TAG, "action": "move"}
 TAG_ITEM = {key: value for key, value in TAG.items() if key not in {"kind", "version_hash"}}
-TAGS = {"items": [TAG], "next": None, "total": 1}
+TAGS = {"items": [{**TAG, "transaction_id": None}], "next": None, "total": 1}
 DELETED_TAG = {**TAG_ITEM, "version": 3, "artifact_id": None, "action": "delete"}
 PUT_TAG = {"artifact_id": ARTIFACT_ID, "message": "Roll out"}
 MOVE_TAG = {**PUT_TAG, "expected_version": 1}
@@ -70,6 +71,7 @@ MOVE = {
     "from_id": OTHER_ID,
     "to_id": ARTIFACT_ID,
     "parent_seq": 1,
+    "cursor": 2,
     "transaction_id": None,
     "kind": "dag_version",
     "version_hash": HASH,

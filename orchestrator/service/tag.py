@@ -29,6 +29,7 @@ from orchestrator.models.tag import (
     TagMove,
     TagOrder,
     TagReference,
+    TagStanding,
 )
 from orchestrator.models.tag_search import NamedMove
 from orchestrator.repository.tag import TagRepository
@@ -230,11 +231,12 @@ class TagService:
             raise NotFound("tag", name)
         return tag
 
-    async def get_steps(self, conn: Connection, tag: Tag) -> tuple[Landing | None, Landing | None]:
-        """Where an undo and where a redo of the tag would lead."""
-        (undo,) = await self._steps.list_undo(conn, [tag])
-        (redo,) = await self._steps.list_redo(conn, [tag])
-        return undo, redo
+    async def get_standing(self, conn: Connection, namespace: str, name: str) -> TagStanding:
+        """A tag with its target, and where undo and redo would lead; NotFound if there is none."""
+        standing = await self._steps.get_standing(conn, namespace, name)
+        if standing is None:
+            raise NotFound("tag", name)
+        return standing
 
     async def history(
         self, conn: Connection, namespace: str, name: str, *, before: int = SEQ_MAX, limit: int

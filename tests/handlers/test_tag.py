@@ -38,6 +38,7 @@ async def test_a_tag_tells_what_it_names(api: Api, namespace: str) -> None:
     assert body.pop("moved_at")
     assert body == {
         "cursor": 1,
+        "transaction_id": None,
         "namespace": namespace,
         "name": "main",
         "version": 1,

@@ -243,4 +243,46 @@ async def test_a_tag_says_where_undo_and_redo_lead(api: Api) -> None:
     await api.post("/tags/main/redo")
     assert await stands() == (2, to(1), to(3))
     past = (await api.get("/tags/main?version=2")).json()
-    assert not {"cursor", "undo_to", "redo_to"} & past.keys()
+    assert past["cursor"] == 2
+    assert not {"undo_to", "redo_to"} & past.keys()
+
+
+async def test_every_answer_about_a_tag_says_where_it_stands(api: Api) -> None:
+    ids = [(await api.create("main", node))["artifact_id"] for node in "abc"]
+    cursors = [1, 2, 3]
+    for step in ("undo", "undo", "redo", "delete", "undo", "redo", "redo", "move"):
+        if step == "delete":
+            answer = await api.delete("/tags/main")
+        else:
+            body = {"artifact_id": ids[0]} if step == "move" else None
+            answer = await api.post(f"/tags/main/{step}", body)
+        cursors += [answer.json()["cursor"]] if answer.status_code == 200 else []
+    assert cursors == [1, 2, 3, 2, 1, 2, 2, 2, 3, 10]
+    history = await listed(api, "tags/main/history")
+    assert [each["cursor"] for each in reversed(history)] == cursors
+    for move in history:
+        if move["action"] != "delete":
+            past = (await api.get(f"/tags/main?version={move['version']}")).json()
+            then = await listed(api, "tags", at=move["moved_at"])
+            assert [past["cursor"]] == [each["cursor"] for each in then] == [move["cursor"]]
+    assert [each["cursor"] for each in await listed(api, "tags")] == [10]
+
+
+async def test_a_tag_and_a_list_say_in_which_transaction_it_moved_last(api: Api) -> None:
+    made = (await api.create("main", "a"))["artifact_id"]
+    operations = [{"op": "create", "tag": tag, "artifact_id": made} for tag in ("x", "y")]
+    done = (await api.post("/transactions", {"operations": operations})).json()
+    items = await listed(api, "tags")
+    wanted = [None, done["transaction_id"], done["transaction_id"]]
+    assert [each["transaction_id"] for each in items] == wanted
+    for item in items:
+        details = (await api.get(f"/tags/{item['name']}")).json()
+        assert {**details, **item} == details
+        assert (await api.get(f"/tags/{item['name']}?version=1")).json() == item
+    reverted = (await api.post(f"/transactions/{done['transaction_id']}/revert")).json()
+    (x, y) = reverted["results"]
+    assert (x["cursor"], y["cursor"]) == (None, None)
+    deleted = await listed(api, "tags", deleted=True)
+    assert [(each["cursor"], each["transaction_id"]) for each in deleted] == [
+        (None, reverted["transaction_id"])
+    ] * 2
