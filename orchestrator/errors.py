@@ -38,12 +38,20 @@ def first_listed(items: Iterable[T]) -> list[T]:
     return listed
 
 
-def _listed(violations: Sequence[Violation]) -> list[Violation]:
+def listed_violations(violations: Sequence[Violation]) -> list[Violation]:
     """As many of them as a refusal may list, one at least."""
+    return _listed(violations, "more-violations", "The list ends here: more rules are broken.")
+
+
+def listed_warnings(warnings: Sequence[Violation]) -> list[Violation]:
+    """As many of them as an answer may list."""
+    return _listed(warnings, "more-warnings", "The list ends here: there are more warnings.")
+
+
+def _listed(violations: Sequence[Violation], more: str, message: str) -> list[Violation]:
     listed = first_listed(violations) or list(violations[:1])
     if len(listed) < len(violations):
-        message = "The list ends here: more rules are broken."
-        listed.append(Violation("", "more-violations", message))
+        listed.append(Violation("", more, message))
     return listed
 
 
@@ -93,7 +101,7 @@ class InvalidInput(DomainError):
     def __init__(self, detail: str, errors: Sequence[Violation] = ()) -> None:
         super().__init__(detail)
         if errors:
-            self.errors = _listed(errors)
+            self.errors = listed_violations(errors)
 
     @classmethod
     def at(cls, pointer: str, rule: str, message: str) -> "InvalidInput":
@@ -106,7 +114,7 @@ class RuleBroken(DomainError):
 
     def __init__(self, detail: str, errors: Sequence[Violation]) -> None:
         super().__init__(detail)
-        self.errors = _listed(errors)
+        self.errors = listed_violations(errors)
 
 
 class NotFound(DomainError):

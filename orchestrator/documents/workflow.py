@@ -4,19 +4,21 @@ All functions take time linear in the document, and none recurses.
 """
 
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from orchestrator.documents.canonical import JSONValue, canonicalise
 from orchestrator.documents.workflow_cycle import has_an_order
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
-from orchestrator.documents.workflow_rules import graph_violations
+from orchestrator.documents.workflow_rules import (
+    REFERRING_TYPES,
+    sense_violations,
+    shape_violations,
+    unconnected_nodes,
+)
 from orchestrator.documents.workflow_schema_violations import schema_violations
-from orchestrator.errors import VIOLATIONS_MAX, RuleBroken, Violation
-
-#: Their configuration names other nodes.
-_REFERRING_TYPES = frozenset({"loop", "conditional"})
+from orchestrator.errors import VIOLATIONS_MAX, RuleBroken, Violation, listed_warnings
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -27,25 +29,69 @@ class Workflow(msgspec.Struct, frozen=True):
     nodes_count: int
     edges_count: int
     name: str | None
+    #: What is not refused, but may be a mistake; as many as an answer may list.
+    warnings: tuple[Violation, ...] = ()
 
 
-def check_workflow(document: JSONValue) -> Workflow:
+class Judgement(msgspec.Struct, frozen=True):
+    """What the rules say of a document: the first that it breaks, and what may be a mistake."""
+
+    violations: list[Violation]
+    warnings: list[Violation]
+    #: How many nodes and edges it has; None if it is of a wrong shape.
+    counts: tuple[int, int] | None
+
+
+def check_workflow(document: JSONValue, *, lenient: bool = False) -> Workflow:
     """Check a parsed document against all rules; RuleBroken lists the first that it breaks."""
     # This comes first: it also refuses a depth that the validator could not bear.
     content = canonicalise(document)
+    judgement = judged(document, lenient=lenient)
+    if judgement.violations or judgement.counts is None:
+        raise broken(judgement.violations)
+    return Workflow(
+        document,
+        content,
+        *judgement.counts,
+        _name_of(document),
+        tuple(listed_warnings(judgement.warnings)) if judgement.warnings else (),
+    )
+
+
+def judged(document: JSONValue, *, lenient: bool = False) -> Judgement:
+    """Judge a document that has a canonical form.
+
+    Its shape must be right in any case. That its graph makes no sense is a violation, and, if the
+    judgement is lenient, a warning.
+    """
     violations = list(islice(schema_violations(document), VIOLATIONS_MAX + 1))
-    counts = None if violations else _counts_if_sound(document)
-    if counts is None:
-        nodes, edges = nodes_of(document), edges_of(document)
-        violations += islice(graph_violations(nodes, edges), VIOLATIONS_MAX + 1 - len(violations))
-        if violations:
-            _refuse(violations)
-        counts = len(nodes), len(edges)
-    return Workflow(document, content, *counts, _name_of(document))
+    has_parts = is_graph = not violations
+    sound = _if_sound(document) if has_parts else None
+    if sound is not None and sound.is_connected:
+        return Judgement([], [], sound.counts)
+    nodes, edges = nodes_of(document), edges_of(document)
+    warnings: list[Violation] = []
+    if sound is None:
+        violations += islice(shape_violations(nodes, edges), VIOLATIONS_MAX + 1 - len(violations))
+        is_graph = not violations
+        judging = warnings if lenient else violations
+        judging += islice(sense_violations(nodes, edges), VIOLATIONS_MAX + 1 - len(judging))
+    if is_graph:
+        warnings += islice(unconnected_nodes(nodes, edges), VIOLATIONS_MAX + 1 - len(warnings))
+    return Judgement(violations, warnings, (len(nodes), len(edges)) if has_parts else None)
 
 
-def _counts_if_sound(document: Any) -> tuple[int, int] | None:
-    """How many nodes and edges a document of the right shape has, if nothing is wrong between them.
+class _Sound(NamedTuple):
+    """A document that breaks no rule: how many nodes and edges it has, and whether each node has
+    an edge, or is the only one.
+    """
+
+    counts: tuple[int, int]
+    is_connected: bool
+
+
+def _if_sound(document: Any) -> _Sound | None:
+    """What a document of the right shape has, if nothing is wrong between its nodes.
 
     None also for what only the slow check understands: maps of nodes, dependencies, nodes that name
     others. The slow check says what is wrong, and where; it takes four times as long.
@@ -55,18 +101,21 @@ def _counts_if_sound(document: Any) -> tuple[int, int] | None:
         return None
     index = {node["id"]: position for position, node in enumerate(nodes)}
     links = {(edge["from"], edge["to"]) for edge in edges}
+    connected = set(chain.from_iterable(links))
     if (
         len(index) != len(nodes)
         or len(links) != len(edges)
-        or not index.keys() >= set(chain.from_iterable(links))
-        or any(node.get("type") in _REFERRING_TYPES for node in nodes)
+        or not index.keys() >= connected
+        or any(node.get("type") in REFERRING_TYPES for node in nodes)
     ):
         return None
     successors: list[list[int]] = [[] for _ in nodes]
     for source, target in links:
         successors[index[source]].append(index[target])
     # Where there is an order, there is a node to begin with and one to end with.
-    return (len(nodes), len(edges)) if has_an_order(successors) else None
+    if not has_an_order(successors):
+        return None
+    return _Sound((len(nodes), len(edges)), len(connected) == len(nodes) or len(nodes) == 1)
 
 
 def _name_of(document: Any) -> str | None:
@@ -76,8 +125,9 @@ def _name_of(document: Any) -> str | None:
     return None
 
 
-def _refuse(violations: list[Violation]) -> None:
+def broken(violations: list[Violation]) -> RuleBroken:
+    """The refusal of a document that has these."""
     rules = "one rule" if len(violations) == 1 else f"{len(violations)} rules"
     if len(violations) > VIOLATIONS_MAX:
         rules = f"more than {VIOLATIONS_MAX} rules"
-    raise RuleBroken(f"The workflow breaks {rules}. {violations[0].message}", violations)
+    return RuleBroken(f"The workflow breaks {rules}. {violations[0].message}", violations)

@@ -1,5 +1,7 @@
 """What can be done with the document of a new version before a transaction opens; pure."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from orchestrator.core.digest import BlobName, CasId
@@ -19,17 +21,21 @@ class PreparedWorkflow(msgspec.Struct, frozen=True):
     edges_count: int
     #: The blobs that it names.
     references: tuple[BlobName, ...] = ()
+    #: What may be a mistake in it.
+    warnings: tuple[Violation, ...] = ()
 
 
-def prepare(document: JSONValue, bytes_max: int, pointer: str) -> PreparedWorkflow:
+def prepare(
+    document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool = False
+) -> PreparedWorkflow:
     """Check, canonicalise and hash a document.
 
     `pointer` is where the document stands in the body of its request, which refusals name.
     """
     try:
-        workflow = check_workflow(document)
+        workflow = check_workflow(document, lenient=lenient)
     except (InvalidInput, RuleBroken) as error:
-        raise _inside(error, pointer) from None
+        raise type(error)(str(error), _inside(getattr(error, "errors", ()), pointer)) from None
     if len(workflow.content) > bytes_max:
         raise TooLarge("workflow", bytes_max, len(workflow.content))
     return PreparedWorkflow(
@@ -39,10 +45,9 @@ def prepare(document: JSONValue, bytes_max: int, pointer: str) -> PreparedWorkfl
         nodes_count=workflow.nodes_count,
         edges_count=workflow.edges_count,
         references=blobs_named(workflow.content, pointer),
+        warnings=tuple(_inside(workflow.warnings, pointer)),
     )
 
 
-def _inside(error: InvalidInput | RuleBroken, pointer: str) -> InvalidInput | RuleBroken:
-    found: list[Violation] = getattr(error, "errors", [])
-    moved = [Violation(pointer + each.pointer, each.rule, each.message) for each in found]
-    return type(error)(str(error), moved)
+def _inside(found: Sequence[Violation], pointer: str) -> list[Violation]:
+    return [Violation(pointer + each.pointer, each.rule, each.message) for each in found]

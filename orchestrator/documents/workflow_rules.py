@@ -13,23 +13,58 @@ from orchestrator.documents.workflow_graph import WorkflowEdge, WorkflowNode, li
 from orchestrator.errors import Violation
 
 CYCLE_NODES_NAMED_MAX = 10
+#: What in the configuration of these types names other nodes.
+_REFERRING_MEMBERS = {
+    "loop": ("loop_back_to", "break_path", "timeout_path"),
+    "conditional": ("default", "rules"),
+}
+REFERRING_TYPES = frozenset(_REFERRING_MEMBERS)
 
 #: From node to node, by their places in the document.
 Link: TypeAlias = tuple[int, int]
 
 
-def graph_violations(nodes: list[WorkflowNode], edges: list[WorkflowEdge]) -> Iterator[Violation]:
-    """What only shows between nodes."""
-    if not nodes:
-        return
-    index = {node.id: position for position, node in reversed(list(enumerate(nodes)))}
+def shape_violations(nodes: list[WorkflowNode], edges: list[WorkflowEdge]) -> Iterator[Violation]:
+    """What makes no graph: names that mean two nodes or none, edges that are listed twice."""
+    index = _index(nodes)
     yield from _id_violations(nodes, index)
     for node in nodes:
-        yield from _reference_violations(node, index)
+        for path, name in _references(node):
+            if name not in index:
+                message = (
+                    f"Node {shortened(node.id)} names {shortened(name)}, which does not exist."
+                )
+                yield Violation(shown_pointer(path), "missing-node", message)
     yield from _edge_violations(edges, index)
+
+
+def sense_violations(nodes: list[WorkflowNode], edges: list[WorkflowEdge]) -> Iterator[Violation]:
+    """What makes a graph that cannot run from a beginning to an end."""
+    if not nodes:
+        return
+    index = _index(nodes)
     links = _links(nodes, edges, index)
     yield from _end_violations(links, index)
     yield from _cycle_violations(links, nodes)
+
+
+def unconnected_nodes(nodes: list[WorkflowNode], edges: list[WorkflowEdge]) -> Iterator[Violation]:
+    """The nodes among several that no edge touches, and no configuration leads to or from."""
+    if len(nodes) == 1:
+        return
+    connected = {id_ for edge in edges for id_ in (edge.source, edge.target)}
+    for node in nodes:
+        names = [name for _, name in _references(node)]
+        connected.update(names, [node.id] if names else ())
+    for node in nodes:
+        if node.id not in connected:
+            message = f"No edge connects node {shortened(node.id)} with another one."
+            yield Violation(shown_pointer(node.path), "unconnected-node", message)
+
+
+def _index(nodes: list[WorkflowNode]) -> dict[str, int]:
+    """The place of the first node of each id."""
+    return {node.id: position for position, node in reversed(list(enumerate(nodes)))}
 
 
 def _id_violations(nodes: list[WorkflowNode], index: dict[str, int]) -> Iterator[Violation]:
@@ -43,18 +78,10 @@ def _id_violations(nodes: list[WorkflowNode], index: dict[str, int]) -> Iterator
             yield Violation(shown_pointer((*node.path, "id")), "id-differs", message)
 
 
-def _reference_violations(node: WorkflowNode, index: dict[str, int]) -> Iterator[Violation]:
+def _references(node: WorkflowNode) -> Iterator[tuple[Place, str]]:
+    """The nodes that the configuration of a node leads to, and where it says so."""
     kind = node.value.get("type")
-    if kind == "loop":
-        names = _names_in_config(node, ("loop_back_to", "break_path", "timeout_path"))
-    elif kind == "conditional":
-        names = _names_in_config(node, ("default", "rules"))
-    else:
-        return
-    for path, name in names:
-        if name not in index:
-            message = f"Node {shortened(node.id)} names {shortened(name)}, which does not exist."
-            yield Violation(shown_pointer(path), "missing-node", message)
+    return _names_in_config(node, _REFERRING_MEMBERS.get(kind if isinstance(kind, str) else "", ()))
 
 
 def _names_in_config(node: WorkflowNode, members: Iterable[str]) -> Iterator[tuple[Place, str]]:

@@ -311,6 +311,56 @@ def test_a_loop_may_lead_back_only_to_its_loop_back_to() -> None:
     assert places(document) == [("/edges/3", "cycle")]
 
 
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        (workflow("a"), []),
+        (workflow("a", "b", "c", edges=[("a", "c")]), ["/nodes/1"]),
+        (workflow("a", "b"), ["/nodes/0", "/nodes/1"]),
+        ({"nodes": {"a": {"type": "x"}, "b": {"type": "x", "dependencies": ["a"]}}}, []),
+        ({"nodes": {"a": {"type": "x"}, "b": {"type": "x"}}}, ["/nodes/a", "/nodes/b"]),
+        (workflow("a", "b", n={"type": "conditional", "config": {"default": "a"}}), ["/nodes/1"]),
+        (workflow("a", n=loop("a")), []),
+    ],
+)
+def test_a_node_without_edges_is_a_warning(document: Any, found: list[str]) -> None:
+    warnings = check_workflow(document).warnings
+    assert [(each.pointer, each.rule) for each in warnings] == [
+        (pointer, "unconnected-node") for pointer in found
+    ]
+
+
+def test_the_list_of_warnings_ends_with_a_word_that_there_are_more() -> None:
+    warnings = check_workflow(workflow(*map(str, range(2 * VIOLATIONS_MAX)))).warnings
+    assert len(warnings) == VIOLATIONS_MAX + 1
+    assert warnings[-1].rule == "more-warnings"
+
+
+@pytest.mark.parametrize(
+    ("edges", "rules"),
+    [
+        ([("a", "b"), ("b", "a")], ["no-entry-node", "no-terminal-node", "cycle"]),
+        ([("a", "b"), ("b", "b")], ["no-terminal-node", "cycle"]),
+        ([("a", "a"), ("a", "b")], ["no-entry-node", "cycle"]),
+    ],
+)
+def test_a_graph_that_makes_no_sense_is_a_warning_to_a_lenient_judgement(
+    edges: list[tuple[str, str]], rules: list[str]
+) -> None:
+    document = workflow("a", "b", edges=edges)
+    assert [rule for _, rule in places(document)] == rules
+    lenient = check_workflow(document, lenient=True)
+    assert [each.rule for each in lenient.warnings] == rules
+    assert lenient.content == canonicalise(document)
+
+
+def test_a_wrong_shape_is_refused_by_a_lenient_judgement_too() -> None:
+    document = workflow("a", "a", "z", edges=[("a", "x"), ("a", "a")])
+    with pytest.raises(RuleBroken) as refused:
+        check_workflow(document, lenient=True)
+    assert [each.rule for each in refused.value.errors] == ["duplicate-node", "missing-node"]
+
+
 def test_the_violations_of_schema_and_graph_are_listed_together() -> None:
     document = workflow("a", "b c", "a", d={"type": ""}, edges=[("a", "x"), ("d", "d")])
     document["edges"].append({"from": "a"})
