@@ -78,7 +78,7 @@ class _Merged(msgspec.Struct):
     outcome: str
     dry_run: bool
     settled: list[dict[str, Any]]
-    result: dict[str, Any] | None
+    result: dict[str, Any]
     diff: msgspec.Raw
 
 
@@ -288,7 +288,7 @@ def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
     print(printable(_OUTCOMES[merged.outcome].format(ours=ours, theirs=theirs)))
     for conflict in merged.settled:
         print(printable(f"Settled: {conflict['pointer']}"))
-    if merged.result is None:
+    if merged.dry_run:
         print("This is a dry run: nothing is stored.")
         write_diff(merged.diff)
     elif merged.result["action"] is not None:

@@ -58,8 +58,11 @@ class Connection(_Connection):
         return bool(self._arrivals.poll(0))
 
     @asynccontextmanager
-    async def committing(self, begun: asyncpg.transaction.Transaction) -> AsyncIterator[None]:
-        """The transaction that was begun, and after its commit the calls that waited for it.
+    async def committing(
+        self, begun: asyncpg.transaction.Transaction, *, dry_run: bool
+    ) -> AsyncIterator[None]:
+        """The transaction that was begun, and after its commit the calls that waited for it. A dry
+        run ends without both.
 
         A refusal rolls back. After anything else the connection is to be closed, which does that
         too: it may be lost, or busy with a statement that was given up, and would be waited for.
@@ -77,7 +80,11 @@ class Connection(_Connection):
             await begun.rollback()
             raise
         else:
-            await _commit(begun)
+            if dry_run:
+                calls.clear()
+                await begun.rollback()
+            else:
+                await _commit(begun)
         finally:
             self._after_commit = None
         for call in calls:
@@ -217,16 +224,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, of: Hashable = None, deadline: float | None = None
+        self, *, of: Hashable = None, deadline: float | None = None, dry_run: bool = False
     ) -> AsyncIterator[Connection]:
-        """Commit when the block ends, roll back when it raises.
+        """Commit when the block ends, roll back when it raises; a dry run is rolled back always.
 
         Raises OutcomeUnknown when the connection was lost during the commit. Whatever else is
         raised, nothing was committed.
         """
         deadline = self._end_of_waiting(deadline)
         lent = _LentInTransaction(self._pool, deadline)
-        async with self._writing(of, deadline), lent as conn, conn.committing(lent.begun):
+        async with (
+            self._writing(of, deadline),
+            lent as conn,
+            conn.committing(lent.begun, dry_run=dry_run),
+        ):
             yield conn
 
     def _end_of_waiting(self, deadline: float | None) -> float:

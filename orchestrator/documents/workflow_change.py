@@ -42,6 +42,10 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     #: A JSON list of the conflicts that were settled, as many as an answer may list, of so many.
     settled: bytes = b"[]"
     settled_count: int = 0
+    #: What may be a mistake in the workflow.
+    warnings: tuple[Violation, ...] = ()
+    #: What the operations change, as JSON, if that was requested.
+    preview: bytes | None = None
 
 
 class MergeResult(msgspec.Struct, frozen=True):
@@ -63,7 +67,19 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
     body_values_max: int
 
 
-def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules) -> Revision:
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How one change is made: only to see what would come of it, and by which judgement."""
+
+    dry_run: bool = False
+    lenient: bool = False
+
+
+USUAL = Manner()
+
+
+def patched(
+    head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules, manner: Manner = USUAL
+) -> Revision:
     """Apply a patch to a stored version.
 
     InvalidInput says why it is no patch, PatchFailed names the operation that cannot be applied,
@@ -78,9 +94,9 @@ def patched(head: bytes, patch: bytes, format_: PatchFormat, rules: ChangeRules)
         values_max=rules.body_values_max,
     )
     after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
-    workflow = check_workflow(after)
+    workflow = check_workflow(after, lenient=manner.lenient)
     check_change(before, workflow.document, rules)
-    return _revision(workflow, operations, _content(operations), rules)
+    return _revision(before, workflow, operations, _content(operations), rules, manner)
 
 
 def merged(
@@ -89,6 +105,7 @@ def merged(
     theirs: bytes,
     rules: ChangeRules,
     settlement: Settlement,
+    manner: Manner = USUAL,
 ) -> Revision:
     """Merge two versions that began with the base, as a patch on ours.
 
@@ -98,40 +115,51 @@ def merged(
     our = parsed(ours)
     old = parsed(base) if isinstance(base, bytes) else merged_base(base)
     result = merge_workflows(old, our, parsed(theirs), settlement)
-    return _merged_revision(our, result, rules)
+    return _merged_revision(our, result, rules, manner)
 
 
 def patched_elsewhere(
-    base: bytes, patch: bytes, format_: PatchFormat, head: bytes, rules: ChangeRules
+    base: bytes,
+    patch: bytes,
+    format_: PatchFormat,
+    head: bytes,
+    rules: ChangeRules,
+    manner: Manner = USUAL,
 ) -> Revision:
     """Apply a patch to the version that it was made for, and merge the result into the head.
 
     It refuses what `patched` and `rebased` do.
     """
-    return rebased(base, patched(base, patch, format_, rules).content, head, rules)
+    elsewhere = patched(base, patch, format_, rules, Manner(lenient=manner.lenient))
+    return rebased(base, elsewhere.content, head, rules, manner)
 
 
-def rebased(base: bytes, changed: bytes, head: bytes, rules: ChangeRules) -> Revision:
+def rebased(
+    base: bytes, changed: bytes, head: bytes, rules: ChangeRules, manner: Manner = USUAL
+) -> Revision:
     """A change of the base, merged into the head as a patch on it; ours is what was changed.
 
     It refuses what `merged` does.
     """
     their = parsed(head)
-    return _merged_revision(their, merge_workflows(parsed(base), parsed(changed), their), rules)
+    result = merge_workflows(parsed(base), parsed(changed), their)
+    return _merged_revision(their, result, rules, manner)
 
 
-def _merged_revision(before: JSONValue, result: WorkflowMerge, rules: ChangeRules) -> Revision:
+def _merged_revision(
+    before: JSONValue, result: WorkflowMerge, rules: ChangeRules, manner: Manner
+) -> Revision:
     """What a merge made, as a patch on one of its sides."""
     if result.conflicts:
         raise MergeConflict(listed_conflicts(result.conflicts), len(result.conflicts))
-    workflow = check_workflow(result.document)
+    workflow = check_workflow(result.document, lenient=manner.lenient)
     operations = patch_between(before, workflow.document)
     content = _content(operations)
     if len(content) > rules.workflow_bytes_max:
         # More is changed than there is: the whole is the shorter patch.
         operations = (PatchOperation(op="replace", path="", value=workflow.document),)
         content = _content(operations)
-    return _revision(workflow, operations, content, rules, result.settled)
+    return _revision(before, workflow, operations, content, rules, manner, result.settled)
 
 
 def merge_result(
@@ -140,24 +168,33 @@ def merge_result(
     theirs: bytes,
     rules: ChangeRules,
     settlement: Settlement,
-    *,
-    preview: bool,
+    manner: Manner = USUAL,
 ) -> MergeResult:
-    """A merge, and what it would do to our side if that is wanted."""
-    revision = merged(base, ours, theirs, rules, settlement)
-    return MergeResult(revision, _difference(ours, revision.content) if preview else None)
+    """A merge of two versions, as `merged` makes it."""
+    revision = merged(base, ours, theirs, rules, settlement, manner)
+    return MergeResult(revision, revision.preview)
 
 
 def unmerged_result(
-    ours: bytes, after: bytes, settlement: Settlement, *, preview: bool
+    ours: bytes, after: bytes, settlement: Settlement, manner: Manner = USUAL
 ) -> MergeResult:
     """Where there is nothing to merge: our side becomes the other, or stays."""
     settlement.check_used(frozenset())
-    return MergeResult(None, _difference(ours, after) if preview else None)
+    return MergeResult(None, difference(ours, after) if manner.dry_run else None)
 
 
-def _difference(before: bytes, after: bytes) -> bytes:
-    return msgspec.json.encode(diff_workflows(parsed(before), parsed(after)))
+def differences(pairs: Sequence[tuple[bytes | None, bytes]]) -> list[bytes | None]:
+    """What is different between two stored versions, as JSON; None if there is no first one."""
+    return [None if before is None else difference(before, after) for before, after in pairs]
+
+
+def difference(before: bytes, after: bytes) -> bytes:
+    """What is different between two stored versions, as JSON."""
+    return _difference(parsed(before), parsed(after))
+
+
+def _difference(before: JSONValue, after: JSONValue) -> bytes:
+    return msgspec.json.encode(diff_workflows(before, after))
 
 
 def parsed(content: bytes) -> JSONValue:
@@ -181,10 +218,12 @@ def check_change(before: JSONValue, after: JSONValue, rules: ChangeRules) -> Non
 
 
 def _revision(
+    before: JSONValue,
     workflow: Workflow,
     operations: tuple[PatchOperation, ...],
     content: bytes,
     rules: ChangeRules,
+    manner: Manner,
     settled: Sequence[Conflict] = (),
 ) -> Revision:
     if len(workflow.content) > rules.workflow_bytes_max:
@@ -200,6 +239,8 @@ def _revision(
         references=blobs_named(workflow.content),
         settled=msgspec.json.encode(listed_conflicts(settled)),
         settled_count=len(settled),
+        warnings=workflow.warnings,
+        preview=_difference(before, workflow.document) if manner.dry_run else None,
     )
 
 

@@ -12,6 +12,7 @@ from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import tagged
+from orchestrator.handlers.http.manner import DryRun, Validation, manner_of
 from orchestrator.handlers.http.precondition import workflow_precondition
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
@@ -117,11 +118,18 @@ class MergeHandler:
         whole = partial(work, operations_max=self._operations_max)
         return tagged(call, await self._computing.run(call, whole, size))
 
-    async def merge(self, call: Call, tag: TagPath) -> Answer:
+    async def merge(
+        self,
+        call: Call,
+        tag: TagPath,
+        validation: Validation = "strict",
+        dry_run: DryRun = False,
+    ) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, MergeWorkflow), tag_in_path(tag)
         message = checked_message(data.message)
+        manner = manner_of(validation, dry_run=dry_run or data.dry_run)
         theirs = parse_reference(data.from_, tag=name, pointer="/from")
         base = None
         if data.base is not None:
@@ -129,22 +137,16 @@ class MergeHandler:
 
         async def plan(conn: Connection, head: Head) -> Change[MergeResult]:
             return await self._merges.plan(
-                conn,
-                head,
-                theirs,
-                base=base,
-                settlement=data.alone,
-                preview=data.dry_run,
+                conn, head, theirs, base=base, settlement=data.alone, manner=manner
             )
 
         async def store(
             conn: Connection, change: Change[MergeResult], result: MergeResult
         ) -> Answer:
-            changed, sides = None, change.sides
+            sides = change.sides
             assert sides is not None
-            if not data.dry_run:
-                changed = await self._merges.store(conn, sides, result, by=call.by, message=message)
-            return json_answer(merged_body(sides, result, changed))
+            changed = await self._merges.store(conn, sides, result, by=call.by, message=message)
+            return json_answer(merged_body(sides, result, changed, dry_run=manner.dry_run))
 
         return await self._guarded.change(
             call,
@@ -153,4 +155,5 @@ class MergeHandler:
             plan=plan,
             store=store,
             precondition=workflow_precondition(call, data.expected_version),
+            dry_run=manner.dry_run,
         )

@@ -25,7 +25,7 @@ class MergeWorkflow(Settlement, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class MergedBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What the merge turned out to be. A dry run has a diff of what it would do, and no result.
+    """What the merge turned out to be. A dry run has a diff of what it would do.
 
     `base_id` is null if there are several bases, which were merged first. `settled` ends where a
     list of conflicts would be too long; `settled_count` counts them all.
@@ -40,17 +40,20 @@ class MergedBody(msgspec.Struct, frozen=True, kw_only=True):
     op_count: int
     settled: list[Conflict]
     settled_count: int
-    result: ChangedBody | None
+    result: ChangedBody
     diff: WorkflowDiff | None
 
 
-def merged_body(sides: MergeSides, result: MergeResult, changed: Changed | None) -> MergedBody:
+def merged_body(
+    sides: MergeSides, result: MergeResult, changed: Changed, *, dry_run: bool
+) -> MergedBody:
     """What the merge turned out to be; nothing was changed by a dry run."""
     revision = result.revision
+    warnings = revision.warnings if revision else ()
     base_ids = [base.artifact_id for base in sides.bases]
     return MergedBody(
         outcome=sides.outcome,
-        dry_run=changed is None,
+        dry_run=dry_run,
         base_id=base_ids[0] if len(base_ids) == 1 else None,
         base_ids=base_ids,
         ours_id=sides.ours.version.artifact.artifact_id,
@@ -58,7 +61,7 @@ def merged_body(sides: MergeSides, result: MergeResult, changed: Changed | None)
         op_count=revision.op_count if revision else 0,
         settled=_encoded(revision.settled if revision else b"[]"),
         settled_count=revision.settled_count if revision else 0,
-        result=changed_body(changed) if changed else None,
+        result=changed_body(changed, warnings),
         diff=None if result.preview is None else _encoded(result.preview),
     )
 

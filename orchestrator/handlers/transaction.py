@@ -12,6 +12,7 @@ from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
+from orchestrator.handlers.http.manner import DryRun, Validation, is_lenient, manner_of
 from orchestrator.handlers.http.reading import checked_message
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -39,6 +40,7 @@ from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
     new_workflow,
+    rehearsed,
 )
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.artifact_manifest import NamedBlobs
@@ -65,11 +67,20 @@ Result: TypeAlias = CreatedWorkflowBody | ChangedBody | TagChangeBody | DeletedT
 
 class TransactionBody(msgspec.Struct, frozen=True):
     """One result for each operation, in their order: what the single request for it would have
-    answered.
+    answered. The id of a dry run, and those of versions that would be new, are nobody's.
     """
 
     transaction_id: UUID
     results: list[dict[str, Any]]
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What came of each operation."""
+
+    transaction_id: UUID
+    changes: Sequence[TagChange]
+    results: Sequence[Result]
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -134,19 +145,26 @@ class TransactionHandler:
             operations_max=operations_max,
         )
 
-    async def run(self, call: Call) -> Answer:
+    async def run(
+        self, call: Call, validation: Validation = "strict", dry_run: DryRun = False
+    ) -> Answer:
         """All operations or none."""
         body = await call.read_json(self._body_bytes_max)
-        data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
+        read = partial(self._read, body, lenient=is_lenient(validation))
+        data = await self._computing.run(call, read, size_of_reading(body))
         caller = Caller(call.namespace, call.by, checked_message(data.message))
-        repeated = call.idempotent(body)
+        repeated = call.idempotent(body, dry_run=dry_run)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
         try:
-            patches = await self._patches.make(call, data.steps)
+            manner = manner_of(validation, dry_run=dry_run)
+            patches = await self._patches.make(call, data.steps, manner)
+            if dry_run:
+                return await self._rehearse(call, caller, data.steps, patches)
 
             async def make(conn: Connection) -> Answer:
-                return json_answer(await self._run(conn, caller, data.steps, patches))
+                ran = await self._run(conn, caller, data.steps, patches)
+                return transaction_answer(ran.transaction_id, ran.results)
 
             return await self._replay.once(call.namespace, repeated, make)
         except DUE_TO_A_COPY:
@@ -154,13 +172,35 @@ class TransactionHandler:
                 raise
             return first
 
+    async def _rehearse(
+        self,
+        call: Call,
+        caller: Caller,
+        steps: Sequence[Step],
+        patches: Mapping[int, Patched],
+    ) -> Answer:
+        """Run it all, and roll it back: so what it says of names, versions and locks is true."""
+        new = {at: each.workflow.content for at, each in enumerate(steps) if each.workflow}
+        async with self._database.transaction(of=caller.namespace, dry_run=True) as conn:
+            ran = await self._run(conn, caller, steps, patches)
+            changes = [ran.changes[at] for at in new]
+            before = await self._workflows.list_before(conn, caller.namespace, changes)
+        pairs = list(zip(before, new.values(), strict=True))
+        previews = dict(zip(new, await self._computing.differences(call, pairs), strict=True))
+        previews |= {at: each.revision.preview for at, each in patches.items()}
+        results = [
+            rehearsed(each, previews[at]) if isinstance(each, CreatedWorkflowBody) else each
+            for at, each in enumerate(ran.results)
+        ]
+        return transaction_answer(ran.transaction_id, results, dry_run=True)
+
     async def _run(
         self,
         conn: Connection,
         caller: Caller,
         steps: Sequence[Step],
         patches: Mapping[int, Patched],
-    ) -> dict[str, Any]:
+    ) -> Ran:
         namespace, by, message = caller.namespace, caller.by, caller.message
         made = await self._transactions.begin(conn, namespace, message=message, by=by)
         stored = await self._store_versions(conn, caller, steps, patches)
@@ -184,18 +224,20 @@ class TransactionHandler:
         for at in sorted(range(len(steps)), key=lambda at: orders[at].name):
             with failing(at):
                 accepted(outcomes[at])
+        changes = [accepted(outcome) for outcome in outcomes]
         versions = [(each.artifact, each.is_new) for each in stored.values()]
         await self._workflows.link_revisions(conn, versions, [outcomes[at] for at in stored])
         missing = await self._refer(conn, caller, stored, patches, changed)
         results = [
             patched_body(
-                Changed(artifact=changed[at], change=accepted(outcome), missing_blobs=missing[at])
+                Changed(artifact=changed[at], change=change, missing_blobs=missing[at]),
+                patches[at].revision.warnings,
             )
             if at in changed
-            else _result(accepted(outcome), stored.get(at), missing.get(at, ()))
-            for at, outcome in enumerate(outcomes)
+            else _result(change, steps[at], stored.get(at), missing.get(at, ()))
+            for at, change in enumerate(changes)
         ]
-        return {"transaction_id": made, "results": results}
+        return Ran(made, changes, results)
 
     async def _find_targets(
         self, conn: Connection, namespace: str, steps: Sequence[Step]
@@ -293,10 +335,19 @@ class TransactionHandler:
         return dict(zip(named, await self._blobs.refer(conn, list(named.values())), strict=True))
 
 
-def _result(change: TagChange, stored: Stored | None, missing: Sequence[str]) -> Result:
+def transaction_answer(
+    transaction_id: UUID, results: Sequence[Result], *, dry_run: bool = False
+) -> Answer:
+    """A `TransactionBody`."""
+    body = {"transaction_id": transaction_id, "results": results}
+    return json_answer({**body, "dry_run": True} if dry_run else body)
+
+
+def _result(change: TagChange, step: Step, stored: Stored | None, missing: Sequence[str]) -> Result:
     if stored is not None:
         return created_body(
-            CreatedWorkflow(artifact=stored.artifact, change=change, missing_blobs=missing)
+            CreatedWorkflow(artifact=stored.artifact, change=change, missing_blobs=missing),
+            step.workflow.warnings if step.workflow else (),
         )
     return deleted_body(change.tag) if change.target is None else change_body(change)
 

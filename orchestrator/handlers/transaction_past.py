@@ -1,6 +1,6 @@
 """HTTP for transactions that were made: what each moved, lists of them, and taking one back."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
+from orchestrator.handlers.http.manner import DryRun
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of
 from orchestrator.handlers.http.reading import (
     MakerQuery,
@@ -25,8 +26,8 @@ from orchestrator.handlers.http.reading import (
     without_nul,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.tag_body import MoveItem, change_body, deleted_body, move_item
+from orchestrator.handlers.transaction import Result, transaction_answer
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import IdText, NamespaceText, TagText
 from orchestrator.models.reference import parse_id
@@ -116,7 +117,9 @@ class TransactionPastHandler:
         items = [TransactionItem(**msgspec.structs.asdict(each)) for each in shown]
         return listed(call, Page[TransactionItem](items, following))
 
-    async def revert(self, call: Call, transaction_id: TransactionPath) -> Answer:
+    async def revert(
+        self, call: Call, transaction_id: TransactionPath, dry_run: DryRun = False
+    ) -> Answer:
         """Let each tag stand where it stood before, all or none; itself a transaction."""
         wanted = transaction_in_path(transaction_id)
         body = await read_small(call)
@@ -125,9 +128,11 @@ class TransactionPastHandler:
 
         async def make(conn: Connection) -> Answer:
             reverted = await self._transactions.get(conn, call.namespace, wanted)
-            return json_answer(await self._revert(conn, call, reverted, message, data.expected))
+            made, results = await self._revert(conn, call, reverted, message, data.expected)
+            return transaction_answer(made, results, dry_run=dry_run)
 
-        return await self._replay.once(call.namespace, call.idempotent(body), make)
+        repeated = call.idempotent(body, dry_run=dry_run)
+        return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
 
     async def _revert(
         self,
@@ -136,7 +141,7 @@ class TransactionPastHandler:
         reverted: Transaction,
         message: str | None,
         expected: dict[str, int],
-    ) -> dict[str, Any]:
+    ) -> tuple[UUID, list[Result]]:
         made = await self._transactions.begin_revert(conn, reverted, message=message, by=call.by)
         moves = await self._moves.list_by_transaction(conn, reverted.transaction_id)
         moved = {move.name for move in moves}
@@ -146,10 +151,9 @@ class TransactionPastHandler:
                 raise InvalidInput.at(pointer_to(["expected", name]), "moved", rule)
         like = TagOrder(namespace=call.namespace, name="", message=message, by=call.by)
         changes = await self._tags.take_back(conn, moves, like, expected, made)
-        results = [
+        return made, [
             deleted_body(each.tag) if each.target is None else change_body(each) for each in changes
         ]
-        return {"transaction_id": made, "results": results}
 
 
 def transaction_in_path(raw: str) -> UUID:

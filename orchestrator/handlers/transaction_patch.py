@@ -6,7 +6,7 @@ from functools import partial
 import msgspec
 
 from orchestrator.core.database import Database
-from orchestrator.documents.workflow_change import ChangeRules, Revision
+from orchestrator.documents.workflow_change import ChangeRules, Manner, Revision
 from orchestrator.documents.workflow_patch import size_of_work
 from orchestrator.errors import NotFound, accepted
 from orchestrator.handlers.http.call import Call
@@ -47,7 +47,7 @@ class TransactionPatches:
         self._computing = computing
         self._rules = rules
 
-    async def make(self, call: Call, steps: Sequence[Step]) -> dict[int, Patched]:
+    async def make(self, call: Call, steps: Sequence[Step], manner: Manner) -> dict[int, Patched]:
         """By the place of the step, what its patch makes."""
         places = [at for at, step in enumerate(steps) if step.patch is not None]
         if not places:
@@ -67,7 +67,8 @@ class TransactionPatches:
             for at, head in zip(places, heads, strict=True)
         ]
         size = sum(size_of_work(each.head, each.patch) for each in work)
-        revisions = await self._computing.run(call, partial(patch_all, work, self._rules), size)
+        patching = partial(patch_all, work, self._rules, manner)
+        revisions = await self._computing.run(call, patching, size)
         made = {}
         for at, head, revision in zip(places, heads, revisions, strict=True):
             below = artifacts.get(head.entry.artifact_id)

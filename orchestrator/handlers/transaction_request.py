@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from orchestrator.documents.canonical import canonicalise
-from orchestrator.documents.workflow_change import ChangeRules, Revision, patched
+from orchestrator.documents.workflow_change import USUAL, ChangeRules, Manner, Revision, patched
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
@@ -122,7 +122,12 @@ class ReadTransaction(msgspec.Struct, frozen=True):
 
 
 def read_transaction(
-    body: bytes, *, values_max: int, workflow_bytes_max: int, operations_max: int
+    body: bytes,
+    *,
+    values_max: int,
+    workflow_bytes_max: int,
+    operations_max: int,
+    lenient: bool = False,
 ) -> ReadTransaction:
     """Read and check everything that needs no transaction."""
     data = decode(body, RunTransaction, values_max=values_max)
@@ -131,15 +136,17 @@ def read_transaction(
         message = f"A transaction has 1 to {operations_max} operations."
         raise InvalidInput.at("/operations", "length", message)
     _check_tags(operations)
-    steps = [_step(at, each, workflow_bytes_max) for at, each in enumerate(operations)]
+    steps = [
+        _step(at, each, workflow_bytes_max, lenient=lenient) for at, each in enumerate(operations)
+    ]
     return ReadTransaction(data.message, steps)
 
 
-def _step(at: int, operation: TagOperation, workflow_bytes_max: int) -> Step:
+def _step(at: int, operation: TagOperation, workflow_bytes_max: int, *, lenient: bool) -> Step:
     if isinstance(operation, CreateWorkflowOperation):
         with failing(at):
             pointer = f"/operations/{at}/workflow"
-            prepared = prepare(operation.workflow, workflow_bytes_max, pointer)
+            prepared = prepare(operation.workflow, workflow_bytes_max, pointer, lenient=lenient)
         return Step(msgspec.structs.replace(operation, workflow=None), prepared)
     if isinstance(operation, PatchWorkflowOperation):
         with failing(at):
@@ -190,12 +197,14 @@ class PatchWork(msgspec.Struct, frozen=True):
     patch: bytes
 
 
-def patch_all(work: Sequence[PatchWork], rules: ChangeRules) -> list[Revision]:
+def patch_all(
+    work: Sequence[PatchWork], rules: ChangeRules, manner: Manner = USUAL
+) -> list[Revision]:
     """What each patch makes; the refusal says which operation it is about."""
     revisions = []
     for each in work:
         with failing(each.at):
-            revisions.append(patched(each.head, each.patch, PatchFormat.JSON_PATCH, rules))
+            revisions.append(patched(each.head, each.patch, PatchFormat.JSON_PATCH, rules, manner))
     return revisions
 
 

@@ -1,6 +1,7 @@
 """HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.documents.workflow_change import Revision
+from orchestrator.documents.workflow_change import Manner, Revision
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import (
     Current,
@@ -19,6 +20,7 @@ from orchestrator.errors import (
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
+from orchestrator.handlers.http.manner import DryRun, Validation, manner_of
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.http.precondition import (
     HashPrecondition,
@@ -51,6 +53,7 @@ from orchestrator.handlers.version_body import (
     version_item,
 )
 from orchestrator.handlers.version_change import GuardedChanges, Plan, Store
+from orchestrator.handlers.workflow_body import rehearsed
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.version import Change, Head, WorkflowVersion
@@ -102,18 +105,23 @@ class VersionHandler:
         message: MessageQuery = None,
         expected_version: ExpectedVersion = None,
         on_conflict: OnConflict = "refuse",
+        validation: Validation = "strict",
+        dry_run: DryRun = False,
     ) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
         format_ = _patch_format(call)
         message = message_in_query(call, message)
         body, name = await call.read(self._body_bytes_max), tag_in_path(tag)
+        manner = manner_of(validation, dry_run=dry_run)
         if on_conflict == "merge":
-            return await self._patch_merging(call, name, body, format_, message, expected_version)
+            return await self._patch_merging(
+                call, name, body, format_, message, expected_version, manner
+            )
 
         async def plan(_: Connection, head: Head) -> Change[Revision]:
-            return self._changes.plan_patch(head, body, format_)
+            return self._changes.plan_patch(head, body, format_, manner)
 
-        return await self._change(call, name, body, message, expected_version, plan)
+        return await self._change(call, name, body, message, expected_version, plan, manner)
 
     async def _patch_merging(
         self,
@@ -123,6 +131,7 @@ class VersionHandler:
         format_: PatchFormat,
         message: str | None,
         expected_version: int | None,
+        manner: Manner,
     ) -> Answer:
         """Apply a patch to the version that the request names, and merge it into the head."""
         named = only_hash(call)
@@ -139,45 +148,64 @@ class VersionHandler:
                 shown = f'If-Match: "{named}"' if named else f"expected_version={expected_version}"
                 raise PreconditionFailed("workflow", tag, shown, current)
             if not is_merged(head):
-                return self._changes.plan_patch(head, body, format_)
-            return self._changes.plan_patch_elsewhere(head, base, body, format_)
+                return self._changes.plan_patch(head, body, format_, manner)
+            return self._changes.plan_patch_elsewhere(head, base, body, format_, manner)
 
         def is_merged(head: Head) -> bool:
             assert base is not None
             return base.artifact.version_hash != head.version.artifact.version_hash
 
-        store = self._storing(call, checked_message(message), merged=is_merged)
+        store = self._storing(call, checked_message(message), manner, merged=is_merged)
         return await self._guarded.change(
             call,
             tag,
             body,
             plan=plan,
             store=store,
-            again=self._changes.plan_again,
+            again=partial(self._changes.plan_again, manner=manner),
             precondition=HashPrecondition(),
+            dry_run=manner.dry_run,
         )
 
-    async def cherry_pick(self, call: Call, tag: TagPath) -> Answer:
+    async def cherry_pick(
+        self,
+        call: Call,
+        tag: TagPath,
+        validation: Validation = "strict",
+        dry_run: DryRun = False,
+    ) -> Answer:
         """Make the change that made a version again, on what the tag names."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, CherryPick), tag_in_path(tag)
+        manner = manner_of(validation, dry_run=dry_run)
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_cherry_pick(conn, head, picked, data.alone)
+            return await self._changes.plan_cherry_pick(conn, head, picked, data.alone, manner)
 
-        return await self._change(call, name, body, data.message, data.expected_version, plan)
+        return await self._change(
+            call, name, body, data.message, data.expected_version, plan, manner
+        )
 
-    async def revert(self, call: Call, tag: TagPath) -> Answer:
+    async def revert(
+        self,
+        call: Call,
+        tag: TagPath,
+        validation: Validation = "strict",
+        dry_run: DryRun = False,
+    ) -> Answer:
         """Take back the change that made a version, wherever in the history it is."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, Revert), tag_in_path(tag)
+        manner = manner_of(validation, dry_run=dry_run)
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
-            return await self._changes.plan_revert(conn, head, reverted, data.alone)
+            return await self._changes.plan_revert(conn, head, reverted, data.alone, manner)
 
-        return await self._change(call, name, body, data.message, data.expected_version, plan)
+        return await self._change(
+            call, name, body, data.message, data.expected_version, plan, manner
+        )
 
     async def _change(
         self,
@@ -187,6 +215,7 @@ class VersionHandler:
         message: str | None,
         expected_version: int | None,
         plan: Plan[Revision],
+        manner: Manner,
     ) -> Answer:
         """Make a change whose result is a revision of the head; it is rebased if that moves."""
         return await self._guarded.change(
@@ -194,15 +223,17 @@ class VersionHandler:
             tag,
             body,
             plan=plan,
-            store=self._storing(call, checked_message(message)),
-            again=self._changes.plan_again,
+            store=self._storing(call, checked_message(message), manner),
+            again=partial(self._changes.plan_again, manner=manner),
             precondition=workflow_precondition(call, expected_version),
+            dry_run=manner.dry_run,
         )
 
     def _storing(
         self,
         call: Call,
         message: str | None,
+        manner: Manner,
         *,
         merged: Callable[[Head], bool | msgspec.UnsetType] = lambda _: msgspec.UNSET,
     ) -> Store[Revision]:
@@ -217,12 +248,16 @@ class VersionHandler:
                 message=message,
                 origins=change.origins,
             )
-            result = msgspec.structs.replace(changed_body(changed), merged=merged(change.head))
+            result = msgspec.structs.replace(
+                changed_body(changed, revision.warnings), merged=merged(change.head)
+            )
+            if manner.dry_run:
+                return json_answer(rehearsed(result, revision.preview))
             return json_answer(result, headers={"ETag": etag(result.version_hash)})
 
         return store
 
-    async def compact(self, call: Call, tag: TagPath) -> Answer:
+    async def compact(self, call: Call, tag: TagPath, dry_run: DryRun = False) -> Answer:
         """One version equal to the chain's head; the chain stays, the tag moves on `move`."""
         name = tag_in_path(tag)
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
@@ -237,9 +272,12 @@ class VersionHandler:
                 change = None
                 if data.move:
                     change = await self._changes.move(conn, head, artifact, by=by, message=message)
-            return json_answer(compacted_body(head, artifact, change, created=is_new))
+            return json_answer(
+                compacted_body(head, artifact, change, created=is_new, dry_run=dry_run)
+            )
 
-        return await self._replay.once(call.namespace, call.idempotent(body), make)
+        repeated = call.idempotent(body, dry_run=dry_run)
+        return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
 
     # -------------------------------------------------------------------------------- reading
 

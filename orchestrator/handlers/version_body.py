@@ -1,5 +1,6 @@
 """The bodies of versions over HTTP, and how they are made from artifacts; no requests here."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import msgspec
 from orchestrator.core.digest import CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_merge_value import Settlement
+from orchestrator.errors import Violation
 from orchestrator.handlers.http.body import MessageText, Version
 from orchestrator.handlers.workflow_body import CreatedWorkflowBody, created_body
 from orchestrator.models.artifact import Artifact, Kind
@@ -77,7 +79,10 @@ class ChangedBody(CreatedWorkflowBody, frozen=True, kw_only=True):
 
 
 class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that equals the chain's head; `created` is false if there was one already."""
+    """The version that equals the chain's head; `created` is false if there was one already.
+
+    A dry run has made none: an id that would be new is nobody's.
+    """
 
     artifact_id: UUID
     version_hash: CasIdText
@@ -87,24 +92,26 @@ class CompactedBody(msgspec.Struct, frozen=True, kw_only=True):
     tag: TagText
     tag_version: int
     moved: bool
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def changed_body(changed: Changed) -> ChangedBody:
+def changed_body(changed: Changed, warnings: Sequence[Violation] = ()) -> ChangedBody:
     """The version that the tag names after a change."""
     created = created_body(
         CreatedWorkflow(
             artifact=changed.artifact,
             change=changed.change,
             missing_blobs=changed.missing_blobs,
-        )
+        ),
+        warnings,
     )
     return ChangedBody(**msgspec.structs.asdict(created), op_count=changed.artifact.op_count)
 
 
 def compacted_body(
-    head: Head, artifact: Artifact, change: TagChange | None, *, created: bool
+    head: Head, artifact: Artifact, change: TagChange | None, *, created: bool, dry_run: bool
 ) -> CompactedBody:
-    """What became of the head's chain, and of the tag if it was to move."""
+    """What became, or would become, of the head's chain, and of the tag if it was to move."""
     return CompactedBody(
         artifact_id=artifact.artifact_id,
         version_hash=str(artifact.version_hash),
@@ -114,6 +121,7 @@ def compacted_body(
         tag=head.tag,
         tag_version=change.tag.version if change else head.tag_version,
         moved=change is not None,
+        dry_run=dry_run or msgspec.UNSET,
     )
 
 

@@ -98,16 +98,19 @@ class GuardedChanges:
         store: Store[R],
         again: Again[R] | None = None,
         precondition: HashPrecondition | None = None,
+        dry_run: bool = False,
     ) -> Answer:
         """Read the head, compute the change, and store it if the tag is still there.
 
         If it is not, the change is made again if the caller says how, and the request demands no
-        version.
+        version. A dry run stores it, too, in a transaction that is rolled back.
         """
         precondition = precondition or workflow_precondition(call)
         if precondition.names_version:
             again = None
-        made = partial(self._change, call, tag, body, plan, store, again, precondition)
+        made = partial(
+            self._change, call, tag, body, plan, store, again, precondition, dry_run=dry_run
+        )
         if again is None or (call.namespace, tag) not in self._turns:
             return await made(self._turn(call, tag))
         async with self._turn(call, tag):
@@ -124,8 +127,10 @@ class GuardedChanges:
         again: Again[R] | None,
         precondition: HashPrecondition,
         turn: AbstractAsyncContextManager[None],
+        *,
+        dry_run: bool,
     ) -> Answer:
-        repeated = call.idempotent(body)
+        repeated = call.idempotent(body, dry_run=dry_run)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
 
@@ -136,7 +141,7 @@ class GuardedChanges:
             async def make(conn: Connection) -> Answer:
                 return await store(conn, change, result)
 
-            return await self._replay.once(call.namespace, repeated, make)
+            return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
 
         try:
             with hash_guard(precondition, tag):

@@ -15,6 +15,7 @@ from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import listed
+from orchestrator.handlers.http.manner import DryRun, Validation, is_lenient
 from orchestrator.handlers.http.paging import (
     CountedPage,
     Cursor,
@@ -61,7 +62,9 @@ from orchestrator.handlers.workflow_body import (
     WorkflowBody,
     components_body,
     created_answer,
+    created_body,
     new_workflow,
+    rehearsed,
     workflow_body,
 )
 from orchestrator.handlers.workflow_request import read_workflow
@@ -116,33 +119,49 @@ class WorkflowHandler:
             wait_seconds_max=database.acquire_seconds_max,
         )
 
-    async def create(self, call: Call) -> Answer:
+    async def create(
+        self, call: Call, validation: Validation = "strict", dry_run: DryRun = False
+    ) -> Answer:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
-        data = await self._computing.run(call, partial(self._read, body), size_of_reading(body))
+        read = partial(self._read, body, lenient=is_lenient(validation))
+        data = await self._computing.run(call, read, size_of_reading(body))
         message = checked_message(data.message)
         new = new_workflow(
             data.prepared, namespace=call.namespace, tag=data.tag, by=call.by, message=message
         )
         by_hash = workflow_precondition(call)
         precondition = tag_precondition(call, data.expected_version, if_match=False)
-        repeated = call.idempotent(body)
+        repeated = call.idempotent(body, dry_run=dry_run)
+        warnings = data.prepared.warnings
         if (
             repeated is None
+            and not dry_run
             and by_hash.header is None
             and precondition == ANYWHERE
             and not new.references
         ):
             # Creates that come together and demand nothing of their tags are one commit.
-            return created_answer(await self._creations(new))
+            return created_answer(await self._creations(new), warnings)
 
-        async def make(conn: Connection) -> Answer:
+        async def create(conn: Connection) -> CreatedWorkflow:
             with hash_guard(by_hash, new.tag), precondition_guard(precondition):
                 condition = await self._condition(
                     conn, new.namespace, new.tag, precondition, by_hash
                 )
-                created = await self._create(conn, replace(new, condition=condition))
-            return created_answer(created)
+                return await self._create(conn, replace(new, condition=condition))
+
+        if dry_run:
+            async with self._database.transaction(of=call.namespace, dry_run=True) as conn:
+                created = await create(conn)
+                (before,) = await self._workflows.list_before(
+                    conn, call.namespace, [created.change]
+                )
+            (preview,) = await self._computing.differences(call, [(before, new.content)])
+            return json_answer(rehearsed(created_body(created, warnings), preview))
+
+        async def make(conn: Connection) -> Answer:
+            return created_answer(await create(conn), warnings)
 
         return await self._replay.once(call.namespace, repeated, make)
 

@@ -1,14 +1,18 @@
 """The bodies of workflows over HTTP, and how they are made from versions; no requests here."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
+from orchestrator.documents.workflow_diff import WorkflowDiff
 from orchestrator.documents.workflow_prepare import PreparedWorkflow
+from orchestrator.errors import Violation
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Kind
 from orchestrator.models.idempotency import Answer
@@ -21,6 +25,8 @@ from orchestrator.models.workflow import (
     WorkflowComponents,
     WorkflowEntry,
 )
+
+CreatedBody = TypeVar("CreatedBody", bound="CreatedWorkflowBody")
 
 
 class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +52,16 @@ class WorkflowBody(msgspec.Struct, frozen=True, kw_only=True):
 class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
     """The version that the tag names now; `action` is null when it named that one already.
 
-    `missing_blobs` are names of blobs in the document that mean nothing in the namespace.
+    `missing_blobs` are names of blobs in the document that mean nothing in the namespace, and
+    `warnings` what in it may be a mistake. Of a dry run, which has changed nothing, ids and times
+    that would be new are nobody's; `diff` is against what the tag names, if that is a workflow.
     """
 
     action: Action | None
     missing_blobs: list[BlobNameText] | UnsetType = UNSET
+    warnings: list[Violation] | UnsetType = UNSET
+    dry_run: bool | UnsetType = UNSET
+    diff: WorkflowDiff | UnsetType | None = UNSET
 
 
 class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +128,9 @@ def workflow_body(entry: WorkflowEntry) -> WorkflowBody:
     )
 
 
-def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
+def created_body(
+    created: CreatedWorkflow, warnings: Sequence[Violation] = ()
+) -> CreatedWorkflowBody:
     """The version and its tag after a create."""
     artifact, tag = created.artifact, created.change.tag
     return CreatedWorkflowBody(
@@ -138,14 +151,21 @@ def created_body(created: CreatedWorkflow) -> CreatedWorkflowBody:
         moved_at=tag.moved_at,
         action=created.change.action,
         missing_blobs=list(created.missing_blobs) or UNSET,
+        warnings=list(warnings) or UNSET,
     )
 
 
-def created_answer(created: CreatedWorkflow) -> Answer:
+def created_answer(created: CreatedWorkflow, warnings: Sequence[Violation]) -> Answer:
     """201 with the address and the version hash."""
-    body = created_body(created)
+    body = created_body(created, warnings)
     where = location("workflows", body.tag, body.namespace)
     return json_answer(body, 201, {"ETag": etag(body.version_hash), "Location": where})
+
+
+def rehearsed(body: CreatedBody, preview: bytes | None) -> CreatedBody:
+    """What a dry run answers of a change: `preview` is what it would change, if that is known."""
+    diff: Any = None if preview is None else msgspec.Raw(preview)
+    return replace(body, dry_run=True, diff=diff)
 
 
 def components_body(parts: WorkflowComponents) -> ComponentsBody:

@@ -34,9 +34,11 @@ class ReadWorkflow(msgspec.Struct, frozen=True):
     prepared: PreparedWorkflow
 
 
-def read_workflow(body: bytes, *, values_max: int, workflow_bytes_max: int) -> ReadWorkflow:
+def read_workflow(
+    body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool = False
+) -> ReadWorkflow:
     """Read and check a body, and the document in it."""
     data = decode(body, CreateWorkflow, values_max=values_max)
     parse_tag(data.tag)  # Before the work on the document, which may be large.
-    prepared = prepare(data.workflow, workflow_bytes_max, "/workflow")
+    prepared = prepare(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient)
     return ReadWorkflow(data.tag, data.message, data.expected_version, prepared)

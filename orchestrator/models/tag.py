@@ -154,6 +154,11 @@ class TagChange(msgspec.Struct, frozen=True, kw_only=True):
         """The artifact that the tag named before this change of it."""
         return None if self.action is None else self.tag.from_id
 
+    @property
+    def before_id(self) -> UUID | None:
+        """The artifact that the tag named before, whether this changed it or not."""
+        return self.tag.target_id if self.action is None else self.tag.from_id
+
 
 class FoundTag(msgspec.Struct, frozen=True, kw_only=True):
     """What an order that changed nothing found behind the tag's lock: the tag, if there is one,

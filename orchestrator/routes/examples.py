@@ -37,6 +37,12 @@ WORKFLOW_ENTRY: dict[str, Any] = {
     "moved_at": TIME,
 }
 CREATED_WORKFLOW = {**WORKFLOW_ENTRY, "action": "create"}
+WARNING = {
+    "pointer": "/workflow/nodes/2",
+    "rule": "unconnected-node",
+    "message": 'No edge connects node "notify" with another one.',
+}
+REHEARSED_WORKFLOW = {**CREATED_WORKFLOW, "warnings": [WARNING], "dry_run": True, "diff": None}
 RESOLVED_WORKFLOW = {**WORKFLOW_ENTRY, "workflow": WORKFLOW}
 WORKFLOWS = {"items": [WORKFLOW_ENTRY], "next": None}
 

@@ -118,6 +118,7 @@ OF_EVERY_ANSWER = (
 )
 _STRONG = {"type": "string", "pattern": r'^"[\x21\x23-\x7e]+"$'}
 ETAG = _sent("ETag", "The entity tag, for `If-None-Match` and `If-Match`.", _STRONG)
+ETAG_OF_CHANGED = Header("ETag", "The version hash; not of a dry run.", _STRONG)
 LOCATION = _sent("Location", "The address of what was made.")
 MAY_LOCATION = Header("Location", "The address of what was made, if it was.", _STRING)
 WWW_AUTHENTICATE = _sent("WWW-Authenticate", "A bearer token is needed.")

@@ -29,7 +29,13 @@ from orchestrator.routes.openapi import (
     takes,
     takes_patch,
 )
-from orchestrator.routes.openapi_headers import ETAG, IDEMPOTENCY, IF_MATCH, LINK, OF_READ
+from orchestrator.routes.openapi_headers import (
+    ETAG_OF_CHANGED,
+    IDEMPOTENCY,
+    IF_MATCH,
+    LINK,
+    OF_READ,
+)
 from orchestrator.routes.resource import Resource, ok, page
 
 ROUTES = Resource("versions")
@@ -41,7 +47,7 @@ def version_routes(
     versions: VersionHandler, merges: MergeHandler, histories: VersionHistoryHandler
 ) -> list[HTTPRouteHandler]:
     """All routes of the three handlers."""
-    changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG)
+    changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG_OF_CHANGED)
     difference = {
         200: Described(
             "As JSON; as text with format=text.",

@@ -43,7 +43,12 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
                     "What the tag names now.",
                     ETAG,
                     LOCATION,
-                )
+                ),
+                200: answer(
+                    CreatedWorkflowBody,
+                    examples.REHEARSED_WORKFLOW,
+                    "Of a dry run: what the tag would name.",
+                ),
             },
             refuses=(404, 408, 409, 412, 413, 415, 422, 507),
             reads=takes(CreateWorkflow, examples.CREATE_WORKFLOW, IDEMPOTENCY, IF_MATCH, IF_ABSENT),

@@ -8,7 +8,9 @@ from functools import partial
 from orchestrator.core.database import Connection
 from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import (
+    USUAL,
     ChangeRules,
+    Manner,
     MergeResult,
     merge_result,
     unmerged_result,
@@ -58,7 +60,7 @@ class MergeService:
         *,
         base: Reference | None,
         settlement: Settlement,
-        preview: bool,
+        manner: Manner = USUAL,
     ) -> Change[MergeResult]:
         """Read the versions of a merge into the head; the base is found if none is named."""
         our, namespace = head.version.artifact, head.version.artifact.namespace
@@ -87,7 +89,7 @@ class MergeService:
             head=head,
             sides=sides,
             size_bytes=size_of_reading(ours) + size_of_reading(theirs) + size_bytes_of(old),
-            compute=partial(work, preview=preview),
+            compute=partial(work, manner=manner),
         )
 
     async def store(

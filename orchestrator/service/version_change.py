@@ -14,7 +14,9 @@ from orchestrator.core.database import Connection
 from orchestrator.documents.blob_names import blobs_named
 from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import (
+    USUAL,
     ChangeRules,
+    Manner,
     Revision,
     merged,
     patched,
@@ -60,48 +62,68 @@ class VersionChangeService:
 
     # ------------------------------------------------------------------------------- planning
 
-    def plan_patch(self, head: Head, patch: bytes, format_: PatchFormat) -> Change[Revision]:
+    def plan_patch(
+        self, head: Head, patch: bytes, format_: PatchFormat, manner: Manner = USUAL
+    ) -> Change[Revision]:
         """Apply a patch; nothing but the head is needed for it."""
         content = head.version.content
         return Change(
             head=head,
             size_bytes=size_of_work(content, patch),
-            compute=partial(patched, content, patch, format_, self._rules),
+            compute=partial(patched, content, patch, format_, self._rules, manner),
         )
 
     def plan_patch_elsewhere(
-        self, head: Head, base: WorkflowVersion, patch: bytes, format_: PatchFormat
+        self,
+        head: Head,
+        base: WorkflowVersion,
+        patch: bytes,
+        format_: PatchFormat,
+        manner: Manner = USUAL,
     ) -> Change[Revision]:
         """Apply a patch to the version that it was made for, and merge the result into the head."""
         content = head.version.content
+        given = base.content, patch, format_, content
         return Change(
             head=head,
             size_bytes=size_of_work(base.content, patch) + 2 * len(content),
-            compute=partial(patched_elsewhere, base.content, patch, format_, content, self._rules),
+            compute=partial(patched_elsewhere, *given, self._rules, manner),
         )
 
-    def plan_again(self, head: Head, change: Change[Revision], made: Revision) -> Change[Revision]:
+    def plan_again(
+        self, head: Head, change: Change[Revision], made: Revision, *, manner: Manner = USUAL
+    ) -> Change[Revision]:
         """Merge what a change made of the head that it found into the head of now."""
         contents = change.head.version.content, made.content, head.version.content
         return msgspec.structs.replace(
             change,
             head=head,
             size_bytes=sum(map(len, contents)),
-            compute=partial(rebased, *contents, self._rules),
+            compute=partial(rebased, *contents, self._rules, manner),
         )
 
     async def plan_cherry_pick(
-        self, conn: Connection, head: Head, picked: Reference, settlement: Settlement
+        self,
+        conn: Connection,
+        head: Head,
+        picked: Reference,
+        settlement: Settlement,
+        manner: Manner = USUAL,
     ) -> Change[Revision]:
         """Make the change that made a version again: merge it, from the version before it."""
         namespace = head.version.artifact.namespace
         theirs = await self._versions.get(conn, namespace, picked)
         base = await self._versions.get_before(conn, namespace, theirs, picked)
         origin = _origin(theirs, Relation.CHERRY_PICKED_FROM)
-        return self._plan_merge(head, base, theirs, origin, settlement)
+        return self._plan_merge(head, base, theirs, origin, settlement, manner)
 
     async def plan_revert(
-        self, conn: Connection, head: Head, at: int | Reference, settlement: Settlement
+        self,
+        conn: Connection,
+        head: Head,
+        at: int | Reference,
+        settlement: Settlement,
+        manner: Manner = USUAL,
     ) -> Change[Revision]:
         """Take back the change that made a version: merge the version before it, from this one.
 
@@ -115,7 +137,7 @@ class VersionChangeService:
             reverted = await self._versions.get_at_seq(conn, namespace, head.version.artifact, at)
             before = await self._versions.get_before(conn, namespace, reverted, None)
         origin = _origin(reverted, Relation.REVERT_OF)
-        return self._plan_merge(head, reverted, before, origin, settlement)
+        return self._plan_merge(head, reverted, before, origin, settlement, manner)
 
     def _plan_merge(
         self,
@@ -124,13 +146,14 @@ class VersionChangeService:
         theirs: WorkflowVersion,
         origin: Origin,
         settlement: Settlement,
+        manner: Manner,
     ) -> Change[Revision]:
         contents = base.content, head.version.content, theirs.content
         return Change(
             head=head,
             origins=(origin,),
             size_bytes=sum(map(size_of_reading, contents)),
-            compute=partial(merged, *contents, self._rules, settlement),
+            compute=partial(merged, *contents, self._rules, settlement, manner),
         )
 
     # ------------------------------------------------------------------------------- writing

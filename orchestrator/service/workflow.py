@@ -5,7 +5,7 @@ from datetime import datetime
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
-from orchestrator.models.artifact import Artifact, Link, Relation
+from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact, Link, Relation
 from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.tag import TagChange
 from orchestrator.models.tag_search import ALL_TAGS, TagFilter
@@ -89,6 +89,21 @@ class WorkflowService:
             if is_new and isinstance(outcome, TagChange) and outcome.replaced_id is not None
         ]
         await self._artifacts.link_all(conn, links)
+
+    async def list_before(
+        self, conn: Connection, namespace: str, changes: Sequence[TagChange]
+    ) -> list[bytes | None]:
+        """The workflow that each tag named before a change; None if it named none."""
+        before_ids = [change.before_id for change in changes]
+        wanted = {each for each in before_ids if each is not None}
+        artifacts = await self._artifacts.list_by_id(conn, namespace, wanted)
+        hashes = {
+            artifact_id: artifact.version_hash
+            for artifact_id, artifact in artifacts.items()
+            if artifact.kind in WORKFLOW_KINDS and artifact.version_hash is not None
+        }
+        contents = await self._cas.get_content_bulk(conn, list({*hashes.values()}))
+        return [contents[hashes[each]] if each in hashes else None for each in before_ids]
 
     async def create_new(
         self, conn: Connection, new: Sequence[NewWorkflow]

@@ -158,7 +158,7 @@ async def test_a_dry_run_shows_the_merge_and_stores_nothing(api: Api) -> None:
     await patched(api, "side", *add_node("c", "b"))
     artifacts = (await api.get("/artifacts")).json()
     body = (await merge(api, "main", "side", dry_run=True)).json()
-    assert (body["dry_run"], body["result"], body["outcome"]) == (True, None, "merged")
+    assert (body["dry_run"], body["result"]["tag_version"], body["outcome"]) == (True, 3, "merged")
     assert [node["id"] for node in body["diff"]["nodes_added"]] == ["c"]
     assert (await api.get("/artifacts")).json() == artifacts
     await api.post("/tags/main/undo")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.documents.workflow_change import parsed, patched
+from orchestrator.documents.workflow_change import Manner, parsed, patched
 from orchestrator.documents.workflow_merge_value import NOT_SETTLED
 from orchestrator.errors import NoCommonAncestor, NothingToCompact, VersionConflict
 from orchestrator.models.artifact import Kind, Relation
@@ -44,7 +44,7 @@ async def test_history_says_what_a_merge_amounts_to(store: Store) -> None:
 
     async def outcome(ours: Head, theirs: str) -> MergeOutcome:
         plan = await merges_of(store).plan(
-            store.conn, ours, named(theirs), base=None, settlement=NOT_SETTLED, preview=False
+            store.conn, ours, named(theirs), base=None, settlement=NOT_SETTLED
         )
         assert plan.sides is not None
         return plan.sides.outcome
@@ -107,7 +107,7 @@ async def test_a_plan_of_a_revert_computes_the_head_without_the_change(
     assert (origin.parent_id, origin.relation) == (reverted.artifact_id, Relation.REVERT_OF)
 
 
-async def test_a_merge_that_is_planned_for_its_preview_tells_what_would_change(
+async def test_a_merge_that_is_planned_for_a_dry_run_tells_what_would_change(
     store: Store,
 ) -> None:
     await workflow(store, "main", "a")
@@ -119,7 +119,12 @@ async def test_a_merge_that_is_planned_for_its_preview_tells_what_would_change(
         (await head(store), MergeOutcome.UP_TO_DATE, 0),
     ):
         plan = await merges.plan(
-            store.conn, ours, named("main"), base=None, settlement=NOT_SETTLED, preview=True
+            store.conn,
+            ours,
+            named("main"),
+            base=None,
+            settlement=NOT_SETTLED,
+            manner=Manner(dry_run=True),
         )
         merge = plan.compute()
         assert plan.sides is not None

@@ -115,9 +115,11 @@ class Call:
             raise UnsupportedMediaType(given, [JSON])
         return await self.read(bytes_max)
 
-    def idempotent(self, body: bytes = b"") -> IdempotentCall | None:
-        """What `Idempotency-Key` makes of this request; None without the header."""
-        key = self.headers.get("idempotency-key")
+    def idempotent(self, body: bytes = b"", *, dry_run: bool = False) -> IdempotentCall | None:
+        """What `Idempotency-Key` makes of this request; None without the header, and for a dry run,
+        which may be made any number of times.
+        """
+        key = None if dry_run else self.headers.get("idempotency-key")
         if key is None:
             return None
         if not _KEY.fullmatch(key):

@@ -1,10 +1,13 @@
 """Work that a request needs and that may be long: nobody waits for what its caller has left."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from orchestrator.core.compute import Compute
+from orchestrator.documents.canonical_count import size_of_reading
+from orchestrator.documents.workflow_change import differences
 from orchestrator.errors import CallerLeft, DomainError, Overloaded, TooComplex
 from orchestrator.handlers.http.call import Call
 from orchestrator.telemetry import metrics
@@ -39,6 +42,13 @@ class Computing:
             raise
         finally:
             metrics.COMPUTATIONS.labels(outcome).inc()
+
+    async def differences(
+        self, call: Call, pairs: Sequence[tuple[bytes | None, bytes]]
+    ) -> list[bytes | None]:
+        """What is different between two versions of a workflow; None if there is no first one."""
+        size = sum(size_of_reading(each) for pair in pairs for each in pair if each is not None)
+        return await self.run(call, partial(differences, pairs), size)
 
     async def _watched(self, call: Call, work: Callable[[], T], size_bytes: int) -> T:
         caller = call.principal.name

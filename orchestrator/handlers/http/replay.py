@@ -20,14 +20,17 @@ class Replay:
         namespace: str,
         repeated: IdempotentCall | None,
         make: Callable[[Connection], Awaitable[Answer]],
+        *,
+        dry_run: bool = False,
     ) -> Answer:
         """The first answer to this key; if there is none, make the change and its answer.
 
         Both and the memory of them are one transaction. What `make` refuses is not remembered. If
-        nobody knows whether it was committed, a caller with a key may simply ask again.
+        nobody knows whether it was committed, a caller with a key may simply ask again. Of a dry
+        run, which has no key, the answer is all that stays.
         """
         try:
-            async with self._database.transaction(of=namespace) as conn:
+            async with self._database.transaction(of=namespace, dry_run=dry_run) as conn:
                 if (first := await self._idempotency.claim(conn, repeated)) is not None:
                     return first
                 answer = await make(conn)
