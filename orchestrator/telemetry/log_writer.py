@@ -1,35 +1,45 @@
-"""Writes to standard error in a thread of its own: a log that nobody reads stops nothing else."""
+"""Writes the log, so that one that nobody reads stops nothing: a thread does what would wait."""
 
-import os
-import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
-STDERR = 2
 #: How long the end of a process waits for what is not written yet.
 DRAIN_SECONDS_MAX = 1.0
 
 
+class Output(Protocol):
+    """Where the log goes."""
+
+    @property
+    def piece_bytes_max(self) -> int:
+        """How much of a piece is never torn apart by what others write."""
+
+    def write_now(self, piece: bytes) -> int:
+        """Write what is taken without waiting; BlockingIOError if nothing is."""
+
+    def write(self, piece: bytes) -> None:
+        """Write all of it, however long that takes."""
+
+
 class LogWriter:
-    """A queue of bounded size, and the thread that empties it, which the first piece starts.
+    """A queue of bounded size, and the thread that empties it, which the first piece starts that
+    the output does not take at once. While nothing waits, there is nothing for the thread to do: to
+    wake it costs a hundred times as much as to write.
 
     While the queue is full, what comes is dropped and counted. A line in its place says how many
     lines are missing there.
     """
 
     def __init__(
-        self,
-        *,
-        dropped_line: Callable[[int], bytes],
-        bytes_max: int,
-        write: Callable[[int, bytes], int] = os.write,
+        self, output: Output, *, dropped_line: Callable[[int], bytes], bytes_max: int
     ) -> None:
+        self.output = output
         self.bytes_max = bytes_max
         #: Lines that were never written, since the process began.
         self.dropped = 0
         self._dropped_line = dropped_line
-        self._write = write
         self.begin()
 
     def begin(self) -> None:
@@ -45,6 +55,10 @@ class LogWriter:
     def put(self, piece: bytes, lines: int) -> None:
         """Write the piece after those before it. It is whole lines, so many."""
         with self._changed:
+            if not self._bytes and not self._missing:
+                piece = self._rest_of_write_now(piece, lines)
+                if not piece:
+                    return
             if self._bytes + len(piece) > self.bytes_max:
                 self._missing += lines
                 self.dropped += lines
@@ -61,6 +75,15 @@ class LogWriter:
         """Wait until all is written. False: it takes longer."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._bytes and not self._missing, seconds)
+
+    def _rest_of_write_now(self, piece: bytes, lines: int) -> bytes:
+        try:
+            return piece[self.output.write_now(piece) :]
+        except BlockingIOError:
+            return piece
+        except OSError:  # Nobody can read it any more.
+            self.dropped += lines
+            return b""
 
     def _append(self, piece: bytes, lines: int) -> None:
         self._pieces.append((piece, lines))
@@ -86,11 +109,8 @@ class LogWriter:
                     self._changed.notify_all()
 
     def _write_whole(self, piece: bytes) -> bool:
-        while piece:
-            try:
-                piece = piece[self._write(STDERR, piece) :]
-            except BlockingIOError:  # Another program made the terminal that we share so.
-                select.select([], [STDERR], [])
-            except OSError:  # Nobody can read it any more.
-                return False
+        try:
+            self.output.write(piece)
+        except OSError:  # Nobody can read it any more.
+            return False
         return True

@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from orchestrator.telemetry.flush_timer import FlushTimer
+from orchestrator.telemetry.log_output import LogOutput
 from orchestrator.telemetry.log_writer import LogWriter
 
 #: Set by the edge for the request that this task serves; every line carries it.
@@ -20,8 +21,6 @@ correlation_id: ContextVar[str] = ContextVar("correlation_id")
 
 FLUSH_SECONDS = 0.05
 LINES_WAITING_MAX = 256
-#: Up to here a write to a pipe is one piece, also when several workers write to it (POSIX).
-WRITE_BYTES_MAX = 4096
 #: Until the settings say otherwise.
 QUEUE_BYTES_MAX = 4 * 1024 * 1024
 
@@ -55,16 +54,20 @@ class Lines:
 
     def flush(self) -> None:
         """Let all lines that wait be written."""
-        piece, lines = b"", 0
+        piece: list[bytes] = []
+        size, size_max = 0, self._writer.output.piece_bytes_max
         while self._waiting:
-            line = self._waiting.popleft() + b"\n"
-            if piece and len(piece) + len(line) > WRITE_BYTES_MAX:
-                self._writer.put(piece, lines)
-                piece, lines = b"", 0
-            piece += line
-            lines += 1
+            line = self._waiting.popleft()
+            size += len(line) + 1
+            if piece and size > size_max:
+                self._put(piece)
+                piece, size = [], len(line) + 1
+            piece.append(line)
         if piece:
-            self._writer.put(piece, lines)
+            self._put(piece)
+
+    def _put(self, lines: list[bytes]) -> None:
+        self._writer.put(b"\n".join(lines) + b"\n", len(lines))
 
     def drain(self) -> None:
         """Wait until they are written, but not for ever."""
@@ -80,7 +83,7 @@ def _dropped_line(lines: int) -> bytes:
     return _ENCODER.encode(event | {"message": "log lines dropped"})
 
 
-WRITER = LogWriter(dropped_line=_dropped_line, bytes_max=QUEUE_BYTES_MAX)
+WRITER = LogWriter(LogOutput(), dropped_line=_dropped_line, bytes_max=QUEUE_BYTES_MAX)
 LINES = Lines(WRITER)
 atexit.register(LINES.drain)
 os.register_at_fork(after_in_child=WRITER.begin)

@@ -1,29 +1,42 @@
-"""The thread that writes the log: its order, its bound, and what stops it."""
+"""What writes the log, at once or in a thread: its order, its bound, and what stops it."""
 
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from orchestrator.telemetry.log_writer import STDERR, LogWriter
+from orchestrator.telemetry.log_output import LogOutput
+from orchestrator.telemetry.log_writer import LogWriter
 
 
 class Output:
-    """Standard error that takes nothing before it is opened, and then so many bytes a write."""
+    """Takes nothing before it is opened. What is written then is written by the thread, unless it
+    takes so many bytes at once.
+    """
 
-    def __init__(self, taken_max: int = 1_000_000) -> None:
+    piece_bytes_max = 100
+
+    def __init__(self, taken_now: int = 0) -> None:
         self.text = b""
         self.opened = threading.Event()
         self.begun = threading.Event()
-        self._taken_max = taken_max
+        self.threads: set[threading.Thread] = set()
+        self.taken_now = taken_now
 
-    def write(self, to: int, piece: bytes) -> int:
-        assert to == STDERR
+    def write_now(self, piece: bytes) -> int:
+        if not (self.taken_now and self.opened.is_set()):
+            raise BlockingIOError
+        self.threads.add(threading.current_thread())
+        self.text += piece[: self.taken_now]
+        return min(len(piece), self.taken_now)
+
+    def write(self, piece: bytes) -> None:
         self.begun.set()
         assert self.opened.wait(10)
-        self.text += piece[: self._taken_max]
-        return min(len(piece), self._taken_max)
+        self.threads.add(threading.current_thread())
+        self.text += piece
 
 
 @pytest.fixture
@@ -34,9 +47,7 @@ def output() -> Iterator[Output]:
 
 
 def writer(output: Output, bytes_max: int = 1_000) -> LogWriter:
-    return LogWriter(
-        dropped_line=lambda lines: b"%d!" % lines, bytes_max=bytes_max, write=output.write
-    )
+    return LogWriter(output, dropped_line=lambda lines: b"%d!" % lines, bytes_max=bytes_max)
 
 
 def test_what_is_put_is_written_in_order(output: Output) -> None:
@@ -89,62 +100,69 @@ def test_the_queue_never_grows_past_its_bound(output: Output) -> None:
     assert output.text == b"0123456789\n" * 4 + b"996!\n"
 
 
-def test_the_rest_of_a_write_that_took_a_part_is_written_too() -> None:
-    output = Output(taken_max=3)
+def test_what_is_taken_at_once_needs_no_thread() -> None:
+    output = Output(taken_now=100)
+    output.opened.set()
+    made = writer(output)
+    for number in range(100):
+        made.put(b"%d\n" % number, 1)
+    assert output.text == b"".join(b"%d\n" % number for number in range(100))
+    assert output.threads == {threading.current_thread()}
+    assert made.drain(0)
+
+
+def test_nothing_overtakes_what_waits() -> None:
+    output = Output(taken_now=100)
+    made = writer(output, bytes_max=10_000)
+    made.put(b"one\n", 1)
+    assert output.begun.wait(10)
+    output.opened.set()
+    for number in range(1_000):
+        made.put(b"%d\n" % number, 1)
+    assert made.drain(10)
+    assert output.text == b"one\n" + b"".join(b"%d\n" % number for number in range(1_000))
+    output.threads.clear()
+    made.put(b"last\n", 1)
+    assert output.threads == {threading.current_thread()}, "at once again: nothing waits any more"
+
+
+def test_the_rest_of_what_was_taken_in_part_is_written_before_the_next() -> None:
+    output = Output(taken_now=3)
     output.opened.set()
     made = writer(output)
     made.put(b"a long line\n", 1)
+    made.put(b"b\n", 1)
     assert made.drain(10)
-    assert output.text == b"a long line\n"
+    assert output.text == b"a long line\nb\n"
 
 
-def test_lines_that_nobody_can_read_any_more_are_counted_and_stop_nothing() -> None:
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_lines_that_nobody_can_read_any_more_are_counted_and_stop_nothing(waiting: int) -> None:
+    """Who writes at once finds out, and so does the thread that waits."""
     reader, end = os.pipe()
+    made = LogWriter(LogOutput(end), dropped_line=lambda _: b"", bytes_max=1_000_000)
+    for _ in range(waiting):
+        made.put(b"x" * 500_000, 1)
     os.close(reader)
-    made = LogWriter(
-        dropped_line=lambda lines: b"%d!" % lines,
-        bytes_max=1_000,
-        write=lambda _, piece: os.write(end, piece),
-    )
     for _ in range(3):
         made.put(b"one\ntwo\n", 2)
         assert made.drain(10)
     os.close(end)
-    assert made.dropped == 6
-
-
-def test_a_pipe_that_does_not_block_is_waited_for() -> None:
-    answers = iter([0, 3, 0, 1])
-    taken = []
-
-    def write(_: int, piece: bytes) -> int:
-        answer = next(answers)
-        if not answer:
-            raise BlockingIOError
-        taken.append(piece[:answer])
-        return answer
-
-    made = LogWriter(dropped_line=lambda _: b"", bytes_max=1_000, write=write)
-    made.put(b"one\n", 1)
-    assert made.drain(10)
-    assert b"".join(taken) == b"one\n"
-    assert made.dropped == 0
+    assert made.dropped == 6 + waiting
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_has_a_thread_of_its_own_and_nothing_to_write_twice() -> None:
-    reader, end = os.pipe()
-    made = LogWriter(
-        dropped_line=lambda _: b"", bytes_max=1_000, write=lambda _, piece: os.write(end, piece)
-    )
-    made.put(b"parent\n", 1)
-    assert made.drain(10)
-    child = os.fork()
-    if not child:
-        made.begin()
-        made.put(b"child\n", 1)
-        os._exit(not made.drain(10))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    os.close(end)
-    assert os.read(reader, 100) == b"parent\nchild\n"
-    os.close(reader)
+def test_a_forked_process_has_a_thread_of_its_own_and_nothing_to_write_twice(
+    tmp_path: Path,
+) -> None:
+    with (tmp_path / "log").open("ab") as log:
+        made = LogWriter(LogOutput(log.fileno()), dropped_line=lambda _: b"", bytes_max=1_000)
+        made.put(b"parent\n", 1)
+        assert made.drain(10)
+        child = os.fork()
+        if not child:
+            made.begin()
+            made.put(b"child\n", 1)
+            os._exit(not made.drain(10))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (tmp_path / "log").read_bytes() == b"parent\nchild\n"

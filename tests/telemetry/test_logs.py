@@ -11,16 +11,21 @@ import pytest
 import structlog
 
 from orchestrator.telemetry import logs
+from orchestrator.telemetry.log_output import LogOutput
 from orchestrator.telemetry.log_writer import LogWriter
-from orchestrator.telemetry.logs import LINES_WAITING_MAX, WRITE_BYTES_MAX, Lines, PlainLines
+from orchestrator.telemetry.logs import LINES_WAITING_MAX, Lines, PlainLines
 from tests.conftest import logged
+
+PIECE_BYTES_MAX = 2_000
 
 
 class Written(LogWriter):
     """The pieces that a `Lines` wants written."""
 
     def __init__(self) -> None:
-        super().__init__(dropped_line=lambda _: b"", bytes_max=0)
+        output = LogOutput()
+        output.piece_bytes_max = PIECE_BYTES_MAX
+        super().__init__(output, dropped_line=lambda _: b"", bytes_max=0)
         self.pieces: list[bytes] = []
 
     def put(self, piece: bytes, lines: int) -> None:
@@ -81,7 +86,7 @@ def test_without_a_loop_a_line_waits_for_nothing() -> None:
 
 def test_a_loop_that_ended_before_its_lines_were_written_loses_none() -> None:
     written = Written()
-    lines = Lines(written, flush_seconds=0.01)
+    lines = Lines(written, flush_seconds=0.2)
 
     async def log(text: bytes, seconds: float) -> None:
         lines.info(text)
@@ -89,7 +94,7 @@ def test_a_loop_that_ended_before_its_lines_were_written_loses_none() -> None:
 
     asyncio.run(log(b"one", 0))
     assert written.pieces == []
-    asyncio.run(log(b"two", 0.05))
+    asyncio.run(log(b"two", 0.25))
     assert written.pieces == [b"one\ntwo\n"]
 
 
@@ -97,18 +102,18 @@ async def test_pieces_end_with_a_line_and_are_short_enough_to_stay_whole() -> No
     written = Written()
     lines = Lines(written)
     texts = [b"%03d" % number + b"x" * (number * 97 % 1_500) for number in range(100)]
-    texts[40] += b"y" * WRITE_BYTES_MAX
-    texts[60] = b"z" * (WRITE_BYTES_MAX - 1)
+    texts[40] += b"y" * PIECE_BYTES_MAX
+    texts[60] = b"z" * (PIECE_BYTES_MAX - 1)
     for text in texts:
         lines.info(text)
     lines.flush()
     assert b"".join(written.pieces) == b"".join(text + b"\n" for text in texts)
     for piece in written.pieces:
         assert piece.endswith(b"\n")
-        assert len(piece) <= WRITE_BYTES_MAX or piece == texts[40] + b"\n"
+        assert len(piece) <= PIECE_BYTES_MAX or piece == texts[40] + b"\n"
     for one, two in pairwise(written.pieces):
         following = two[: two.index(b"\n") + 1]
-        assert len(one) + len(following) > WRITE_BYTES_MAX, "no piece is shorter than it need be"
+        assert len(one) + len(following) > PIECE_BYTES_MAX, "no piece is shorter than it need be"
 
 
 def test_a_library_that_logs_by_itself_uses_the_same_way(
