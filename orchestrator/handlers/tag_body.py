@@ -1,11 +1,12 @@
 """The bodies of tags over HTTP, and how they are made from tags; no requests are read here."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
-from orchestrator.core.digest import CasIdText
+from orchestrator.core.digest import CasId, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.errors import NotFound
 from orchestrator.handlers.http.body import MessageText, Version
@@ -171,7 +172,7 @@ def tag_body(tag: Tag, target: Artifact | TagTarget) -> TagBody:
 def tag_details(standing: TagStanding) -> TagDetails:
     """The tag as it stands, and where its undo and redo lead."""
     return TagDetails(
-        **msgspec.structs.asdict(tag_body(standing.tag, standing.target)),
+        **structs.asdict(tag_body(standing.tag, standing.target)),
         transaction_id=standing.transaction_id,
         undo_to=_step_to(standing.undo),
         redo_to=_step_to(standing.redo),
@@ -200,7 +201,7 @@ def _body(
         cursor=last.cursor,
         artifact_id=target.artifact_id,
         kind=target.kind,
-        version_hash=str(target.version_hash) if target.version_hash else None,
+        version_hash=_text(target.version_hash),
         message=last.message,
         moved_by=last.moved_by,
         moved_at=last.moved_at,
@@ -212,7 +213,7 @@ def change_body(change: TagChange) -> TagChangeBody:
     if change.target is None:
         raise NotFound("tag", change.tag.name)
     body = tag_body(change.tag, change.target)
-    return TagChangeBody(**msgspec.structs.asdict(body), action=change.action)
+    return TagChangeBody(**structs.asdict(body), action=change.action)
 
 
 def deleted_body(tag: Tag) -> DeletedTagBody:
@@ -232,56 +233,37 @@ def deleted_body(tag: Tag) -> DeletedTagBody:
 
 def tag_item(tag: NamedTag) -> TagItem:
     """The tag in a list."""
-    return TagItem(
-        namespace=tag.namespace,
-        name=tag.name,
-        version=tag.version,
-        cursor=tag.cursor,
-        artifact_id=tag.artifact_id,
-        kind=tag.kind,
-        version_hash=str(tag.version_hash) if tag.version_hash else None,
-        transaction_id=tag.transaction_id,
-        message=tag.message,
-        moved_by=tag.moved_by,
-        moved_at=tag.moved_at,
-    )
+    return TagItem(**structs.asdict(tag) | {"version_hash": _text(tag.version_hash)})
 
 
 def history_item(move: NamedMove) -> HistoryItem:
     """The move in the history of its tag."""
-    return HistoryItem(
-        version=move.seq,
-        seq=move.seq,
-        action=move.action,
-        from_id=move.from_id,
-        to_id=move.to_id,
-        parent_seq=move.parent_seq,
-        cursor=move.cursor,
-        transaction_id=move.transaction_id,
-        kind=move.kind,
-        version_hash=str(move.version_hash) if move.version_hash else None,
-        message=move.message,
-        moved_by=move.moved_by,
-        moved_at=move.moved_at,
-    )
+    return HistoryItem(seq=move.seq, parent_seq=move.parent_seq, cursor=move.cursor, **_moved(move))
 
 
 def move_item(namespace: str, move: NamedMove) -> MoveItem:
     """The move in a list."""
-    return MoveItem(
-        namespace=namespace,
-        name=move.name,
-        version=move.seq,
-        action=move.action,
-        from_id=move.from_id,
-        to_id=move.to_id,
-        transaction_id=move.transaction_id,
-        kind=move.kind,
-        version_hash=str(move.version_hash) if move.version_hash else None,
-        message=move.message,
-        moved_by=move.moved_by,
-        moved_at=move.moved_at,
-    )
+    return MoveItem(namespace=namespace, name=move.name, **_moved(move))
+
+
+def _moved(move: NamedMove) -> dict[str, Any]:
+    """What every list shows of a move."""
+    return {
+        "version": move.seq,
+        "action": move.action,
+        "from_id": move.from_id,
+        "to_id": move.to_id,
+        "transaction_id": move.transaction_id,
+        "kind": move.kind,
+        "version_hash": _text(move.version_hash),
+        "message": move.message,
+        "moved_by": move.moved_by,
+        "moved_at": move.moved_at,
+    }
+
+
+def _text(version_hash: CasId | None) -> str | None:
+    return str(version_hash) if version_hash else None
 
 
 def tag_answer(change: TagChange) -> Answer:

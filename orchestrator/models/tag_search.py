@@ -44,9 +44,6 @@ class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = False
 
 
-ALL_TAGS = TagFilter()
-
-
 class NamedMove(TagMove, frozen=True, kw_only=True):
     """A move with the name of its tag, and what the artifact says that the tag named then."""
 

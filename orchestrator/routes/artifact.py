@@ -19,29 +19,23 @@ from orchestrator.handlers.http.reply import API
 from orchestrator.models.tag import TagReference
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    DESCRIPTIONS,
     answer,
-    bytes_answer,
     heeds,
-    no_body,
     not_modified,
     takes,
 )
 from orchestrator.routes.openapi_headers import (
-    CONTENT_RANGE,
     IDEMPOTENCY,
     IF_ABSENT,
     IF_MATCH,
-    LINK,
     LOCATION,
-    OF_BLOBS_UNCHANGED,
     OF_FILES,
     OF_IMMUTABLE,
     OF_READ,
     RANGE,
     WANT_REPR_DIGEST,
 )
-from orchestrator.routes.resource import Resource, ok, page
+from orchestrator.routes.resource import Resource, blob, ok, page, page_as
 
 ROUTES = Resource("artifacts")
 ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
@@ -97,12 +91,7 @@ def artifact_routes(
             artifacts.get_blob,
             lambda method, _: f"{method}BlobOfArtifact",
             "Fetch a file of an artifact",
-            {
-                200: bytes_answer("any bytes", "The exact bytes.", *OF_FILES),
-                206: bytes_answer("any", "The requested part.", *OF_FILES, CONTENT_RANGE),
-                307: no_body(DESCRIPTIONS[307], LOCATION),
-            }
-            | not_modified(*OF_BLOBS_UNCHANGED),
+            blob("The exact bytes.", OF_FILES),
             refuses=(404, 416),
             reads=heeds(RANGE, WANT_REPR_DIGEST),
         ),
@@ -128,7 +117,7 @@ def artifact_routes(
             lineage.lineage,
             "listLineage",
             "Where an artifact comes from, and what came of it",
-            ok(LineageBody, examples.LINEAGE, "A page.", *OF_READ, LINK) | not_modified(),
+            page_as(LineageBody, examples.LINEAGE),
             refuses=(404,),
         ),
         ROUTES.get(

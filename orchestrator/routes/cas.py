@@ -7,27 +7,21 @@ from orchestrator.handlers.cas_body import BlobBody, MissingBody, MissingQuery
 from orchestrator.handlers.http.reply import API
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import (
-    DESCRIPTIONS,
     answer,
-    bytes_answer,
     heeds,
-    no_body,
-    not_modified,
     takes,
     takes_bytes,
 )
 from orchestrator.routes.openapi_headers import (
-    CONTENT_RANGE,
     ETAG,
     IDEMPOTENCY,
     LOCATION,
     OF_BLOBS,
-    OF_BLOBS_UNCHANGED,
     RANGE,
     REPR_DIGEST_SENT,
     WANT_REPR_DIGEST,
 )
-from orchestrator.routes.resource import Resource, ok
+from orchestrator.routes.resource import Resource, blob, ok
 
 ROUTES = Resource("cas")
 BLOB = f"{API}/cas/{{cas_id:str}}"
@@ -63,14 +57,7 @@ def cas_routes(cas: CASHandler) -> list[HTTPRouteHandler]:
             cas.get,
             lambda method, _: f"{method}Blob",
             "Fetch a blob by its name",
-            {
-                200: bytes_answer(
-                    "any bytes", "The exact bytes, with the media type they came with.", *OF_BLOBS
-                ),
-                206: bytes_answer("any", "The requested part.", *OF_BLOBS, CONTENT_RANGE),
-                307: no_body(DESCRIPTIONS[307], LOCATION),
-            }
-            | not_modified(*OF_BLOBS_UNCHANGED),
+            blob("The exact bytes, with the media type they came with.", OF_BLOBS),
             refuses=(404, 416),
             reads=heeds(RANGE, WANT_REPR_DIGEST),
         ),

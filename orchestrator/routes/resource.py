@@ -21,17 +21,29 @@ from orchestrator.handlers.http.framework import (
 from orchestrator.handlers.http.paging import CountedPage, Page
 from orchestrator.handlers.http.paths import Declared
 from orchestrator.routes.openapi import (
+    DESCRIPTIONS,
     NOTHING,
     Described,
     Operation,
     ProblemHeaders,
     Reads,
     answer,
+    bytes_answer,
+    no_body,
     not_modified,
     problems,
 )
 from orchestrator.routes.openapi_document import DESCRIBED
-from orchestrator.routes.openapi_headers import IF_CHANGED, IF_MATCH, LINK, OF_READ, Header
+from orchestrator.routes.openapi_headers import (
+    CONTENT_RANGE,
+    IF_CHANGED,
+    IF_MATCH,
+    LINK,
+    LOCATION,
+    OF_BLOBS_UNCHANGED,
+    OF_READ,
+    Header,
+)
 
 
 class Resource:
@@ -121,13 +133,23 @@ def ok(container: Any, example: Any, description: str, *headers: Header) -> dict
 
 def page(item: Any, example: Any) -> dict[int, Described]:
     """One page of a list of these."""
-    return _page(Page[item], example)
+    return page_as(Page[item], example)
 
 
 def counted_page(item: Any, example: Any) -> dict[int, Described]:
-    """The same, with the number of all items if it is asked for."""
-    return _page(CountedPage[item], example)
+    """A page, with the number of all items if it is asked for."""
+    return page_as(CountedPage[item], example)
 
 
-def _page(container: Any, example: Any) -> dict[int, Described]:
+def page_as(container: Any, example: Any) -> dict[int, Described]:
+    """One page of a list, in a container of its own."""
     return ok(container, example, "A page.", *OF_READ, LINK) | not_modified()
+
+
+def blob(description: str, headers: Sequence[Header]) -> dict[int, Described]:
+    """The bytes of a blob, a part of them, where they are, or that the caller has them."""
+    return {
+        200: bytes_answer("any bytes", description, *headers),
+        206: bytes_answer("any", "The requested part.", *headers, CONTENT_RANGE),
+        307: no_body(DESCRIPTIONS[307], LOCATION),
+    } | not_modified(*OF_BLOBS_UNCHANGED)

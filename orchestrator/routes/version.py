@@ -29,14 +29,8 @@ from orchestrator.routes.openapi import (
     takes,
     takes_patch,
 )
-from orchestrator.routes.openapi_headers import (
-    ETAG_OF_CHANGED,
-    IDEMPOTENCY,
-    IF_MATCH,
-    LINK,
-    OF_READ,
-)
-from orchestrator.routes.resource import Resource, ok, page
+from orchestrator.routes.openapi_headers import ETAG_OF_CHANGED, IDEMPOTENCY, IF_MATCH, OF_READ
+from orchestrator.routes.resource import Resource, ok, page, page_as
 
 ROUTES = Resource("versions")
 WORKFLOW = f"{API}/workflows/{{tag:str}}"
@@ -127,7 +121,7 @@ def version_routes(
             histories.node_history,
             "listNodeEvents",
             "The versions that added, changed or removed a node",
-            ok(NodeHistoryBody, examples.NODE_HISTORY, "A page.", *OF_READ, LINK) | not_modified(),
+            page_as(NodeHistoryBody, examples.NODE_HISTORY),
             refuses=(404, 422),
         ),
         ROUTES.get(

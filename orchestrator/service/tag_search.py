@@ -5,7 +5,6 @@ from uuid import UUID
 
 from orchestrator.core.database import Connection
 from orchestrator.models.tag_search import (
-    ALL_TAGS,
     MoveFilter,
     MovePosition,
     NamedMove,
@@ -39,13 +38,7 @@ class TagSearchService:
         return await self._tags.list_moves(conn, namespace, wanted, start, limit)
 
     async def list_by_name(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: TagFilter = ALL_TAGS,
-        *,
-        after: str = "",
-        limit: int,
+        self, conn: Connection, namespace: str, wanted: TagFilter, *, after: str, limit: int
     ) -> list[NamedTag]:
         """A page of tags in the order of their names."""
         return await self._tags.list_tags(conn, namespace, wanted, after, limit)

@@ -8,7 +8,7 @@ from orchestrator.errors import DomainError
 from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact, Link, Relation
 from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.tag import TagChange
-from orchestrator.models.tag_search import ALL_TAGS, TagFilter
+from orchestrator.models.tag_search import TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -130,13 +130,7 @@ class WorkflowService:
         return await self._joins.resolve_many(conn, wanted)
 
     async def list_by_tag(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: TagFilter = ALL_TAGS,
-        *,
-        after: str = "",
-        limit: int,
+        self, conn: Connection, namespace: str, wanted: TagFilter, *, after: str, limit: int
     ) -> list[WorkflowEntry]:
         """A page of workflows by tag name, without their documents."""
         return await self._joins.list_by_tag(conn, namespace, wanted, after=after, limit=limit)

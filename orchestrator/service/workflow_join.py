@@ -11,7 +11,7 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, DomainError, NotFound, WrongKind, accepted
 from orchestrator.models.artifact import WORKFLOW_KINDS
-from orchestrator.models.tag_search import ALL_TAGS, TagFilter
+from orchestrator.models.tag_search import TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -116,13 +116,7 @@ class WorkflowJoinService:
         return created
 
     async def list_by_tag(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: TagFilter = ALL_TAGS,
-        *,
-        after: str = "",
-        limit: int,
+        self, conn: Connection, namespace: str, wanted: TagFilter, *, after: str, limit: int
     ) -> list[WorkflowEntry]:
         """A page of the tags that name workflows, by name."""
         return await self._workflows.list_by_namespace(conn, namespace, wanted, after, limit)

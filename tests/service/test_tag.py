@@ -219,13 +219,13 @@ async def test_deleted_tags_are_listed_and_have_versions_that_steps_can_expect(
 ) -> None:
     await put(store, "A")
     await store.tags.delete(store.conn, order("main"))
-    (deleted,) = await store.tag_search.list_by_name(store.conn, NS, DELETED, limit=9)
+    (deleted,) = await store.tag_search.list_by_name(store.conn, NS, DELETED, after="", limit=9)
     assert (deleted.name, deleted.version, deleted.artifact_id) == ("main", 2, None)
-    assert await store.tag_search.list_by_name(store.conn, NS, limit=9) == []
+    assert await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="", limit=9) == []
     with pytest.raises(VersionConflict):
         await store.tags.undo(store.conn, order("main", expected={1}))
     await store.tags.undo(store.conn, order("main", expected={2}))
-    assert await store.tag_search.list_by_name(store.conn, NS, DELETED, limit=9) == []
+    assert await store.tag_search.list_by_name(store.conn, NS, DELETED, after="", limit=9) == []
 
 
 async def test_a_deleted_tag_keeps_its_history(store: Store) -> None:
@@ -261,15 +261,18 @@ async def test_names_of_other_namespaces_are_other_tags(store: Store) -> None:
     await put(store, "A")
     with pytest.raises(NotFound):
         await store.tags.get(store.conn, "team-2", "main")
-    assert await store.tag_search.list_by_name(store.conn, "tea", limit=10) == []
+    assert (
+        await store.tag_search.list_by_name(store.conn, "tea", TagFilter(), after="", limit=10)
+        == []
+    )
 
 
 async def test_tags_are_listed_by_name_and_paged_by_key(store: Store) -> None:
     for name in ("c", "a", "b", "gone"):
         await put(store, "A", name)
     await store.tags.delete(store.conn, order("gone"))
-    first = await store.tag_search.list_by_name(store.conn, NS, limit=2)
-    rest = await store.tag_search.list_by_name(store.conn, NS, after="b", limit=10)
+    first = await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="", limit=2)
+    rest = await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="b", limit=10)
     assert [tag.name for tag in (*first, *rest)] == ["a", "b", "c"]
 
 
