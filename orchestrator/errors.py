@@ -7,7 +7,6 @@ limits, never content.
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 
@@ -172,88 +171,6 @@ class PreconditionFailed(DomainError):
         self.kind, self.key, self.condition, self.current = kind, key, condition, current
 
 
-class MovedTag(msgspec.Struct, frozen=True):
-    """A tag that is not where a transaction left it."""
-
-    name: str
-    version: int
-    current_version: int
-    current_artifact_id: UUID | None
-
-
-class TagsMoved(DomainError):
-    """What is to be taken back is no longer there; the first of the tags that have moved since."""
-
-    def __init__(self, tags: Sequence[MovedTag]) -> None:
-        names = ", ".join(repr(tag.name) for tag in tags[:3])
-        more = f" and {len(tags) - 3} more" if len(tags) > 3 else ""
-        super().__init__(f"Not where the transaction left them: {names}{more}.")
-        self.tags, self.tags_count = first_listed(tags), len(tags)
-
-
-class AlreadyReverted(DomainError):
-    """A transaction is taken back once."""
-
-    def __init__(self, transaction_id: UUID) -> None:
-        super().__init__(
-            f"The transaction {transaction_id} was reverted already: to bring it back, revert "
-            "the transaction that reverted it."
-        )
-        self.transaction_id = transaction_id
-
-
-class NothingToUndo(DomainError):
-    """The tag stands at the root of its moves."""
-
-    def __init__(self, key: str, version: int) -> None:
-        super().__init__(f"The tag {key!r} stands at its first target: there is nothing to undo.")
-        self.key, self.current_version = key, version
-
-
-class NothingToRedo(DomainError):
-    """Nothing was undone from where the tag stands."""
-
-    def __init__(self, key: str, version: int) -> None:
-        super().__init__(f"Nothing was undone from where the tag {key!r} stands now.")
-        self.key, self.current_version = key, version
-
-
-class NothingToCompact(DomainError):
-    """The tag names a whole version already: there are no patches to compact."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(f"The tag {key!r} names a version without patches.")
-        self.key = key
-
-
-class NoCommonAncestor(DomainError):
-    """Two versions share no history, so nothing tells what each side changed."""
-
-    def __init__(self, ours: str, theirs: str) -> None:
-        super().__init__(f"{ours} and {theirs} have no common ancestor: name a base.")
-        self.ours, self.theirs = ours, theirs
-
-
-class TooManyBases(DomainError):
-    """Two versions have several nearest common ancestors, and to merge those first is too much."""
-
-    def __init__(self, ours: str, theirs: str, bases: Sequence[str]) -> None:
-        super().__init__(
-            f"{ours} and {theirs} have several nearest common ancestors, and it would take too "
-            "much to merge these first: name a base."
-        )
-        self.ours, self.theirs, self.bases = ours, theirs, list(bases)
-
-
-class MergeConflict(DomainError):
-    """Both sides changed the same places; nothing was stored. The first of them are listed."""
-
-    def __init__(self, conflicts: Sequence[Any], count: int) -> None:
-        places = "One place" if count == 1 else f"{count} places"
-        super().__init__(f"{places} cannot be merged; settle them, or say whom to prefer.")
-        self.conflicts, self.conflicts_count = list(conflicts), count
-
-
 class TooLarge(DomainError):
     """A body or document is over its limit."""
 
@@ -340,41 +257,6 @@ class IdempotencyKeyReused(DomainError):
     def __init__(self, key: str) -> None:
         super().__init__(f"The Idempotency-Key {key!r} was used before with another request.")
         self.key = key
-
-
-class UploadConflict(DomainError):
-    """A resumable upload is not where the request thinks; nothing of the request was stored."""
-
-    def __init__(self, upload_id: str, detail: str, offset_bytes: int | None = None) -> None:
-        super().__init__(detail)
-        self.upload_id = upload_id
-        if offset_bytes is not None:
-            self.offset_bytes = offset_bytes
-
-
-class TooManyUploads(DomainError):
-    """There are as many unfinished uploads as there may be, in a place that the sentence names."""
-
-    def __init__(self, place: str, limit: int) -> None:
-        super().__init__(f"{place} has at most {limit} uploads that are not complete.")
-        self.limit = limit
-
-
-class UnsupportedProtocol(DomainError):
-    """The request is not of a version of the upload protocol that is spoken here."""
-
-    def __init__(self, given: str, supported: str) -> None:
-        named = f"version {given!r}" if given else "no version"
-        super().__init__(f"This is tus {supported}; the request names {named} in Tus-Resumable.")
-        self.given, self.supported = given, supported
-
-
-class ChecksumMismatch(DomainError):
-    """The bytes of a request are not those that its checksum was made of; none was stored."""
-
-    def __init__(self, algorithm: str) -> None:
-        super().__init__(f"The body does not have the {algorithm} that Upload-Checksum says.")
-        self.algorithm = algorithm
 
 
 class RangeNotSatisfiable(DomainError):

@@ -21,7 +21,8 @@ from orchestrator.documents.workflow_merge import merge_workflows
 from orchestrator.documents.workflow_merge_base import MergeBase, merged_base
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat, read_operations
-from orchestrator.errors import MergeConflict, RuleBroken, TooLarge, Violation
+from orchestrator.errors import RuleBroken, TooLarge, Violation
+from orchestrator.errors_change import MergeConflict
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):

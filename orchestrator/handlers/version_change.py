@@ -17,13 +17,13 @@ from orchestrator.core.fair_queue import FairQueue
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import (
     InvalidInput,
-    MergeConflict,
     NotFound,
     PreconditionFailed,
     RuleBroken,
     TooLarge,
     VersionConflict,
 )
+from orchestrator.errors_change import MergeConflict
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.precondition import (

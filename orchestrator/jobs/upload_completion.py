@@ -12,13 +12,8 @@ from uuid import UUID
 import structlog
 
 from orchestrator.core.database import Database
-from orchestrator.errors import (
-    DigestMismatch,
-    NotFound,
-    OutcomeUnknown,
-    StorageUnavailable,
-    UploadConflict,
-)
+from orchestrator.errors import DigestMismatch, NotFound, OutcomeUnknown, StorageUnavailable
+from orchestrator.errors_upload import UploadConflict
 from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.cas import CASService, InlineNeeded

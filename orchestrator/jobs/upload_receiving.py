@@ -13,7 +13,8 @@ import structlog
 
 from orchestrator.core.database import Database
 from orchestrator.core.threads import Threads
-from orchestrator.errors import DomainError, NotFound, UploadConflict
+from orchestrator.errors import DomainError, NotFound
+from orchestrator.errors_upload import UploadConflict
 from orchestrator.jobs.upload_pace import UploadPace
 from orchestrator.models.transfer.upload import Upload
 from orchestrator.service.transfer.checksum import BodyChecksum

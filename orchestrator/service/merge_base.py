@@ -9,7 +9,8 @@ from uuid import UUID
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow_merge_base import BaseStep, MergeBase, Ref, SeveralBases
-from orchestrator.errors import NoCommonAncestor, NotFound, TooManyBases
+from orchestrator.errors import NotFound
+from orchestrator.errors_change import NoCommonAncestor, TooManyBases
 from orchestrator.models.artifact import Artifact
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService

@@ -7,16 +7,8 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
-from orchestrator.errors import (
-    DomainError,
-    MovedTag,
-    NotFound,
-    NothingToRedo,
-    NothingToUndo,
-    TagsMoved,
-    VersionConflict,
-    accepted,
-)
+from orchestrator.errors import DomainError, NotFound, VersionConflict, accepted
+from orchestrator.errors_change import MovedTag, NothingToRedo, NothingToUndo, TagsMoved
 from orchestrator.models.tag import (
     ALWAYS,
     SEQ_MAX,

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from orchestrator.core.database import Connection
 from orchestrator.core.identifier import new_id
-from orchestrator.errors import AlreadyReverted, NotFound
+from orchestrator.errors import NotFound
+from orchestrator.errors_change import AlreadyReverted
 from orchestrator.models.principal import Actor
 from orchestrator.models.transaction import Transaction, TransactionFilter
 from orchestrator.repository.transaction import TransactionRepository

@@ -25,7 +25,7 @@ from orchestrator.documents.workflow_change import (
 )
 from orchestrator.documents.workflow_merge_value import Settlement
 from orchestrator.documents.workflow_patch import PatchFormat, size_of_work
-from orchestrator.errors import NothingToCompact
+from orchestrator.errors_change import NothingToCompact
 from orchestrator.models.artifact import Artifact, Kind, NewPatch, NewVersion, Relation
 from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.cas import PATCH_OPERATIONS, WORKFLOW, Document

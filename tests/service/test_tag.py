@@ -5,14 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator.errors import (
-    AlreadyExists,
-    NotFound,
-    NothingToRedo,
-    NothingToUndo,
-    VersionConflict,
-    accepted,
-)
+from orchestrator.errors import AlreadyExists, NotFound, VersionConflict, accepted
+from orchestrator.errors_change import NothingToRedo, NothingToUndo
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
 from orchestrator.models.tag_search import TagFilter
 from tests.api import BOB

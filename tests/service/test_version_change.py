@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator.documents.workflow_change import Manner, parsed, patched
 from orchestrator.documents.workflow_merge_value import NOT_SETTLED
-from orchestrator.errors import NoCommonAncestor, NothingToCompact, VersionConflict
+from orchestrator.errors import VersionConflict
+from orchestrator.errors_change import NoCommonAncestor, NothingToCompact
 from orchestrator.models.artifact import Kind, Relation
 from orchestrator.models.reference import Reference, parse_reference
 from orchestrator.models.version import Head, MergeOutcome

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from orchestrator import errors
+from orchestrator import errors, errors_change, errors_upload
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import Current, DomainError
 from orchestrator.models.idempotency import Answer
@@ -35,18 +35,20 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.AlreadyExists: ProblemType(409, "already-exists", "Already exists"),
     errors.WrongKind: ProblemType(409, "wrong-kind", "Wrong kind"),
     errors.VersionConflict: ProblemType(409, "version-conflict", "Version conflict"),
-    errors.TagsMoved: ProblemType(409, "tags-moved", "Tags moved"),
-    errors.AlreadyReverted: ProblemType(409, "already-reverted", "Already reverted"),
-    errors.NothingToUndo: ProblemType(409, "nothing-to-undo", "Nothing to undo"),
-    errors.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),
-    errors.NothingToCompact: ProblemType(409, "nothing-to-compact", "Nothing to compact"),
-    errors.NoCommonAncestor: ProblemType(409, "no-common-ancestor", "No common ancestor"),
-    errors.TooManyBases: ProblemType(409, "several-bases", "Several bases"),
-    errors.MergeConflict: ProblemType(409, "merge-conflict", "Merge conflict"),
-    errors.UploadConflict: ProblemType(409, "upload-conflict", "Upload conflict"),
-    errors.TooManyUploads: ProblemType(409, "too-many-uploads", "Too many uploads"),
-    errors.UnsupportedProtocol: ProblemType(412, "unsupported-protocol", "Unsupported protocol"),
-    errors.ChecksumMismatch: ProblemType(460, "checksum-mismatch", "Checksum mismatch"),
+    errors_change.TagsMoved: ProblemType(409, "tags-moved", "Tags moved"),
+    errors_change.AlreadyReverted: ProblemType(409, "already-reverted", "Already reverted"),
+    errors_change.NothingToUndo: ProblemType(409, "nothing-to-undo", "Nothing to undo"),
+    errors_change.NothingToRedo: ProblemType(409, "nothing-to-redo", "Nothing to redo"),
+    errors_change.NothingToCompact: ProblemType(409, "nothing-to-compact", "Nothing to compact"),
+    errors_change.NoCommonAncestor: ProblemType(409, "no-common-ancestor", "No common ancestor"),
+    errors_change.TooManyBases: ProblemType(409, "several-bases", "Several bases"),
+    errors_change.MergeConflict: ProblemType(409, "merge-conflict", "Merge conflict"),
+    errors_upload.UploadConflict: ProblemType(409, "upload-conflict", "Upload conflict"),
+    errors_upload.TooManyUploads: ProblemType(409, "too-many-uploads", "Too many uploads"),
+    errors_upload.UnsupportedProtocol: ProblemType(
+        412, "unsupported-protocol", "Unsupported protocol"
+    ),
+    errors_upload.ChecksumMismatch: ProblemType(460, "checksum-mismatch", "Checksum mismatch"),
     errors.MaintenanceHeld: ProblemType(409, "maintenance-held", "Maintenance held"),
     errors.PreconditionFailed: ProblemType(412, "precondition-failed", "Precondition failed"),
     errors.TooLarge: ProblemType(413, "too-large", "Too large"),

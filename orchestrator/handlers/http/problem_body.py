@@ -7,7 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from orchestrator.core.digest import CasIdText
 from orchestrator.documents.workflow_merge_value import Conflict
-from orchestrator.errors import MovedTag, Violation
+from orchestrator.errors import Violation
+from orchestrator.errors_change import MovedTag
 from orchestrator.models.name import IdText
 
 _TYPE = {"pattern": "^urn:orchestrator:problem:[a-z0-9-]+$"}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from hashlib import sha1, sha256
 from typing import Any
 
-from orchestrator.errors import ChecksumMismatch
+from orchestrator.errors_upload import ChecksumMismatch
 
 ALGORITHMS: dict[str, Callable[[], Any]] = {
     "sha1": lambda: sha1(usedforsecurity=False),

@@ -11,13 +11,8 @@ import msgspec
 
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
-from orchestrator.errors import (
-    InvalidInput,
-    NotFound,
-    TooLarge,
-    TooManyUploads,
-    UploadConflict,
-)
+from orchestrator.errors import InvalidInput, NotFound, TooLarge
+from orchestrator.errors_upload import TooManyUploads, UploadConflict
 from orchestrator.models.transfer.upload import NewUpload, OpenUploads, Part, Upload, stage_name
 from orchestrator.repository.transfer.upload import UploadRepository
 from orchestrator.telemetry import metrics

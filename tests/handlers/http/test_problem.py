@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import orchestrator.app  # noqa: F401  All modules that could define an error are loaded.
-from orchestrator import errors
+from orchestrator import errors, errors_change
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.handlers.http.problem import PROBLEMS, problem_answer
@@ -37,8 +37,8 @@ def test_every_domain_error_has_a_problem() -> None:
         (errors.NotFound("tag", "x"), 404),
         (errors.AlreadyExists("tag", "x"), 409),
         (errors.VersionConflict("tag", "x", 1), 409),
-        (errors.NothingToUndo("x", 1), 409),
-        (errors.NothingToRedo("x", 1), 409),
+        (errors_change.NothingToUndo("x", 1), 409),
+        (errors_change.NothingToRedo("x", 1), 409),
         (errors.InvalidInput("bad"), 400),
         (errors.RuleBroken("bad", []), 422),
         (errors.CorruptBlob("x"), 500),
@@ -137,8 +137,8 @@ async def test_an_unexpected_exception_is_500_without_internals(
 
 
 def test_a_list_of_tags_that_moved_ends() -> None:
-    moved = [errors.MovedTag("x" * 200, 1, 2, None) for _ in range(1_000)]
-    error = errors.TagsMoved(moved)
+    moved = [errors_change.MovedTag("x" * 200, 1, 2, None) for _ in range(1_000)]
+    error = errors_change.TagsMoved(moved)
     assert error.tags_count == 1_000
     assert 1 <= len(error.tags) <= errors.VIOLATIONS_MAX
     assert len(problem_answer(error).body) <= errors.VIOLATIONS_BYTES_MAX + 2_000
