@@ -72,7 +72,7 @@ class DomainError(Exception):
         super().__init__(detail)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, not as it was made: so it passes from one process to another."""
+        """Copy the state, not the call that made the error: so another process can be sent it."""
         return _same, (type(self), str(self)), vars(self)
 
     @property
@@ -88,7 +88,7 @@ def _same(kind: type[DomainError], detail: str) -> DomainError:
 
 
 def accepted(outcome: T | DomainError) -> T:
-    """What came of one of several things that were wanted; raises why it was refused."""
+    """The outcome of one of several requests; raises the refusal if it is one."""
     if isinstance(outcome, DomainError):
         raise outcome
     return outcome
@@ -219,7 +219,7 @@ class UnsupportedMediaType(DomainError):
 
 
 class UnsupportedTransferCoding(DomainError):
-    """The body is encoded for its way by something that is not understood here."""
+    """The body has a transfer coding that this server does not understand."""
 
     def __init__(self, given: str, supported: Sequence[str]) -> None:
         super().__init__(f"The transfer coding {given!r} is not {' or '.join(supported)}.")
@@ -329,7 +329,7 @@ class OutcomeUnknown(StorageUnavailable):
 
 
 class OutcomeUnknownToKey(OutcomeUnknown):
-    """The same, of a write whose Idempotency-Key makes it safe to send it again."""
+    """The outcome is unknown, and the write has an Idempotency-Key, so it can be sent again."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -22,7 +22,7 @@ class TooManyUploads(DomainError):
 
 
 class UnsupportedProtocol(DomainError):
-    """The request is not of a version of the upload protocol that is spoken here."""
+    """The request uses a version of the upload protocol that this server does not speak."""
 
     def __init__(self, given: str, supported: str) -> None:
         named = f"version {given!r}" if given else "no version"

@@ -14,7 +14,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-#: What a timer may be early.
+#: How much too early a timer may fire.
 _CLOCK_SECONDS = 0.001
 
 
@@ -49,9 +49,9 @@ class Batcher(Generic[Q, A]):
     Questions with the same `key` are never at work at the same time, and they are answered in the
     order in which they came. All that is done for a question must have begun by its deadline, which
     is `wait_seconds_max` after it came: `work` and `alone` are given that, by the clock of the
-    event loop. Who still waits then is told that the storage cannot answer. When one has waited for
-    a lock in vain, those that wait for the same key are told so too: they would only wait as long,
-    one after the other.
+    event loop. A caller that still waits then is told that the storage cannot answer. When one
+    question has waited for a lock in vain, those that wait for the same key are refused too: they
+    would only wait as long, one after the other.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class Batcher(Generic[Q, A]):
         return True
 
     def _leave(self, waiting: _Waiting[Q, A]) -> None:
-        """Nothing is done for it any more."""
+        """Stop working for this question: it is answered, or its caller is gone."""
         waiting.answer.cancel()  # Does nothing if it was answered.
         if self._key is not None:
             self._keys_running.discard(self._key(waiting.question))

@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeLimits:
-    """Of one serving process, and of each of those that compute for it."""
+    """Limits of one serving process, and of each process that computes for it."""
 
-    #: Work on fewer bytes is done at once: to send it costs half a millisecond (measured), and the
-    #: most hostile text of this length takes 40.
+    #: Work on fewer bytes is done at once: sending it costs 0.5 ms (measured), and the most hostile
+    #: text of this length takes 40 ms.
     sent_bytes_min: int = 32 * 1024
     processes: int = 2
     seconds_max: float = 5.0
@@ -34,7 +34,7 @@ class ComputeLimits:
 
 
 class Compute:
-    """Built without a process: each starts when it is first needed. `running` ends them."""
+    """Does work in processes. Each process starts when it is first needed; `running` ends them."""
 
     def __init__(self, limits: ComputeLimits) -> None:
         self._limits = limits
@@ -50,7 +50,7 @@ class Compute:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """As long as the block lasts. At its end no process is left."""
+        """Within this block work can be done. At its end no process is left."""
         self._threads = ThreadPoolExecutor(self._limits.processes, "compute")
         try:
             yield
@@ -67,11 +67,11 @@ class Compute:
         return size_bytes < self._limits.sent_bytes_min
 
     async def run(self, work: Callable[[], T], size_bytes: int, caller: str = "") -> T:
-        """What `work` gives, which reads so many bytes.
+        """Do `work`, which reads `size_bytes`, and return its result.
 
-        Long work is a function of a module and its arguments, a `partial`, so that it can be sent.
-        If this is cancelled, the work ends. TooComplex: it took too much time or memory;
-        Overloaded: too much else waits.
+        Work that may be long is a `partial` of a module's function, so that it can be sent to a
+        process. If the caller is cancelled, the work ends. Raises TooComplex if it took too much
+        time or memory, Overloaded if too much other work waits.
         """
         if self.is_short(size_bytes):
             return work()
@@ -107,7 +107,7 @@ class Compute:
                 self._end(process)
 
     def _end(self, process: ComputeProcess) -> None:
-        """Its end is waited for in a thread, as long as there are any."""
+        """End a process. A thread waits for its end, as long as there are threads."""
         if self._threads is None:
             process.end()
         else:

@@ -18,12 +18,12 @@ from typing import IO, Any, NamedTuple, cast
 
 from orchestrator.errors import DomainError
 
-#: The program itself, which memory for documents does not count.
+#: The memory of the program itself; the limit for documents comes on top of it.
 PROGRAM_BYTES = 24 * 1024 * 1024
 #: A process that has grown so large, or has done so much, is replaced after its work.
 GROWN_BYTES = 128 * 1024 * 1024
 CALLS_MAX = 1_000
-#: What a read or a write passes on at most without a system call of its own.
+#: A longer read or write is a system call of its own.
 BUFFER_BYTES = 128 * 1024
 
 
@@ -40,13 +40,13 @@ class Outcome(NamedTuple):
 
 def main(memory_bytes_max: int, seconds_max: float) -> None:
     """Serve until the other end closes."""
-    for ending in (signal.SIGPROF, signal.SIGIO):  # Whatever the caller does about them.
+    for ending in (signal.SIGPROF, signal.SIGIO):  # The caller may ignore them.
         signal.signal(ending, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPROF, signal.SIGIO))
     _end_with_caller()
     _limit(memory_bytes_max)
     connection = socket.socket(fileno=0)
-    # What a call leaves behind in circles shows in the size of the process, and ends it.
+    # Objects that refer to each other are never freed: the process grows, and is replaced.
     gc.disable()
     with contextlib.suppress(EOFError, MemoryError):
         _serve(connection, seconds_max)
@@ -83,7 +83,7 @@ def _outcome(work: Any) -> Outcome:
         return Outcome(outgrew=True)
     except DomainError as error:
         return Outcome(error=error)
-    except Exception:  # noqa: BLE001 - who called reports it.
+    except Exception:  # noqa: BLE001 - the caller reports it.
         return Outcome(error=RuntimeError(traceback.format_exc()))
 
 

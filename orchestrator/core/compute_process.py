@@ -14,10 +14,10 @@ from orchestrator.core import compute_child
 from orchestrator.core.compute_child import Outcome
 from orchestrator.errors import Overloaded, TooComplex
 
-#: By the clock a call may take so much longer than it may compute: the machine may be busy.
+#: A call may take so many times longer by the clock than of the processor: the machine may be busy.
 CLOCK_FACTOR = 10
 START_SECONDS_MAX = 10.0
-#: A process that says no more ends at once.
+#: How long a process that has closed its connection may take to end.
 END_SECONDS_MAX = 5.0
 #: The folder that this program was imported from.
 PROGRAM = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ class ComputeProcess:
         return self._process.pid
 
     def call(self, work: Callable[[], Any]) -> Outcome:
-        """What the work gives, which is sent there by its names: a function and its arguments."""
+        """Let the process do the work, a function with its arguments, and return the outcome."""
         self.is_usable = False
         try:
             pickle.dump(work, self._writer, protocol=5)
@@ -68,7 +68,7 @@ class ComputeProcess:
             # Both ends are this program.
             outcome: Outcome = pickle.load(self._reader)  # noqa: S301
         except TimeoutError as error:
-            raise Overloaded from error  # It had its time by the clock, and not of the processor.
+            raise Overloaded from error  # The machine was too busy to let it compute.
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise self._broken() from error
         if outcome.outgrew:
@@ -98,5 +98,5 @@ class ComputeProcess:
         self.kill()
         self._process.wait()
         for each in (self._reader, self._writer, self._connection, self._lifeline):
-            with suppress(OSError):  # What could not be sent.
+            with suppress(OSError):  # Something may still wait to be sent.
                 each.close()

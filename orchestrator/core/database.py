@@ -152,10 +152,10 @@ class Database:
 
     A block that ends in anything but a commit, a rollback or a refusal loses its connection.
 
-    Who writes needs a place besides the connection. There are fewer places than connections, so
-    that writes that wait for each other leave reads their connections; and those who write `of` one
-    thing, which may all wait for the same lock, have only some of the places. Some are left for
-    those who write of nothing in particular: statements that many share, and that wait for no lock.
+    A write needs a place besides the connection. There are fewer places than connections, so that
+    writes that wait for each other leave connections to reads. Writes `of` one thing, which may all
+    wait for the same lock, get only some of the places. Some places are left for writes of nothing
+    in particular: statements that many requests share, and that wait for no lock.
 
     A block that gets no connection before its deadline, by the clock of the event loop, raises
     StorageUnavailable; without one it has `acquire_seconds_max`.
@@ -299,7 +299,7 @@ class _Lent:
 
 
 class _LentInTransaction(_Lent):
-    """The same, with a transaction that was begun.
+    """A connection for one block, with a transaction that was begun.
 
     If the connection turns out to be lost when the transaction is begun, nothing was done on it,
     and the transaction is begun on a fresh one, once.

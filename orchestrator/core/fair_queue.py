@@ -1,4 +1,4 @@
-"""So many places for work, given in turns to those who wait; it does none of the work."""
+"""A number of places for work, given in turns to the callers that wait; it does no work."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -25,10 +25,10 @@ class _Waiting:
 
 
 class FairQueue:
-    """Each caller gets a place in its turn, however much another one waits for.
+    """Callers get places in turns, so one with much work does not hold up the others.
 
-    What waits is bounded in bytes and in seconds: beyond, it is Overloaded. If there is no room,
-    the caller who waits for most gives way.
+    Work may wait only so long, and all that waits may have only so many bytes together: beyond, it
+    is refused as Overloaded. If the bytes are too many, the caller with most of them gives way.
     """
 
     def __init__(self, places: int, *, waiting_bytes_max: int, wait_seconds_max: float) -> None:
@@ -36,12 +36,12 @@ class FairQueue:
         self._waiting_bytes_max = waiting_bytes_max
         self._wait_seconds_max = wait_seconds_max
         self._waiting_bytes = 0
-        #: By caller, whose turn is next first.
+        #: What waits, by caller. The next turn is that of the first one.
         self._callers: OrderedDict[str, deque[_Waiting]] = OrderedDict()
 
     @asynccontextmanager
     async def place(self, caller: str, size_bytes: int) -> AsyncIterator[None]:
-        """A place as long as the block lasts."""
+        """Have a place within this block."""
         if self._free:
             self._free -= 1
         else:
@@ -64,17 +64,17 @@ class FairQueue:
             if waiting in self._callers.get(caller, ()):
                 self._forget(caller, waiting)
             elif waiting.has_place:
-                self._pass_on()  # It came at the moment when nobody waited for it any more.
+                self._pass_on()  # It got the place at the moment when it gave up.
             if isinstance(error, TimeoutError):
                 raise Overloaded from None
             raise
 
     def _refuse_one(self) -> None:
-        """The latest of the caller who waits for most."""
+        """Refuse the latest work of the caller that has most bytes waiting."""
         caller = max(self._callers, key=lambda each: _bytes_of(self._callers[each]))
         latest = self._callers[caller][-1]
         self._forget(caller, latest)
-        if not latest.place.done():  # It may be leaving.
+        if not latest.place.done():  # Else it is giving up at this moment.
             latest.place.set_exception(Overloaded())
 
     def _forget(self, caller: str, waiting: _Waiting) -> None:
@@ -92,7 +92,7 @@ class FairQueue:
             self._forget(caller, first)
             if theirs:
                 self._callers.move_to_end(caller)
-            if not first.place.done():  # It may be leaving.
+            if not first.place.done():  # Else it is giving up at this moment.
                 first.place.set_result(None)
                 return
         self._free += 1

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Threads:
-    """So many pieces of work at a time; more of them wait for a thread.
+    """A number of threads; further work waits until one is free.
 
     A thread is made when it is first needed, so building this makes none.
     """
@@ -31,12 +31,12 @@ class Threads:
             pool.shutdown()
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
-        """The result of the work. If we are cancelled, the thread still ends what it does."""
+        """Do the work in a thread. If the caller is cancelled, the thread still finishes it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: work(*args, **options))
 
     def run_later(self, work: Callable[[], object]) -> None:
-        """Run what nobody waits for: the end of something that cannot fail."""
+        """Do work that nobody waits for, and that cannot fail."""
         self._pool.submit(work)
 
     def _made(self) -> ThreadPoolExecutor:

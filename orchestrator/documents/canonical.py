@@ -26,7 +26,7 @@ from orchestrator.errors import InvalidInput, TooLarge
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
 DEPTH_MAX = 64
-#: In one text: a short value takes some 25 times the memory of its text.
+#: How many values one text may have: a short one takes some 25 times the memory of its text.
 VALUES_MAX = 1_000_000
 
 _SORTING_ENCODER = msgspec.json.Encoder(order="sorted")

@@ -36,7 +36,7 @@ def refuse_violations(value: Any, kind: str, depth_max: int) -> None:
 
 
 def refuse(violations: list[Violation], kind: str) -> None:
-    """Raise InvalidInput if there are any."""
+    """Raise InvalidInput if there are violations."""
     if violations:
         first = violations[0]
         detail = f"The {kind} cannot be stored as canonical JSON: {first.message}"

@@ -24,9 +24,9 @@ NESTED_MAX = 1_000
 
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _KEY = re.compile(r'"([^"\\\x00-\x1f]*+)"[ \t\n\r]*+:')
-#: What can break no rule.
+#: A value that can break no rule.
 _HARMLESS = re.compile(r'"[^"\\\x00-\x1f]*+"|true|false|null|-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])')
-#: Many of them at once, in a list.
+#: Many such values at once, in a list.
 _HARMLESS_RUN = re.compile(
     r"(?:(?:-?(?:0|[1-9][0-9]{0,14})|true|false|null)[ \t\n\r]*+,[ \t\n\r]*+){1,1000}"
 )
@@ -64,7 +64,7 @@ def _decoded(body: bytes, kind: str) -> str:
 
 
 class _NestedTooDeepError(Exception):
-    """There is no end to it."""
+    """The text nests so deeply that it is not read on."""
 
 
 class _Scan:
@@ -93,9 +93,9 @@ class _Scan:
                 return
 
     def _value(self, at: int) -> tuple[int, bool]:
-        """Behind the value that stands here; True: where another one must follow.
+        """Read a value, but of a container only its beginning; return where to go on.
 
-        So of a container only the beginning is read.
+        True: another value must stand there.
         """
         text = self._text
         start = text[at : at + 1]
@@ -127,7 +127,7 @@ class _Scan:
         return (at if keys is None else self._member(at, keys)), True
 
     def _behind_value(self, at: int) -> tuple[int, bool]:
-        """To the next value in the same container, or behind the container if it ends here."""
+        """Go to the next value of the same container, or behind the container if it ends here."""
         keys, mark = self._open[-1], self._text[at : at + 1]
         if mark == ",":
             at = self._spaces(at + 1)
@@ -142,7 +142,7 @@ class _Scan:
         return at + 1, False
 
     def _member(self, at: int, keys: set[str]) -> int:
-        """From its key to its value."""
+        """Read the key of a member; return where its value begins."""
         text = self._text
         plain = _KEY.match(text, at)
         if plain:
@@ -168,6 +168,6 @@ class _Scan:
         return found.end() if found else at
 
     def _find(self, violations: Iterable[Violation]) -> None:
-        """What stands too deep is violation enough."""
+        """Note violations, but none inside a container that is too deep: one is enough."""
         if len(self._open) <= self._depth_max:
             self.found += violations

@@ -56,7 +56,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alone(self) -> "Settlement":
-        """Without what else a request says."""
+        """The settlement without the other members of a request that derives from it."""
         return Settlement(prefer=self.prefer, resolutions=self.resolutions)
 
     def check_used(self, used: AbstractSet[str]) -> None:

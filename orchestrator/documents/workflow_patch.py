@@ -10,10 +10,10 @@ from orchestrator.errors import InvalidInput
 
 #: A value stands two levels deeper in a patch than in the document: in an operation, and in a list.
 PATCH_DEPTH_MAX = DEPTH_MAX + 2
-#: So many operations look at as much of a document as parsing and writing it do.
+#: This many operations take as long as parsing and writing the document.
 OPERATIONS_PER_READ = 8
 COPIES_COUNTED_MAX = 20
-#: Of what is so long more is not told apart, and nothing is counted in it.
+#: Work of this size is long in any case: nothing more is counted.
 LONG_BYTES = 256 * 1024
 
 

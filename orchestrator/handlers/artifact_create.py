@@ -42,7 +42,7 @@ from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 
-#: Of what is remembered of blobs: in all, and for one.
+#: The memory for what is remembered of blobs: in all, and for one.
 SEEN_BYTES_MAX = 1024 * 1024
 SEEN_BYTES = 512
 

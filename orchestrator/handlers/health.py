@@ -14,7 +14,7 @@ from orchestrator.models.idempotency import Answer
 from orchestrator.service.upkeep.schema import SchemaService
 from orchestrator.telemetry.exposition import Exposition
 
-#: Who asks for readiness asks again soon, and must learn in time that nothing answers.
+#: Readiness is asked for often, and must say in time that nothing answers.
 READY_SECONDS_MAX = 2.0
 NO_ANSWER = "does not answer"
 

@@ -45,7 +45,7 @@ Store: TypeAlias = Callable[[Connection, Change[R], R], Awaitable[Answer]]
 #: A change that was computed for the head that it found, on the head of now.
 Again: TypeAlias = Callable[[Head, Change[R], R], Change[R]]
 
-#: How often a change is made that is made again because the tag moved.
+#: How often a change is tried in all when the tag keeps moving.
 ATTEMPTS_MAX = 16
 #: How long a newcomer leaves a tag to others, of whom some may be in other processes: to make a
 #: change again takes longer than to make it, so they would lose each time.
@@ -170,8 +170,8 @@ class GuardedChanges:
 
     @asynccontextmanager
     async def _turn(self, call: Call, tag: str) -> AsyncIterator[None]:
-        """Those whose change of one tag came too late make it again one after the other, and who
-        comes meanwhile waits behind them: all together, all but one would be too late again.
+        """Let changes of one tag that came too late be made again one after the other, and those
+        that come meanwhile wait: made all at once, all but one would be too late again.
         """
         key = call.namespace, tag
         turns = self._turns.get(key)
@@ -184,7 +184,7 @@ class GuardedChanges:
 
 
 async def _repeated(made_again: Callable[[], Awaitable[Answer]]) -> Answer:
-    """All attempts but the first."""
+    """Make the change again until the tag stands still, or the attempts are used up."""
     for _ in range(ATTEMPTS_MAX - 2):
         try:
             return await made_again()

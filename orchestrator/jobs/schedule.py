@@ -51,7 +51,7 @@ class Schedule:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """As long as the block lasts. A page that is under way at its end is rolled back."""
+        """Collect on schedule within this block; a page under way at its end is rolled back."""
         if not self._interval_seconds:
             yield
             return

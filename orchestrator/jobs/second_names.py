@@ -18,7 +18,7 @@ from orchestrator.service.transfer.delivery import Delivery
 
 log = structlog.get_logger()
 
-#: More large blobs than this do not wait; who still wants the name asks again.
+#: So many large blobs wait at most. The name of another one is computed when it is asked again.
 WAITING_MAX = 100
 KNOWN_BYTES_MAX, NAME_BYTES = 256 * 1024, 128
 
@@ -42,14 +42,14 @@ class SecondNames:
         #: An answer waits for the names of blobs up to this size.
         self._wait_bytes_max = wait_bytes_max
         self._running: dict[CasId, asyncio.Task[Sha256]] = {}
-        #: For who read the row of a blob before its name was stored there.
+        #: For requests that read the row of a blob before its name was stored there.
         self._known: Cache[CasId, Sha256] = Cache(KNOWN_BYTES_MAX)
         #: For large blobs: one of them is enough for one disk.
         self._turn = asyncio.Semaphore(1)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """As long as the block lasts. What is not done by then is done when it is asked again."""
+        """Compute names within this block; one not done by its end is computed when asked again."""
         try:
             yield
         finally:
@@ -61,7 +61,7 @@ class SecondNames:
     async def of(self, blob: Blob, placement: Placement) -> Sha256 | None:
         """The name; None for a large blob, whose name is known later.
 
-        Who asks for a name that is being computed waits for that. If he goes away, it goes on.
+        A name is computed once for all who ask for it meanwhile, and also if none of them waits.
         """
         if (known := self._known.get(blob.cas_id)) is not None:
             return known

@@ -75,7 +75,7 @@ class UploadReceiving:
             appender.recorded_bytes = durable_bytes
 
     async def _save(self, taken: TakenUpload, appender: Appender, *, counts: bool) -> None:
-        """The request fails. Its bytes stay all the same, if the database can record them."""
+        """Keep the bytes of a request that fails, if the database can record them."""
         with suppress(Exception):
             await appender.settle()
         offset_bytes = appender.durable_bytes if counts else taken.upload.offset_bytes

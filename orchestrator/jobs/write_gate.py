@@ -23,7 +23,7 @@ class WriteGate:
         await self.confirm()
 
     def admit_inline(self, incoming_bytes: int) -> None:
-        """The same for bytes that go to the database: whether the storage answers is no matter."""
+        """Admit bytes that go into the database, whether the blob storage answers or not."""
         self._disk.check(incoming_bytes)
 
     async def confirm(self) -> None:

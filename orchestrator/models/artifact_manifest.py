@@ -118,7 +118,7 @@ class WantedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     condition: Condition = ALWAYS
 
     def order(self, target_id: UUID) -> TagOrder:
-        """That the tag names this artifact."""
+        """The order that lets the tag name this artifact."""
         assert self.tag is not None
         return TagOrder(
             namespace=self.new.namespace,

@@ -30,7 +30,7 @@ class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     references: Sequence[BlobName] = ()
 
     def order(self, target_id: UUID) -> TagOrder:
-        """That the tag names this artifact."""
+        """The order that lets the tag name this artifact."""
         return TagOrder(
             namespace=self.namespace,
             name=self.tag,
@@ -41,11 +41,11 @@ class NewWorkflow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def document(self) -> Document:
-        """What the store of blobs is to have."""
+        """The document, as the store of blobs takes it."""
         return Document(content=self.content, media_type=WORKFLOW, cas_id=self.cas_id, by=self.by)
 
     def version(self) -> NewVersion:
-        """What the catalogue is to have."""
+        """The version, as the catalogue takes it."""
         return NewVersion(
             namespace=self.namespace,
             cas_id=self.cas_id,

@@ -49,7 +49,7 @@ GET_DAG_VERSION = f"""
 SELECT {_ARTIFACT} FROM artifact a
  WHERE namespace = $1 AND version_hash = $2 AND kind = 'dag_version'
 """
-# What is found stays: see GET_LOCKED.
+# Rows are locked for the reason that GET_LOCKED has.
 LIST_DAG_VERSIONS_LOCKED = f"""
 SELECT {_ARTIFACT}
   FROM (SELECT * FROM unnest($1::text[], $2::bytea[]) AS n (namespace, version_hash)

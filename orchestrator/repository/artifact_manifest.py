@@ -14,7 +14,7 @@ _ARTIFACT = columns("a", *Artifact.__struct_fields__)
 #: As the index says it.
 HAS_MANIFEST = "kind NOT IN ({})".format(", ".join(f"'{kind}'" for kind in Kind))
 
-# What is found stays: nobody can delete it before we commit.
+# Nobody can delete what is found before we commit.
 LIST_LOCKED = f"""
 SELECT {_ARTIFACT}
   FROM (SELECT * FROM unnest($1::text[], $2::bytea[]) AS n (namespace, version_hash)

@@ -125,7 +125,7 @@ SELECT n.namespace, n.name, n.kind, n.version_hash, {made("m")}, {columns("(f.fo
 
 
 PUT = _put()
-#: The same, recorded as a transaction.
+#: Here the moves are recorded as those of a transaction.
 PUT_TOGETHER = _put(transaction_id="$9::uuid")
 
 # Longer than most commits take.
@@ -166,13 +166,13 @@ class TagRepository:
     async def put_briefly(
         self, conn: Connection, orders: Sequence[TagOrder]
     ) -> list[TagChange | FoundTag | None]:
-        """The same, waiting for who has a lock as long as a commit may take, and not longer."""
+        """As `put`, but it waits for locks no longer than most commits take."""
         return _outcomes(orders, await conn.fetch(PUT_BRIEFLY, *_wanted(orders)))
 
     async def put_unlocked(
         self, conn: Connection, orders: Sequence[TagOrder]
     ) -> list[TagChange | FoundTag | None]:
-        """The same for tags that must exist, without waiting for anybody who has a lock."""
+        """As `put`, for tags that must exist; it waits for no lock."""
         return _outcomes(orders, await conn.fetch(PUT_UNLOCKED, *_wanted(orders)))
 
     async def get(self, conn: Connection, namespace: str, name: str) -> Tag | None:
@@ -218,13 +218,13 @@ def _outcome(order: TagOrder, row: asyncpg.Record) -> TagChange | FoundTag | Non
 
 
 def change_of(order: TagOrder, target: TagTarget | None, changed: Sequence[Any]) -> TagChange:
-    """What an order has done: what was `made` of its tag."""
+    """The change that an order made; `changed` has the columns of `made`."""
     tag = tag_of(order, changed)
     return TagChange(tag=tag, action=tag.action, target=target)
 
 
 def tag_of(order: TagOrder, changed: Sequence[Any]) -> Tag:
-    """The tag as an order left it: what the order says, and what was `made` of it."""
+    """The tag as an order left it; `changed` has the columns of `made`."""
     version, protected, from_id, parent_seq, moved_at = changed
     if order.target_id is None:
         action = Action.DELETE

@@ -110,11 +110,11 @@ class Resource:
         return made(self._adapt(method))
 
     def get(self, *described: Any, **more: Any) -> HTTPRouteHandler:
-        """As `route`, for reading."""
+        """A `route` for GET."""
         return self.route("GET", *described, **more)
 
     def post(self, *described: Any, **more: Any) -> HTTPRouteHandler:
-        """As `route`, for what is done anew each time."""
+        """A `route` for POST."""
         return self.route("POST", *described, **more)
 
 

@@ -206,7 +206,7 @@ class ArtifactService:
         await self.link_all(conn, [Link(child_id=child_id, parent_id=parent_id, relation=relation)])
 
     async def link_all(self, conn: Connection, links: Sequence[Link]) -> None:
-        """`link` of several."""
+        """Record several edges as `link` does, in one statement."""
         if links:
             await self._lineage.insert(conn, links)
 

@@ -234,7 +234,7 @@ def has_manifest(kind: str) -> bool:
 
 
 def tell_created(conn: Connection, artifact: Artifact, *, by: Actor) -> None:
-    """That there is a new artifact."""
+    """Report that there is a new artifact."""
     tell(
         conn,
         "created artifact",

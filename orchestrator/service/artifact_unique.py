@@ -9,7 +9,7 @@ from orchestrator.errors import Contended
 from orchestrator.models.artifact import Artifact, NewArtifact
 from orchestrator.repository.artifact import ArtifactRepository
 
-#: What is found may be deleted before it is locked: then it is made again.
+#: An artifact that is found may be deleted before it is locked: then it is tried again.
 ATTEMPTS = 2
 
 #: A namespace, and the hash that there may be once in it.

@@ -49,7 +49,7 @@ def patch_set(patch: NewPatch) -> NewArtifact:
 
 
 def tell_created(conn: Connection, artifact: NewArtifact, *, by: Actor) -> None:
-    """That there is a new version."""
+    """Report that there is a new version."""
     tell(
         conn,
         "created DAG version artifact",

@@ -275,7 +275,7 @@ def _inline(found: BlobContent) -> bytes:
 
 
 def tell_stored(conn: Connection, cas_id: CasId, size_bytes: int, *, by: Actor | None) -> None:
-    """That the store has bytes which it did not have."""
+    """Report that the store has new bytes."""
     tell(
         conn,
         "stored content",

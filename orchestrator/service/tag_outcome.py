@@ -66,17 +66,17 @@ def conflict_of(order: TagOrder, tag: Tag) -> VersionConflict | None:
 
 
 def current_of(tag: Tag) -> Current:
-    """How the tag is, for who expected something else."""
+    """How the tag stands, for a refusal that says so."""
     return Current(tag.version, artifact_id=None if tag.target_id is None else str(tag.target_id))
 
 
 def changed_meanwhile(order: TagOrder) -> Contended:
-    """What was not carried out is never acknowledged."""
+    """The refusal of an order that was not carried out because the tag changed meanwhile."""
     return Contended(f"The tag {order.name!r} changed meanwhile.")
 
 
 def tell_changed(conn: Connection, tag: Tag, *, by: Actor) -> None:
-    """What its last move did to a tag."""
+    """Report what its last move did to a tag."""
     tell(
         conn,
         _EVENTS[tag.action],

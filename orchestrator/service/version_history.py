@@ -30,7 +30,7 @@ class VersionHistoryService:
         found = await self._histories.list_versions(
             conn, namespace, head.artifact_id, CONTAINING, self._versions_max + 1
         )
-        # What a version was made from has an older id.
+        # A version has a newer id than what it was made from.
         found.sort(key=lambda each: each.artifact.artifact_id, reverse=True)
         versions = list(self._within_limits(found))
         truncated = len(versions) < len(found)

@@ -71,7 +71,7 @@ async def delete(store: "ObjectStore", paths: Sequence[str]) -> None:
 
 @asynccontextmanager
 async def small(key: str | None = None) -> AsyncIterator[None]:
-    """As `translated`, around a request that moves few bytes: it is answered soon or not at all."""
+    """Translate errors of a request that moves few bytes, which must be answered soon."""
     with translated(key):
         async with asyncio.timeout(SMALL_SECONDS_MAX):
             yield

@@ -29,7 +29,7 @@ class Exposition(Collector):
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """As long as the process counts: the others see its numbers."""
+        """Within this block the other processes see the numbers of this one."""
         if self._folder is None:
             yield
             return

@@ -9,7 +9,7 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class Admission:
-    """The same for requests that go through the framework and for those of the fast path."""
+    """Checks requests that go through the framework, and those of the fast path, alike."""
 
     def __init__(self, database: Database, rates: RateService, disk: Disk) -> None:
         self._database = database
@@ -17,7 +17,7 @@ class Admission:
         self._disk = disk
 
     async def admit_write(self, principal: Principal, *, frees_space: bool = False) -> None:
-        """Refuse a write on a full disk, and one too many."""
+        """Refuse a write if the disk is full, or if the caller has made too many."""
         if not frees_space:
             self._disk.check()
         if self._rates.limits_writes:

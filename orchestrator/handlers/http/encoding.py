@@ -33,7 +33,7 @@ class _Packer(Protocol):
     def flush(self) -> bytes: ...
 
 
-#: The same, piece by piece.
+#: What compresses answers that come in pieces.
 _PACKERS: dict[str, Callable[[], _Packer]] = {
     "zstd": lambda: ZstdCompressor(level=3).compressobj(),
     "gzip": lambda: zlib.compressobj(level=6, wbits=zlib.MAX_WBITS | 16),
@@ -72,7 +72,7 @@ class Encodings:
         return replace(answer, headers=_of_packed(headers, coding), body=packed)
 
     def streamed(self, answer: StreamedAnswer, accepted: str | None) -> StreamedAnswer:
-        """The same of a long answer: it is compressed on its way, and nothing of it is kept."""
+        """A long answer to a read, compressed while it is sent; nothing of it is kept."""
         if answer.status != HTTPStatus.OK or not self._bytes_min or not _is_text(answer.headers):
             return answer
         coding = chosen(accepted, is_large=True) if accepted else None

@@ -21,7 +21,7 @@ from orchestrator.models.name import parse_tag
 _WITH_TAG = re.compile(r"(?P<above>[^{]*/)\{(?:tag|name)\}(?:/(?P<word>[^/]+))?")
 #: Longer than a tag and all that may follow it.
 _HINTED_LENGTH_MAX = 300
-#: What every path answers that can be read, and what every path answers.
+#: The methods of every path that can be read, and of every path.
 HEAD, OPTIONS = "HEAD", "OPTIONS"
 ACCEPT_PATCH = "Accept-Patch"
 
@@ -38,31 +38,31 @@ class Place(msgspec.Struct, frozen=True):
     """A path, and what may be done there."""
 
     path: str
-    #: Those that have operations. HEAD and OPTIONS need none.
+    #: The methods that have operations. HEAD and OPTIONS need none.
     own: frozenset[str]
     patch_types: tuple[str, ...]
 
     @property
     def methods(self) -> list[str]:
-        """All, in the order in which they are told."""
+        """All methods, in the order of `Allow`."""
         return sorted(self.own | {OPTIONS} | ({HEAD} if "GET" in self.own else set()))
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is told of the path (RFC 9110 §10.2.1, RFC 5789 §3.1)."""
+        """The headers that say what the path can do (RFC 9110 §10.2.1, RFC 5789 §3.1)."""
         told = {"Allow": ", ".join(self.methods)}
         if self.patch_types:
             told[ACCEPT_PATCH] = ", ".join(self.patch_types)
         return told
 
     def told_with(self, status: int) -> dict[str, str]:
-        """What of it an operation's refusal says, too."""
+        """Those of `headers` that belong to a refusal with this status."""
         if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
             return {name: value for name, value in self.headers.items() if name == ACCEPT_PATCH}
         return self.headers
 
     def answer(self, method: str, path: str) -> Answer | None:
-        """What no operation answers; None for what one does."""
+        """The answer to a method that has no operation; None if it has one."""
         if method in self.own or (method == HEAD and "GET" in self.own):
             return None
         if method == OPTIONS:
@@ -121,7 +121,7 @@ class Paths:
         return None
 
     def nowhere(self, path: str) -> Answer:
-        """There is no such path; and what may have been meant by it."""
+        """The answer for a path that does not exist, with a hint what may have been meant."""
         detail = " ".join(["There is no such route.", *self._hints(path)])
         return framework_refusal(NotFoundException(detail=detail), path)
 
@@ -136,7 +136,7 @@ class Paths:
 
 
 def _meant(above: str, given: Sequence[str], words: Collection[str]) -> Iterator[str]:
-    """What somebody may have meant who wrote this below the tags; nothing if nobody knows."""
+    """Guess what this path below the tags was meant to be; nothing if there is no good guess."""
     tail = next((length for length in (1, 2) if given[-length:][0] in words), 0)
     parts = given[: len(given) - tail]
     if len(parts) < 2 or parts[1] in words:

@@ -123,7 +123,7 @@ def workflow_precondition(call: Call, expected_version: int | None = None) -> Ha
 
 
 def only_hash(call: Call) -> CasId | None:
-    """The one version hash that `If-Match` names, for who needs that version; None without it."""
+    """The one version hash that `If-Match` names, for an operation that must know it; else None."""
     match = call.headers.get("if-match")
     if match is None:
         return None

@@ -94,7 +94,7 @@ class BlobAnswers:
     async def answer_file(
         self, call: Call, cas_id: CasId, media_type: str, file_name: str
     ) -> Reply:
-        """As `answer`, for a blob that is a file of an artifact and is to be saved as one."""
+        """Answer with a file of an artifact, which a browser saves under the name of the file."""
         reply = await self._special(call, cas_id)
         assert not isinstance(reply, EncodedAnswer)
         if "Content-Disposition" in reply.headers:
@@ -104,7 +104,7 @@ class BlobAnswers:
         return reply
 
     async def _special(self, call: Call, name: BlobName) -> Reply:
-        """What is less, or more, than the whole blob."""
+        """Answer a request that asks for less, or for more, than the bytes of the whole blob."""
         found = await self._find(call.namespace, name)
         if (unchanged := _unchanged(call, found)) is not None:
             return unchanged

@@ -31,7 +31,7 @@ class Delivery:
     def plain(
         self, cas_id: CasId, placement: Placement, part: range
     ) -> AsyncGenerator[bytes, None]:
-        """These of the blob's own bytes; CorruptBlob in the place of the first damaged piece."""
+        """A part of the blob's own bytes; CorruptBlob in the place of the first damaged piece."""
         return self._sent(self._reader.plain(cas_id, placement, part), cas_id)
 
     def packed(self, cas_id: CasId, placement: Placement) -> AsyncGenerator[bytes, None]:
@@ -39,7 +39,7 @@ class Delivery:
         return self._sent(self._reader.packed(cas_id, placement), cas_id)
 
     async def inlined(self, received: Received) -> Received:
-        """The same bytes, in memory instead of in storage. They are known to be few."""
+        """Read the bytes of a small blob from storage into memory."""
         assert received.placement is not None
         everything = range(received.size_bytes)
         pieces = self.plain(received.cas_id, received.placement, everything)
@@ -59,7 +59,7 @@ class Delivery:
                     metrics.BLOB_BYTES_SENT.inc(len(piece))
                     yield piece
         except MissingObject:
-            # What a wrong folder or bucket does not have is not lost.
+            # Nothing is lost if this is a wrong folder or bucket.
             await self._identity.check_storage()
             log.exception("missing blob", cas_id=str(cas_id))
             raise CorruptBlob(str(cas_id)) from None

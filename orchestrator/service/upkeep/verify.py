@@ -144,7 +144,7 @@ class VerifyService:
         return verdict
 
     async def _missing(self, record: BlobRecord, error: MissingObject) -> Verdict:
-        # What a wrong folder or bucket does not have is not lost, nor what a dead disk cannot read.
+        # Nothing is lost if this is a wrong folder or bucket, or if a dead disk cannot be read.
         await self._identity.check_storage()
         if isinstance(error, UnreadableObject):
             return unusable(record, VerifyProblemKind.DAMAGED, "The disk cannot read its object.")
