@@ -19,13 +19,11 @@ def main(arguments: list[str]) -> int:
     failed = []
     for name in TORTURES if chosen.name == "all" else [chosen.name]:
         print(f"torture {name} --seed {chosen.seed}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-            run = Run(Path(folder), chosen.seed, chosen.minutes, chosen.short)
-            try:
-                TORTURES[name].run(run)
-            finally:
-                for server in run.servers:
-                    server.end()
+        with (
+            tempfile.TemporaryDirectory(prefix="torture-") as folder,
+            Run(Path(folder), chosen.seed, chosen.minutes, chosen.short) as run,
+        ):
+            TORTURES[name].run(run)
         print(f"torture {name}: {f'{len(run.found)} findings' if run.found else 'all held'}")
         failed += [name] if run.found else []
     return 1 if failed else 0

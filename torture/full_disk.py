@@ -13,15 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from http.client import HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from bench.server import Server
 from orchestrator.core.database import connect
 from orchestrator.core.database_error import DRIVER_ERRORS
 from orchestrator.server.postgres import PostgresSupervisor
+from torture.asking import API, OK, ask, check_tags
 from torture.run import Run
 
 ROUNDS, ROUNDS_SHORT = 30, 3
@@ -32,8 +31,7 @@ WAL_BYTES = 16 << 20
 BACK_SECONDS_MAX = 15.0
 FULL_SECONDS = (0.5, 6.0)
 WRITERS = 4
-API = "/api/v1"
-OK, CREATED = 200, 201
+CREATED = 201
 CONFIGURATION = "max_wal_size = 48MB\nmin_wal_size = 32MB\ncheckpoint_timeout = 30s\n"
 
 
@@ -99,7 +97,7 @@ class Filling:
                     time.sleep(0.05)
             seconds = time.monotonic() - began
         self._run.say(f"round {number}: served again {seconds:.2f} s after there was room")
-        self._check(number)
+        check_tags(self._run, self._server, self.acknowledged, f"round {number}")
 
     def _fill(self, leave_bytes: int) -> None:
         """Take what is free, also what is freed meanwhile."""
@@ -139,9 +137,10 @@ class Filling:
     def _ask(self, path: str, tag: str) -> int:
         """The status for a path, or of a new workflow."""
         if path:
-            return self._request("GET", path)[0]
+            return ask(self._server, "GET", path)[0]
         nodes = [{"id": f"{tag}-{at}", "type": "task"} for at in range(20)]
-        status, _ = self._request(
+        status, _ = ask(
+            self._server,
             "POST",
             f"{API}/workflows",
             json.dumps({"tag": tag, "workflow": {"nodes": nodes, "edges": []}}),
@@ -149,32 +148,6 @@ class Filling:
         if status == CREATED:
             self.acknowledged.append(tag)
         return status
-
-    def _request(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
-        connection = self._server.connect()
-        headers = {**self._server.headers, "Content-Type": "application/json"}
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            said = answer.read()
-            return answer.status, json.loads(said)
-        except (OSError, HTTPException):
-            return 0, None
-        finally:
-            connection.close()
-
-    def _check(self, number: int) -> None:
-        found: set[str] = set()
-        path: str | None = f"{API}/tags?limit=1000"
-        while path is not None:
-            status, page = self._request("GET", path)
-            if status != OK:
-                self._run.fail(f"round {number}: a list got {status}")
-                return
-            found.update(each["name"] for each in page["items"])
-            path = page["next"] and f"{API}/tags?limit=1000&cursor={page['next']}"
-        if lost := set(self.acknowledged) - found:
-            self._run.fail(f"round {number}: {len(lost)} acknowledged writes are lost")
 
 
 async def _execute(url: str, *statements: str) -> None:

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from bench.server import Server
 
 
 @dataclass
 class Run:
-    """One torture on one server. `found` is what went wrong, a sentence each; empty if all held."""
+    """One torture on servers that end with it. `found` is what went wrong, a sentence each; empty
+    if all held.
+    """
 
     folder: Path
     seed: int
@@ -24,6 +26,13 @@ class Run:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self.servers:
+            server.end()
 
     def server(self, *, stderr: IO[bytes] | None = None, **settings: Any) -> Server:
         """Start a server with settings as in the environment; it ends with the run.

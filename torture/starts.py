@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
-from typing import Any
 
 from bench.program import family, free_port
 from bench.server import Server
+from torture.asking import API, OK, ask, check_tags
 from torture.run import Run
 
 ROUNDS, ROUNDS_SHORT = 100, 3
@@ -28,12 +28,10 @@ SLOWER_MAX = 3.0
 #: What takes longer hangs.
 HANG_SECONDS = 60.0
 WRITE_SECONDS = (0.05, 0.6)
-PAGE = 500
 REFUSALS_MAX = 10
 PR_SET_CHILD_SUBREAPER = 36
 KINDS = ("all", "parent", "postgresql")
-API = "/api/v1"
-OK, CREATED = 200, 201
+CREATED = 201
 
 
 def starts(run: Run) -> None:
@@ -52,7 +50,7 @@ def starts(run: Run) -> None:
         seconds.setdefault(name, []).append(taken)
         if taken > seconds_max:
             run.fail(f"round {number}: after a kill of {name} it was ready in {taken:.1f} s")
-        crashing.check()
+        crashing.check(number)
     for name, each in sorted(seconds.items()):
         mean = sum(each) / len(each)
         run.say(f"{name:<26} {len(each):>3} times, ready in {mean:.2f} s, {max(each):.2f} at most")
@@ -134,36 +132,15 @@ class Crashing:
     def back(self) -> float:
         """Seconds until a server that lost only its PostgreSQL is ready again, by itself."""
         began = time.monotonic()
-        while self._get("/health/ready")[0] != OK:
+        while ask(self._server, "GET", "/health/ready")[0] != OK:
             if time.monotonic() > began + HANG_SECONDS:
                 raise RuntimeError("The server does not come back.")
             time.sleep(0.02)
         return time.monotonic() - began
 
-    def check(self) -> None:
+    def check(self, number: int) -> None:
         """All acknowledged writes are there."""
-        found: set[str] = set()
-        path: str | None = f"{API}/tags?limit={PAGE}"
-        while path is not None:
-            status, page = self._get(path)
-            if status != OK:
-                self._run.fail(f"a list after the start got {status}")
-                return
-            found.update(each["name"] for each in page["items"])
-            path = page["next"] and f"{API}/tags?limit={PAGE}&cursor={page['next']}"
-        if lost := set(self.acknowledged) - found:
-            self._run.fail(f"{len(lost)} acknowledged writes are lost: {min(lost)}, …")
-
-    def _get(self, path: str) -> tuple[int, dict[str, Any]]:
-        connection = self._server.connect()
-        try:
-            connection.request("GET", path, headers=self._server.headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        except (OSError, HTTPException):
-            return 0, {}
-        finally:
-            connection.close()
+        check_tags(self._run, self._server, self.acknowledged, f"round {number}")
 
 
 def _kill(pid: int) -> None:

@@ -15,12 +15,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 @pytest.mark.slow
 def test_two_thousand_damaged_requests_do_no_harm(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=1, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         run_fuzz(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []
 
 

@@ -10,10 +10,6 @@ from torture.run import Run
 
 @pytest.mark.slow
 def test_no_change_of_a_side_is_lost_without_a_conflict(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=1, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         merges(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []

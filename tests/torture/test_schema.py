@@ -11,10 +11,6 @@ from torture.schema import schema
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_what_is_made_from_the_document_is_answered_as_it_says(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=1, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         schema(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []

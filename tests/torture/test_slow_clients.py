@@ -10,10 +10,6 @@ from torture.slow_clients import slow_clients
 
 @pytest.mark.slow
 def test_slow_clients_cost_little_and_not_for_long(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=1, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         slow_clients(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []

@@ -12,10 +12,6 @@ from torture.stall import stall
 
 @pytest.mark.slow
 def test_small_requests_do_not_wait_for_large_ones(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=1, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         stall(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []

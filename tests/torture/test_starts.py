@@ -10,10 +10,6 @@ from torture.starts import starts
 
 @pytest.mark.slow
 def test_each_start_after_a_crash_is_ready_in_time_and_nothing_is_lost(tmp_path: Path) -> None:
-    run = Run(tmp_path, seed=3, minutes=None, short=True)
-    try:
+    with Run(tmp_path, seed=3, minutes=None, short=True) as run:
         starts(run)
-    finally:
-        for server in run.servers:
-            server.end()
     assert run.found == []
