@@ -6,9 +6,16 @@ import msgspec
 
 from orchestrator.core.digest import BlobName, CasId
 from orchestrator.documents.blob_names import blobs_named
-from orchestrator.documents.canonical import JSONValue
-from orchestrator.documents.workflow import check_workflow
-from orchestrator.errors import InvalidInput, RuleBroken, TooLarge, Violation
+from orchestrator.documents.canonical import JSONValue, canonicalise
+from orchestrator.documents.workflow import check_workflow, judged
+from orchestrator.errors import (
+    InvalidInput,
+    RuleBroken,
+    TooLarge,
+    Violation,
+    listed_violations,
+    listed_warnings,
+)
 
 
 class PreparedWorkflow(msgspec.Struct, frozen=True):
@@ -25,6 +32,46 @@ class PreparedWorkflow(msgspec.Struct, frozen=True):
     warnings: tuple[Violation, ...] = ()
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What would come of a document if it were stored; it may break rules."""
+
+    version_hash: CasId
+    size_bytes: int
+    #: None if it is of a wrong shape.
+    nodes_count: int | None
+    edges_count: int | None
+    violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...]
+
+
+def verdict(document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool) -> Verdict:
+    """Judge a document by the rules of `prepare`, which would refuse it for the violations.
+
+    What has no canonical form, or is too large, is refused here, too.
+    """
+    try:
+        content = canonicalise(document)
+    except InvalidInput as error:
+        raise type(error)(str(error), _inside(getattr(error, "errors", ()), pointer)) from None
+    judgement = judged(document, lenient=lenient)
+    violations = listed_violations(_inside(judgement.violations, pointer))
+    if not violations:
+        _check_size(content, bytes_max)
+        try:
+            blobs_named(content, pointer)
+        except RuleBroken as error:
+            violations = error.errors
+    nodes_count, edges_count = judgement.counts or (None, None)
+    return Verdict(
+        version_hash=CasId.of(content),
+        size_bytes=len(content),
+        nodes_count=nodes_count,
+        edges_count=edges_count,
+        violations=tuple(violations),
+        warnings=tuple(listed_warnings(_inside(judgement.warnings, pointer))),
+    )
+
+
 def prepare(
     document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool = False
 ) -> PreparedWorkflow:
@@ -36,8 +83,7 @@ def prepare(
         workflow = check_workflow(document, lenient=lenient)
     except (InvalidInput, RuleBroken) as error:
         raise type(error)(str(error), _inside(getattr(error, "errors", ()), pointer)) from None
-    if len(workflow.content) > bytes_max:
-        raise TooLarge("workflow", bytes_max, len(workflow.content))
+    _check_size(workflow.content, bytes_max)
     return PreparedWorkflow(
         content=workflow.content,
         cas_id=CasId.of(workflow.content),
@@ -47,6 +93,11 @@ def prepare(
         references=blobs_named(workflow.content, pointer),
         warnings=tuple(_inside(workflow.warnings, pointer)),
     )
+
+
+def _check_size(content: bytes, bytes_max: int) -> None:
+    if len(content) > bytes_max:
+        raise TooLarge("workflow", bytes_max, len(content))
 
 
 def _inside(found: Sequence[Violation], pointer: str) -> list[Violation]:

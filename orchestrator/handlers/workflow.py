@@ -65,9 +65,10 @@ from orchestrator.handlers.workflow_body import (
     created_body,
     new_workflow,
     rehearsed,
+    validated_body,
     workflow_body,
 )
-from orchestrator.handlers.workflow_request import read_workflow
+from orchestrator.handlers.workflow_request import judge_workflow, read_workflow
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import Condition, TagOrder
 from orchestrator.models.workflow import (
@@ -108,6 +109,9 @@ class WorkflowHandler:
         self._body_bytes_max = body_bytes_max
         self._read = partial(
             read_workflow, values_max=body_values_max, workflow_bytes_max=workflow_bytes_max
+        )
+        self._judge = partial(
+            judge_workflow, values_max=body_values_max, workflow_bytes_max=workflow_bytes_max
         )
         self._lookups = Batcher(
             self._look_up_together, wait_seconds_max=database.acquire_seconds_max
@@ -164,6 +168,13 @@ class WorkflowHandler:
             return created_answer(await create(conn), warnings)
 
         return await self._replay.once(call.namespace, repeated, make)
+
+    async def validate(self, call: Call, validation: Validation = "strict") -> Answer:
+        """Judge a document as a create would; nothing is stored, and what it breaks is listed."""
+        body = await call.read_json(self._body_bytes_max)
+        judge = partial(self._judge, body, lenient=is_lenient(validation))
+        found = await self._computing.run(call, judge, size_of_reading(body))
+        return json_answer(validated_body(found))
 
     async def _create_new(
         self, new: Sequence[NewWorkflow], deadline: float

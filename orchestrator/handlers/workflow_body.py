@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_diff import WorkflowDiff
-from orchestrator.documents.workflow_prepare import PreparedWorkflow
+from orchestrator.documents.workflow_prepare import PreparedWorkflow, Verdict
 from orchestrator.errors import Violation
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Kind
@@ -62,6 +62,20 @@ class CreatedWorkflowBody(WorkflowBody, frozen=True, kw_only=True):
     warnings: list[Violation] | UnsetType = UNSET
     dry_run: bool | UnsetType = UNSET
     diff: WorkflowDiff | UnsetType | None = UNSET
+
+
+class ValidatedBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What would come of a document if it were stored: refused for its violations, or with
+    warnings. A document of a wrong shape is not counted.
+    """
+
+    valid: bool
+    version_hash: CasIdText
+    size_bytes: int
+    nodes_count: int | None
+    edges_count: int | None
+    violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...]
 
 
 class BaseBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +132,13 @@ def new_workflow(
         message=message,
         references=prepared.references,
     )
+
+
+def validated_body(verdict: Verdict) -> ValidatedBody:
+    """The verdict with its hash as text."""
+    fields = msgspec.structs.asdict(verdict)
+    valid = not verdict.violations
+    return ValidatedBody(**{**fields, "version_hash": str(verdict.version_hash)}, valid=valid)
 
 
 def workflow_body(entry: WorkflowEntry) -> WorkflowBody:

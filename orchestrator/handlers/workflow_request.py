@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
+from orchestrator.documents.workflow_prepare import PreparedWorkflow, Verdict, prepare, verdict
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.models.name import TagText, parse_tag
 
@@ -23,6 +23,12 @@ class CreateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
     workflow: WorkflowDocument
     message: MessageText | None = None
     expected_version: Version | None = None
+
+
+class ValidateWorkflow(msgspec.Struct, forbid_unknown_fields=True):
+    """A document that is only to be judged."""
+
+    workflow: WorkflowDocument
 
 
 class ReadWorkflow(msgspec.Struct, frozen=True):
@@ -42,3 +48,11 @@ def read_workflow(
     parse_tag(data.tag)  # Before the work on the document, which may be large.
     prepared = prepare(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient)
     return ReadWorkflow(data.tag, data.message, data.expected_version, prepared)
+
+
+def judge_workflow(
+    body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool
+) -> Verdict:
+    """Read a body, and judge the document in it."""
+    data = decode(body, ValidateWorkflow, values_max=values_max)
+    return verdict(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient)

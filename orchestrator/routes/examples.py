@@ -43,6 +43,16 @@ WARNING = {
     "message": 'No edge connects node "notify" with another one.',
 }
 REHEARSED_WORKFLOW = {**CREATED_WORKFLOW, "warnings": [WARNING], "dry_run": True, "diff": None}
+VALIDATE_WORKFLOW = {"workflow": WORKFLOW}
+VALIDATED = {
+    "valid": True,
+    "version_hash": HASH,
+    "size_bytes": 198,
+    "nodes_count": 3,
+    "edges_count": 1,
+    "violations": [],
+    "warnings": [WARNING],
+}
 RESOLVED_WORKFLOW = {**WORKFLOW_ENTRY, "workflow": WORKFLOW}
 WORKFLOWS = {"items": [WORKFLOW_ENTRY], "next": None}
 

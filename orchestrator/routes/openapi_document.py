@@ -20,6 +20,9 @@ from orchestrator.routes.openapi_workflow import WORKFLOW_COMPONENTS
 
 #: The option of a route that has its description.
 DESCRIBED = "described"
+#: The option of a route whose path has a word where its neighbours have a name: that path. The
+#: framework knows one operation for a path and a method, so it finds this one by their template.
+WORDED = "worded"
 _REF = "#/components/schemas/{name}"
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _EVERY_HEADER = {
@@ -55,8 +58,7 @@ def document(routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     for route in routes:
         if DESCRIBED not in route.opt:
             continue
-        for each in sorted(route.paths):
-            path = each.replace(":str}", "}")
+        for path in addresses(route):
             for method in sorted(route.http_methods):
                 operation = _operation(route, path, method.lower(), schemas, answers)
                 paths.setdefault(path, {})[method.lower()] = operation
@@ -76,6 +78,13 @@ def document(routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
             },
         },
     }
+
+
+def addresses(route: HTTPRouteHandler) -> list[str]:
+    """The paths of a route as clients know them."""
+    if WORDED in route.opt:
+        return [route.opt[WORDED]]
+    return [each.replace(":str}", "}") for each in sorted(route.paths)]
 
 
 class _Schemas:

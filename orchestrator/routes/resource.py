@@ -33,7 +33,7 @@ from orchestrator.routes.openapi import (
     not_modified,
     problems,
 )
-from orchestrator.routes.openapi_document import DESCRIBED
+from orchestrator.routes.openapi_document import DESCRIBED, WORDED, addresses
 from orchestrator.routes.openapi_headers import (
     CONTENT_RANGE,
     IF_CHANGED,
@@ -121,9 +121,10 @@ class Resource:
 def declared(routes: Iterable[HTTPRouteHandler]) -> Iterator[Declared]:
     """What there is, as the edge tells it."""
     for each in routes:
-        for path in each.paths:
-            types = tuple(map(str, each.opt.get(PATCH_TYPES, ())))
-            yield Declared(path.replace(":str}", "}"), tuple(each.http_methods), types)
+        types = tuple(map(str, each.opt.get(PATCH_TYPES, ())))
+        beside = next(iter(each.paths)).replace(":str}", "}") if WORDED in each.opt else ""
+        for path in addresses(each):
+            yield Declared(path, tuple(each.http_methods), types, beside)
 
 
 def ok(container: Any, example: Any, description: str, *headers: Header) -> dict[int, Described]:

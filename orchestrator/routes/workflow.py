@@ -2,6 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.handlers.http.framework import FREES_SPACE
 from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
@@ -10,11 +11,13 @@ from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     ResolvedWorkflowBody,
+    ValidatedBody,
     WorkflowBody,
 )
-from orchestrator.handlers.workflow_request import CreateWorkflow
+from orchestrator.handlers.workflow_request import CreateWorkflow, ValidateWorkflow
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import answer, heeds, not_modified, takes
+from orchestrator.routes.openapi_document import WORDED
 from orchestrator.routes.openapi_headers import (
     ETAG,
     IDEMPOTENCY,
@@ -52,6 +55,16 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
             },
             refuses=(404, 408, 409, 412, 413, 415, 422, 507),
             reads=takes(CreateWorkflow, examples.CREATE_WORKFLOW, IDEMPOTENCY, IF_MATCH, IF_ABSENT),
+        ),
+        ROUTES.post(
+            f"{API}/workflows/{{tag:str}}",
+            workflows.validate,
+            "validateWorkflow",
+            "Judge a document without storing it",
+            ok(ValidatedBody, examples.VALIDATED, "Whether it keeps the rules; what it breaks."),
+            refuses=(408, 413, 415, 422),
+            reads=takes(ValidateWorkflow, examples.VALIDATE_WORKFLOW),
+            opt={WORDED: f"{API}/workflows/validate", FREES_SPACE: True},
         ),
         ROUTES.get(
             f"{API}/workflows",

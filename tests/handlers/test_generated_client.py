@@ -113,6 +113,7 @@ async def client(generated: str, make_app: Callable[..., Edge]) -> AsyncIterator
 
 async def test_a_generated_client_calls_every_operation(client: Client) -> None:
     await _workflows(client)
+    await _rehearsals(client)
     await _tags(client)
     await _changes(client)
     await _blobs(client)
@@ -125,6 +126,20 @@ async def test_a_generated_client_calls_every_operation(client: Client) -> None:
 async def _create(client: Client, tag: str, *ids: str) -> Any:
     body = client.body("CreateWorkflow", {"tag": tag, "workflow": chain(*ids)})
     return (await client.call("createWorkflow", body=body)).parsed
+
+
+async def _rehearsals(client: Client) -> None:
+    lonely = chain("a", "b") | {"nodes": chain("a", "b", "c")["nodes"]}
+    validate = client.body("ValidateWorkflow", {"workflow": lonely})
+    found = (await client.call("validateWorkflow", body=validate)).parsed
+    assert (found.valid, [each.rule for each in found.warnings]) == (True, ["unconnected-node"])
+    create = client.body("CreateWorkflow", {"tag": "release/v1", "workflow": lonely})
+    rehearsed = await client.call("createWorkflow", body=create, dry_run=True)
+    assert (rehearsed.status_code, rehearsed.parsed.dry_run) == (200, True)
+    assert [each.id for each in rehearsed.parsed.diff.nodes_added] == ["c"]
+    patch = client.body("MergePatch", {"metadata": {"owner": "payments"}})
+    patched = await client.call("patchWorkflow", tag="release/v1", body=patch, dry_run=True)
+    assert patched.parsed.diff.members.patch
 
 
 async def _workflows(client: Client) -> None:

@@ -32,6 +32,8 @@ class Declared(msgspec.Struct, frozen=True):
     path: str
     methods: Collection[str]
     patch_types: Collection[str] = ()
+    #: Of a path with a word where others have a name, which may be that word: their template.
+    beside: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -79,8 +81,13 @@ class Paths:
         #: By the number of segments: which of them may be anything.
         self._masks: dict[int, set[tuple[int, ...]]] = {}
         together: dict[str, list[Declared]] = {}
+        worded: dict[str, str] = {}
         for each in declared:
             together.setdefault(each.path, []).append(each)
+            if each.beside:
+                worded[each.path] = each.beside
+        for path, template in worded.items():
+            together[path] += together[template]
         for path, operations in together.items():
             self._add(path, operations)
         self._parts_max = max(self._masks, default=0) + 1

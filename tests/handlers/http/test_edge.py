@@ -16,6 +16,7 @@ from orchestrator.handlers.http.fast_path import FastPath
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import Paths
 from orchestrator.handlers.http.request_body import BodyLimits
+from orchestrator.routes.openapi_document import WORDED
 from tests.api import API, Api
 from tests.conftest import TOKEN, logged, settings_for
 
@@ -27,10 +28,10 @@ def routes() -> list[tuple[str, str]]:
     assert isinstance(inner, Litestar)
     # The framework keeps them in sets; processes that share the tests must agree on an order.
     return sorted(
-        (method, route.path_format)
+        (method, handler.opt.get(WORDED, route.path_format))
         for route in inner.routes
         if isinstance(route, HTTPRoute)
-        for method in route.methods
+        for method, (handler, _) in route.route_handler_map.items()
     )
 
 
