@@ -31,7 +31,7 @@ from tests.api import Api
 from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
 from tests.route_tables import RouteTables, WrittenOnce
 
-pytest_plugins = ["tests.radosgw", "tests.collecting", "tests.browser"]
+pytest_plugins = ["tests.radosgw", "tests.collecting", "tests.browser", "tests.warm.client"]
 
 TOKEN = "a-token-for-tests"
 FOLDER_VARIABLE = "TEST_FOLDER"

@@ -9,10 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,43 +20,21 @@ from orchestrator.cli.main import main
 from tests.cli.proxy import Proxy
 from tests.conftest import settings_for
 from tests.databases import URL_VARIABLE
+from tests.warm.client import Process, Result, Warm, environ
 
 COMMAND = Path(sys.executable).with_name("orchestrator")
 START_SECONDS_MAX = 30.0
 
-
-def environ(**added: str) -> dict[str, str]:
-    """Ours, without anything that would configure the program under test, or measure it: what its
-    process covers is covered in this process too, where that costs a third.
-    """
-    ours = ("ORCHESTRATOR_", "COVERAGE_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return {**kept, **added}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did."""
-
-    code: int
-    stdout: bytes
-    err: str
-
-    @property
-    def out(self) -> str:
-        return self.stdout.decode()
-
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
-
-
 Run = Callable[..., Result]
 
 
+Serve = Callable[..., AbstractContextManager[Process]]
+
+
 @pytest.fixture(scope="session")
-def data_dir(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def data_dir(
+    serving: Serve, shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """The data folder of a server that runs as long as the tests do."""
     folder = tmp_path_factory.mktemp("cli") / "data"
     store = settings_for(shared_database).blob_store
@@ -70,17 +46,17 @@ def data_dir(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> 
         yield folder
 
 
-@contextmanager
-def serving(folder: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+@pytest.fixture(scope="session")
+def serving(warm: Warm) -> Serve:
     """`orchestrator serve` on a free port, until the block ends."""
-    log = folder.with_suffix(".log")
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0", "--data-dir", folder],
-            env=environ(**variables),
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
+
+    @contextmanager
+    def serve(folder: Path, **variables: str) -> Iterator[Process]:
+        log = folder.with_suffix(".log")
+        with log.open("wb") as errors:
+            words = ("serve", "--port", "0", "--data-dir", folder)
+            file = errors.fileno()
+            process = warm.start(words, env=environ(variables), stdout=file, stderr=file)
         try:
             deadline = time.monotonic() + START_SECONDS_MAX
             while not (folder / "server.json").exists():
@@ -91,6 +67,8 @@ def serving(folder: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0, log.read_text()
+
+    return serve
 
 
 @pytest.fixture
@@ -137,15 +115,15 @@ def cli(run: Run, data_dir: Path, namespace: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def shell(alone: Path, data_dir: Path, namespace: str) -> Callable[[str], Result]:
+def shell(alone: Path, data_dir: Path, namespace: str, warm: Warm) -> Callable[[str], Result]:
     """The command as people type it, in a shell with its pipes."""
     variables = {"ORCHESTRATOR_DATA_DIR": str(data_dir), "ORCHESTRATOR_NAMESPACE": namespace}
-    path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
+    variables |= warm.variables()
 
     def call(line: str) -> Result:
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", line],
-            env=environ(PATH=path, **variables),
+            env=environ(variables),
             capture_output=True,
             check=False,
             timeout=60,
@@ -174,7 +152,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 class Terminal:
     """The command as a process whose output is a terminal of 80 columns."""
 
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, warm: Warm, **variables: str) -> None:
+        self._warm = warm
         self._variables = variables
 
     def __call__(
@@ -182,10 +161,10 @@ class Terminal:
     ) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         with stdout.open("wb") if stdout else os.fdopen(os.dup(theirs), "wb") as out:
-            process = subprocess.Popen(
-                [COMMAND, *map(str, arguments)],
-                env=environ(**{**self._variables, "TERM": "xterm", "COLUMNS": "80", **variables}),
-                stdout=out,
+            process = self._warm.start(
+                arguments,
+                env=environ({**self._variables, "TERM": "xterm", "COLUMNS": "80", **variables}),
+                stdout=out.fileno(),
                 stderr=theirs,
             )
         os.close(theirs)
@@ -198,9 +177,9 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(alone: Path, data_dir: Path, namespace: str) -> Terminal:
+def terminal(alone: Path, data_dir: Path, namespace: str, warm: Warm) -> Terminal:
     """At the running server, in the namespace of the test."""
-    return Terminal(ORCHESTRATOR_DATA_DIR=str(data_dir), ORCHESTRATOR_NAMESPACE=namespace)
+    return Terminal(warm, ORCHESTRATOR_DATA_DIR=str(data_dir), ORCHESTRATOR_NAMESPACE=namespace)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from tests.cli.conftest import Result, Run, Terminal
+from tests.cli.conftest import Run, Terminal
+from tests.warm.client import Result
 
 BINARY = bytes(range(256))
 NOTHING = "blake3:" + "0" * 64

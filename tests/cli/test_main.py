@@ -14,7 +14,8 @@ from cyclopts import App
 from orchestrator import __version__
 from orchestrator.cli.main import app, main
 from orchestrator.cli.output import printable
-from tests.cli.conftest import COMMAND, Result, Run, environ
+from tests.cli.conftest import COMMAND, Run
+from tests.warm.client import Result, environ
 
 Shell = Callable[[str], Result]
 

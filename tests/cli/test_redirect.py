@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from blake3 import blake3
 
-from tests.cli.conftest import Run, serving
+from tests.cli.conftest import Run, Serve
 from tests.radosgw import Gateway
 
 CONTENT = blake3(b"redirected").digest(1_000_000)
@@ -24,6 +24,7 @@ def test_what_a_bucket_sends_is_fetched_from_there(
     radosgw: Gateway,
     write: Callable[..., Path],
     alone: Path,
+    serving: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = alone / "data"

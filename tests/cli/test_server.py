@@ -14,8 +14,9 @@ import pytest
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import parent as serve
 from orchestrator.server.parent import ServeOptions
-from tests.cli.conftest import COMMAND, Run, environ
+from tests.cli.conftest import Run
 from tests.test_settings import SECRET, UNREADABLE
+from tests.warm.client import Warm, environ
 
 pytestmark = pytest.mark.slow
 
@@ -156,26 +157,21 @@ def test_a_newer_database_is_left_alone(run: Run, fresh_database: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_served_folder_is_found_from_below_until_the_server_ends(
-    alone: Path, fresh_database: str, number: int
+    alone: Path, warm: Warm, fresh_database: str, number: int
 ) -> None:
     (alone / "below").mkdir()
-    server = subprocess.Popen(
-        [COMMAND, "serve", "--port", "0"],
-        cwd=alone,
-        env=environ(ORCHESTRATOR_DATABASE_URL=fresh_database),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    variables = environ({"ORCHESTRATOR_DATABASE_URL": fresh_database})
+    server = warm.start(
+        ("serve", "--port", "0"), cwd=alone, env=variables, stderr=subprocess.DEVNULL
     )
     assert server.stdout
     said = iter(server.stdout.readline, "")
     assert any(line.startswith("Ctrl-C") for line in said)
-    status = [str(COMMAND), "status"]
-    assert subprocess.run(status, cwd=alone / "below", env=environ(), check=False).returncode == 0
+    assert warm.run(["status"], cwd=alone / "below", env=environ()).code == 0
     server.send_signal(number)
     assert server.wait(10) == 0
     server.stdout.close()
-    assert subprocess.run(status, cwd=alone, env=environ(), check=False).returncode == 1
+    assert warm.run(["status"], cwd=alone, env=environ()).code == 1
 
 
 @pytest.mark.parametrize("url", UNREADABLE)

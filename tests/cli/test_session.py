@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.session import Session
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Run
+from tests.warm.client import Result
 
 TOKEN = "orc_secret"
 

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from orchestrator.cli import upload
 from orchestrator.cli.limits import Limits
-from tests.cli.conftest import Run, Terminal, serving
+from tests.cli.conftest import Run, Serve, Terminal
 from tests.cli.proxy import Proxy
 
 CONTENT = random.Random(3).randbytes(3 * 1024 * 1024 + 5)
@@ -189,6 +189,7 @@ def test_a_bar_is_shown_at_a_terminal_only(terminal: Terminal, cli: Run, write: 
 def test_a_server_that_comes_back_is_waited_for(
     run: Run,
     write: Write,
+    serving: Serve,
     fresh_database: str,
     tmp_path: Path,
 ) -> None:

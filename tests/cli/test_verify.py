@@ -9,15 +9,18 @@ from uuid import uuid4
 
 import pytest
 
-from tests.cli.conftest import Run, Terminal, serving
+from tests.cli.conftest import Run, Serve, Terminal
 from tests.databases import run as run_sql
+from tests.warm.client import Warm
 
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 LARGE = os.urandom(300_000)
 
 
 @pytest.fixture
-def server(fresh_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def server(
+    serving: Serve, fresh_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """Its data folder; the blobs are in it."""
     folder = tmp_path_factory.mktemp("verify") / "data"
     with serving(folder, ORCHESTRATOR_DATABASE_URL=fresh_database):
@@ -126,11 +129,11 @@ def test_more_than_a_page_is_gone_through(cli: Run, fresh_database: str) -> None
 
 
 def test_a_terminal_shows_how_far_it_is(
-    cli: Run, server: Path, write: Callable[..., Path], alone: Path
+    cli: Run, server: Path, write: Callable[..., Path], alone: Path, warm: Warm
 ) -> None:
     put(cli, write)
     leave_behind(server)
-    terminal = Terminal(ORCHESTRATOR_DATA_DIR=str(server))
+    terminal = Terminal(warm, ORCHESTRATOR_DATA_DIR=str(server))
     code, seen = terminal("verify", "--read-data", stdout=alone / "report")
     assert code == 1
     assert "Verifying" in seen

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.api import chain
-from tests.cli.conftest import Result, Run
+from tests.cli.conftest import Run
+from tests.warm.client import Result
 
 Write = Callable[..., Path]
 Operation = dict[str, Any]

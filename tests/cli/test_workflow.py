@@ -11,7 +11,8 @@ from blake3 import blake3
 
 from orchestrator.cli.limits import Limits
 from tests.api import chain
-from tests.cli.conftest import Result, Run, Terminal
+from tests.cli.conftest import Run, Terminal
+from tests.warm.client import Result
 
 Write = Callable[..., Path]
 

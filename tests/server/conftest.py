@@ -21,6 +21,8 @@ from tests.processes import (
     processes_below,
     wait_until,
 )
+from tests.warm.client import Process, Warm
+from tests.warm.client import environ as inherited
 
 TARGET = "orchestrator.app:create_app"
 START_SECONDS_MAX = 30.0
@@ -37,7 +39,7 @@ sys.exit(serve(ServeOptions({options})))
 class Server:
     """A server that was started; `url` is empty when it refused."""
 
-    process: subprocess.Popen[str]
+    process: Process | subprocess.Popen[str]
     folder: Path
     errors: Path
     url: str = ""
@@ -88,10 +90,12 @@ Launch = Callable[..., Server]
 
 
 def _launch(
+    warm: Warm,
     folder: Path,
     *,
     environ: dict[str, str],
     measured: bool = False,
+    cold: bool = False,
     stderr: int | None = None,
     **options: Any,
 ) -> Server:
@@ -99,17 +103,21 @@ def _launch(
     words = ", ".join(f"{name}={value!r}" for name, value in options.items())
     words = re.sub(r"PosixPath\(", "Path(", words)
     descriptor, errors = tempfile.mkstemp(dir=folder.parent, prefix="stderr-")
-    ours = ("ORCHESTRATOR_",) if measured else ("ORCHESTRATOR_", "COVERAGE_")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", CODE.format(options=words)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=descriptor if stderr is None else stderr,
-        env=inherited | environ,
-        start_new_session=True,
-        text=True,
-    )
+    process: Process | subprocess.Popen[str]
+    code, env = CODE.format(options=words), inherited(environ, measured=measured)
+    errors_to = descriptor if stderr is None else stderr
+    if cold:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors_to,
+            env=env,
+            start_new_session=True,
+            text=True,
+        )
+    else:
+        process = warm.start((), code, env=env, stderr=errors_to, start_new_session=True)
     os.close(descriptor)
     return Server(process, folder, Path(errors))
 
@@ -127,8 +135,10 @@ def _await_ready(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def launch(request: pytest.FixtureRequest) -> Iterator[Launch]:
+def launch(request: pytest.FixtureRequest, warm: Warm) -> Iterator[Launch]:
     """Start a server and wait until it is ready or has refused; all are ended with the module.
+
+    Those of which `cold` is said spend a second on imports, as in ordinary life.
 
     A module whose servers run what no other test does says MEASURED: else their coverage is only
     what other tests have shown already, and makes them slower by half.
@@ -139,7 +149,7 @@ def launch(request: pytest.FixtureRequest) -> Iterator[Launch]:
     def start(
         folder: Path, *, wait: bool = True, environ: dict[str, str] | None = None, **options: Any
     ) -> Server:
-        server = _launch(folder, environ=environ or {}, measured=measured, **options)
+        server = _launch(warm, folder, environ=environ or {}, measured=measured, **options)
         started.append(server)
         if wait:
             _await_ready(server)
@@ -154,9 +164,9 @@ def launch(request: pytest.FixtureRequest) -> Iterator[Launch]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The PostgreSQL of a server that ran and ended, to be copied: to make one takes seconds."""
-    made = _launch(tmp_path_factory.mktemp("migrated") / "data", environ={})
+    made = _launch(warm, tmp_path_factory.mktemp("migrated") / "data", environ={})
     _await_ready(made)
     assert made.end() == 0, made.stderr()
     assert made.process.stdout is not None

@@ -3,8 +3,7 @@
 import json
 import os
 import subprocess
-import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,31 +12,20 @@ from tests.api import chain
 from tests.cli.conftest import Terminal
 from tests.processes import processes_below, wait_until
 from tests.server.conftest import Launch, Server
+from tests.warm.client import Result, Warm, environ
 
-COMMAND = Path(sys.executable).with_name("orchestrator")
 LARGE = bytes(range(256)) * 4_000
+Run = Callable[..., Result]
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-def run(*arguments: object, measured: bool = False, **variables: str) -> Done:
+@pytest.fixture(scope="module")
+def run(warm: Warm) -> Run:
     """The command, with nothing of ours that would configure it, or measure it without need."""
-    ours = ("ORCHESTRATOR_",) if measured else ("ORCHESTRATOR_", "COVERAGE_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    done = subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        env=kept | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+
+    def call(*arguments: object, measured: bool = False, **variables: str) -> Result:
+        return warm.run(arguments, env=environ(variables, measured=measured))
+
+    return call
 
 
 def write(server: Server) -> str:
@@ -61,7 +49,7 @@ def cas_id(server: Server) -> str:
 
 
 @pytest.fixture(scope="module")
-def backup(server: Server, cas_id: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backup(run: Run, server: Server, cas_id: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup of the running server, for the tests that read it or add a snapshot to it."""
     folder = tmp_path_factory.mktemp("backups") / "backup"
     done = run("backup", folder, "--data-dir", server.folder, measured=True)
@@ -70,7 +58,7 @@ def backup(server: Server, cas_id: str, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_backup_of_a_running_server_becomes_a_server_elsewhere(
-    server: Server, backup: Path, cas_id: str, launch: Launch, folder: Path
+    run: Run, server: Server, backup: Path, cas_id: str, launch: Launch, folder: Path
 ) -> None:
     assert server.is_ready()
     done = run("restore", backup, "--data-dir", folder, "--read-data", measured=True)
@@ -83,7 +71,9 @@ def test_a_backup_of_a_running_server_becomes_a_server_elsewhere(
     assert restored.end() == 0
 
 
-def test_the_summary_is_one_line_for_a_program(server: Server, backup: Path, cas_id: str) -> None:
+def test_the_summary_is_one_line_for_a_program(
+    run: Run, server: Server, backup: Path, cas_id: str
+) -> None:
     done = run("backup", backup, "--data-dir", server.folder, "--output", "json")
     assert done.out.count("\n") == 1
     report = json.loads(done.out)
@@ -93,7 +83,7 @@ def test_the_summary_is_one_line_for_a_program(server: Server, backup: Path, cas
 
 
 def test_a_stopped_folder_is_backed_up_too_and_nothing_is_left_running(
-    launch: Launch, seeded: Path, tmp_path: Path
+    run: Run, launch: Launch, seeded: Path, tmp_path: Path
 ) -> None:
     server = launch(seeded)
     cas_id = write(server)
@@ -110,7 +100,7 @@ def test_a_stopped_folder_is_backed_up_too_and_nothing_is_left_running(
     check(launch(other), cas_id)
 
 
-def test_a_folder_in_use_is_not_restored_into(server: Server, backup: Path) -> None:
+def test_a_folder_in_use_is_not_restored_into(run: Run, server: Server, backup: Path) -> None:
     done = run("restore", backup, "--data-dir", server.folder)
     assert done.code == 1
     assert done.err.startswith(f"error: Another server (process {server.pid}) uses the data folder")
@@ -118,7 +108,7 @@ def test_a_folder_in_use_is_not_restored_into(server: Server, backup: Path) -> N
     assert server.is_ready()
 
 
-def test_a_folder_without_a_database_is_refused_and_not_made(tmp_path: Path) -> None:
+def test_a_folder_without_a_database_is_refused_and_not_made(run: Run, tmp_path: Path) -> None:
     done = run("backup", tmp_path / "backup", "--data-dir", tmp_path / "nothing")
     assert done.code == 1
     assert "error: There is no database in" in done.err
@@ -126,7 +116,7 @@ def test_a_folder_without_a_database_is_refused_and_not_made(tmp_path: Path) -> 
 
 
 def test_a_restore_into_a_used_folder_is_refused(
-    server: Server, backup: Path, tmp_path: Path
+    run: Run, server: Server, backup: Path, tmp_path: Path
 ) -> None:
     run("restore", backup, "--data-dir", tmp_path / "data")
     done = run("restore", backup, "--data-dir", tmp_path / "data")
@@ -137,7 +127,7 @@ def test_a_restore_into_a_used_folder_is_refused(
 
 
 def test_what_is_damaged_makes_the_exit_code_unless_that_is_allowed(
-    launch: Launch, seeded: Path, tmp_path: Path
+    run: Run, launch: Launch, seeded: Path, tmp_path: Path
 ) -> None:
     server = launch(seeded)
     cas_id = write(server)
@@ -165,7 +155,9 @@ def test_what_is_damaged_makes_the_exit_code_unless_that_is_allowed(
     check(restored, cas_id)
 
 
-def test_a_wrong_setting_is_one_line_and_wrong_usage(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_one_line_and_wrong_usage(
+    run: Run, server: Server, tmp_path: Path
+) -> None:
     done = run(
         *("backup", tmp_path / "backup", "--data-dir", server.folder),
         ORCHESTRATOR_BLOB_BYTES_MAX="much",
@@ -174,7 +166,7 @@ def test_a_wrong_setting_is_one_line_and_wrong_usage(server: Server, tmp_path: P
     assert done.err.startswith("error: A setting in an ORCHESTRATOR_… variable is wrong: ")
 
 
-def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_is_one_line(run: Run, tmp_path: Path) -> None:
     url = "postgresql://u:secret@127.0.0.1:1/x"
     done = run("backup", tmp_path / "backup", "--database-url", url)
     assert done.code == 1
@@ -184,11 +176,10 @@ def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_restore_that_is_killed_leaves_no_process_and_can_be_repeated(
-    server: Server, backup: Path, cas_id: str, launch: Launch, folder: Path
+    run: Run, server: Server, backup: Path, cas_id: str, launch: Launch, folder: Path, warm: Warm
 ) -> None:
-    process = subprocess.Popen(
-        [COMMAND, "restore", backup, "--data-dir", folder], stderr=subprocess.DEVNULL
-    )
+    words = ("restore", backup, "--data-dir", folder)
+    process = warm.start(words, env=environ(), stderr=subprocess.DEVNULL)
     assert wait_until((folder / "blobs/identity").exists, 60)
     family = processes_below(process.pid)
     process.kill()
@@ -199,9 +190,13 @@ def test_a_restore_that_is_killed_leaves_no_process_and_can_be_repeated(
     check(launch(folder), cas_id)
 
 
-def test_progress_is_shown_to_a_person_only(server: Server, tmp_path: Path) -> None:
+def test_progress_is_shown_to_a_person_only(
+    run: Run, warm: Warm, server: Server, tmp_path: Path
+) -> None:
     folder = tmp_path / "backup"
-    code, seen = Terminal()("backup", folder, "--data-dir", server.folder, stdout=tmp_path / "out")
+    code, seen = Terminal(warm)(
+        "backup", folder, "--data-dir", server.folder, stdout=tmp_path / "out"
+    )
     assert code == 0, seen
     assert "Tables" in seen
     assert "Tables" not in (tmp_path / "out").read_text()

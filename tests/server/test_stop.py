@@ -16,9 +16,9 @@ from orchestrator.server.stop import SIGNALS, Stop
 from tests.processes import wait_until
 from tests.server.conftest import Launch
 
-#: Together they span a start.
-MOMENTS = 25
-APART_SECONDS = 0.04
+#: Together they span a start: one that has its imports behind it, and one that begins with them.
+MOMENTS = [(0.02 * number, False) for number in range(20)]
+MOMENTS += [(0.2 * number, True) for number in range(5)]
 
 
 @pytest.fixture
@@ -75,10 +75,11 @@ def test_the_result_or_the_error_of_the_work_is_passed_on(stop: Stop) -> None:
 def test_at_whatever_moment_of_the_start_a_signal_comes_it_ends_the_server(
     launch: Launch, seeded: Path
 ) -> None:
-    for moment in range(MOMENTS):
+    quiet = {"ORCHESTRATOR_ACCESS_LOG": "false"}
+    for seconds, cold in MOMENTS:
         (seeded / "lock").unlink(missing_ok=True)
-        server = launch(seeded, wait=False, environ={"ORCHESTRATOR_ACCESS_LOG": "false"})
+        server = launch(seeded, wait=False, cold=cold, environ=quiet)
         assert wait_until((seeded / "lock").exists, 30)
-        time.sleep(moment * APART_SECONDS)
-        assert server.end() == 0, f"moment {moment}: {server.stderr()}"
-        assert server.stderr() == "", f"moment {moment}"
+        time.sleep(seconds)
+        assert server.end() == 0, f"after {seconds:.2f} s: {server.stderr()}"
+        assert server.stderr() == "", f"after {seconds:.2f} s"
