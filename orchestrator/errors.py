@@ -129,6 +129,14 @@ class NotFound(DomainError):
         return f"{self.kind} not found"
 
 
+class AmbiguousHash(DomainError):
+    """Several hashes begin with the digits that were given."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"More than one version hash begins with {key!r}: give more digits of it.")
+        self.key = key
+
+
 class AlreadyExists(DomainError):
     """A create found the name taken; nothing was changed."""
 

@@ -31,7 +31,13 @@ from orchestrator.models.artifact_manifest import (
 )
 from orchestrator.models.cas import parse_media_type
 from orchestrator.models.name import IdText, parse_tag
-from orchestrator.models.reference import Reference, ReferenceText, parse_id, parse_reference
+from orchestrator.models.reference import (
+    HashRange,
+    Reference,
+    ReferenceText,
+    parse_id,
+    parse_reference,
+)
 
 _KIND = re.compile(KIND_PATTERN)
 _RELATION = re.compile(RELATION_PATTERN)
@@ -184,12 +190,12 @@ def _reference(parent: DescribedParent, pointer: str) -> Reference:
         raise InvalidInput.at(pointer, "one-of", message)
     if parent.cas_id is not None:
         found = CasId.parse(parent.cas_id, f"{pointer}/cas_id")
-        return Reference(text=parent.cas_id, version_hash=found)
+        return Reference(text=parent.cas_id, hashes=HashRange(found.raw, found.raw))
     if parent.artifact_id is not None:
         found_id = parse_id(parent.artifact_id, f"{pointer}/artifact_id")
         return Reference(text=parent.artifact_id, artifact_id=found_id)
     text, where = parent.tag or "", f"{pointer}/tag"
     name = parse_tag(text.partition("@")[0], where)
-    if "@" in text:
+    if "@" in text or not text.isdecimal():
         return parse_reference(text, tag=name, pointer=where)
     return Reference(text=text, tag=name)

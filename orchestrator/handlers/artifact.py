@@ -32,32 +32,32 @@ from orchestrator.handlers.http.paging import (
     tag_after,
 )
 from orchestrator.handlers.http.reading import (
+    ArtifactPath,
     MakerQuery,
     SinceQuery,
     UntilQuery,
-    id_in_path,
+    artifact_in_path,
     parse_time,
     segment,
     without_nul,
 )
-from orchestrator.handlers.http.reply import IMMUTABLE, Reply
+from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.name import IdText
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import ID_MAX
 from orchestrator.service.artifact_manifest import ArtifactManifestService, has_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
+from orchestrator.service.version import VersionService
 
 ID_MIN = UUID(int=0)
 POSITION_MAX = 2**31
 #: The parameters of a query that ask for a member of meta begin so.
 META = "meta."
 META_MEMBERS_MAX = 10
-ArtifactPath = Annotated[IdText, PathParameter(description="The id of an artifact.")]
 FilePath = Annotated[
     str, PathParameter(description="The name of a file; a slash in it is sent as %2F.")
 ]
@@ -81,6 +81,7 @@ class ArtifactHandler:
         *,
         cas: CASService,
         artifacts: ArtifactService,
+        versions: VersionService,
         manifests: ArtifactManifestService,
         tags: TagService,
         blobs: BlobAnswers,
@@ -88,20 +89,21 @@ class ArtifactHandler:
         self._database = database
         self._cas = cas
         self._artifacts = artifacts
+        self._versions = versions
         self._manifests = manifests
         self._tags = tags
         self._blobs = blobs
 
-    async def get(self, call: Call, artifact_id: ArtifactPath) -> Answer:
+    async def get(self, call: Call, artifact: ArtifactPath) -> Answer:
         """An artifact, which never changes, and its parents, to which some may be added."""
-        parsed = id_in_path(artifact_id)
+        named = artifact_in_path(artifact)
         async with self._database.connection() as conn:
-            artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            found = await self._versions.find(conn, call.namespace, named)
             manifest = None
-            if has_manifest(artifact.kind):
-                contents = await self._cas.get_content_bulk(conn, [artifact.cas_id])
-                manifest = contents[artifact.cas_id]
-            details = await self._manifests.describe(conn, artifact, manifest)
+            if has_manifest(found.kind):
+                contents = await self._cas.get_content_bulk(conn, [found.cas_id])
+                manifest = contents[found.cas_id]
+            details = await self._manifests.describe(conn, found, manifest)
         return tagged(call, details_body(details))
 
     async def list_artifacts(
@@ -156,69 +158,71 @@ class ArtifactHandler:
         return listed(call, Page[ArtifactBody](items, following))
 
     async def list_blobs(
-        self, call: Call, artifact_id: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
+        self, call: Call, artifact: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
     ) -> Answer:
         """The files of an artifact, in their order."""
-        parsed, start = id_in_path(artifact_id), after(cursor, int, -1)
+        named, start = artifact_in_path(artifact), after(cursor, int, -1)
         if not -1 <= start < POSITION_MAX:
             raise InvalidInput.at("/cursor", "cursor", CURSOR_RULE)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
-            found = await self._manifests.list_files(conn, parsed, after=start, limit=limit + 1)
+            of = await self._versions.find(conn, call.namespace, named)
+            found = await self._manifests.list_files(
+                conn, of.artifact_id, after=start, limit=limit + 1
+            )
         shown, following = page_of(found, limit, lambda each: each[0])
         return listed(call, Page[FileBody]([file_body(file) for _, file in shown], following))
 
-    async def get_blob(self, call: Call, artifact_id: ArtifactPath, name: FilePath) -> Reply:
+    async def get_blob(self, call: Call, artifact: ArtifactPath, name: FilePath) -> Reply:
         """The bytes of one file, with the media type that the artifact says."""
-        parsed, wanted = id_in_path(artifact_id), segment(name)
+        named, wanted = artifact_in_path(artifact), segment(name)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
-            cas_id, media_type = await self._manifests.get_file(conn, parsed, wanted)
+            of = await self._versions.find(conn, call.namespace, named)
+            cas_id, media_type = await self._manifests.get_file(conn, of.artifact_id, wanted)
         return await self._blobs.answer_file(call, cas_id, media_type, wanted)
 
     async def annotations(
-        self, call: Call, artifact_id: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
+        self, call: Call, artifact: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
     ) -> Answer:
         """What was said about an artifact later, newest first."""
-        parsed = id_in_path(artifact_id)
+        named = artifact_in_path(artifact)
         before = after(cursor, UUID, ID_MAX)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            of = await self._versions.find(conn, call.namespace, named)
             found = await self._manifests.list_annotations(
-                conn, parsed, before=before, limit=limit + 1
+                conn, of.artifact_id, before=before, limit=limit + 1
             )
         shown, following = page_of(found, limit, lambda each: each.artifact_id)
-        items = [artifact_body(artifact) for artifact in shown]
+        items = [artifact_body(each) for each in shown]
         return listed(call, Page[ArtifactBody](items, following))
 
-    async def chain(self, call: Call, artifact_id: ArtifactPath) -> Answer:
+    async def chain(self, call: Call, artifact: ArtifactPath) -> Answer:
         """The patches up to this artifact in the order of application, and their base."""
-        parsed = id_in_path(artifact_id)
+        named = artifact_in_path(artifact)
         async with self._database.connection() as conn:
-            artifact = await self._artifacts.get_by_id(conn, call.namespace, parsed)
-            base = artifact
-            if artifact.base_id is not None:
-                base = await self._artifacts.get_by_id(conn, call.namespace, artifact.base_id)
-            patches = await self._artifacts.get_patch_chain(conn, call.namespace, parsed)
+            top = base = await self._versions.find(conn, call.namespace, named)
+            if top.base_id is not None:
+                base = await self._artifacts.get_by_id(conn, call.namespace, top.base_id)
+            patches = await self._artifacts.get_patch_chain(conn, call.namespace, top.artifact_id)
         body = ChainBody(
             base=artifact_body(base), patches=[artifact_body(patch) for patch in patches]
         )
-        return tagged(call, body, headers=IMMUTABLE)
+        # What another name means may change.
+        return tagged(call, body, headers=NONE if named.artifact_id is None else IMMUTABLE)
 
     async def tags(
         self,
         call: Call,
-        artifact_id: ArtifactPath,
+        artifact: ArtifactPath,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
         """The tags that name this artifact or ever did, by name."""
-        parsed = id_in_path(artifact_id)
+        named = artifact_in_path(artifact)
         start = tag_after(cursor)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            of = await self._versions.find(conn, call.namespace, named)
             found = await self._tags.list_by_target(
-                conn, call.namespace, parsed, after=start, limit=limit + 1
+                conn, call.namespace, of.artifact_id, after=start, limit=limit + 1
             )
         shown, following = page_of(found, limit, lambda reference: reference.name)
         return listed(call, Page[TagReference](shown, following))

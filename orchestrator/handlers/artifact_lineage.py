@@ -10,18 +10,18 @@ from msgspec import UNSET
 
 from orchestrator.core.database import Database
 from orchestrator.errors import InvalidInput
-from orchestrator.handlers.artifact import ArtifactPath
 from orchestrator.handlers.artifact_body import LineageBody, lineage_item
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import CURSOR_RULE, Cursor, Limit, after, encoded
-from orchestrator.handlers.http.reading import id_in_path
+from orchestrator.handlers.http.reading import ArtifactPath, artifact_in_path
 from orchestrator.models.artifact_manifest import RELATION_PATTERN
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import Direction, LineagePosition
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import WAITING_MAX
 from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.version import VersionService
 
 DEPTH_MAX = 10_000
 Depth = Annotated[int, QueryParameter(ge=1, le=DEPTH_MAX, description="How many steps to walk.")]
@@ -47,16 +47,21 @@ class LineageHandler:
     """Walks along lineage, page by page."""
 
     def __init__(
-        self, database: Database, artifacts: ArtifactService, tags: TagSearchService
+        self,
+        database: Database,
+        artifacts: ArtifactService,
+        versions: VersionService,
+        tags: TagSearchService,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._versions = versions
         self._tags = tags
 
     async def lineage(
         self,
         call: Call,
-        artifact_id: ArtifactPath,
+        artifact: ArtifactPath,
         direction: DirectionQuery = "up",
         depth: Depth = 100,
         include: Include = None,
@@ -66,14 +71,14 @@ class LineageHandler:
         """Typed edges to what it came from (up), newest first, and to what came of it (down),
         oldest first: each artifact's edges before those behind it.
         """
-        parsed, way = id_in_path(artifact_id), Direction(direction)
+        named, way = artifact_in_path(artifact), Direction(direction)
         start = _position_of(cursor, way)
         async with self._database.connection() as conn:
-            await self._artifacts.get_by_id(conn, call.namespace, parsed)
+            of = await self._versions.find(conn, call.namespace, named)
             page = await self._artifacts.get_lineage(
                 conn,
                 call.namespace,
-                parsed,
+                of.artifact_id,
                 direction=way,
                 depth_max=depth,
                 after=start,

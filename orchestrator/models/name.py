@@ -68,6 +68,15 @@ def parse_tag(text: str, pointer: str = "/tag") -> str:
     return text
 
 
+def is_tag(text: str) -> bool:
+    """Whether a tag may be called so."""
+    try:
+        parse_tag(text)
+    except InvalidInput:
+        return False
+    return True
+
+
 def _check_length(text: str, length_max: int, pointer: str) -> None:
     if len(text) > length_max:
         raise _invalid(pointer, "length", f"at most {length_max} characters")

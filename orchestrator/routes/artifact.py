@@ -38,7 +38,7 @@ from orchestrator.routes.openapi_headers import (
 from orchestrator.routes.resource import Resource, blob, ok, page, page_as
 
 ROUTES = Resource("artifacts")
-ARTIFACT = f"{API}/artifacts/{{artifact_id:str}}"
+ARTIFACT = f"{API}/artifacts/{{artifact:str}}"
 
 
 def artifact_routes(

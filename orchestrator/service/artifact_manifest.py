@@ -9,7 +9,7 @@ import msgspec
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.core.identifier import new_id
-from orchestrator.errors import Contended, NotFound, RuleBroken, Violation
+from orchestrator.errors import AmbiguousHash, Contended, NotFound, RuleBroken, Violation
 from orchestrator.models.artifact import Artifact, Kind, Link, NewArtifact, Relation
 from orchestrator.models.artifact_manifest import (
     ABOUT,
@@ -22,6 +22,7 @@ from orchestrator.models.artifact_manifest import (
     Standing,
 )
 from orchestrator.models.principal import Actor
+from orchestrator.models.reference import Reference, Resolved
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
@@ -158,16 +159,17 @@ class ArtifactManifestService:
     ) -> list[UUID]:
         """The artifacts that are named, which nobody can delete before this transaction ends."""
         references = [each.reference for each in parents]
-        ids = await self._references.resolve(conn, namespace, references)
-        there = await self._references.lock(conn, [each for each in set(ids) if each])
+        found = await self._references.resolve(conn, namespace, references)
+        ids = [each.artifact_id for each in found if each.artifact_id and not each.is_ambiguous]
+        there = await self._references.lock(conn, list(set(ids)))
         missing = [
-            Violation(f"/parents/{at}", "exists", f"There is no artifact {reference.text!r}.")
-            for at, (reference, found) in enumerate(zip(references, ids, strict=True))
-            if found not in there
+            Violation(f"/parents/{at}", "exists", _not_named(reference, resolved))
+            for at, (reference, resolved) in enumerate(zip(references, found, strict=True))
+            if resolved.is_ambiguous or resolved.artifact_id not in there
         ]
         if missing:
             raise RuleBroken("A parent of the artifact does not exist.", missing)
-        return [found for found in ids if found is not None]
+        return ids
 
     async def retain(
         self, conn: Connection, artifact: Artifact, *, retained: bool, by: Actor
@@ -257,3 +259,9 @@ def artifact_row(new: NewManifest) -> NewArtifact:
         meta=msgspec.Raw(new.meta),
         created_by=new.by.name,
     )
+
+
+def _not_named(reference: Reference, resolved: Resolved) -> str:
+    if resolved.is_ambiguous:
+        return str(AmbiguousHash(reference.text))
+    return f"There is no artifact {reference.text!r}."

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator.core.database import Connection
-from orchestrator.errors import DomainError, NotFound
-from orchestrator.models.reference import Reference
+from orchestrator.errors import AmbiguousHash, DomainError, NotFound
+from orchestrator.models.reference import Reference, Resolved
 from orchestrator.repository.reference import ReferenceRepository
 
 
@@ -24,8 +24,12 @@ class ReferenceService:
         """
         unknown = [each for each in references if each.artifact_id is None]
         found = iter(await self._references.resolve(conn, namespace, unknown) if unknown else ())
-        return [each.artifact_id or next(found) or _not_found(each) for each in references]
+        return [each.artifact_id or _found(each, next(found)) for each in references]
 
 
-def _not_found(reference: Reference) -> NotFound:
-    return NotFound("tag" if reference.tag else "version", reference.tag or reference.text)
+def _found(reference: Reference, resolved: Resolved) -> UUID | DomainError:
+    if resolved.is_ambiguous:
+        return AmbiguousHash(reference.text)
+    if resolved.artifact_id is None:
+        return NotFound("tag" if reference.tag else "version", reference.tag or reference.text)
+    return resolved.artifact_id

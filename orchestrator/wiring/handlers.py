@@ -110,6 +110,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.database,
             cas=c.cas,
             artifacts=c.artifacts,
+            versions=c.versions,
             manifests=c.manifests,
             tags=c.tags,
             blobs=blob_answers,
@@ -132,7 +133,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             ),
             cache_seconds=settings.blob_cache_seconds,
         ),
-        lineage=LineageHandler(c.database, c.artifacts, c.tag_search),
+        lineage=LineageHandler(c.database, c.artifacts, c.versions, c.tag_search),
         versions=VersionHandler(
             c.database,
             c.versions,

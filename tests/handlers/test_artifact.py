@@ -60,11 +60,28 @@ async def test_an_artifact_tells_all_it_has(api: Api, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/chain", "/lineage"])
-async def test_an_unknown_artifact_is_404_and_a_malformed_id_400(api: Api, suffix: str) -> None:
+async def test_an_unknown_artifact_is_404_and_a_malformed_name_400(api: Api, suffix: str) -> None:
     unknown = await api.get(f"/artifacts/{uuid4()}{suffix}")
     assert (unknown.status_code, unknown.json()["error"]) == (404, "artifact not found")
-    for name in ("x", "%ff", uuid4().hex):
+    for name in ("a%20b", "%ff", "blake3:1", "@1", "sha256:1"):
         assert (await api.get(f"/artifacts/{name}{suffix}")).status_code == 400
+
+
+async def test_an_artifact_is_named_by_a_tag_a_version_of_it_and_digits_of_its_hash(
+    api: Api,
+) -> None:
+    first = await api.create("team/main", "a")
+    await api.create("team/main", "b")
+    hash_ = first["version_hash"]
+    for name in ("team%2Fmain@1", hash_, hash_[:15], hash_[7:15], first["artifact_id"]):
+        for part in ("", "/lineage", "/tags", "/annotations", "/blobs", "/chain"):
+            found = await api.get(f"/artifacts/{name}{part}")
+            assert found.status_code == 200, (name, part, found.text)
+            is_immutable = "immutable" in found.headers.get("cache-control", "")
+            assert is_immutable == (part == "/chain" and name == first["artifact_id"])
+        assert (await api.get(f"/artifacts/{name}")).json()["artifact_id"] == first["artifact_id"]
+    assert (await api.get("/artifacts/team%2Fmain")).json()["version_hash"] != hash_
+    assert (await api.get("/artifacts/nobody")).json()["error"] == "tag not found"
 
 
 async def test_artifacts_are_listed_by_kind_and_version_in_pages(api: Api) -> None:

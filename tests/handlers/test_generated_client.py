@@ -156,7 +156,7 @@ async def _workflows(client: Client) -> None:
     assert len((await client.call("listWorkflows", limit=1)).parsed.items) == 1
     assert (await client.call("getWorkflowSchema")).parsed["title"] == "Workflow"
     for operation in ("getArtifact", "getChain", "listLineage", "listTagsOfArtifact"):
-        await client.call(operation, artifact_id=found.artifact_id)
+        await client.call(operation, artifact="release/v1@2")
     same = await client.call("listArtifacts", version_hash=found.version_hash)
     assert [each.artifact_id for each in same.parsed.items] == [found.artifact_id]
 
@@ -251,7 +251,7 @@ async def _artifacts(client: Client) -> None:
     body = client.body("CreateArtifact", described)
     made = (await client.call("createArtifact", body=body)).parsed
     assert (made.kind, made.tag.name) == ("model", "model")
-    at = {"artifact_id": made.artifact_id}
+    at = {"artifact": made.artifact_id}
     files = (await client.call("listBlobsOfArtifact", **at)).parsed
     assert [each.name for each in files.items] == ["a/b"]
     assert (await client.call("getBlobOfArtifact", name="a/b", **at)).content == CONTENT

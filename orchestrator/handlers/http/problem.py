@@ -27,6 +27,7 @@ class ProblemType(msgspec.Struct, frozen=True):
 
 PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.InvalidInput: ProblemType(400, "invalid-input", "Invalid input"),
+    errors.AmbiguousHash: ProblemType(400, "ambiguous-hash", "Ambiguous hash"),
     errors.DigestMismatch: ProblemType(400, "digest-mismatch", "Digest mismatch"),
     errors.Unauthenticated: ProblemType(401, "unauthenticated", "Not authenticated"),
     errors.Forbidden: ProblemType(403, "forbidden", "Forbidden"),

@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, overload
 from urllib.parse import unquote_to_bytes
-from uuid import UUID
 
 import msgspec
 from litestar.params import PathParameter, QueryParameter
@@ -18,7 +17,7 @@ from orchestrator.handlers.http.body import (
 )
 from orchestrator.handlers.http.call import Call
 from orchestrator.models.name import TagText, parse_tag
-from orchestrator.models.reference import parse_id
+from orchestrator.models.reference import Reference, ReferenceText, parse_reference
 from orchestrator.models.tag import SEQ_MAX
 
 TagVersion = Annotated[
@@ -27,6 +26,13 @@ TagVersion = Annotated[
 ]
 TagPath = Annotated[
     TagText, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
+]
+ArtifactPath = Annotated[
+    ReferenceText,
+    PathParameter(
+        description="An artifact: its id, a tag, `tag@3`, or a hash or its first digits; a slash "
+        "is sent as %2F."
+    ),
 ]
 TagTime = Annotated[
     TimeText | None,
@@ -79,9 +85,9 @@ def tag_in_path(raw: str) -> str:
     return parse_tag(segment(raw))
 
 
-def id_in_path(raw: str) -> UUID:
-    """An artifact id from the route."""
-    return parse_id(segment(raw), "/artifact_id")
+def artifact_in_path(raw: str) -> Reference:
+    """The name of an artifact from the route."""
+    return parse_reference(segment(raw), tag=None, pointer="/artifact")
 
 
 async def read_small(call: Call) -> bytes:
