@@ -22,8 +22,10 @@ from bench.ours_api import TAGS
 from orchestrator.core.identifier import new_id
 from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.migration import upgrade
-from orchestrator.server.http import HTTPOptions, load_application, run_workers
+from orchestrator.server.address import load_application
+from orchestrator.server.options import HTTPOptions
 from orchestrator.server.stop import Stop
+from orchestrator.server.workers import run_workers
 from orchestrator.settings import Settings
 
 URL = "BENCH_LIMIT_DATABASE_URL"

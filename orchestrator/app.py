@@ -1,6 +1,5 @@
 """The composition root: everything is constructed here, once, bottom-up; nothing is decided."""
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -33,8 +32,6 @@ from orchestrator.routes.upkeep.verify import verify_routes
 from orchestrator.routes.version import version_routes
 from orchestrator.routes.workflow import workflow_routes
 from orchestrator.routes.workflow_schema import schema_routes
-from orchestrator.server.connections import connections_limited
-from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
 from orchestrator.telemetry import logs
 from orchestrator.wiring.handlers import build_handlers
@@ -62,16 +59,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        exit_with_parent(asyncio.get_running_loop())
         # The event loop must not wait 5 ms for each turn of a thread that computes.
         sys.setswitchinterval(0.0005)
         with c.exposition.shared(), c.compute.running(), c.threads.ended_after():
             async with c.database.opened(), jobs.schedule.running(), jobs.second_names.running():
-                with connections_limited(
-                    send_seconds_max=settings.send_seconds_max,
-                    per_peer_max=settings.connections_per_peer_max,
-                ):
-                    yield
+                yield
         logs.LINES.drain()
 
     admission = Admission(c.database, c.rates, c.disk)

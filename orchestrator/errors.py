@@ -226,6 +226,41 @@ class UnsupportedMediaType(DomainError):
         self.given, self.supported = given, list(supported)
 
 
+class TargetTooLong(DomainError):
+    """The address of a request is longer than is read."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The head of a request has at most {limit_bytes} bytes, its target half.")
+        self.limit_bytes = limit_bytes
+
+
+class HeadTooLarge(DomainError):
+    """The header fields of a request are more than are read, in number or in bytes."""
+
+    def __init__(self, *, limit: int | None = None, limit_bytes: int | None = None) -> None:
+        if limit is not None:
+            super().__init__(f"A request has at most {limit} header fields.")
+            self.limit = limit
+        else:
+            super().__init__(f"The head of a request has at most {limit_bytes} bytes.")
+            self.limit_bytes = limit_bytes
+
+
+class UnsupportedMethod(DomainError):
+    """The method of a request is none that is known here, for any address."""
+
+    def __init__(self) -> None:
+        super().__init__("The method of the request is not known here.")
+
+
+class UnsupportedVersion(DomainError):
+    """The request is in a version of HTTP that is not spoken here."""
+
+    def __init__(self, given: str, supported: Sequence[str]) -> None:
+        super().__init__(f"HTTP/{given} is not spoken here: use {' or '.join(supported)}.")
+        self.given, self.supported = given, list(supported)
+
+
 class UnsupportedTransferCoding(DomainError):
     """The body has a transfer coding that this server does not understand."""
 

@@ -22,8 +22,8 @@ PREFIX = "ORCHESTRATOR_"
 CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
 LISTS = frozenset({"allowed_hosts", "allowed_origins", "blob_compressed_media_types"})
 COMPRESSION_LEVEL_MAX = 19
-#: What the HTTP server below us takes at least.
-CONNECTION_BUFFER_BYTES_MIN = 8_192
+#: Less holds no head that a client may need, and no body at a reasonable speed.
+CONNECTION_BUFFER_BYTES_MIN = HEAD_BYTES_MIN = 8_192
 GC_PAGE_ITEMS_MAX = 1_000
 
 
@@ -61,14 +61,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Writes are refused while a disk of ours has less than this; 0: never.
     disk_free_bytes_min: int = 1024 * 1024 * 1024
 
-    #: Of each worker; more wait until others end. Anybody can make each take its buffer of memory:
-    #: the head of a request must fit into it. A small one makes uploads slow.
+    #: Of each worker. For one more, one is ended that waits for its next request.
     connections_max: int = 1_024
-    connection_buffer_bytes_max: int = 408 * 1024
+    #: Of a body that comes faster than it is used, each connection keeps so much.
+    connection_buffer_bytes_max: int = 256 * 1024
     #: Of one address, with each worker; 0: no limit, as for a proxy.
     connections_per_peer_max: int = 0
-    #: For the head of a request, from the answer before it on.
+    #: The head of a request, from its first byte on. Anybody can make each connection keep one.
+    head_bytes_max: int = 32 * 1024
+    head_fields_max: int = 100
     head_seconds_max: float = 30.0
+    #: Between two requests. A proxy in front of us should give up an idle connection sooner.
+    idle_seconds_max: float = 75.0
 
     #: In each window of so long a request body must bring `body_window_bytes_min`, or end.
     body_seconds_max: float = 30.0
@@ -170,6 +174,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(
                 f"connection_buffer_bytes_max is {CONNECTION_BUFFER_BYTES_MIN} or more"
             )
+        if self.head_bytes_max < HEAD_BYTES_MIN:
+            raise ValueError(f"head_bytes_max is {HEAD_BYTES_MIN} or more")
         if not 1 <= self.blob_compression_level <= COMPRESSION_LEVEL_MAX:
             raise ValueError(f"blob_compression_level is from 1 to {COMPRESSION_LEVEL_MAX}")
         if not 1 <= self.gc_page_items <= GC_PAGE_ITEMS_MAX:
@@ -189,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "database_connections_max",
             "database_writers_max",
             "database_namespace_writers_max",
+            "head_fields_max",
             "json_body_values_max",
         ):
             if getattr(self, name) < 1:

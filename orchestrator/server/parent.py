@@ -14,6 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.embedded.error import EmbeddedPostgresError
+from orchestrator.server.address import (
+    call_when_ready,
+    check_tls,
+    is_loopback,
+    load_application,
+    reserve_port,
+    resolve_host,
+)
 from orchestrator.server.error import ServeError, Stopped, UsageError
 from orchestrator.server.files import (
     admin_token_sha256,
@@ -23,19 +31,11 @@ from orchestrator.server.files import (
     unpublish,
     was_left_by_a_crash,
 )
-from orchestrator.server.http import (
-    HTTPOptions,
-    call_when_ready,
-    check_tls,
-    is_loopback,
-    load_application,
-    reserve_port,
-    resolve_host,
-    run_workers,
-)
+from orchestrator.server.options import HTTPOptions
 from orchestrator.server.postgres import PostgresSupervisor
 from orchestrator.server.settings import checked_settings
 from orchestrator.server.stop import Stop
+from orchestrator.server.workers import run_workers
 from orchestrator.settings import PREFIX, Settings
 
 LOOPBACK_HOSTS = "localhost,127.0.0.1,[::1]"

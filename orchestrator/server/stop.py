@@ -1,12 +1,15 @@
-"""How a signal ends the start of the server: it is noted at once and obeyed between two steps.
+"""How a signal ends the server: it is noted at once, and obeyed between two steps.
 
 A handler that raised would end whatever runs at that moment: an event loop only logs what a handler
 raises, and a clean-up would stay half done.
 """
 
+import os
+import select
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from types import FrameType
 from typing import Self, TypeVar
@@ -20,21 +23,20 @@ POLL_SECONDS = 0.02
 
 
 def end_by_signals() -> None:
-    """Let signals end this process. For a worker that was just forked: our handlers, and Granian's,
-    would only note in its copy of our memory that the server is to end, and nobody looks there.
+    """Let signals end this process. For a worker that was just forked: our handlers would only note
+    in its copy of our memory that the server is to end, and nobody looks there.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 class Stop:
-    """Whether a signal to end the server has come.
-
-    While the workers run, Granian has its own handlers, which do the same.
-    """
+    """Whether a signal to end the server has come. It can be waited for as a file is."""
 
     def __init__(self) -> None:
-        self._is_wanted = False
+        self.is_wanted = False
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
@@ -46,10 +48,22 @@ class Stop:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
+    def __del__(self) -> None:
+        for end in (self._read, self._write):
+            os.close(end)
+
+    def fileno(self) -> int:
+        """It can be read once the end is wanted."""
+        return self._read
+
     def check(self) -> None:
         """Raise Stopped if the server is to end. To be called after each step of the start."""
-        if self._is_wanted:
+        if self.is_wanted:
             raise Stopped
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass, but no more once the end is wanted."""
+        select.select([self], [], [], seconds)
 
     def wait_for(self, result: "Future[T]") -> T:
         """The result; raises Stopped soon after a signal, whatever becomes of the result."""
@@ -75,4 +89,6 @@ class Stop:
         return self.wait_for(result)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_wanted = True
+        self.is_wanted = True
+        with suppress(BlockingIOError):
+            os.write(self._write, b"x")

@@ -39,6 +39,7 @@ from orchestrator.handlers.http.reply import (
     send_sliced,
 )
 from orchestrator.handlers.http.request_body import BodyLimits, RequestBody
+from orchestrator.handlers.http.unread import reason_unread
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.principal import Actor
 from orchestrator.telemetry import logs, metrics
@@ -58,12 +59,11 @@ PUBLIC_PATHS = frozenset(
     }
 )
 #: A browser must not guess the type of an answer, tell others where it was, or show it inside of
-#: another page. The last line stands in for that of the server below us, which names its product.
+#: another page.
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"frame-ancestors 'none'"),
-    (b"server", b"orchestrator"),
 )
 CLOSE = ((b"connection", b"close"),)
 #: Refusals that say what the path would take.
@@ -146,6 +146,8 @@ class Edge:
             scope["path"] = raw_path.partition(b"?")[0].decode("latin-1")
         scope["user"] = scope["auth"] = None
         try:
+            if "extensions" in scope and (unread := reason_unread(scope)):
+                raise unread
             check_transfer_coding(headers)
             other = self._origins.check(headers, scope["scheme"], scope["http_version"])
             if other is not None:

@@ -53,6 +53,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.MaintenanceHeld: ProblemType(409, "maintenance-held", "Maintenance held"),
     errors.PreconditionFailed: ProblemType(412, "precondition-failed", "Precondition failed"),
     errors.TooLarge: ProblemType(413, "too-large", "Too large"),
+    errors.TargetTooLong: ProblemType(414, "target-too-long", "Target too long"),
     errors.UnsupportedMediaType: ProblemType(
         415, "unsupported-media-type", "Unsupported media type"
     ),
@@ -64,8 +65,11 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
         422, "idempotency-key-reused", "Idempotency key reused"
     ),
     errors.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
+    errors.HeadTooLarge: ProblemType(431, "head-too-large", "Head too large"),
     errors.CallerLeft: ProblemType(499, "caller-left", "Caller left"),
     errors.CorruptBlob: ProblemType(500, "corrupt-blob", "Corrupt blob"),
+    errors.UnsupportedMethod: ProblemType(501, "unsupported-method", "Unsupported method"),
+    errors.UnsupportedVersion: ProblemType(505, "unsupported-version", "Unsupported version"),
     errors.UnsupportedTransferCoding: ProblemType(
         501, "unsupported-transfer-coding", "Unsupported transfer coding"
     ),

@@ -1,51 +1,24 @@
-"""The HTTP server: its address, its workers, when it is ready. The application is elsewhere."""
+"""The place that the server takes on the network: its address, its port, when it is ready."""
 
 import errno
-import gc
 import http.client
 import importlib
 import ipaddress
-import multiprocessing
 import os
-import resource
-import signal
 import socket
 import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestrator.server.error import ServeError, UsageError
-from orchestrator.server.stop import Stop, end_by_signals
-from orchestrator.settings import Settings
+from orchestrator.server.options import HTTPOptions
+from orchestrator.server.stop import Stop
 
-OPEN_FILES_MAX = 65_536
-#: How long workers may finish their requests; a client that stalls does not delay the end.
-WORKERS_END_SECONDS_MAX = 2
 POLL_SECONDS = 0.02
 SLOW_SECONDS = 15.0
-LOG_TO_STDERR: dict[str, Any] = {
-    "handlers": {
-        name: {"formatter": "generic", "class": "orchestrator.telemetry.logs.PlainLines"}
-        for name in ("console", "access")
-    }
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HTTPOptions:
-    """Where and how to serve. The values have been checked."""
-
-    target: str
-    address: str
-    port: int
-    workers: int
-    tls_certificate: Path | None
-    tls_key: Path | None
 
 
 def resolve_host(host: str) -> str:
@@ -118,60 +91,9 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def load_application(target: str) -> None:
-    """Import the application before the workers are forked: they start faster and share memory."""
-    importlib.import_module("granian")
+    """Import what workers need before they are forked: they start faster and share memory."""
+    importlib.import_module("orchestrator.server.worker")
     importlib.import_module(target.partition(":")[0])
-
-
-def run_workers(options: HTTPOptions, settings: Settings, stop: Stop) -> None:
-    """Serve until a signal comes. Returns when every worker has ended."""
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-
-    _raise_file_limit()
-    if sys.platform == "linux":
-        multiprocessing.set_start_method("fork", force=True)
-        os.register_at_fork(after_in_child=end_by_signals)
-        gc.collect()
-        gc.freeze()  # Else each collection would copy the pages that the workers share.
-    server = Granian(
-        options.target,
-        address=options.address,
-        port=options.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        loop=Loops.uvloop,
-        factory=True,
-        workers=options.workers,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(settings.head_seconds_max * 1000),
-            max_buffer_size=settings.connection_buffer_bytes_max,
-        ),
-        backlog=2048,
-        backpressure=settings.connections_max,
-        websockets=False,
-        log_level=LogLevels.warning,
-        log_dictconfig=LOG_TO_STDERR,
-        ssl_cert=options.tls_certificate,
-        ssl_key=options.tls_key,
-        respawn_failed_workers=True,
-        workers_kill_timeout=WORKERS_END_SECONDS_MAX,
-    )
-
-    def on_startup() -> None:
-        # Granian would restart its workers. Here SIGHUP means that the terminal has closed.
-        signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
-        # From here on its handlers note a signal. This is for one that came before them.
-        stop.check()
-
-    server.on_startup(on_startup)
-    try:
-        server.serve()
-    except SystemExit as error:
-        if error.code:
-            raise ServeError("The workers end again and again; see above.") from error
 
 
 def call_when_ready(options: HTTPOptions, host: str, ready: Callable[[], None]) -> None:
@@ -212,11 +134,3 @@ def _answers_ready(options: HTTPOptions, host: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _raise_file_limit() -> None:
-    """Each connection is an open file, and the usual soft limit of 1,024 is soon reached."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

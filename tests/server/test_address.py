@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.server.address import reserve_port
 from orchestrator.server.error import ServeError
-from orchestrator.server.http import reserve_port
 from orchestrator.server.stop import Stop
 
 

@@ -1,0 +1,308 @@
+"""A connection of a client: its requests are answered one after another, and it ends in time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias, cast
+
+import msgspec
+import structlog
+
+from orchestrator.errors import DomainError
+from orchestrator.handlers.http.unread import UNREAD
+from orchestrator.server import framing
+from orchestrator.server.exchange import ClientGone, Exchange
+from orchestrator.server.request_reader import Head, RequestReader
+
+log = structlog.get_logger()
+
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+#: Requests that may wait behind the one that is answered. The last of them ends the connection.
+WAITING_MAX = 100
+#: After the last answer, for the client to end the connection before we do (RFC 9112 §9.6).
+CLOSE_SECONDS_MAX = 2.0
+CLOSE_BYTES_MAX = 1024 * 1024
+_FAILED = framing.answer_head(500, (), b"content-length: 0\r\n" + framing.CLOSE_LINE)
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one connection may take."""
+
+    head_bytes_max: int
+    fields_max: int
+    #: From the first byte of a head, or of the connection, to the end of the head.
+    head_seconds_max: float
+    #: Between two requests.
+    idle_seconds_max: float
+    #: For what is left to be sent after the last piece of an answer.
+    send_seconds_max: float
+    #: Of a body that is not asked for.
+    buffer_bytes_max: int
+
+
+class Host(Protocol):
+    """All connections of a worker."""
+
+    app: Application
+    limits: ConnectionLimits
+    #: Of all requests.
+    scope: dict[str, Any]
+    #: Seconds of a clock that moves with each look at the connections.
+    now: float
+    date_line: bytes
+    is_ending: bool
+
+    def add(self, connection: "Connection") -> None:
+        """A client has connected."""
+
+    def remove(self, connection: "Connection") -> None:
+        """The connection has ended."""
+
+    def next_turn(self) -> int:
+        """Numbers that grow."""
+
+
+class Connection(asyncio.Protocol):
+    """Calls the application for each request, in their order.
+
+    Each state has a deadline but one: while the application works on an answer, it is the one to
+    end that.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        #: The address of the client.
+        self.peer = ""
+        #: By the clock of the host; None while an answer is made.
+        self.deadline: float | None = host.now + host.limits.head_seconds_max
+        #: When it last had nothing to do: who has waited longest is ended first.
+        self.idle_turn = host.next_turn()
+        self.is_lost = False
+        self.is_full = False
+        self._room: asyncio.Future[None] | None = None
+        self._is_reading = True
+        self._is_closing = False
+        self._thrown_bytes = 0
+        #: The one whose body is still coming; the one that is answered; those after it.
+        self._arriving: Exchange | None = None
+        self._serving: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether a request is being answered."""
+        return self._serving is not None
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The host may end this connection, or another one for it."""
+        self._transport = cast("asyncio.Transport", transport)
+        client = transport.get_extra_info("peername")
+        self.peer = client[0] if client else ""
+        limits = self._host.limits
+        scope = {
+            **self._host.scope,
+            "client": client and client[:2],
+            "server": transport.get_extra_info("sockname")[:2],
+        }
+        self._reader = RequestReader(
+            self, scope, head_bytes_max=limits.head_bytes_max, fields_max=limits.fields_max
+        )
+        self._host.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Tell everybody who waits for it."""
+        self.is_lost = True
+        self._host.remove(self)
+        for each in (self._arriving, self._serving):
+            if each is not None:
+                each.fail()
+        self._waiting.clear()
+        self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests."""
+        if self._is_closing or self._reader.has_ended:
+            self._throw_away(len(data))
+            return
+        if self._serving is None and not self._reader.has_begun:
+            self.deadline = self._host.now + self._host.limits.head_seconds_max
+        self._reader.feed(data)
+        self.follow_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not take what is written. Until it does, nothing more is read of it."""
+        self.is_full = True
+        self.follow_reading()
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self.is_full = False
+        self._make_room()
+        if self._serving is None and not self._is_closing:
+            self._go_on()
+        self.follow_reading()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    # What the reader tells.
+
+    def begin_request(self, head: Head) -> None:
+        """Answer it, or let it wait for those before it."""
+        self._arriving = exchange = Exchange(self, head)
+        if self._serving is None and not self.is_full:
+            self._serve(exchange)
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) == WAITING_MAX:
+            exchange.keeps_alive = False
+            self._reader.end_after_this()
+
+    def add_body(self, piece: bytes) -> None:
+        """Some of its body."""
+        if self._arriving is not None:
+            self._arriving.add_body(piece)
+
+    def end_request(self) -> None:
+        """All of its body is here."""
+        if self._arriving is not None:
+            self._arriving.end_body()
+            self._arriving = None
+
+    def fail_request(self) -> None:
+        """Its body cannot be read."""
+        if self._arriving is not None:
+            self._arriving.fail()
+            self._arriving = None
+
+    def refuse(self, head: Head, error: DomainError) -> None:
+        """The application says it, so that it is answered and logged as all refusals are."""
+        head.scope["extensions"] = {UNREAD: error}
+        self.begin_request(head)
+        self.end_request()
+
+    # What the exchange and the host ask.
+
+    @property
+    def date_line(self) -> bytes:
+        """The line `Date` of this second."""
+        return self._host.date_line
+
+    def write(self, *parts: bytes) -> None:
+        """Send, after all that was written before."""
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
+
+    async def drained(self) -> None:
+        """Return when there is room to write."""
+        while self.is_full and not self.is_lost:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        if self.is_lost:
+            raise ClientGone
+
+    def follow_reading(self) -> None:
+        """Read on exactly while there is room for what is read."""
+        arriving = self._arriving
+        wanted = self._is_closing or not (
+            self.is_full
+            or self._waiting
+            or (arriving and arriving.body_bytes >= self._host.limits.buffer_bytes_max)
+        )
+        if wanted is self._is_reading or self._transport.is_closing():
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def answered(self, exchange: Exchange) -> None:
+        """Its sender sees at once that nothing follows; what it still sends may be read."""
+        if not exchange.keeps_alive and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def finish(self) -> None:
+        """End after the answer that is being made; at once if there is none."""
+        if self._serving is None:
+            self._transport.close()
+        elif not self._serving.has_started:
+            self._serving.keeps_alive = False
+
+    def expire(self) -> None:
+        """Its deadline has passed. What the client has not taken by now is not sent."""
+        self._transport.abort()
+
+    async def abort(self) -> None:
+        """End now, whatever the application is doing."""
+        self._transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=CLOSE_SECONDS_MAX)
+
+    # From one request to the next.
+
+    def _serve(self, exchange: Exchange) -> None:
+        self._serving = exchange
+        self.deadline = None
+        self._task = asyncio.get_running_loop().create_task(self._run(exchange))
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._host.app(exchange.scope, exchange.receive, exchange.send)
+        except ClientGone:
+            pass  # Nobody is there to be told.
+        except Exception:
+            log.exception("unexpected error")
+        finally:
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        self._serving = self._task = None
+        if self.is_lost:
+            return
+        if not exchange.is_answered:
+            if exchange.has_started:
+                self._transport.abort()  # So its client sees that the answer is not whole.
+                return
+            self.write(_FAILED)
+            exchange.keeps_alive = False
+        if exchange.keeps_alive and exchange.has_body_ended and not self._host.is_ending:
+            self._go_on()
+        else:
+            self._close()
+        self.follow_reading()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self.is_full:
+            self._serve(self._waiting.popleft())
+            return
+        limits = self._host.limits
+        seconds = limits.send_seconds_max if self.is_full else limits.idle_seconds_max
+        self.deadline = self._host.now + seconds
+        self.idle_turn = self._host.next_turn()
+
+    def _close(self) -> None:
+        """In two steps: a connection that ends with something unread in it takes the answer with it
+        (RFC 9112 §9.6).
+        """
+        self._is_closing = True
+        self._waiting.clear()
+        self.deadline = self._host.now + CLOSE_SECONDS_MAX
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _throw_away(self, size: int) -> None:
+        """What a client sends after its last request."""
+        self._thrown_bytes += size
+        if self._thrown_bytes > CLOSE_BYTES_MAX:
+            self._transport.abort()
