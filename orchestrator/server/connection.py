@@ -1,8 +1,11 @@
 """A connection of a client: its requests are answered one after another, and it ends in time."""
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
@@ -23,7 +26,8 @@ WAITING_MAX = 100
 #: After the last answer, for the client to end the connection before we do (RFC 9112 §9.6).
 CLOSE_SECONDS_MAX = 2.0
 CLOSE_BYTES_MAX = 1024 * 1024
-_FAILED = framing.answer_head(500, (), b"content-length: 0\r\n" + framing.CLOSE_LINE)
+_NO_LINGER = struct.pack("ii", 1, 0)
+_FAILED = framing.answer_head(500, [(b"content-length", b"0")], framing.CLOSE_LINE)
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,12 +241,15 @@ class Connection(asyncio.Protocol):
             self._serving.keeps_alive = False
 
     def expire(self) -> None:
-        """Its deadline has passed. What the client has not taken by now is not sent."""
-        self._transport.abort()
+        """End now: a deadline has passed, or there are too many connections."""
+        if self.is_serving or self._transport.get_write_buffer_size():
+            self._reset()
+        else:
+            self._transport.close()
 
     async def abort(self) -> None:
         """End now, whatever the application is doing."""
-        self._transport.abort()
+        self._reset()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=CLOSE_SECONDS_MAX)
@@ -270,7 +277,7 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.is_answered:
             if exchange.has_started:
-                self._transport.abort()  # So its client sees that the answer is not whole.
+                self._reset()  # So its client sees that the answer is not whole.
                 return
             self.write(_FAILED)
             exchange.keeps_alive = False
@@ -305,4 +312,14 @@ class Connection(asyncio.Protocol):
         """What a client sends after its last request."""
         self._thrown_bytes += size
         if self._thrown_bytes > CLOSE_BYTES_MAX:
-            self._transport.abort()
+            self._reset()
+
+    def _reset(self) -> None:
+        """End so that nothing more is sent. The kernel, too, would keep what the client does not take,
+        megabytes of it, long after the end of the connection.
+        """
+        with suppress(OSError):
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+            )
+        self._transport.abort()

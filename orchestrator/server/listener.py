@@ -91,6 +91,7 @@ class Listener:
     def _end_one(self, own: set[Connection]) -> None:
         chosen = min(own, key=lambda each: (each.is_serving, each.idle_turn))
         self._ended[chosen.peer] += 1
+        metrics.CONNECTIONS_ENDED.inc()
         self.remove(chosen)
         chosen.expire()
 
@@ -148,5 +149,4 @@ class Listener:
                 each.expire()
         ended, self._ended = self._ended, Counter()
         for peer, count in ended.items():
-            metrics.CONNECTIONS_ENDED.inc(count)
             log.warning("ended connections", peer=peer, count=count)

@@ -233,11 +233,12 @@ class RequestReader:
             self._headers = [each for each in self._headers if each[0] != b"host"]
             self._headers.append((b"host", authority))
         raw_path, _, query = path.partition(b"?")
+        path_text = raw_path.decode("latin-1")
         return {
             **self._scope,
             "http_version": version,
             "method": method,
-            "path": unquote(raw_path.decode("latin-1")),
+            "path": unquote(path_text) if "%" in path_text else path_text,
             "raw_path": raw_path,
             "query_string": query,
             "headers": self._headers,
