@@ -26,11 +26,6 @@ class RawAnswer:
     #: Its connection ended before it did.
     is_cut: bool = False
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the application made it, and not the server below it."""
-        return "x-correlation-id" in self.headers
-
     def problem(self) -> dict[str, Any] | None:
         """The problem document that it is, if it is one that fits its status."""
         if self.headers.get("content-type") != PROBLEM:

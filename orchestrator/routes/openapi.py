@@ -49,8 +49,6 @@ class Described(msgspec.Struct, frozen=True):
     headers: tuple[Header, ...] = ()
     #: Of an answer that many operations have.
     name: str = ""
-    #: Given by the HTTP server below us: without the headers that every other answer has.
-    is_bare: bool = False
 
 
 class Reads(msgspec.Struct, frozen=True):
@@ -87,22 +85,21 @@ DESCRIPTIONS = {
     409: "Conflict: the thing is in another state than the request expects.",
     412: "A precondition header does not hold; the problem names the current state.",
     413: "Over a size limit.",
-    414: "The target is longer than the HTTP server reads (64 KiB); no problem document.",
+    414: "The target is longer than the head of a request may be.",
     415: "A body of another media type.",
     416: "The range is beyond the end of the blob.",
     422: "Well-formed, but breaks rules: all violations are listed. Or too much to compute.",
     429: "Too many writes in this minute; Retry-After says when to come back.",
-    431: "More header fields than the HTTP server reads (100); no problem document.",
+    431: "More header fields than a request may have, or more bytes than its head may have.",
     460: "The body is not the one that its checksum was made of; nothing was stored.",
     500: "A defect of ours, or stored bytes that do not match their name.",
-    501: "A `Transfer-Encoding` other than `chunked`.",
+    501: "A method that no address has, or a `Transfer-Encoding` other than `chunked`.",
     503: "The database cannot answer now, or too much waits; nothing was acknowledged.",
+    505: "A version of HTTP other than 1.1 and 1.0.",
     507: "The storage has no room for a write.",
 }
 #: What any request may be answered with, before or while its operation runs.
-ALWAYS = (400, 401, 403, 500, 501, 503)
-#: What the HTTP server below us refuses before we see it.
-UNREAD = (414, 431)
+ALWAYS = (400, 401, 403, 414, 431, 500, 501, 503, 505)
 _PROBLEM_HEADERS: dict[int, tuple[Header, ...]] = {
     401: (WWW_AUTHENTICATE,),
     405: (ALLOW,),
@@ -132,8 +129,6 @@ def problems(
     if writes:
         found |= {429} if frees_space else {429, 507}
     described = {status: _problem(status, more or ProblemHeaders()) for status in found}
-    for status in UNREAD:
-        described[status] = Described(DESCRIPTIONS[status], name=f"Unread{status}", is_bare=True)
     return dict(sorted(described.items()))
 
 

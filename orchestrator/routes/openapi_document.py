@@ -191,7 +191,7 @@ def _answer(said: Described, schemas: _Schemas) -> dict[str, Any]:
     made: dict[str, Any] = {
         "description": said.description,
         "headers": {
-            **({} if said.is_bare else _EVERY_HEADER),
+            **_EVERY_HEADER,
             **{each.name: _header(each) for each in said.headers},
         },
     }

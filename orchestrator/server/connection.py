@@ -292,7 +292,12 @@ class Connection(asyncio.Protocol):
             self._serve(self._waiting.popleft())
             return
         limits = self._host.limits
-        seconds = limits.send_seconds_max if self.is_full else limits.idle_seconds_max
+        if self.is_full:
+            seconds = limits.send_seconds_max
+        elif self._reader.has_begun:
+            seconds = limits.head_seconds_max
+        else:
+            seconds = limits.idle_seconds_max
         self.deadline = self._host.now + seconds
         self.idle_turn = self._host.next_turn()
 
@@ -315,8 +320,8 @@ class Connection(asyncio.Protocol):
             self._reset()
 
     def _reset(self) -> None:
-        """End so that nothing more is sent. The kernel, too, would keep what the client does not take,
-        megabytes of it, long after the end of the connection.
+        """End so that nothing more is sent. Else the kernel would keep what the client does not
+        take, megabytes of it, long after the end of the connection.
         """
         with suppress(OSError):
             self._transport.get_extra_info("socket").setsockopt(

@@ -52,7 +52,8 @@ class Listener:
         self._connections_max = connections_max
         self._per_peer_max = per_peer_max or connections_max
         self._connections: dict[str, set[Connection]] = {}
-        self._count = 0
+        #: Connections that are open.
+        self.count = 0
         self._turns = 0
         self._ended: Counter[str] = Counter()
         self._has_none: asyncio.Event = asyncio.Event()
@@ -69,11 +70,11 @@ class Listener:
         peers = self._connections
         own = peers.setdefault(connection.peer, set())
         own.add(connection)
-        self._count += 1
+        self.count += 1
         self._has_none.clear()
         if len(own) > self._per_peer_max:
             self._end_one(own)
-        elif self._count > self._connections_max:
+        elif self.count > self._connections_max:
             self._end_one(max(peers.values(), key=len))
 
     def remove(self, connection: Connection) -> None:
@@ -82,10 +83,10 @@ class Listener:
         if own is None or connection not in own:
             return
         own.remove(connection)
-        self._count -= 1
+        self.count -= 1
         if not own:
             del self._connections[connection.peer]
-        if not self._count:
+        if not self.count:
             self._has_none.set()
 
     def _end_one(self, own: set[Connection]) -> None:
@@ -119,7 +120,7 @@ class Listener:
             self.is_ending = True
             for each in self._all():
                 each.finish()
-            if self._count:
+            if self.count:
                 async with asyncio.timeout(end_seconds_max):
                     await self._has_none.wait()
         except TimeoutError:

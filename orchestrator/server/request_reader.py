@@ -1,5 +1,6 @@
 """Reads requests off a connection (RFC 9112): where each begins and ends, and what is refused."""
 
+import re
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ from orchestrator.server import framing
 VERSIONS = ("1.0", "1.1")
 #: So much is parsed at a time, so that not more than this of a head goes by uncounted.
 _PARSED_BYTES = 64 * 1024
+_METHOD = re.compile(rb"[A-Z]+ ")
 _GO_ON = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -70,10 +72,12 @@ class RequestReader:
         "_is_last",
         "_left",
         "_parser",
+        "_parsing_bytes",
         "_pending_bytes",
         "_receiver",
         "_scope",
         "_target",
+        "has_begun",
         "has_ended",
     )
 
@@ -85,6 +89,8 @@ class RequestReader:
         self._scope = scope
         self._head_bytes_max = head_bytes_max
         self._fields_max = fields_max
+        #: The beginning of a head is here, but not its end.
+        self.has_begun = False
         #: There is no further request on this connection, whatever comes.
         self.has_ended = False
         self._parser = HttpRequestParser(self)
@@ -92,17 +98,14 @@ class RequestReader:
         self._headers: list[tuple[bytes, bytes]] = []
         #: What came since anything could be passed on: of a head, of chunk headers, of a trailer.
         self._pending_bytes = 0
+        #: The same at the beginning of what is being parsed.
+        self._parsing_bytes = 0
         #: The head of a request has been passed on, but not yet its end.
         self._has_head = False
         self._is_last = False
         self._is_chunked = False
         #: Of a body of known length, what is still to come.
         self._left = 0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the beginning of a head is here."""
-        return self._pending_bytes > 0 and not self._has_head
 
     def end_after_this(self) -> None:
         """Let the request that has just begun be the last one."""
@@ -124,6 +127,7 @@ class RequestReader:
     def _parse(self, data: bytes) -> bytes:
         """Returns what the parser has left."""
         self._pending_bytes += len(data)
+        self._parsing_bytes = self._pending_bytes
         rest = b""
         try:
             self._parser.feed_data(data)
@@ -132,7 +136,7 @@ class RequestReader:
             rest = data[upgrade.args[0] :]
             self._begin_parser()
         except HttpParserError as error:
-            self._fail(error)
+            self._fail(error, data)
             return b""
         if self._left:
             # After the body, which goes past the parser, a request begins for a new one.
@@ -151,6 +155,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """A request begins."""
         if not self._has_head:
+            self.has_begun = True
             self._target, self._headers = b"", []
 
     def on_url(self, piece: bytes) -> None:
@@ -167,7 +172,7 @@ class RequestReader:
         """The head has ended."""
         if self._has_head or self.has_ended:
             return
-        if self._pending_bytes > self._head_bytes_max:  # Perhaps there is more than one in it.
+        if self._parsing_bytes > self._head_bytes_max:  # Perhaps not all of it is the head.
             size = len(self._target) + sum(len(name) + len(text) for name, text in self._headers)
             if size > self._head_bytes_max:
                 raise self._too_large()
@@ -175,7 +180,7 @@ class RequestReader:
             raise HeadTooLarge(limit=self._fields_max)
         head = self._head()
         self._pending_bytes = 0
-        self._has_head = True
+        self._has_head, self.has_begun = True, False
         self._receiver.begin_request(head)
 
     def on_body(self, piece: bytes) -> None:
@@ -247,7 +252,7 @@ class RequestReader:
 
     # What ends the reading.
 
-    def _fail(self, error: HttpParserError) -> None:
+    def _fail(self, error: HttpParserError, data: bytes) -> None:
         if self.has_ended:
             return  # What follows the last request is none.
         cause = error.__context__
@@ -258,7 +263,7 @@ class RequestReader:
             self._stop(cause)
         elif cause is not None:
             raise cause
-        elif isinstance(error, HttpParserInvalidMethodError):
+        elif isinstance(error, HttpParserInvalidMethodError) and _METHOD.match(data):
             self._stop(UnsupportedMethod())
         else:
             self._stop(InvalidInput.at("", "http", f"The request cannot be read: {error}."))

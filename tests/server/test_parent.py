@@ -222,7 +222,7 @@ def test_behind_a_proxy_any_host_name_is_served(launch: Launch, seeded: Path) ->
     server = launch(seeded, host="0.0.0.0", behind_proxy=True)
     answer = server.request("GET", "/health/ready", headers={"Host": "workflows.example"})
     assert answer.status_code == 200
-    assert answer.headers.get_list("server") == ["orchestrator"]
+    assert "server" not in answer.headers
     assert server.url.startswith("http://127.0.0.1:")
     for scheme, status in (("https", 200), ("http", 403)):
         page = {"Host": "workflows.example", "Origin": f"{scheme}://workflows.example"}

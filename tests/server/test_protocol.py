@@ -3,15 +3,23 @@
 import http.client
 import json
 import socket
+from typing import Any
 
 import pytest
 
-from tests.handlers.test_openapi import DOCUMENT
+from tests.processes import wait_until
 from tests.server.conftest import Server
 
 
 def asked(server: Server, *lines: str, body: bytes = b"") -> tuple[int, http.client.HTTPMessage]:
-    """The answer to a request of these lines; its problem document, if it is one, has been read."""
+    """The status and the headers of the answer to a request of these lines."""
+    return answered(server, *lines, body=body)[:2]
+
+
+def answered(
+    server: Server, *lines: str, body: bytes = b""
+) -> tuple[int, http.client.HTTPMessage, dict[str, Any]]:
+    """The same, and the problem document if it is one."""
     place = server.url.removeprefix("http://")
     said = [line.replace("PLACE", place).replace("TOKEN", server.token) for line in lines]
     host, _, port = place.partition(":")
@@ -20,9 +28,11 @@ def asked(server: Server, *lines: str, body: bytes = b"") -> tuple[int, http.cli
         found = http.client.HTTPResponse(connection, method=lines[0].partition(" ")[0])
         found.begin()
         read = found.read()
+    problem: dict[str, Any] = {}
     if read and found.headers["content-type"] == "application/problem+json":
-        assert json.loads(read)["status"] == found.status
-    return found.status, found.headers
+        problem = json.loads(read)
+        assert problem["status"] == found.status
+    return found.status, found.headers, problem
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/v1/tags", "/api/v1/workflows/main"])
@@ -35,6 +45,8 @@ def test_a_request_without_one_host_is_400(server: Server, hosts: list[str], pat
 def test_a_target_in_absolute_form_is_judged_by_its_authority(server: Server) -> None:
     assert asked(server, "GET http://PLACE/health HTTP/1.1")[0] == 200
     assert asked(server, "GET http://evil.example/health HTTP/1.1")[0] == 403
+    assert asked(server, "GET http://evil.example/health HTTP/1.1", "Host: PLACE")[0] == 403
+    assert asked(server, "GET http://PLACE/health HTTP/1.1", "Host: evil.example")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -55,16 +67,28 @@ def test_a_transfer_coding_is_chunked_or_refused(server: Server, codings: str, s
 
 
 @pytest.mark.parametrize(
-    ("target", "fields", "status"), [("/" + "a" * 70_000, 0, 414), ("/health", 200, 431)]
+    ("lines", "status", "rule"),
+    [
+        (["GET /" + "a" * 70_000 + " HTTP/1.1", "Host: PLACE"], 414, "limit_bytes"),
+        (["GET /health HTTP/1.1", *["X: x"] * 101], 431, "limit"),
+        (["GET /health HTTP/1.1", "X: " + "x" * 40_000], 431, "limit_bytes"),
+        (["BREW /health HTTP/1.1", "Host: PLACE"], 501, "detail"),
+        (["GET /health HTTP/2.0", "Host: PLACE"], 505, "supported"),
+        (["GET /health"], 505, "supported"),
+        (["GET  /health HTTP/1.1"], 400, "errors"),
+    ],
 )
-def test_what_is_too_much_for_a_head_is_refused_as_the_description_says(
-    server: Server, target: str, fields: int, status: int
+def test_what_cannot_be_read_is_refused_logged_and_counted_as_all_else(
+    server: Server, lines: list[str], status: int, rule: str
 ) -> None:
-    more = [f"X-{number}: x" for number in range(fields)]
-    given, headers = asked(server, f"GET {target} HTTP/1.1", "Host: PLACE", *more)
-    assert (given, headers["content-length"]) == (status, "0")
-    answer = DOCUMENT["components"]["responses"][f"Unread{status}"]
-    assert (answer["headers"], "content" in answer) == ({}, False)
+    given, headers, problem = answered(server, *lines)
+    assert (given, headers["connection"]) == (status, "close")
+    assert problem["status"] == status
+    assert rule in problem
+    correlation = headers["x-correlation-id"]
+    assert wait_until(lambda: f'"correlation_id":"{correlation}"' in server.stderr())
+    counted = f'route="unmatched",status="{status}"}}'
+    assert wait_until(lambda: counted in server.request("GET", "/metrics").text)
 
 
 @pytest.mark.parametrize("length", ["9" * 10_000, "9" * 20, "1.0", "-1", "+1", "1, 2"])

@@ -136,7 +136,7 @@ class Call:
 
 
 def check_transfer_coding(headers: Mapping[str, str]) -> None:
-    """Refuse a body that is encoded for its way by more than `chunked`, which the server below us
+    """Refuse a body that is encoded for its way by more than `chunked`, which the server
     has taken off (RFC 9112 §6.1).
     """
     given = headers.get("transfer-encoding")

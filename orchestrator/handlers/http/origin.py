@@ -35,8 +35,7 @@ class Origins:
         """Refuse a request for another server, or from a page of an origin that is not allowed.
         Returns the origin if it is an allowed one that is not our own.
 
-        Every request of HTTP/1.1 names one host (RFC 9112 §3.2). Of a target in absolute form the
-        server below us tells the authority only if there is no Host.
+        Every request of HTTP/1.1 names one host (RFC 9112 §3.2).
         """
         host = headers.get("host", "")
         if not self._hosts or not self._is_known(host):

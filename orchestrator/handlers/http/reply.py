@@ -16,7 +16,7 @@ from orchestrator.models.idempotency import Answer
 
 API = "/api/v1"
 JSON = "application/json"
-#: A longer body goes out in pieces of this size, only a few of which the server below us keeps.
+#: A longer body goes out in pieces of this size, only a few of which the server keeps.
 PIECE_BYTES = 64 * 1024
 _NO_CACHE = (b"cache-control", b"no-cache")
 #: No header more.

@@ -73,7 +73,7 @@ class RequestBody:
         self.has_ended = False
 
     async def __call__(self) -> Any:
-        """The next message of the server below us."""
+        """The next message of the server."""
         if self.has_ended or self._has_failed:
             return await self._receive()
         limits = self._limits
