@@ -79,6 +79,13 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         kind="blob",
         limit_bytes=8388608,
     ),
+    414: _problem(
+        414,
+        "target-too-long",
+        "Target too long",
+        "The head of a request has at most 32768 bytes, its target half.",
+        limit_bytes=32768,
+    ),
     415: _problem(
         415,
         "unsupported-media-type",
@@ -118,6 +125,13 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
         current_count=101,
         retry_after_seconds=17,
     ),
+    431: _problem(
+        431,
+        "head-too-large",
+        "Head too large",
+        "The head of a request has at most 32768 bytes.",
+        limit_bytes=32768,
+    ),
     460: _problem(
         460,
         "checksum-mismatch",
@@ -141,6 +155,14 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
     ),
     503: _problem(
         503, "storage-unavailable", "Storage unavailable", "The database cannot answer now."
+    ),
+    505: _problem(
+        505,
+        "unsupported-version",
+        "Unsupported version",
+        "HTTP/2.0 is not spoken here: use 1.0 or 1.1.",
+        given="2.0",
+        supported=["1.0", "1.1"],
     ),
     507: _problem(507, "storage-full", "Storage full", "The storage has no room for this write."),
 }

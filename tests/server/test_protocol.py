@@ -75,7 +75,7 @@ def test_a_transfer_coding_is_chunked_or_refused(server: Server, codings: str, s
         (["BREW /health HTTP/1.1", "Host: PLACE"], 501, "detail"),
         (["GET /health HTTP/2.0", "Host: PLACE"], 505, "supported"),
         (["GET /health"], 505, "supported"),
-        (["GET  /health HTTP/1.1"], 400, "errors"),
+        (["GET /health HTTP/1.1", "X : y"], 400, "errors"),
     ],
 )
 def test_what_cannot_be_read_is_refused_logged_and_counted_as_all_else(
