@@ -123,7 +123,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: So long a worker believes that a namespace may see a blob to which nothing refers any more.
     blob_cache_seconds: float = 10.0
     workflow_bytes_max: int = 8 * 1024 * 1024
-    patch_operations_max: int = 1_000
     patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
     #: How much of a history one request reads to say what happened to nodes and edges.

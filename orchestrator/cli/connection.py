@@ -251,9 +251,11 @@ class ServerConnection:
             raise CommandFailed(f"The name {path[-1]!r} is taken.")
         return self._accepted(reply)
 
-    def post_merging(self, *path: str, **members: Any) -> Reply:
+    def post_merging(
+        self, *path: str, params: Mapping[str, str | None] | None = None, **members: Any
+    ) -> Reply:
         """Send a JSON object; the conflicts of a merge are an answer too, with status 409."""
-        return self._merging(self._send("POST", address(*path), *_body(members)))
+        return self._merging(self._send("POST", address(*path), *_body(members), params=params))
 
     def _merging(self, reply: Reply) -> Reply:
         is_conflict = reply.status == 409 and MERGE_CONFLICT in reply.body

@@ -36,6 +36,14 @@ MessageOption: TypeAlias = Annotated[str | None, Parameter(help="Why; shown in t
 ExpectedVersionOption: TypeAlias = Annotated[
     int | None, Parameter(help="Refuse if the tag is not at this version.")
 ]
+ByIdOption: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        name="--by-id",
+        negative="",
+        help="Nodes and edges are named by what they are: /nodes/ID, /edges/FROM->TO.",
+    ),
+]
 VersionOption: TypeAlias = Annotated[
     int | None, Parameter(group=_MOMENT, help="What the tag named at this version of it.")
 ]

@@ -10,6 +10,7 @@ from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import (
+    ByIdOption,
     ExpectedVersionOption,
     FileName,
     MessageOption,
@@ -87,7 +88,9 @@ class _Merged(msgspec.Struct):
     "  orchestrator workflow patch billing longer.json --message 'Wait longer'\n"
     '  echo \'{"metadata": {"owner": "ann"}}\' |\n'
     "    orchestrator workflow patch billing - --merge-patch\n"
-    "  orchestrator workflow patch billing longer.json --expected-version 3 --on-conflict merge"
+    "  orchestrator workflow patch billing longer.json --expected-version 3 --on-conflict merge\n"
+    '  echo \'[{"op": "remove", "path": "/nodes/remind"}]\' |\n'
+    "    orchestrator workflow patch billing - --by-id"
 )
 def patch(
     tag: TagName,
@@ -110,6 +113,7 @@ def patch(
             "applied there, and the result is merged into what the tag names."
         ),
     ] = None,
+    by_id: ByIdOption = False,
     session: WithSession,
 ) -> None:
     """Change what a tag names by a patch."""
@@ -129,6 +133,7 @@ def patch(
             message=message,
             expected_version=expected_version,
             on_conflict=on_conflict,
+            address="id" if by_id else None,
         )
     show_record(session, refuse_conflicts(session, reply, can_settle=False), _MEMBERS)
 
@@ -154,6 +159,7 @@ def merge(
     dry_run: Annotated[
         bool, Parameter(negative="", help="Only show what would change; store nothing.")
     ] = False,
+    by_id: ByIdOption = False,
     session: WithSession,
 ) -> None:
     """Bring the changes of another version into a tag.
@@ -161,11 +167,10 @@ def merge(
     Where both changed the same, nothing is stored, and every such place is listed.
     """
     options = {"base": base, "message": message, "dry_run": dry_run}
-    settled = _settlement(prefer, resolve)
+    members = {"from": from_, **options, **_settlement(prefer, resolve)}
+    params = {"address": "id" if by_id else None}
     with session.connect() as server:
-        reply = server.post_merging(
-            "workflows", tag, "merge", **{"from": from_}, **options, **settled
-        )
+        reply = server.post_merging("workflows", tag, "merge", params=params, **members)
     refuse_conflicts(session, reply)
     if session.is_json:
         write_json(reply.body)
@@ -254,7 +259,7 @@ def revert(
     """Take back the change that made a version, wherever in the history it is."""
     if (version is None) == (seq is None):
         raise WrongUsage("Name one version: by VERSION, or by --seq.")
-    members = {"version": version, "seq": seq, "message": message}
+    members: dict[str, Any] = {"version": version, "seq": seq, "message": message}
     members |= _settlement(prefer, resolve)
     with session.connect() as server:
         reply = server.post_merging("workflows", tag, "revert", **members)

@@ -7,7 +7,7 @@ from cyclopts import App, Group, Parameter, validators
 
 from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import CommandFailed
-from orchestrator.cli.options import LimitOption, ReferenceName, TagName, WithSession
+from orchestrator.cli.options import ByIdOption, LimitOption, ReferenceName, TagName, WithSession
 from orchestrator.cli.output import write_document, write_exactly, write_json, write_table
 from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_record, workflow_in
@@ -38,7 +38,8 @@ class _Difference(msgspec.Struct):
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow diff billing\n"
     "  orchestrator workflow diff billing billing/trial\n"
-    "  orchestrator workflow diff billing@3 billing --patch > since-3.json"
+    "  orchestrator workflow diff billing@3 billing --patch > since-3.json\n"
+    "  orchestrator workflow diff billing@3 billing --patch --by-id"
 )
 def diff(
     before: Annotated[
@@ -52,6 +53,7 @@ def diff(
     patch: Annotated[
         bool, Parameter(negative="", help="Only the JSON Patch that makes the one of the other.")
     ] = False,
+    by_id: ByIdOption = False,
     session: WithSession,
 ) -> None:
     """Show what changed from one version to another, or by the last move of a tag, node by node.
@@ -61,7 +63,8 @@ def diff(
     with session.connect() as server:
         if after is None:
             before, after = _version_before(server, before), before
-        reply = server.get("diff", **{"from": before, "to": after})
+        address = "id" if by_id else None
+        reply = server.get("diff", **{"from": before, "to": after}, address=address)
     if session.is_json and not patch:
         write_json(reply.body)
         return

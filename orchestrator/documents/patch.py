@@ -4,7 +4,8 @@ A patch is validated by applying it: there is no second set of rules. Documents 
 written to: a result shares all that did not change with the document that it came from.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -18,8 +19,6 @@ from orchestrator.documents.wording import shortened
 from orchestrator.errors import DomainError, InvalidInput, Violation
 
 Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
-
-OPERATIONS_MAX = 1_000
 
 _MEMBER_NEEDED: Final[dict[str, str | None]] = {
     "add": "value",
@@ -50,18 +49,13 @@ class PatchOperation(msgspec.Struct, frozen=True, kw_only=True):
     value: Any = UNSET
 
 
-def parse_operations(
-    value: JSONValue, *, operations_max: int = OPERATIONS_MAX
-) -> tuple[PatchOperation, ...]:
+def parse_operations(value: JSONValue) -> tuple[PatchOperation, ...]:
     """Read a patch document; InvalidInput lists what is wrong with its shape.
 
     Members that RFC 6902 does not define are ignored, as it demands.
     """
     if not isinstance(value, list):
         raise InvalidInput.at("", "type", "A JSON Patch is a list of operations.")
-    if len(value) > operations_max:
-        message = f"A patch may have at most {operations_max} operations, not {len(value)}."
-        raise InvalidInput.at("", "operations-max", message)
     violations = [each for index, item in enumerate(value) for each in _violations(index, item)]
     if violations:
         detail = f"The patch is not a JSON Patch. {violations[0].message}"
@@ -70,23 +64,46 @@ def parse_operations(
 
 
 def apply(
-    document: JSONValue, operations: Iterable[PatchOperation], *, limits: PatchLimits = LIMITS
+    document: JSONValue, operations: Sequence[PatchOperation], *, limits: PatchLimits = LIMITS
 ) -> JSONValue:
     """The document after all operations; PatchFailed names the first that fails."""
     draft = Draft(document, limits)
-    for index, operation in enumerate(operations):
-        _perform(draft, index, operation)
-    result: JSONValue = draft.root
-    return result
+    return edited(draft, operations, partial(perform, draft))
 
 
 def invert(
-    document: JSONValue, operations: Iterable[PatchOperation], *, limits: PatchLimits = LIMITS
+    document: JSONValue, operations: Sequence[PatchOperation], *, limits: PatchLimits = LIMITS
 ) -> tuple[PatchOperation, ...]:
     """The operations that lead from the result back to the document."""
     draft = Draft(document, limits)
-    inverses = [_perform(draft, index, each) for index, each in enumerate(operations)]
+    inverses: list[tuple[PatchOperation, ...]] = []
+    edited(draft, operations, lambda each: inverses.append(perform(draft, each)))
     return tuple(operation for inverse in reversed(inverses) for operation in inverse)
+
+
+def edited(
+    draft: Draft, operations: Sequence[PatchOperation], do: Callable[[PatchOperation], object]
+) -> JSONValue:
+    """What a draft is after `do` did one operation after the other.
+
+    PatchFailed names the one that cannot be done, or the last if the result is too large.
+    """
+    if not operations:
+        unchanged: JSONValue = draft.root
+        return unchanged
+    index = 0
+    try:
+        for index, operation in enumerate(operations):  # noqa: B007 - a refusal names it.
+            do(operation)
+        return draft.result()
+    except EditRefused as refusal:
+        failed = operations[index]
+        raise PatchFailed(index, failed.op, failed.path, refusal.rule, str(refusal)) from None
+
+
+def perform(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:
+    """Do one operation and return what takes it back; EditRefused if it cannot be done."""
+    return _PERFORM[operation.op](draft, operation)
 
 
 def _violations(index: int, item: JSONValue) -> Iterator[Violation]:
@@ -126,15 +143,6 @@ def _operation(item: Any) -> PatchOperation:
     if needed == "value":
         return PatchOperation(op=op, path=item["path"], value=item["value"])
     return PatchOperation(op=op, path=item["path"], source=item["from"] if needed else UNSET)
-
-
-def _perform(draft: Draft, index: int, operation: PatchOperation) -> tuple[PatchOperation, ...]:
-    """Do one operation and return what takes it back."""
-    try:
-        return _PERFORM[operation.op](draft, operation)
-    except EditRefused as refusal:
-        op, path = operation.op, operation.path
-        raise PatchFailed(index, op, path, refusal.rule, str(refusal)) from None
 
 
 def _add(draft: Draft, operation: PatchOperation) -> tuple[PatchOperation, ...]:

@@ -38,14 +38,14 @@ def patch_between(
     An object is not replaced before its operations take more than `object_bytes_free`: for people
     who want to see which members changed.
     """
-    difference = _Difference(object_bytes_free)
+    difference = Difference(object_bytes_free)
     return tuple(operation for operation, _ in difference.between("", before, after))
 
 
-class _Difference:
+class Difference:
     """Each part is given up or its operations are complete, before any of them is used."""
 
-    def __init__(self, object_bytes_free: int) -> None:
+    def __init__(self, object_bytes_free: int = 0) -> None:
         self._object_bytes_free = object_bytes_free
         self._left = COMPARED_MAX
 
@@ -58,7 +58,7 @@ class _Difference:
         while _is_one_item(before) and _is_one_item(after):
             path, before, after = f"{path}/0", before[0], after[0]
             self._left -= 2
-        whole = _sized(PatchOperation(op="replace", path=path, value=after))
+        whole = sized(PatchOperation(op="replace", path=path, value=after))
         if type(before) is not type(after) or not isinstance(before, dict | list):
             return [whole]
         self._left -= PART_COMPARED + len(before) + len(after)
@@ -75,9 +75,9 @@ class _Difference:
         for key in sorted(before.keys() | after.keys()):
             place = f"{path}/{escaped(key)}"
             if key not in after:
-                yield _sized(PatchOperation(op="remove", path=place))
+                yield sized(PatchOperation(op="remove", path=place))
             elif key not in before:
-                yield _sized(PatchOperation(op="add", path=place, value=after[key]))
+                yield sized(PatchOperation(op="add", path=place, value=after[key]))
             else:
                 yield from self.between(place, before[key], after[key])
 
@@ -96,7 +96,7 @@ class _Difference:
             for origin, index in alignment.pairs
             for operation in self.between(f"{path}/{index}", before[origin], after[index])
         )
-        return _within(room_bytes, (*map(_sized, moved), *changed))
+        return _within(room_bytes, (*map(sized, moved), *changed))
 
 
 def _is_one_item(value: Any) -> bool:
@@ -115,5 +115,6 @@ def _within(room_bytes: int, operations: Iterable[Sized]) -> list[Sized] | None:
     return found
 
 
-def _sized(operation: PatchOperation) -> Sized:
+def sized(operation: PatchOperation) -> Sized:
+    """With its length."""
     return operation, len(_encode(operation)) + 1

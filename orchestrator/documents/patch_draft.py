@@ -28,7 +28,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PatchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What applying a patch may need. `work_max` counts units of about half a nanosecond."""
+    """What applying a patch may need. `work_max` counts units of about half a nanosecond.
+
+    The result may have `bytes_max`. Between two operations the document may have twice as many:
+    one that brings the new may come before the one that takes away the old.
+    """
 
     bytes_max: int = 8 * 1024 * 1024
     depth_max: int = DEPTH_MAX
@@ -76,6 +80,12 @@ class Draft:
         self._limits = limits
         self._records: dict[int, _Record] = {}
         self._work = 0
+
+    def result(self) -> JSONValue:
+        """The document after all edits; EditRefused if it has too many bytes."""
+        self._check_size(self._limits.bytes_max)
+        root: JSONValue = self.root
+        return root
 
     def get(self, tokens: Sequence[str]) -> Any:
         """Find what is there now; it may change with the next edit."""
@@ -136,6 +146,10 @@ class Draft:
             self._records[id(container)].grown_bytes -= size
         return removed
 
+    def visit(self, container: Container) -> None:
+        """Account for a look at each item of a container, which somebody else takes."""
+        self._spend(_UNITS_PER_ITEM_VISITED * len(container))
+
     def snapshot(self, value: Any) -> Any:
         """The value as it is now, whatever is edited later: only its owned part is copied."""
         if not self._is_owned(value):
@@ -152,8 +166,7 @@ class Draft:
 
     def _put_root(self, value: Any) -> Any:
         replaced, self.root = self.root, value
-        height = self._height(value)
-        self._check(self._size(value), height)
+        self._check(self._height(value))
         return replaced
 
     def _opened(self, tokens: Sequence[str]) -> list[Container]:
@@ -191,14 +204,17 @@ class Draft:
             record = self._records[id(container)]
             record.grown_bytes += size_bytes
             record.height_min = max(record.height_min, above)
-        self._check(self._size(self.root), len(opened) + height)
+        self._check(len(opened) + height)
 
-    def _check(self, size_bytes: int, depth: int) -> None:
-        if size_bytes > self._limits.bytes_max:
-            reason = f"the document would have more than {self._limits.bytes_max} bytes"
-            raise EditRefused("result-size", reason)
+    def _check(self, depth: int) -> None:
+        self._check_size(2 * self._limits.bytes_max)
         if depth > self._limits.depth_max:
             raise self._too_deep()
+
+    def _check_size(self, bytes_max: int) -> None:
+        if self._size(self.root) > bytes_max:
+            reason = f"the document would have more than {bytes_max} bytes"
+            raise EditRefused("result-size", reason)
 
     def _too_deep(self) -> EditRefused:
         return EditRefused("depth", f"it would nest deeper than {self._limits.depth_max} levels")

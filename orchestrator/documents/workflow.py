@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from orchestrator.documents.canonical import JSONValue, canonicalise
+from orchestrator.documents.workflow_address import Address, addressed_by_id
 from orchestrator.documents.workflow_cycle import has_an_order
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
 from orchestrator.documents.workflow_rules import (
@@ -18,7 +19,7 @@ from orchestrator.documents.workflow_rules import (
     unconnected_nodes,
 )
 from orchestrator.documents.workflow_schema_violations import schema_violations
-from orchestrator.errors import VIOLATIONS_MAX, RuleBroken, Violation, listed_warnings
+from orchestrator.errors import VIOLATIONS_MAX, InvalidInput, RuleBroken, Violation, listed_warnings
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -42,11 +43,13 @@ class Judgement(msgspec.Struct, frozen=True):
     counts: tuple[int, int] | None
 
 
-def check_workflow(document: JSONValue, *, lenient: bool = False) -> Workflow:
+def check_workflow(
+    document: JSONValue, *, lenient: bool = False, address: Address = "position"
+) -> Workflow:
     """Check a parsed document against all rules; RuleBroken lists the first that it breaks."""
     # This comes first: it also refuses a depth that the validator could not bear.
-    content = canonicalise(document)
-    judgement = judged(document, lenient=lenient)
+    content = canonical(document, address)
+    judgement = judged(document, lenient=lenient, address=address)
     if judgement.violations or judgement.counts is None:
         raise broken(judgement.violations)
     return Workflow(
@@ -58,12 +61,36 @@ def check_workflow(document: JSONValue, *, lenient: bool = False) -> Workflow:
     )
 
 
-def judged(document: JSONValue, *, lenient: bool = False) -> Judgement:
+def canonical(document: JSONValue, address: Address = "position") -> bytes:
+    """The canonical form; InvalidInput says what has none, and where."""
+    try:
+        return canonicalise(document)
+    except InvalidInput as error:
+        if address == "position":
+            raise
+        found = addressed_by_id(getattr(error, "errors", ()), document)
+        raise InvalidInput(str(error), found) from None
+
+
+def judged(
+    document: JSONValue, *, lenient: bool = False, address: Address = "position"
+) -> Judgement:
     """Judge a document that has a canonical form.
 
     Its shape must be right in any case. That its graph makes no sense is a violation, and, if the
     judgement is lenient, a warning.
     """
+    judgement = _judged(document, lenient=lenient)
+    if address == "position" or not (judgement.violations or judgement.warnings):
+        return judgement
+    return msgspec.structs.replace(
+        judgement,
+        violations=addressed_by_id(judgement.violations, document),
+        warnings=addressed_by_id(judgement.warnings, document),
+    )
+
+
+def _judged(document: JSONValue, *, lenient: bool) -> Judgement:
     violations = list(islice(schema_violations(document), VIOLATIONS_MAX + 1))
     has_parts = is_graph = not violations
     sound = _if_sound(document) if has_parts else None

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from orchestrator.documents.equality import equal
-from orchestrator.documents.workflow_merge_graph import edge_name
+from orchestrator.documents.workflow_address import edge_name
 from orchestrator.documents.workflow_parts import EdgeKey, take_apart
 from orchestrator.models.version_history import Ancestor
 

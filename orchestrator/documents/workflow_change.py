@@ -14,6 +14,8 @@ from orchestrator.documents.patch import PatchOperation, apply
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.patch_draft import PatchLimits
 from orchestrator.documents.workflow import Workflow, check_workflow
+from orchestrator.documents.workflow_address import Address
+from orchestrator.documents.workflow_address_patch import apply_by_id
 from orchestrator.documents.workflow_diff import diff_workflows
 from orchestrator.documents.workflow_graph import nodes_of
 from orchestrator.documents.workflow_merge import MergeResult as WorkflowMerge
@@ -64,15 +66,17 @@ class ChangeRules(msgspec.Struct, frozen=True, kw_only=True):
 
     workflow_bytes_max: int
     agent_nodes_added_max: int
-    operations_max: int
     body_values_max: int
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
-    """How one change is made: only to see what would come of it, and by which judgement."""
+    """How one change is made: only to see what would come of it, by which judgement, and with which
+    kind of pointers into the document.
+    """
 
     dry_run: bool = False
     lenient: bool = False
+    address: Address = "position"
 
 
 USUAL = Manner()
@@ -87,15 +91,13 @@ def patched(
     RuleBroken every rule that the result breaks, with pointers into the result.
     """
     before = parsed(head)
-    operations = read_operations(
-        patch,
-        format_,
-        before,
-        operations_max=rules.operations_max,
-        values_max=rules.body_values_max,
-    )
-    after = apply(before, operations, limits=PatchLimits(bytes_max=rules.workflow_bytes_max))
-    workflow = check_workflow(after, lenient=manner.lenient)
+    operations = read_operations(patch, format_, before, values_max=rules.body_values_max)
+    limits = PatchLimits(bytes_max=rules.workflow_bytes_max)
+    if manner.address == "id":
+        after, operations = apply_by_id(before, operations, limits=limits)
+    else:
+        after = apply(before, operations, limits=limits)
+    workflow = check_workflow(after, lenient=manner.lenient, address=manner.address)
     check_change(before, workflow.document, rules)
     return _revision(before, workflow, operations, _content(operations), rules, manner)
 
@@ -131,7 +133,8 @@ def patched_elsewhere(
 
     It refuses what `patched` and `rebased` do.
     """
-    elsewhere = patched(base, patch, format_, rules, Manner(lenient=manner.lenient))
+    stored = msgspec.structs.replace(manner, dry_run=False)
+    elsewhere = patched(base, patch, format_, rules, stored)
     return rebased(base, elsewhere.content, head, rules, manner)
 
 
@@ -153,7 +156,7 @@ def _merged_revision(
     """What a merge made, as a patch on one of its sides."""
     if result.conflicts:
         raise MergeConflict(listed_conflicts(result.conflicts), len(result.conflicts))
-    workflow = check_workflow(result.document, lenient=manner.lenient)
+    workflow = check_workflow(result.document, lenient=manner.lenient, address=manner.address)
     operations = patch_between(before, workflow.document)
     content = _content(operations)
     if len(content) > rules.workflow_bytes_max:

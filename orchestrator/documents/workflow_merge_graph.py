@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from orchestrator.documents.equality import equal
 from orchestrator.documents.pointer import pointer_to
+from orchestrator.documents.workflow_address import edge_name
 from orchestrator.documents.workflow_merge_value import Merger, Unknown
 from orchestrator.documents.workflow_parts import EdgeKey, Parts
 from orchestrator.errors import RuleBroken, Violation
@@ -134,13 +135,6 @@ def _checked(place: tuple[str, str], part: Any, members: Mapping[str, Any]) -> A
     message = f"At {pointer_to(place)!r} there is an object with {shown or 'no dependencies'}."
     pointer = pointer_to(("resolutions", pointer_to(place), "value"))
     raise RuleBroken(message, [Violation(pointer, "resolution", message)])
-
-
-def edge_name(key: EdgeKey) -> str:
-    """How messages and pointers call an edge."""
-    source, target, condition = key
-    name = f"{source}->{target}"
-    return name if condition is None else f"{name} if {condition}"
 
 
 def _is_marked(

@@ -41,15 +41,10 @@ def size_of_work(head: bytes, patch: bytes) -> int:
 
 
 def read_operations(
-    patch: bytes,
-    format_: PatchFormat,
-    before: JSONValue,
-    *,
-    operations_max: int,
-    values_max: int = VALUES_MAX,
+    patch: bytes, format_: PatchFormat, before: JSONValue, *, values_max: int = VALUES_MAX
 ) -> tuple[PatchOperation, ...]:
-    """What the patch does to this document, in not too many operations. A JSON Patch has at least
-    one, a merge patch that changes nothing amounts to none.
+    """What the patch does to this document. A JSON Patch has at least one operation, a merge patch
+    that changes nothing amounts to none.
 
     InvalidInput says why it is no patch. Whether it can be applied is not known here.
     """
@@ -61,21 +56,8 @@ def read_operations(
         values_max=values_max,
     )
     if format_ is PatchFormat.MERGE_PATCH:
-        return _merge_operations(value, before, operations_max)
-    operations = parse_operations(value, operations_max=operations_max)
+        return merge_patch_operations(before, value)
+    operations = parse_operations(value)
     if not operations:
         raise InvalidInput.at("", "operations-min", "A patch has at least one operation.")
-    return operations
-
-
-def _merge_operations(
-    patch: JSONValue, before: JSONValue, operations_max: int
-) -> tuple[PatchOperation, ...]:
-    operations = merge_patch_operations(before, patch)
-    if len(operations) > operations_max:
-        message = (
-            f"A patch has at most {operations_max} operations; this merge patch "
-            f"amounts to {len(operations)}."
-        )
-        raise InvalidInput.at("", "operations-max", message)
     return operations

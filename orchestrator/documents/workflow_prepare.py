@@ -6,8 +6,9 @@ import msgspec
 
 from orchestrator.core.digest import BlobName, CasId
 from orchestrator.documents.blob_names import blobs_named
-from orchestrator.documents.canonical import JSONValue, canonicalise
-from orchestrator.documents.workflow import check_workflow, judged
+from orchestrator.documents.canonical import JSONValue
+from orchestrator.documents.workflow import canonical, check_workflow, judged
+from orchestrator.documents.workflow_address import Address
 from orchestrator.errors import (
     InvalidInput,
     RuleBroken,
@@ -44,16 +45,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Violation, ...]
 
 
-def verdict(document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool) -> Verdict:
+def verdict(
+    document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool, address: Address
+) -> Verdict:
     """Judge a document by the rules of `prepare`, which would refuse it for the violations.
 
     What has no canonical form, or is too large, is refused here, too.
     """
     try:
-        content = canonicalise(document)
+        content = canonical(document, address)
     except InvalidInput as error:
         raise type(error)(str(error), _inside(getattr(error, "errors", ()), pointer)) from None
-    judgement = judged(document, lenient=lenient)
+    judgement = judged(document, lenient=lenient, address=address)
     violations = listed_violations(_inside(judgement.violations, pointer))
     if not violations:
         _check_size(content, bytes_max)
@@ -73,14 +76,19 @@ def verdict(document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool)
 
 
 def prepare(
-    document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool = False
+    document: JSONValue,
+    bytes_max: int,
+    pointer: str,
+    *,
+    lenient: bool = False,
+    address: Address = "position",
 ) -> PreparedWorkflow:
     """Check, canonicalise and hash a document.
 
     `pointer` is where the document stands in the body of its request, which refusals name.
     """
     try:
-        workflow = check_workflow(document, lenient=lenient)
+        workflow = check_workflow(document, lenient=lenient, address=address)
     except (InvalidInput, RuleBroken) as error:
         raise type(error)(str(error), _inside(getattr(error, "errors", ()), pointer)) from None
     _check_size(workflow.content, bytes_max)

@@ -70,8 +70,8 @@ def _index(nodes: list[WorkflowNode]) -> dict[str, int]:
 def _id_violations(nodes: list[WorkflowNode], index: dict[str, int]) -> Iterator[Violation]:
     for position, node in enumerate(nodes):
         if index[node.id] != position:
-            first = shown_pointer(nodes[index[node.id]].path)
-            message = f"The id {shortened(node.id)} is already that of {first}."
+            first = nodes[index[node.id]].path[-1]
+            message = f"The id {shortened(node.id)} is already that of item {first} of the list."
             yield Violation(shown_pointer((*node.path, "id")), "duplicate-node", message)
         elif node.value.get("id", node.id) != node.id:
             message = f"The id of node {shortened(node.id)} differs from its key."

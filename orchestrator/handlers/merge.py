@@ -7,12 +7,13 @@ from litestar.params import QueryParameter
 
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.canonical_count import size_of_reading
+from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_change import MergeResult
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import tagged
-from orchestrator.handlers.http.manner import DryRun, Validation, manner_of
+from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, manner_of
 from orchestrator.handlers.http.precondition import workflow_precondition
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
@@ -59,15 +60,12 @@ class MergeHandler:
         merges: MergeService,
         guarded: GuardedChanges,
         computing: Computing,
-        *,
-        operations_max: int,
     ) -> None:
         self._database = database
         self._versions = versions
         self._merges = merges
         self._guarded = guarded
         self._computing = computing
-        self._operations_max = operations_max
 
     async def diff(
         self,
@@ -75,6 +73,7 @@ class MergeHandler:
         tag: TagPath,
         against: Against,
         format: DiffFormat = "json",  # noqa: A002 - its name in the query.
+        address: AddressQuery = "position",
     ) -> Answer:
         """What changed from `against` to what the tag names, node by node."""
         name = tag_in_path(tag)
@@ -82,7 +81,7 @@ class MergeHandler:
         async with self._database.connection() as conn:
             head = await self._versions.get_head(conn, call.namespace, name)
             before = await self._versions.get(conn, call.namespace, reference)
-        return await self._difference(call, before, head.version, format)
+        return await self._difference(call, before, head.version, format, address)
 
     async def diff_any(
         self,
@@ -90,6 +89,7 @@ class MergeHandler:
         from_: From,
         to: To,
         format: DiffFormat = "json",  # noqa: A002 - its name in the query.
+        address: AddressQuery = "position",
     ) -> Answer:
         """What changed from one version to another, whatever names them."""
         references = [
@@ -100,7 +100,7 @@ class MergeHandler:
             before, after = [
                 await self._versions.get(conn, call.namespace, each) for each in references
             ]
-        return await self._difference(call, before, after, format)
+        return await self._difference(call, before, after, format, address)
 
     async def _difference(
         self,
@@ -108,28 +108,29 @@ class MergeHandler:
         before: WorkflowVersion,
         after: WorkflowVersion,
         format: Literal["json", "text"],  # noqa: A002 - as above.
+        address: Address,
     ) -> Answer:
         contents = before.content, after.content
         size = sum(map(size_of_reading, contents))
         if format == "text":
             text = await self._computing.run(call, partial(diff_text, *contents), size)
             return tagged(call, text, media_type=PLAIN_TEXT)
-        work = partial(diff_json, endpoint(before), endpoint(after), *contents)
-        whole = partial(work, operations_max=self._operations_max)
-        return tagged(call, await self._computing.run(call, whole, size))
+        work = partial(diff_json, endpoint(before), endpoint(after), *contents, address)
+        return tagged(call, await self._computing.run(call, work, size))
 
     async def merge(
         self,
         call: Call,
         tag: TagPath,
         validation: Validation = "strict",
+        address: AddressQuery = "position",
         dry_run: DryRun = False,
     ) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, MergeWorkflow), tag_in_path(tag)
         message = checked_message(data.message)
-        manner = manner_of(validation, dry_run=dry_run or data.dry_run)
+        manner = manner_of(validation, address, dry_run=dry_run or data.dry_run)
         theirs = parse_reference(data.from_, tag=name, pointer="/from")
         base = None
         if data.base is not None:

@@ -5,10 +5,15 @@ imports no framework, so that processes that compute can make it.
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from orchestrator.core.digest import CasIdText
+from orchestrator.documents.equality import equal
 from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.patch_difference import patch_between
+from orchestrator.documents.workflow_address import Address
+from orchestrator.documents.workflow_address_diff import patch_between_by_id
+from orchestrator.documents.workflow_address_patch import apply_by_id
 from orchestrator.documents.workflow_change import parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.documents.workflow_diff_text import render_text
@@ -25,12 +30,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed, node by node, and the patch that turns one document into the other."""
+    """What changed, node by node, and the patch that turns one document into the other.
+
+    With `address=id` the patch says nothing of the order of nodes and edges, and `exact` is whether
+    it makes the very document with this hash.
+    """
 
     before: Endpoint
     after: Endpoint
     diff: WorkflowDiff
     patch: list[PatchOperation]
+    exact: bool | UnsetType = UNSET
 
 
 def endpoint(version: WorkflowVersion) -> Endpoint:
@@ -48,16 +58,19 @@ def diff_json(
     after: Endpoint,
     old_content: bytes,
     new_content: bytes,
-    *,
-    operations_max: int,
+    address: Address,
 ) -> bytes:
-    """The difference for programs, with a patch that is not refused for its length."""
+    """The difference for programs."""
     old, new = parsed(old_content), parsed(new_content)
-    patch = patch_between(old, new)
-    if len(patch) > operations_max:
-        patch = (PatchOperation(op="replace", path="", value=new),)
+    exact: bool | UnsetType = UNSET
+    if address == "id":
+        patch = patch_between_by_id(old, new)
+        exact = equal(apply_by_id(old, patch)[0], new)
+    else:
+        patch = patch_between(old, new)
+    diff = diff_workflows(old, new)
     return msgspec.json.encode(
-        DiffBody(before=before, after=after, diff=diff_workflows(old, new), patch=list(patch))
+        DiffBody(before=before, after=after, diff=diff, patch=list(patch), exact=exact)
     )
 
 

@@ -12,7 +12,13 @@ from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
-from orchestrator.handlers.http.manner import DryRun, Validation, is_lenient, manner_of
+from orchestrator.handlers.http.manner import (
+    AddressQuery,
+    DryRun,
+    Validation,
+    is_lenient,
+    manner_of,
+)
 from orchestrator.handlers.http.reading import checked_message
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -146,18 +152,22 @@ class TransactionHandler:
         )
 
     async def run(
-        self, call: Call, validation: Validation = "strict", dry_run: DryRun = False
+        self,
+        call: Call,
+        validation: Validation = "strict",
+        address: AddressQuery = "position",
+        dry_run: DryRun = False,
     ) -> Answer:
         """All operations or none."""
         body = await call.read_json(self._body_bytes_max)
-        read = partial(self._read, body, lenient=is_lenient(validation))
+        read = partial(self._read, body, lenient=is_lenient(validation), address=address)
         data = await self._computing.run(call, read, size_of_reading(body))
         caller = Caller(call.namespace, call.by, checked_message(data.message))
         repeated = call.idempotent(body, dry_run=dry_run)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
         try:
-            manner = manner_of(validation, dry_run=dry_run)
+            manner = manner_of(validation, address, dry_run=dry_run)
             patches = await self._patches.make(call, data.steps, manner)
             if dry_run:
                 return await self._rehearse(call, caller, data.steps, patches)

@@ -2,13 +2,15 @@
 processes that compute can read it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from orchestrator.documents.canonical import canonicalise
+from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_change import USUAL, ChangeRules, Manner, Revision, patched
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
@@ -128,6 +130,7 @@ def read_transaction(
     workflow_bytes_max: int,
     operations_max: int,
     lenient: bool = False,
+    address: Address = "position",
 ) -> ReadTransaction:
     """Read and check everything that needs no transaction."""
     data = decode(body, RunTransaction, values_max=values_max)
@@ -136,17 +139,16 @@ def read_transaction(
         message = f"A transaction has 1 to {operations_max} operations."
         raise InvalidInput.at("/operations", "length", message)
     _check_tags(operations)
-    steps = [
-        _step(at, each, workflow_bytes_max, lenient=lenient) for at, each in enumerate(operations)
-    ]
+    preparing = partial(prepare, bytes_max=workflow_bytes_max, lenient=lenient, address=address)
+    steps = [_step(at, each, preparing) for at, each in enumerate(operations)]
     return ReadTransaction(data.message, steps)
 
 
-def _step(at: int, operation: TagOperation, workflow_bytes_max: int, *, lenient: bool) -> Step:
+def _step(at: int, operation: TagOperation, preparing: Callable[..., PreparedWorkflow]) -> Step:
     if isinstance(operation, CreateWorkflowOperation):
         with failing(at):
             pointer = f"/operations/{at}/workflow"
-            prepared = prepare(operation.workflow, workflow_bytes_max, pointer, lenient=lenient)
+            prepared = preparing(operation.workflow, pointer=pointer)
         return Step(msgspec.structs.replace(operation, workflow=None), prepared)
     if isinstance(operation, PatchWorkflowOperation):
         with failing(at):

@@ -9,6 +9,7 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from orchestrator.core.database import Connection, Database
+from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_change import Manner, Revision
 from orchestrator.documents.workflow_patch import PatchFormat
 from orchestrator.errors import (
@@ -20,7 +21,7 @@ from orchestrator.errors import (
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
-from orchestrator.handlers.http.manner import DryRun, Validation, manner_of
+from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, manner_of
 from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.http.precondition import (
     HashPrecondition,
@@ -106,13 +107,14 @@ class VersionHandler:
         expected_version: ExpectedVersion = None,
         on_conflict: OnConflict = "refuse",
         validation: Validation = "strict",
+        address: AddressQuery = "position",
         dry_run: DryRun = False,
     ) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
-        format_ = _patch_format(call)
+        format_ = _patch_format(call, address)
         message = message_in_query(call, message)
         body, name = await call.read(self._body_bytes_max), tag_in_path(tag)
-        manner = manner_of(validation, dry_run=dry_run)
+        manner = manner_of(validation, address, dry_run=dry_run)
         if on_conflict == "merge":
             return await self._patch_merging(
                 call, name, body, format_, message, expected_version, manner
@@ -172,12 +174,13 @@ class VersionHandler:
         call: Call,
         tag: TagPath,
         validation: Validation = "strict",
+        address: AddressQuery = "position",
         dry_run: DryRun = False,
     ) -> Answer:
         """Make the change that made a version again, on what the tag names."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, CherryPick), tag_in_path(tag)
-        manner = manner_of(validation, dry_run=dry_run)
+        manner = manner_of(validation, address, dry_run=dry_run)
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
@@ -192,12 +195,13 @@ class VersionHandler:
         call: Call,
         tag: TagPath,
         validation: Validation = "strict",
+        address: AddressQuery = "position",
         dry_run: DryRun = False,
     ) -> Answer:
         """Take back the change that made a version, wherever in the history it is."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, Revert), tag_in_path(tag)
-        manner = manner_of(validation, dry_run=dry_run)
+        manner = manner_of(validation, address, dry_run=dry_run)
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
@@ -324,11 +328,15 @@ def _current(head: Head) -> Current:
     return Current(head.tag_version, version_hash=str(head.version.artifact.version_hash))
 
 
-def _patch_format(call: Call) -> PatchFormat:
+def _patch_format(call: Call, address: Address) -> PatchFormat:
     given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in set(PatchFormat):
         raise UnsupportedMediaType(given, list(PatchFormat))
-    return PatchFormat(given)
+    format_ = PatchFormat(given)
+    if address == "id" and format_ is PatchFormat.MERGE_PATCH:
+        rule = "A merge patch has no pointers: it names a list as a whole, and no node in it."
+        raise InvalidInput.at("/address", "merge-patch", rule)
+    return format_
 
 
 def _reverted(data: Revert, tag: str) -> int | Reference:

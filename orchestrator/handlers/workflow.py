@@ -15,7 +15,7 @@ from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import listed
-from orchestrator.handlers.http.manner import DryRun, Validation, is_lenient
+from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, is_lenient
 from orchestrator.handlers.http.paging import (
     CountedPage,
     Cursor,
@@ -124,11 +124,15 @@ class WorkflowHandler:
         )
 
     async def create(
-        self, call: Call, validation: Validation = "strict", dry_run: DryRun = False
+        self,
+        call: Call,
+        validation: Validation = "strict",
+        address: AddressQuery = "position",
+        dry_run: DryRun = False,
     ) -> Answer:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
-        read = partial(self._read, body, lenient=is_lenient(validation))
+        read = partial(self._read, body, lenient=is_lenient(validation), address=address)
         data = await self._computing.run(call, read, size_of_reading(body))
         message = checked_message(data.message)
         new = new_workflow(
@@ -169,10 +173,12 @@ class WorkflowHandler:
 
         return await self._replay.once(call.namespace, repeated, make)
 
-    async def validate(self, call: Call, validation: Validation = "strict") -> Answer:
+    async def validate(
+        self, call: Call, validation: Validation = "strict", address: AddressQuery = "position"
+    ) -> Answer:
         """Judge a document as a create would; nothing is stored, and what it breaks is listed."""
         body = await call.read_json(self._body_bytes_max)
-        judge = partial(self._judge, body, lenient=is_lenient(validation))
+        judge = partial(self._judge, body, lenient=is_lenient(validation), address=address)
         found = await self._computing.run(call, judge, size_of_reading(body))
         return json_answer(validated_body(found))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, Verdict, prepare, verdict
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.models.name import TagText, parse_tag
@@ -41,18 +42,25 @@ class ReadWorkflow(msgspec.Struct, frozen=True):
 
 
 def read_workflow(
-    body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool = False
+    body: bytes,
+    *,
+    values_max: int,
+    workflow_bytes_max: int,
+    lenient: bool = False,
+    address: Address = "position",
 ) -> ReadWorkflow:
     """Read and check a body, and the document in it."""
     data = decode(body, CreateWorkflow, values_max=values_max)
     parse_tag(data.tag)  # Before the work on the document, which may be large.
-    prepared = prepare(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient)
+    prepared = prepare(
+        data.workflow, workflow_bytes_max, "/workflow", lenient=lenient, address=address
+    )
     return ReadWorkflow(data.tag, data.message, data.expected_version, prepared)
 
 
 def judge_workflow(
-    body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool
+    body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool, address: Address
 ) -> Verdict:
     """Read a body, and judge the document in it."""
     data = decode(body, ValidateWorkflow, values_max=values_max)
-    return verdict(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient)
+    return verdict(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient, address=address)

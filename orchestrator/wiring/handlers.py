@@ -143,14 +143,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             body_bytes_max=settings.json_body_bytes_max,
         ),
         histories=VersionHistoryHandler(c.database, c.versions, c.histories, computing),
-        merges=MergeHandler(
-            c.database,
-            c.versions,
-            c.merges,
-            guarded,
-            computing,
-            operations_max=settings.patch_operations_max,
-        ),
+        merges=MergeHandler(c.database, c.versions, c.merges, guarded, computing),
         blobs=CASHandler(
             c.database,
             c.cas,

@@ -161,7 +161,6 @@ def build(
     rules = ChangeRules(
         workflow_bytes_max=settings.workflow_bytes_max,
         agent_nodes_added_max=settings.patch_agent_nodes_added_max,
-        operations_max=settings.patch_operations_max,
         body_values_max=settings.json_body_values_max,
     )
     named = ReferenceService(ReferenceRepository())

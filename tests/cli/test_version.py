@@ -299,3 +299,18 @@ def test_a_compaction_leaves_the_tag_unless_asked(cli: Run, base: dict[str, Any]
     moved = cli("workflow", "compact", "main", "--move", "--message", "Afresh")
     assert "original depth  1" in moved.out
     assert cli("tag", "show", "main", "--output", "json").json()["message"] == "Afresh"
+
+
+def test_nodes_and_edges_are_named_by_what_they_are_on_request(
+    cli: Run, base: dict[str, Any]
+) -> None:
+    operations: list[Operation] = [
+        {"op": "add", "path": "/nodes/b/timeout_ms", "value": 7},
+        {"op": "add", "path": "/edges/a->b/label", "value": "next"},
+    ]
+    content = json.dumps(operations).encode()
+    assert cli("workflow", "patch", "main", "-", "--by-id", stdin=content).code == 0
+    shown = cli("workflow", "diff", "main", "--patch", "--by-id")
+    assert [each["path"] for each in json.loads(shown.out)] == [each["path"] for each in operations]
+    merged = cli("workflow", "merge", "side", "main", "--by-id")
+    assert (merged.code, document(cli, "side")) == (0, document(cli, "main"))

@@ -394,3 +394,15 @@ def test_the_known_size_is_always_that_of_the_document(
     apply(document, operations, limits=PatchLimits(bytes_max=limit))
     with pytest.raises(PatchFailed, match=f"more than {limit - 1} bytes"):
         apply(document, operations, limits=PatchLimits(bytes_max=limit - 1))
+
+
+def test_what_is_new_may_come_before_what_is_old_has_gone() -> None:
+    """So a document may have more bytes between two operations than its result may have."""
+    document, limits = {"old": "x" * 50}, PatchLimits(bytes_max=70)
+    new: dict[str, Any] = {"op": "add", "path": "/new", "value": "y" * 50}
+    gone = {"op": "remove", "path": "/old"}
+    assert patched(document, new, gone, limits=limits) == {"new": "y" * 50}
+    for operations, at in (([new], 0), ([new, {**new, "path": "/more"}, gone], 1)):
+        with pytest.raises(PatchFailed) as caught:
+            patched(document, *operations, limits=limits)
+        assert (caught.value.rule, caught.value.index) == ("result-size", at)

@@ -210,7 +210,8 @@ async def _changes(client: Client) -> None:
     for page in ("listVersions", "diffWorkflow"):
         more = {"against": "release/v1@1"} if page == "diffWorkflow" else {}
         await client.call(page, tag="release/v1", **more)
-    await client.call("diffVersions", from_="release/v1@1", to="release/v1")
+    by_id = client.models.DiffVersionsAddress.ID
+    await client.call("diffVersions", from_="release/v1@1", to="release/v1", address=by_id)
     await client.call("getVersion", tag="release/v1", seq="1")
     blame = (await client.call("blameWorkflow", tag="release/v1")).parsed
     assert blame.nodes.additional_properties.keys() == {"a", "b"}

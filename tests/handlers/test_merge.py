@@ -294,18 +294,22 @@ async def test_a_diff_tells_nodes_and_gives_the_patch(api: Api) -> None:
         assert apply(chain("a", "b"), operations) == await document(api, "main")
 
 
+@pytest.mark.parametrize("address", ["position", "id"])
 async def test_the_patch_of_a_diff_can_be_applied_however_much_changed(
-    make_app: Callable[..., Edge],
+    api: Api, address: str
 ) -> None:
-    async with Api.on(make_app(patch_operations_max=9), TOKEN) as api:
-        note = "n" * 200
-        nodes = [{"id": f"n{n}", "type": "t", "v": 0, "note": note} for n in range(20)]
-        await api.post("/workflows", {"tag": "main", "workflow": {"nodes": nodes}})
-        changed = {"nodes": [{**node, "v": 1} for node in nodes]}
-        after = (await api.post("/workflows", {"tag": "main", "workflow": changed})).json()
-        patch_ = (await api.get("/workflows/main/diff", params={"against": "1"})).json()["patch"]
-        await api.put("/tags/side", {"from": "main@1"})
-        assert (await patched(api, "side", *patch_))["version_hash"] == after["version_hash"]
+    note = "n" * 200
+    nodes = [{"id": f"n{n}", "type": "t", "v": 0, "note": note} for n in range(1_100)]
+    await api.post("/workflows", {"tag": "main", "workflow": {"nodes": nodes}})
+    changed = {"nodes": [{**node, "v": 1} for node in nodes]}
+    after = (await api.post("/workflows", {"tag": "main", "workflow": changed})).json()
+    query = {"address": address}
+    diff = await api.get("/workflows/main/diff", params={"against": "1", **query})
+    patch_ = diff.json()["patch"]
+    assert len(patch_) == len(nodes)
+    await api.put("/tags/side", {"from": "main@1"})
+    made = await patched(api, "side", *patch_, params=query)
+    assert (made["version_hash"], made["op_count"]) == (after["version_hash"], len(nodes))
 
 
 async def test_a_diff_is_text_for_people_when_asked(api: Api) -> None:

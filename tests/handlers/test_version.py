@@ -87,7 +87,6 @@ async def test_undo_takes_a_patch_back_and_redo_makes_it_again(api: Api) -> None
         (JSON_PATCH, {}, 400, "type"),
         (JSON_PATCH, [{"op": "add", "path": "/x"}], 400, None),
         (JSON_PATCH, [{"op": "explode", "path": "/x"}], 400, None),
-        (JSON_PATCH, [timeout(1)] * 1_001, 400, "operations-max"),
         (JSON_PATCH, [{"op": "remove", "path": "/nope"}], 422, "not-found"),
         (JSON_PATCH, [{"op": "test", "path": "/nodes/0/id", "value": "z"}], 422, "test"),
         (JSON_PATCH, [{"op": "remove", "path": "/nodes/0"}], 422, "missing-node"),
@@ -98,7 +97,6 @@ async def test_undo_takes_a_patch_back_and_redo_makes_it_again(api: Api) -> None
             422,
             "cycle",
         ),
-        (MERGE_PATCH, {f"m{n}": n for n in range(1_001)}, 400, "operations-max"),
         (MERGE_PATCH, {"nodes": None}, 422, "required"),
     ],
 )

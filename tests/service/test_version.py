@@ -22,9 +22,7 @@ from orchestrator.service.version_change import VersionChangeService
 from tests.api import ANN, chain
 from tests.service.conftest import NS, Store, order
 
-RULES = ChangeRules(
-    workflow_bytes_max=1_000, agent_nodes_added_max=5, operations_max=9, body_values_max=99
-)
+RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5, body_values_max=99)
 
 
 def versions_of(store: Store) -> VersionService:
