@@ -12,12 +12,8 @@ from orchestrator.core.database import Connection, Database
 from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_change import Manner, Revision
 from orchestrator.documents.workflow_patch import PatchFormat
-from orchestrator.errors import (
-    Current,
-    InvalidInput,
-    PreconditionFailed,
-    UnsupportedMediaType,
-)
+from orchestrator.errors import Current, InvalidInput, PreconditionFailed
+from orchestrator.errors_request import UnsupportedMediaType
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed

@@ -12,10 +12,9 @@ from httptools import (
     HttpRequestParser,
 )
 
-from orchestrator.errors import (
-    DomainError,
+from orchestrator.errors import DomainError, InvalidInput
+from orchestrator.errors_request import (
     HeadTooLarge,
-    InvalidInput,
     TargetTooLong,
     UnsupportedMethod,
     UnsupportedVersion,

@@ -1,7 +1,7 @@
 """Rules of repeated requests: no HTTP, no SQL, no transaction opened."""
 
 from orchestrator.core.database import Connection
-from orchestrator.errors import IdempotencyKeyReused
+from orchestrator.errors_request import IdempotencyKeyReused
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.telemetry.after_commit import tell

@@ -3,7 +3,7 @@
 from math import ceil
 
 from orchestrator.core.database import Connection
-from orchestrator.errors import RateLimited
+from orchestrator.errors_request import RateLimited
 from orchestrator.models.rate import WINDOW_SECONDS, WRITES
 from orchestrator.repository.rate import RateRepository
 

@@ -4,7 +4,7 @@ import hmac
 import re
 from hashlib import sha256
 
-from orchestrator.errors import Unauthenticated
+from orchestrator.errors_request import Unauthenticated
 from orchestrator.models.principal import TOKEN68, Principal
 
 _BEARER = re.compile(f"bearer +({TOKEN68.pattern})", re.IGNORECASE | re.ASCII)

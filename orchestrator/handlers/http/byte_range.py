@@ -2,7 +2,7 @@
 
 import re
 
-from orchestrator.errors import RangeNotSatisfiable
+from orchestrator.errors_request import RangeNotSatisfiable
 from orchestrator.handlers.http.call import Call
 
 _SINGLE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})-(\d{0,18})\s*", re.ASCII | re.IGNORECASE)

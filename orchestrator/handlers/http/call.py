@@ -9,12 +9,8 @@ from typing import Any
 from blake3 import blake3
 from litestar.types import HTTPScope, Receive
 
-from orchestrator.errors import (
-    InvalidInput,
-    TooLarge,
-    UnsupportedMediaType,
-    UnsupportedTransferCoding,
-)
+from orchestrator.errors import InvalidInput, TooLarge
+from orchestrator.errors_request import UnsupportedMediaType, UnsupportedTransferCoding
 from orchestrator.handlers.http.reply import JSON
 from orchestrator.models.idempotency import IdempotentCall
 from orchestrator.models.name import parse_namespace

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from string import ascii_letters, digits
 
-from orchestrator.errors import Forbidden, InvalidInput
+from orchestrator.errors import InvalidInput
+from orchestrator.errors_request import Forbidden
 
 #: The versions of HTTP in which a request need not say its host.
 BEFORE_HOST = frozenset({"1", "1.0"})

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from orchestrator import errors, errors_change, errors_upload
+from orchestrator import errors, errors_change, errors_request, errors_upload
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import Current, DomainError
 from orchestrator.models.idempotency import Answer
@@ -29,10 +29,10 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.InvalidInput: ProblemType(400, "invalid-input", "Invalid input"),
     errors.AmbiguousHash: ProblemType(400, "ambiguous-hash", "Ambiguous hash"),
     errors.DigestMismatch: ProblemType(400, "digest-mismatch", "Digest mismatch"),
-    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Not authenticated"),
-    errors.Forbidden: ProblemType(403, "forbidden", "Forbidden"),
+    errors_request.Unauthenticated: ProblemType(401, "unauthenticated", "Not authenticated"),
+    errors_request.Forbidden: ProblemType(403, "forbidden", "Forbidden"),
     errors.NotFound: ProblemType(404, "not-found", "Not found"),
-    errors.BodyTooSlow: ProblemType(408, "body-too-slow", "Request body too slow"),
+    errors_request.BodyTooSlow: ProblemType(408, "body-too-slow", "Request body too slow"),
     errors.AlreadyExists: ProblemType(409, "already-exists", "Already exists"),
     errors.WrongKind: ProblemType(409, "wrong-kind", "Wrong kind"),
     errors.VersionConflict: ProblemType(409, "version-conflict", "Version conflict"),
@@ -53,24 +53,28 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.MaintenanceHeld: ProblemType(409, "maintenance-held", "Maintenance held"),
     errors.PreconditionFailed: ProblemType(412, "precondition-failed", "Precondition failed"),
     errors.TooLarge: ProblemType(413, "too-large", "Too large"),
-    errors.TargetTooLong: ProblemType(414, "target-too-long", "Target too long"),
-    errors.UnsupportedMediaType: ProblemType(
+    errors_request.TargetTooLong: ProblemType(414, "target-too-long", "Target too long"),
+    errors_request.UnsupportedMediaType: ProblemType(
         415, "unsupported-media-type", "Unsupported media type"
     ),
-    errors.RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "Range not satisfiable"),
+    errors_request.RangeNotSatisfiable: ProblemType(
+        416, "range-not-satisfiable", "Range not satisfiable"
+    ),
     errors.TooComplex: ProblemType(422, "too-complex", "Too complex"),
     errors.RuleBroken: ProblemType(422, "rule-broken", "Rule broken"),
     PatchFailed: ProblemType(422, "patch-failed", "Patch failed"),
-    errors.IdempotencyKeyReused: ProblemType(
+    errors_request.IdempotencyKeyReused: ProblemType(
         422, "idempotency-key-reused", "Idempotency key reused"
     ),
-    errors.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
-    errors.HeadTooLarge: ProblemType(431, "head-too-large", "Head too large"),
+    errors_request.RateLimited: ProblemType(429, "rate-limited", "Rate limited"),
+    errors_request.HeadTooLarge: ProblemType(431, "head-too-large", "Head too large"),
     errors.CallerLeft: ProblemType(499, "caller-left", "Caller left"),
     errors.CorruptBlob: ProblemType(500, "corrupt-blob", "Corrupt blob"),
-    errors.UnsupportedMethod: ProblemType(501, "unsupported-method", "Unsupported method"),
-    errors.UnsupportedVersion: ProblemType(505, "unsupported-version", "Unsupported version"),
-    errors.UnsupportedTransferCoding: ProblemType(
+    errors_request.UnsupportedMethod: ProblemType(501, "unsupported-method", "Unsupported method"),
+    errors_request.UnsupportedVersion: ProblemType(
+        505, "unsupported-version", "Unsupported version"
+    ),
+    errors_request.UnsupportedTransferCoding: ProblemType(
         501, "unsupported-transfer-coding", "Unsupported transfer coding"
     ),
     errors.StorageUnavailable: ProblemType(503, "storage-unavailable", "Storage unavailable"),
@@ -99,11 +103,11 @@ def problem_answer(error: DomainError, instance: str | None = None) -> Answer:
         short=error.short,
         members=_members_of(error),
     )
-    if isinstance(error, errors.RangeNotSatisfiable):
+    if isinstance(error, errors_request.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if type(error) is errors.OutcomeUnknown:
         del answer.headers["Retry-After"]  # What is just sent again may be done twice.
-    if isinstance(error, errors.RateLimited):
+    if isinstance(error, errors_request.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
     return answer
 

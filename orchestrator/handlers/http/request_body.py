@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from litestar.types import Receive
 
-from orchestrator.errors import BodyTooSlow
+from orchestrator.errors_request import BodyTooSlow
 from orchestrator.handlers.http.call import CHUNKED, LENGTH_DIGITS_MAX
 
 #: If no more is left of a body, it is read before the answer, and the connection stays usable.

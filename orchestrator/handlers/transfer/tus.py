@@ -11,7 +11,8 @@ from email.utils import format_datetime
 import msgspec
 
 from orchestrator.core.digest import BlobName, parse_name
-from orchestrator.errors import InvalidInput, UnsupportedMediaType
+from orchestrator.errors import InvalidInput
+from orchestrator.errors_request import UnsupportedMediaType
 from orchestrator.errors_upload import UnsupportedProtocol
 from orchestrator.handlers.http.call import LENGTH_DIGITS_MAX, Call
 from orchestrator.handlers.http.reply import etag, location

@@ -5,12 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import (
-    InvalidInput,
-    TooLarge,
-    UnsupportedMediaType,
-    UnsupportedTransferCoding,
-)
+from orchestrator.errors import InvalidInput, TooLarge
+from orchestrator.errors_request import UnsupportedMediaType, UnsupportedTransferCoding
 from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.models.principal import Actor, Principal
 

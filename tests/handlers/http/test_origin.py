@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.errors import Forbidden, InvalidInput
+from orchestrator.errors import InvalidInput
+from orchestrator.errors_request import Forbidden
 from orchestrator.handlers.http.origin import Origins
 
 ANY = Origins(allowed_hosts=(), allowed_origins=())

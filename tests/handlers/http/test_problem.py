@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import orchestrator.app  # noqa: F401  All modules that could define an error are loaded.
-from orchestrator import errors, errors_change
+from orchestrator import errors, errors_change, errors_request
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.edge import Edge
 from orchestrator.handlers.http.problem import PROBLEMS, problem_answer
@@ -44,17 +44,17 @@ def test_every_domain_error_has_a_problem() -> None:
         (errors.CorruptBlob("x"), 500),
         (errors.StorageUnavailable(), 503),
         (errors.StorageFull(), 507),
-        (errors.Unauthenticated("no"), 401),
-        (errors.Forbidden("no"), 403),
+        (errors_request.Unauthenticated("no"), 401),
+        (errors_request.Forbidden("no"), 403),
         (errors.TooLarge("blob", 1), 413),
-        (errors.UnsupportedMediaType("a", ["b"]), 415),
+        (errors_request.UnsupportedMediaType("a", ["b"]), 415),
         (errors.PreconditionFailed("tag", "x", "If-Match"), 412),
-        (errors.IdempotencyKeyReused("x"), 422),
-        (errors.BodyTooSlow(1), 408),
+        (errors_request.IdempotencyKeyReused("x"), 422),
+        (errors_request.BodyTooSlow(1), 408),
         (errors.DigestMismatch("a", "b"), 400),
-        (errors.RangeNotSatisfiable(1), 416),
+        (errors_request.RangeNotSatisfiable(1), 416),
         (
-            errors.RateLimited(
+            errors_request.RateLimited(
                 tier="writes", limit=1, window_seconds=60, count=2, retry_after_seconds=3
             ),
             429,
