@@ -103,19 +103,19 @@ def slow_clients(run: Run) -> None:
 
 
 def _attack(run: Run, server: Server, attack: Attack, count: int, seconds: float) -> None:
-    idle = serving_mib(server)
+    idle = serving_mib(server.process.pid)
     client = Client(server)
     with _connected(server, attack, count):
         most, until = idle, time.monotonic() + seconds * 0.8
         while time.monotonic() < until:
-            most = max(most, serving_mib(server))
+            most = max(most, serving_mib(server.process.pid))
             time.sleep(0.1)
         # Each deadline once, and much longer for a busy machine.
         until = time.monotonic() + PATIENCE * seconds
         while (left := open_connections(server)) > 1 and time.monotonic() < until:
             time.sleep(0.1)
     client.end()
-    kept = serving_mib(server) - idle
+    kept = serving_mib(server.process.pid) - idle
     run.say(
         f"{count} x {attack.name}: +{most - idle:.0f} MiB, {kept:+.0f} MiB after; "
         f"{client.count} other requests, the slowest {client.worst * 1_000:.0f} ms"
@@ -141,7 +141,7 @@ def _unread_log(run: Run) -> None:
             log_queue_bytes_max=QUEUE_BYTES,
             disk_free_bytes_min=0,
         )
-    idle, count = serving_mib(server), 1_500 if run.short else 50_000
+    idle, count = serving_mib(server.process.pid), 1_500 if run.short else 50_000
     connection = http.client.HTTPConnection(server.address, timeout=30)
     worst = 0.0
     try:
@@ -156,7 +156,7 @@ def _unread_log(run: Run) -> None:
         run.fail(f"a log that nobody reads: {error!r}")
         page = ""
     connection.close()
-    grown = serving_mib(server) - idle
+    grown = serving_mib(server.process.pid) - idle
     dropped = [line for line in page.splitlines() if line.startswith("orchestrator_log_lines_d")]
     run.say(f"{count} requests, a log that nobody reads: +{grown:.0f} MiB, {dropped}")
     run.say(f"the slowest took {worst * 1_000:.0f} ms")

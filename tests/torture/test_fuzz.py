@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torture.fuzz import fault
+from torture.fuzz import fault, has_grown, memory_of_parts
 from torture.fuzz import fuzz as run_fuzz
 from torture.raw_http import RawAnswer, UnreadableError, answers
 from torture.run import Run
@@ -18,6 +18,23 @@ def test_two_thousand_damaged_requests_do_no_harm(tmp_path: Path) -> None:
     with Run(tmp_path, seed=1, minutes=None, short=True) as run:
         run_fuzz(run)
     assert run.found == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_leak"),
+    [
+        ([90, 96], False),
+        ([90, 130, 131], False),
+        ([90, 130, 150, 152], False),
+        ([90, 110, 130, 150], True),
+    ],
+)
+def test_memory_that_grows_again_and_again_is_a_leak(sizes: list[float], *, is_leak: bool) -> None:
+    left, done = iter(sizes), list[range]()
+    found = memory_of_parts(done.append, lambda: next(left), 2_000)
+    assert found == sizes
+    assert has_grown(found) == is_leak
+    assert [number for part in done for number in part] == list(range(500 + 1_500 * len(done[1:])))
 
 
 def test_answers_are_read_one_after_the_other() -> None:
