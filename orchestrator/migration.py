@@ -56,11 +56,23 @@ def current(database_url: str) -> str | None:
 
 
 async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
-    # asyncpg reads the URL itself, so that it means the same here as in the server.
+    try:
+        # asyncpg reads the URL itself, so that it means the same here as in the server; and it
+        # connects before the engine, which would wrap what it says when it cannot.
+        driver = await asyncpg.connect(database_url)
+        await _run_on(driver, step, checked=checked)
+    except DRIVER_ERRORS as error:
+        raise StorageUnavailable(f"The database cannot be used: {reason_of(error)}") from error
+
+
+async def _run_on(
+    driver: "asyncpg.Connection[asyncpg.Record]", step: Step, *, checked: bool
+) -> None:
+    async def connected() -> "asyncpg.Connection[asyncpg.Record]":
+        return driver
+
     engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(database_url),
-        poolclass=NullPool,
+        "postgresql+asyncpg://", async_creator=connected, poolclass=NullPool
     )
     try:
         async with engine.connect() as connection:
@@ -69,8 +81,6 @@ async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
             await connection.commit()
             await connection.run_sync(_migrate, step, checked=checked)
             await connection.commit()
-    except DRIVER_ERRORS as error:
-        raise StorageUnavailable(f"The database cannot be used: {reason_of(error)}") from error
     finally:
         await engine.dispose()
 

@@ -3,8 +3,8 @@ that may be, or may have been meant to be, a secret.
 """
 
 import re
-from collections.abc import Iterable
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 COUNT_MAX = 10**15
 SECONDS_MAX = 10**9
@@ -14,6 +14,18 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
 #: `abfs://container@account.dfs.core.windows.net/prefix`
 _SCHEMES_WITH_ACCOUNT = frozenset({"abfs", "abfss"})
+_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+#: Parameters of a database URL of which the driver takes only these values.
+_DATABASE_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
+    "target_session_attrs": (
+        *("any", "primary", "standby", "prefer-standby", "read-write", "read-only"),
+    ),
+    "gsslib": ("gssapi", "sspi"),
+}
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _ORIGIN = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{_HOST}")
 _MEDIA_TYPE = re.compile(r"\*|[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", re.ASCII)
@@ -107,6 +119,8 @@ def check_database_url(url: str) -> None:
         parts = urlsplit(url)
         hosts = parts.netloc.rpartition("@")[2].split(",")
         ports = [urlsplit(f"//{host}").port for host in hosts]
+        given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+        ports += [urlsplit(f"//host:{port}").port for port in given.get("port", "").split(",")]
     except ValueError:
         pass
     else:
@@ -114,8 +128,15 @@ def check_database_url(url: str) -> None:
             raise ValueError("database_url does not begin with postgresql://")
         is_cut = bool(parts.fragment) or "#" in url or "@" in parts.path + parts.query
         if not is_cut and 0 not in ports:
+            _check_database_parameters(given)
             return
     raise ValueError(
         "database_url cannot be read: in a name or a password write / as %2F, # as %23, ? as %3F, "
-        "@ as %40, [ as %5B and % as %25; a port is a number"
+        "@ as %40, [ as %5B and % as %25; a port is a number, and a parameter has a ="
     )
+
+
+def _check_database_parameters(given: Mapping[str, str]) -> None:
+    for name, choices in _DATABASE_CHOICES.items():
+        if given.get(name, choices[0]) not in choices:
+            raise ValueError(f"{name} in database_url is one of {', '.join(choices)}")

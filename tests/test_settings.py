@@ -12,6 +12,7 @@ READABLE = [
     f"postgresql://user:{SECRET}@one:5432,two:5433/name?target_session_attrs=read-write",
     f"postgresql://user:{SECRET}@/postgres?host=%2Ftmp%2Fsocket&port=5432",
     "postgresql:///name",
+    "postgresql:///name?ssl_min_protocol_version=TLSv1.2&sslmode=verify-full&search_path=a",
     "postgresql://localhost",
 ]
 UNREADABLE = [
@@ -26,6 +27,14 @@ UNREADABLE = [
     f"mysql://user:{SECRET}@localhost/name",
     f"user:{SECRET}@localhost",
     SECRET,
+    f"postgresql://user@localhost/name?{SECRET}",
+    *(
+        f"postgresql://user@localhost/name?{name}={SECRET}"
+        for name in (
+            *("sslmode", "sslnegotiation", "target_session_attrs", "gsslib", "port"),
+            *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+        )
+    ),
 ]
 
 

@@ -134,6 +134,14 @@ def main(arguments: Sequence[str] | None = None, *, limits: Limits = DEFAULTS) -
 
 def _explain(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
+    token = getattr(error, "token", None)  # Of the command line, or from a variable.
+    if isinstance(error, CycloptsError) and token is not None and token.source == "env":
+        # Nobody typed it now, and it may have been meant for another variable: it is not shown.
+        write_error(f"{token.keyword} has a value that it does not take; see --help.")
+        return WrongUsage.exit_code
+    if isinstance(error, UnicodeEncodeError):
+        write_error("An argument or a variable is not text in UTF-8.")
+        return WrongUsage.exit_code
     if isinstance(error, CycloptsError):
         chain = " ".join(["orchestrator", *(error.command_chain or ()), "--help"])
         write_error(str(error), [f"Try: {chain}"])

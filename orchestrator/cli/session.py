@@ -19,6 +19,7 @@ from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
 from orchestrator.cli.limits import DEFAULTS, Limits
 
 FOLDER = Path(".orchestrator")
+URL_OPTIONS = "--url or ORCHESTRATOR_URL"
 TOKEN_OPTIONS = "--token or ORCHESTRATOR_TOKEN"  # noqa: S105 - where it is, not what it is.
 
 
@@ -78,15 +79,20 @@ class Session:
     def _find_token(self, folder: Path | None) -> tuple[str | None, str]:
         """The token, and where it is from or was looked for."""
         if self.token:
-            return _checked_token(self.token, TOKEN_OPTIONS), TOKEN_OPTIONS
+            if not _is_token(self.token):
+                raise WrongUsage(f"What {TOKEN_OPTIONS} holds is not a token.")
+            return self.token, TOKEN_OPTIONS
         if folder is None:
             return None, f"{TOKEN_OPTIONS}, and {FOLDER}/admin.token in this folder and above"
         path = folder / "admin.token"
         try:
-            return _checked_token(path.read_text().strip(), str(path)), str(path)
+            token = path.read_text().strip()
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             return None, f"{TOKEN_OPTIONS}, and {path} ({reason})"
+        if not _is_token(token):
+            raise CommandFailed(f"What {path} holds is not a token.")
+        return token, str(path)
 
 
 def _folder_above(start: Path) -> Path | None:
@@ -161,15 +167,16 @@ def _checked_url(url: str) -> str:
         is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         is_address = False
+    # It is not repeated: somebody may have written a password into it.
     if not is_address:
-        raise WrongUsage(f"{url!r} is not the URL of a server, such as http://127.0.0.1:8080.")
+        raise WrongUsage(f"What {URL_OPTIONS} holds is no URL such as http://127.0.0.1:8080.")
     if parts.username is not None:
-        raise WrongUsage("Names and passwords do not belong into the URL: give --token.")
+        raise WrongUsage(
+            f"Names and passwords do not belong into {URL_OPTIONS}: the token says who asks."
+        )
     return url.rstrip("/")
 
 
-def _checked_token(token: str, source: str) -> str:
+def _is_token(text: str) -> bool:
     """Anything else could not be sent, and the error about that would show it."""
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise CommandFailed(f"What {source} holds is not a token.")
-    return token
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

@@ -27,10 +27,22 @@ _LOST = (
 )
 #: All that the driver raises of its own, for the few places that tell a person of it in one line.
 DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+#: Of these, what refuses a parameter for which a connection was asked. Their text may repeat its
+#: value.
+WRONG_PARAMETERS = (
+    asyncpg.exceptions.ClientConfigurationError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.CantChangeRuntimeParamError,
+)
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what the driver says, or what kind of error it is if it says nothing."""
+    """The first line of what the driver says when there is no connection, or what kind of error it
+    is if it says nothing.
+    """
+    if isinstance(error, WRONG_PARAMETERS):
+        return "its URL has a parameter that the driver or the database does not take"
     return str(error).partition("\n")[0] or type(error).__name__
 
 

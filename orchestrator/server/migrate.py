@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.core.database import connect
-from orchestrator.core.database_error import DRIVER_ERRORS, reason_of
+from orchestrator.core.database_error import DRIVER_ERRORS, WRONG_PARAMETERS, reason_of
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import migrate_child
-from orchestrator.server.error import ServeError
+from orchestrator.server.error import ServeError, UsageError
 from orchestrator.server.stop import Stop
 from orchestrator.wiring.schema import build_schema
 
@@ -28,6 +28,9 @@ def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
     """Bring the database to this program's schema, or refuse in one line."""
     try:
         found = stop.in_thread(lambda: asyncio.run(_found(database_url)))
+    except WRONG_PARAMETERS:
+        message = "has a parameter that the driver or the database does not take."
+        raise UsageError(f"ORCHESTRATOR_DATABASE_URL {message}") from None
     except DRIVER_ERRORS as error:
         raise ServeError(f"The database cannot be reached: {reason_of(error)}") from error
     except ValueError:

@@ -149,6 +149,43 @@ def test_a_url_that_is_none_is_wrong_usage(run: Run, url: str) -> None:
     assert done.code == 2
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OUTPUT", TOKEN),
+        ("URL", f"http://user:{TOKEN}@host"),
+        ("URL", f"http://user:{TOKEN}@[::1/x"),
+        ("URL", f"http://user:{TOKEN}@host:{TOKEN}"),
+        ("URL", TOKEN),
+        ("URL", f"{TOKEN}\n\x1b[31m"),
+        ("TOKEN", f"{TOKEN} x"),
+        ("TOKEN", f"{TOKEN}\n"),
+        ("TOKEN", f"é{TOKEN}"),
+    ],
+)
+def test_a_wrong_variable_is_one_line_that_names_it_and_shows_no_secret(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv(f"ORCHESTRATOR_{variable}", value)
+    done = run("tag", "list")
+    (line,) = done.err.splitlines()
+    assert (done.code, TOKEN in line, line.isprintable()) == (2, False, True)
+    assert f"ORCHESTRATOR_{variable}" in line
+
+
+@pytest.mark.parametrize("value", ["", " ", "..", "a b", "\x1b[31m", "\udcff", "x" * 5_000, "%00"])
+@pytest.mark.parametrize("variable", ["URL", "TOKEN", "NAMESPACE", "DATA_DIR", "OUTPUT"])
+def test_whatever_a_variable_holds_is_no_defect(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"ORCHESTRATOR_{variable}", value)
+    done = cli("tag", "list")
+    assert done.code in {0, 1, 2}
+    assert "This is a defect" not in done.err
+    assert all(line.isprintable() for line in done.err.splitlines())
+
+
 def test_the_token_does_not_show_in_the_session() -> None:
     assert TOKEN not in repr(Session(token=TOKEN))
 

@@ -3,15 +3,18 @@
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from orchestrator import migration
+from orchestrator.errors import StorageUnavailable
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
-from orchestrator.server.error import ServeError
+from orchestrator.server.error import ServeError, UsageError
 from orchestrator.server.migrate import migrate
 from orchestrator.server.stop import Stop
 from tests.databases import run
+from tests.test_settings import SECRET
 
 
 def test_a_database_is_migrated_and_one_that_is_current_needs_no_process(
@@ -46,6 +49,38 @@ def test_another_copy_of_the_program_that_is_found_first_is_not_run(
     (tmp_path / "orchestrator" / "__init__.py").write_text("raise SystemExit('another copy')")
     migrate(empty_database, os.environ | {"PYTHONPATH": str(tmp_path)}, Stop())
     assert migration.current(empty_database) == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [f"work_mem={SECRET}", f"{SECRET}=1", "sslnegotiation=direct&sslmode=allow"],
+)
+def test_a_parameter_that_nobody_takes_is_a_wrong_setting_and_never_shown(
+    empty_database: str, parameter: str
+) -> None:
+    url = f"{empty_database}{'&' if '?' in empty_database else '?'}{parameter}"
+    with pytest.raises(UsageError, match="DATABASE_URL has a parameter that") as refusal:
+        migrate(url, os.environ, Stop())
+    assert SECRET not in str(refusal.value)
+    with pytest.raises(StorageUnavailable, match="has a parameter that") as unusable:
+        migration.upgrade(url)
+    assert SECRET not in str(unusable.value)
+
+
+@pytest.mark.parametrize("name", ["orchestrator", "no_such_database"])
+def test_a_database_that_refuses_us_is_one_line(empty_database: str, name: str) -> None:
+    parts = urlsplit(empty_database)
+    wrong = (
+        parts.netloc
+        if name != "orchestrator"
+        else f"nobody:{SECRET}@{parts.netloc.rpartition('@')[2]}"
+    )
+    url = parts._replace(path=f"/{name}", netloc=wrong).geturl()
+    with pytest.raises(ServeError, match="cannot be reached"):
+        migrate(url, os.environ, Stop())
+    with pytest.raises(StorageUnavailable, match="cannot be used") as refusal:
+        migration.upgrade(url)
+    assert SECRET not in str(refusal.value)
 
 
 def test_a_newer_database_is_refused_in_one_line(empty_database: str) -> None:
