@@ -5,6 +5,7 @@ import select
 import socket
 import stat
 from collections.abc import Callable
+from functools import cached_property
 
 STDERR = 2
 #: Up to here a write to a pipe is one piece, also when several workers write to it (POSIX).
@@ -14,14 +15,24 @@ FILE_PIECE_BYTES_MAX = 65_536
 
 
 class LogOutput:
-    """A descriptor that other programs write to as well: its own flags stay as they are."""
+    """A descriptor that other programs write to as well: its own flags stay as they are.
+
+    What it is, is looked at when the first line comes: a process that was forked may have got
+    another standard error before.
+    """
 
     def __init__(self, descriptor: int = STDERR) -> None:
         self._descriptor = descriptor
-        self._write_now = _writer_that_never_waits(descriptor)
-        self.piece_bytes_max = (
-            FILE_PIECE_BYTES_MAX if stat.S_ISREG(_mode(descriptor)) else PIPE_PIECE_BYTES_MAX
-        )
+
+    @cached_property
+    def piece_bytes_max(self) -> int:
+        """How much of a piece is never torn apart by what others write."""
+        is_file = stat.S_ISREG(_mode(self._descriptor))
+        return FILE_PIECE_BYTES_MAX if is_file else PIPE_PIECE_BYTES_MAX
+
+    @cached_property
+    def _write_now(self) -> Callable[[bytes], int]:
+        return _writer_that_never_waits(self._descriptor)
 
     def write_now(self, piece: bytes) -> int:
         """Write what is taken without waiting. Raises BlockingIOError if nothing is, or if nobody

@@ -73,3 +73,14 @@ def test_a_closed_descriptor_fails_at_the_write_and_not_before() -> None:
     output = LogOutput(1_000_000)
     with pytest.raises(OSError, match="Bad file"):
         output.write(PIECE)
+
+
+def test_what_standard_error_is_matters_when_the_first_line_comes(tmp_path: Path) -> None:
+    reader, end = os.pipe()
+    with (tmp_path / "log").open("ab") as log:
+        output = LogOutput(log.fileno())
+        os.dup2(end, log.fileno())
+        assert output.write_now(PIECE) == len(PIECE)
+    assert os.read(reader, len(PIECE)) == PIECE
+    os.close(reader)
+    os.close(end)
