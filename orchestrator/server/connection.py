@@ -15,6 +15,7 @@ from orchestrator.errors import DomainError
 from orchestrator.handlers.http.unread import UNREAD
 from orchestrator.server import framing
 from orchestrator.server.exchange import ClientGone, Exchange
+from orchestrator.server.peer import network_of
 from orchestrator.server.request_reader import Head, RequestReader
 
 log = structlog.get_logger()
@@ -23,9 +24,8 @@ Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: Requests that may wait behind the one that is answered. The last of them ends the connection.
 WAITING_MAX = 100
-#: After the last answer, for the client to end the connection before we do (RFC 9112 §9.6).
-CLOSE_SECONDS_MAX = 2.0
-CLOSE_BYTES_MAX = 1024 * 1024
+#: For the application to end what it does for a connection that has ended.
+CANCEL_SECONDS_MAX = 2.0
 _NO_LINGER = struct.pack("ii", 1, 0)
 _FAILED = framing.answer_head(500, [(b"content-length", b"0")], framing.CLOSE_LINE)
 
@@ -43,6 +43,10 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     send_seconds_max: float
     #: Of a body that is not asked for.
     buffer_bytes_max: int
+    #: After the last answer, for the client to end the connection before we do, and how much it may
+    #: still send until then (RFC 9112 §9.6).
+    close_seconds_max: float
+    close_bytes_max: int
 
 
 class Host(Protocol):
@@ -76,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        #: The address of the client.
+        #: Whose it is, for the number of its connections.
         self.peer = ""
         #: By the clock of the host; None while an answer is made.
         self.deadline: float | None = host.now + host.limits.head_seconds_max
@@ -105,7 +109,7 @@ class Connection(asyncio.Protocol):
         """The host may end this connection, or another one for it."""
         self._transport = cast("asyncio.Transport", transport)
         client = transport.get_extra_info("peername")
-        self.peer = client[0] if client else ""
+        self.peer = network_of(client[0]) if client else ""
         limits = self._host.limits
         scope = {
             **self._host.scope,
@@ -252,7 +256,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=CLOSE_SECONDS_MAX)
+            await asyncio.wait([self._task], timeout=CANCEL_SECONDS_MAX)
 
     # From one request to the next.
 
@@ -307,7 +311,11 @@ class Connection(asyncio.Protocol):
         """
         self._is_closing = True
         self._waiting.clear()
-        self.deadline = self._host.now + CLOSE_SECONDS_MAX
+        limits = self._host.limits
+        is_sent = not self._transport.get_write_buffer_size()
+        self.deadline = self._host.now + (
+            limits.close_seconds_max if is_sent else limits.send_seconds_max
+        )
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
@@ -316,7 +324,7 @@ class Connection(asyncio.Protocol):
     def _throw_away(self, size: int) -> None:
         """What a client sends after its last request."""
         self._thrown_bytes += size
-        if self._thrown_bytes > CLOSE_BYTES_MAX:
+        if self._thrown_bytes > self._host.limits.close_bytes_max:
             self._reset()
 
     def _reset(self) -> None:

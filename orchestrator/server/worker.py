@@ -67,6 +67,8 @@ def limits_of(settings: Settings) -> ConnectionLimits:
         idle_seconds_max=settings.idle_seconds_max,
         send_seconds_max=settings.send_seconds_max,
         buffer_bytes_max=settings.connection_buffer_bytes_max,
+        close_seconds_max=settings.refused_body_seconds_max,
+        close_bytes_max=settings.refused_body_bytes_max,
     )
 
 

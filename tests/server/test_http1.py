@@ -21,6 +21,8 @@ LIMITS = ConnectionLimits(
     idle_seconds_max=0.8,
     send_seconds_max=0.4,
     buffer_bytes_max=65_536,
+    close_seconds_max=0.3,
+    close_bytes_max=4_000_000,
 )
 GET = b"GET /x HTTP/1.1\r\nHost: here\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
@@ -234,6 +236,32 @@ async def test_a_body_that_cannot_be_read_is_cut_and_nothing_after_it_is_a_reque
         )
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.endswith(b"|cut")
+
+
+async def test_who_sends_on_after_a_refusal_sees_it_and_then_nothing_is_read_any_more() -> None:
+    async with served() as server:
+        seen = await server.say(CHUNKED + b"\r\nx", bytes(3_000_000))
+        endless = await server.say(CHUNKED + b"\r\nx", *[bytes(1_000_000)] * 60)
+    assert seen.endswith(b"|cut")
+    assert len(endless) <= len(seen)
+
+
+async def test_the_end_of_a_connection_waits_for_a_client_that_takes_its_answer_slowly() -> None:
+    body = bytes(64_000)
+
+    async with served(answering(start(), piece(body))) as server:
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        slow.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(slow, ("127.0.0.1", server.port))
+        await loop.sock_sendall(slow, LAST)
+        received = b""
+        while some := await loop.sock_recv(slow, 4_096):
+            received += some
+            await asyncio.sleep(0.005)
+        assert received.endswith(b"\r\n\r\n" + body)
+        slow.close()
 
 
 async def test_requests_that_come_together_are_answered_in_their_order() -> None:
