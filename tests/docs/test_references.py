@@ -8,8 +8,9 @@ import pytest
 
 from tests.docs.page import FENCE, ROOT, pages, read
 
+DECISIONS = ROOT / "docs" / "decisions" / "README.md"
 #: Everything that is written for readers.
-TEXTS = [*pages(), *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+TEXTS = [*pages(), *sorted(DECISIONS.parent.glob("*.md"))]
 #: Reasons why a block is not run, or its output compared with nothing, and how many blocks have it.
 EXEMPTIONS = {
     "not compared: a description of the folder": 1,
@@ -106,3 +107,16 @@ def test_every_link_leads_to_a_page_and_a_heading(path: Path) -> None:
         if not target.exists() or (found["heading"] and found["heading"] not in headings(target)):
             broken.append(found[0])
     assert not broken
+
+
+def test_every_decision_has_a_number_of_its_own_and_is_listed_once() -> None:
+    texts = [path for path in TEXTS if re.match(r"\d{4}-", path.name)]
+    numbers = [int(path.name[:4]) for path in texts]
+    assert len(set(numbers)) == len(numbers)
+    listed = re.findall(r"^\| \[(\d+)\]\((.+)\) \| (.+) \|$", DECISIONS.read_text(), re.MULTILINE)
+    titles = [path.read_text().partition("\n")[0] for path in texts]
+    expected = [
+        (str(number), path.name, title.removeprefix(f"# {number}. "))
+        for number, path, title in zip(numbers, texts, titles, strict=True)
+    ]
+    assert sorted(listed) == sorted(expected)
