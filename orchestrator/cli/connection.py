@@ -82,9 +82,9 @@ class ServerConnection:
         """Read from outside the API, without the token, whatever the status is."""
         return self._send("GET", path, is_public=True)
 
-    def post(self, *path: str, **members: Any) -> Reply:
+    def post(self, *path: str, params: Mapping[str, Any] | None = None, **members: Any) -> Reply:
         """Send a JSON object; members that are None are left out."""
-        return self._accepted(self._send("POST", address(*path), *_body(members)))
+        return self._accepted(self._send("POST", address(*path), *_body(members), params=params))
 
     def put(self, *path: str, **members: Any) -> Reply:
         """Send a JSON object to what the path names."""
@@ -252,7 +252,7 @@ class ServerConnection:
         return self._accepted(reply)
 
     def post_merging(
-        self, *path: str, params: Mapping[str, str | None] | None = None, **members: Any
+        self, *path: str, params: Mapping[str, Any] | None = None, **members: Any
     ) -> Reply:
         """Send a JSON object; the conflicts of a merge are an answer too, with status 409."""
         return self._merging(self._send("POST", address(*path), *_body(members), params=params))

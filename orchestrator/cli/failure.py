@@ -22,6 +22,12 @@ class WrongUsage(CommandFailed):
     exit_code = 2
 
 
+class InvalidDocument(CommandFailed):
+    """The document that was to be judged breaks rules."""
+
+    exit_code = 6
+
+
 class ServerUnusable(CommandFailed):
     """Every further request would fail too: no server answers, or it refuses the token."""
 

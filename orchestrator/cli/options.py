@@ -4,7 +4,7 @@ Each command lists its own, also where two lists are alike: the parser reads its
 """
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Group, Parameter, validators
 
@@ -44,6 +44,13 @@ ByIdOption: TypeAlias = Annotated[
         help="Nodes and edges are named by what they are: /nodes/ID, /edges/FROM->TO.",
     ),
 ]
+DryRunOption: TypeAlias = Annotated[
+    bool, Parameter(negative="", help="Only show what would change; nothing is stored.")
+]
+LenientOption: TypeAlias = Annotated[
+    bool,
+    Parameter(negative="", help="A graph that makes no sense, such as a cycle, is only warned of."),
+]
 VersionOption: TypeAlias = Annotated[
     int | None, Parameter(group=_MOMENT, help="What the tag named at this version of it.")
 ]
@@ -75,3 +82,8 @@ KindOption: TypeAlias = Annotated[
 LimitOption: TypeAlias = Annotated[
     int | None, Parameter(validator=validators.Number(gte=1), help="Stop after so many.")
 ]
+
+
+def manner(*, dry_run: bool = False, lenient: bool = False) -> dict[str, Any]:
+    """The parameters of a request that say how a change is made."""
+    return {"dry_run": dry_run or None, "validation": "lenient" if lenient else None}

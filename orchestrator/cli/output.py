@@ -129,6 +129,13 @@ def console(stream: TextIO) -> Any:
     )
 
 
+def write_warning(text: str) -> None:
+    """What may be a mistake, of something that was done."""
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    print(f"warning: {printable(text)}", file=sys.stderr)
+
+
 def write_error(detail: str, lines: Iterable[str] = ()) -> None:
     """What went wrong, and more about it below."""
     # If both streams go to one file, what was printed before stands there before the error.

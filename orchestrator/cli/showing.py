@@ -1,13 +1,15 @@
 """Shows answers of the server as tables or as they are; commands choose the members."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from orchestrator.cli.connection import ListPage
 from orchestrator.cli.exchange import Reply
-from orchestrator.cli.output import write_json, write_record, write_table
+from orchestrator.cli.output import write_json, write_record, write_table, write_warning
 from orchestrator.cli.session import Session
+from orchestrator.cli.version_text import write_diff
 
 #: What the server did, by the `action` of its answer.
 ACTIONS = {
@@ -18,6 +20,11 @@ ACTIONS = {
     "redo": "redone",
     "delete": "deleted",
 }
+DRY_RUN = "This is a dry run: nothing is stored."
+#: What a dry run makes up.
+OF_WHAT_IS_STORED = frozenset(
+    {"transaction_id", "artifact_id", "created_by", "created_at", "moved_by", "moved_at"}
+)
 
 
 class _WithWorkflow(msgspec.Struct):
@@ -37,7 +44,19 @@ def show_record(session: Session, reply: Reply, names: Sequence[str]) -> None:
     members = reply.json()
     if "action" in members:
         members["action"] = ACTIONS[members["action"]]
+    if "dry_run" in members:
+        print(DRY_RUN)
+        names = [name for name in names if name not in OF_WHAT_IS_STORED]
     write_record(members, names)
+    show_change(members)
+
+
+def show_change(changed: Mapping[str, Any]) -> None:
+    """What an answer says of a change besides its members: warnings, and the diff of a dry run."""
+    for each in changed.get("warnings", ()):
+        write_warning(f"{each['pointer']}: {each['message']}")
+    if changed.get("diff") is not None:
+        write_diff(msgspec.Raw(msgspec.json.encode(changed["diff"])))
 
 
 def show_list(session: Session, page: ListPage, columns: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """`orchestrator tag …`: named, versioned pointers; the server decides whether they move."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Group, Parameter, validators
 
@@ -117,7 +117,10 @@ def move(
 ) -> None:
     """Let a tag name another artifact."""
     with session.connect() as server:
-        members = {"artifact_id": artifact_id_of(server, target), "message": message}
+        members: dict[str, Any] = {
+            "artifact_id": artifact_id_of(server, target),
+            "message": message,
+        }
         if create:
             reply = server.put("tags", tag, **members)
         else:

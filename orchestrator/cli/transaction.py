@@ -8,10 +8,18 @@ from cyclopts import App, Parameter
 from orchestrator.cli.documents import parse_json, read_bytes
 from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
-from orchestrator.cli.options import FileName, LimitOption, MessageOption, WithSession
+from orchestrator.cli.options import (
+    DryRunOption,
+    FileName,
+    LenientOption,
+    LimitOption,
+    MessageOption,
+    WithSession,
+    manner,
+)
 from orchestrator.cli.output import write_json, write_record, write_table
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import ACTIONS, show_list
+from orchestrator.cli.showing import ACTIONS, DRY_RUN, show_change, show_list
 
 app = App(name="transaction", help="Many tags at once, all or none: apply, look back, revert.")
 
@@ -32,16 +40,26 @@ Examples:
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator transaction apply release.json --message 'May'\n"
+    "  orchestrator transaction apply release.json --dry-run\n"
     "  generate | orchestrator transaction apply -"
 )
-def apply(file: FileName, /, *, message: MessageOption = None, session: WithSession) -> None:
+def apply(
+    file: FileName,
+    /,
+    *,
+    message: MessageOption = None,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
+    session: WithSession,
+) -> None:
     """Carry out the operations of a file: a list, or the body of the request."""
     body = parse_json(file, read_bytes(file))
     members = body if isinstance(body, dict) else {"operations": body}
     if message is not None:
         members = {**members, "message": message}
+    how = manner(dry_run=dry_run, lenient=lenient)
     with session.connect() as server:
-        _show_results(session, server.post("transactions", **members))
+        _show_results(session, server.post("transactions", params=how, **members))
 
 
 @app.command(
@@ -86,13 +104,17 @@ def show(transaction_id: TransactionId, /, *, session: WithSession) -> None:
     "  orchestrator transaction revert 01936f3f-2b3c-… --message 'Roll back'"
 )
 def revert(
-    transaction_id: TransactionId, /, *, message: MessageOption = None, session: WithSession
+    transaction_id: TransactionId,
+    /,
+    *,
+    message: MessageOption = None,
+    dry_run: DryRunOption = False,
+    session: WithSession,
 ) -> None:
     """Take a transaction back: each of its tags stands where it stood before."""
+    path = ("transactions", transaction_id, "revert")
     with session.connect() as server:
-        _show_results(
-            session, server.post("transactions", transaction_id, "revert", message=message)
-        )
+        _show_results(session, server.post(*path, params=manner(dry_run=dry_run), message=message))
 
 
 def release(
@@ -127,7 +149,10 @@ def _show_results(session: Session, reply: Reply) -> None:
         write_json(reply.body)
         return
     found = reply.json()
-    write_record(found, ("transaction_id",))
+    if "dry_run" in found:
+        print(DRY_RUN)
+    else:
+        write_record(found, ("transaction_id",))
     _write_moves(
         (
             each.get("tag") or each["name"],
@@ -137,6 +162,8 @@ def _show_results(session: Session, reply: Reply) -> None:
         )
         for each in found["results"]
     )
+    for each in found["results"]:
+        show_change(each)
 
 
 def _write_moves(rows: Any) -> None:

@@ -11,15 +11,18 @@ from orchestrator.cli.exchange import Reply
 from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import (
     ByIdOption,
+    DryRunOption,
     ExpectedVersionOption,
     FileName,
+    LenientOption,
     MessageOption,
     TagName,
     WithSession,
+    manner,
 )
 from orchestrator.cli.output import printable, write_json, write_record
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import show_record
+from orchestrator.cli.showing import DRY_RUN, show_change, show_record
 from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
 from orchestrator.cli.version_text import refuse_conflicts, write_diff
 
@@ -90,7 +93,8 @@ class _Merged(msgspec.Struct):
     "    orchestrator workflow patch billing - --merge-patch\n"
     "  orchestrator workflow patch billing longer.json --expected-version 3 --on-conflict merge\n"
     '  echo \'[{"op": "remove", "path": "/nodes/remind"}]\' |\n'
-    "    orchestrator workflow patch billing - --by-id"
+    "    orchestrator workflow patch billing - --by-id\n"
+    "  orchestrator workflow patch billing longer.json --dry-run"
 )
 def patch(
     tag: TagName,
@@ -114,6 +118,8 @@ def patch(
         ),
     ] = None,
     by_id: ByIdOption = False,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
     session: WithSession,
 ) -> None:
     """Change what a tag names by a patch."""
@@ -134,6 +140,7 @@ def patch(
             expected_version=expected_version,
             on_conflict=on_conflict,
             address="id" if by_id else None,
+            **manner(dry_run=dry_run, lenient=lenient),
         )
     show_record(session, refuse_conflicts(session, reply, can_settle=False), _MEMBERS)
 
@@ -156,21 +163,19 @@ def merge(
     message: MessageOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
-    dry_run: Annotated[
-        bool, Parameter(negative="", help="Only show what would change; store nothing.")
-    ] = False,
     by_id: ByIdOption = False,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
     session: WithSession,
 ) -> None:
     """Bring the changes of another version into a tag.
 
     Where both changed the same, nothing is stored, and every such place is listed.
     """
-    options = {"base": base, "message": message, "dry_run": dry_run}
-    members = {"from": from_, **options, **_settlement(prefer, resolve)}
-    params = {"address": "id" if by_id else None}
+    members = {"from": from_, "base": base, "message": message, **_settlement(prefer, resolve)}
+    how = {"address": "id" if by_id else None, **manner(dry_run=dry_run, lenient=lenient)}
     with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "merge", params=params, **members)
+        reply = server.post_merging("workflows", tag, "merge", params=how, **members)
     refuse_conflicts(session, reply)
     if session.is_json:
         write_json(reply.body)
@@ -181,6 +186,7 @@ def merge(
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow compact billing\n"
+    "  orchestrator workflow compact billing --move --dry-run\n"
     "  orchestrator workflow compact billing --move --message 'Start afresh'"
 )
 def compact(
@@ -189,11 +195,13 @@ def compact(
     *,
     move: Annotated[bool, Parameter(negative="", help="Let the tag name the new version.")] = False,
     message: MessageOption = None,
+    dry_run: DryRunOption = False,
     session: WithSession,
 ) -> None:
     """Make one whole version of a chain of patches; the chain stays."""
+    how = manner(dry_run=dry_run)
     with session.connect() as server:
-        reply = server.post("workflows", tag, "compact", move=move, message=message)
+        reply = server.post("workflows", tag, "compact", params=how, move=move, message=message)
     show_record(session, reply, _COMPACT_MEMBERS)
 
 
@@ -219,7 +227,8 @@ def branch(
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow cherry-pick billing billing/trial@2\n"
-    "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs"
+    "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs\n"
+    "  orchestrator workflow cherry-pick billing billing/trial@2 --dry-run"
 )
 def cherry_pick(
     tag: TagName,
@@ -229,19 +238,23 @@ def cherry_pick(
     message: MessageOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
     session: WithSession,
 ) -> None:
     """Make the change that made a version again, on what a tag names."""
     members = {"version": version, "message": message, **_settlement(prefer, resolve)}
+    how = manner(dry_run=dry_run, lenient=lenient)
     with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "cherry-pick", **members)
+        reply = server.post_merging("workflows", tag, "cherry-pick", params=how, **members)
     _show_changed(session, reply)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow revert billing --seq 2 --message 'Too slow'\n"
-    "  orchestrator workflow revert billing billing@3"
+    "  orchestrator workflow revert billing billing@3\n"
+    "  orchestrator workflow revert billing billing@3 --dry-run"
 )
 def revert(
     tag: TagName,
@@ -254,6 +267,8 @@ def revert(
     message: MessageOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
     session: WithSession,
 ) -> None:
     """Take back the change that made a version, wherever in the history it is."""
@@ -261,8 +276,9 @@ def revert(
         raise WrongUsage("Name one version: by VERSION, or by --seq.")
     members: dict[str, Any] = {"version": version, "seq": seq, "message": message}
     members |= _settlement(prefer, resolve)
+    how = manner(dry_run=dry_run, lenient=lenient)
     with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "revert", **members)
+        reply = server.post_merging("workflows", tag, "revert", params=how, **members)
     _show_changed(session, reply)
 
 
@@ -294,7 +310,8 @@ def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
     for conflict in merged.settled:
         print(printable(f"Settled: {conflict['pointer']}"))
     if merged.dry_run:
-        print("This is a dry run: nothing is stored.")
+        print(DRY_RUN)
         write_diff(merged.diff)
     elif merged.result["action"] is not None:
         write_record(merged.result, _MEMBERS[1:])
+    show_change(merged.result)

@@ -8,11 +8,14 @@ from cyclopts import App, Group, Parameter, validators
 
 from orchestrator.cli import version, version_history, version_lineage, workflow_import
 from orchestrator.cli.documents import parse_json, read_bytes
+from orchestrator.cli.failure import InvalidDocument, violation_lines
 from orchestrator.cli.options import (
     AtOption,
+    DryRunOption,
     ExpectedVersionOption,
     FileName,
     KindOption,
+    LenientOption,
     LimitOption,
     MessageOption,
     MovedByOption,
@@ -22,10 +25,12 @@ from orchestrator.cli.options import (
     UntilOption,
     VersionOption,
     WithSession,
+    manner,
 )
 from orchestrator.cli.output import write_document, write_exactly, write_record
 from orchestrator.cli.showing import show_list, show_record, workflow_in
 from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
+from orchestrator.errors import Violation
 
 app = App(name="workflow", help="Workflows by tag: create, look up, patch, compare, merge.")
 for _part in (version.app, version_history.app, version_lineage.app):
@@ -49,6 +54,7 @@ MEMBERS = (
     "created_by",
     "created_at",
 )
+_JUDGED = ("version_hash", "size_bytes", "nodes_count", "edges_count")
 _LIST_COLUMNS = (
     "tag",
     "tag_version",
@@ -59,6 +65,10 @@ _LIST_COLUMNS = (
 )
 _PATCH_COLUMNS = ("seq", "op_count", "version_hash", "artifact_id", "created_by", "created_at")
 _PARTS = Group("What to print", validator=validators.mutually_exclusive, sort_key=10)
+
+
+class _Judged(msgspec.Struct):
+    violations: list[Violation]
 
 
 class _Base(msgspec.Struct):
@@ -75,7 +85,8 @@ class _Components(msgspec.Struct):
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow create release/v1.0 billing.json --message 'First'\n"
-    "  generate | orchestrator workflow create billing - --expected-version 3"
+    "  generate | orchestrator workflow create billing - --expected-version 3\n"
+    "  orchestrator workflow create billing billing.json --dry-run"
 )
 def create(
     tag: TagName,
@@ -84,6 +95,8 @@ def create(
     *,
     message: MessageOption = None,
     expected_version: ExpectedVersionOption = None,
+    dry_run: DryRunOption = False,
+    lenient: LenientOption = False,
     session: WithSession,
 ) -> None:
     """Store a version of a workflow and let the tag name it."""
@@ -92,12 +105,35 @@ def create(
     with session.connect() as server:
         reply = server.post(
             "workflows",
+            params=manner(dry_run=dry_run, lenient=lenient),
             tag=tag,
             workflow=msgspec.Raw(content),
             message=message,
             expected_version=expected_version,
         )
     show_record(session, reply, MEMBERS)
+
+
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow validate billing.json\n"
+    "  generate | orchestrator workflow validate - --lenient --output json"
+)
+def validate(file: FileName, /, *, lenient: LenientOption = False, session: WithSession) -> None:
+    """Judge a document without storing it; the exit code is 6 if it breaks rules."""
+    content = read_bytes(file)
+    parse_json(file, content)
+    with session.connect() as server:
+        reply = server.post(
+            "workflows",
+            "validate",
+            params=manner(lenient=lenient),
+            workflow=msgspec.Raw(content),
+        )
+    show_record(session, reply, _JUDGED)
+    violations = msgspec.json.decode(reply.body, type=_Judged).violations
+    if violations:
+        raise InvalidDocument(f"{file} breaks rules.", violation_lines("", violations))
 
 
 @app.command(

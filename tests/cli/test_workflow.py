@@ -262,3 +262,49 @@ def test_text_of_a_document_is_the_same_after_a_terminal_escaped_it(
     assert "é 日本 🎉" in seen
     piped = cli("workflow", "get", "w", "--document").stdout
     assert OBEYED.encode() in piped, "a program gets the bytes as they are hashed"
+
+
+def test_a_document_is_judged_and_the_exit_code_says_how(cli: Run, write: Write) -> None:
+    lonely = chain("a", "b") | {"nodes": chain("a", "b", "z")["nodes"]}
+    judged = cli("workflow", "validate", write("lonely.json", lonely))
+    assert (judged.code, "nodes count   3" in judged.out) == (0, True), judged.out
+    assert judged.err == (
+        'warning: /workflow/nodes/2: No edge connects node "z" with another one.\n'
+    )
+    cycle = write("cycle.json", chain("a", "b", "a") | {"nodes": chain("a", "b")["nodes"]})
+    refused = cli("workflow", "validate", cycle, "--output", "json")
+    assert (refused.code, len(json.loads(refused.out)["violations"])) == (6, 3)
+    assert refused.err.startswith("error: cycle.json breaks rules.\n  /workflow/nodes: Every node")
+    assert cli("workflow", "validate", cycle, "--lenient").code == 0
+    assert cli("workflow", "create", "cycle", cycle).code == 1
+    stored = cli("workflow", "create", "cycle", cycle, "--lenient")
+    assert (stored.code, stored.err.count("warning: ")) == (0, 3)
+
+
+def test_dry_runs_show_what_would_change_and_store_nothing(cli: Run, write: Write) -> None:
+    file = write("dry.json", chain("a", "b"))
+    new = cli("workflow", "create", "dry", file, "--dry-run")
+    assert (new.code, cli("workflow", "get", "dry").code) == (0, 1), new.err
+    first, action, *_ = new.out.splitlines()
+    assert first == "This is a dry run: nothing is stored."
+    assert action.split() == ["action", "created"]
+    assert "artifact id" not in new.out
+    assert cli("workflow", "create", "dry", file).code == 0
+    longer = write("longer.json", [{"op": "add", "path": "/nodes/0/timeout_ms", "value": 5}])
+    patched = ("workflow", "patch", "dry", longer)
+    assert cli(*patched, "--dry-run").out.endswith("~ node a\n    + /timeout_ms: 5\n")
+    assert cli(*patched).code == 0
+    operations = write("operations.json", [{"op": "create", "tag": "dry/too", "from": "dry"}])
+    for words in (
+        ("workflow", "cherry-pick", "dry", "dry@2"),
+        ("workflow", "revert", "dry", "dry@2"),
+        ("workflow", "compact", "dry", "--move"),
+        ("transaction", "apply", operations),
+    ):
+        done = cli(*words, "--dry-run")
+        assert (done.code, done.out.splitlines()[0]) == (0, first), (words, done.err)
+    assert cli("tag", "show", "dry", "--output", "json").json()["version"] == 2
+    assert cli("tag", "show", "dry/too").code == 1
+    made = cli("transaction", "apply", operations, "--output", "json").json()["transaction_id"]
+    assert cli("transaction", "revert", made, "--dry-run").out.splitlines()[0] == first
+    assert cli("tag", "show", "dry/too").code == 0
