@@ -128,7 +128,8 @@ WORKFLOW_SCHEMA: dict[str, Any] = {
         "A graph of nodes and edges. Nodes are a list of objects with an id, or a map from id to "
         "node. Members that are not listed here are kept as they are. Beyond this schema: ids are "
         "unique, whatever names a node names an existing one, no edge is listed twice, there is a "
-        "first and a last node, and only a loop node may lead back, to its config.loop_back_to."
+        "first and a last node, and only a loop node may lead back, to its config.loop_back_to. "
+        "The last two are only warned of if a request says so."
     ),
     "type": "object",
     "required": ["nodes"],
