@@ -82,6 +82,7 @@ def test_every_command_that_was_promised_is_there() -> None:
         "workflow patch",
         "workflow revert",
         "workflow show",
+        "workflow validate",
     ]
 
 
