@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 
 import orchestrator.app
+import orchestrator.wiring.services
 from orchestrator.app import create_app
 from orchestrator.core.database import Connection, connect
 from orchestrator.handlers.http.edge import Edge
@@ -28,6 +29,7 @@ from orchestrator.telemetry.logs import LINES
 from orchestrator.wiring.services import build
 from tests import guardian
 from tests.api import Api
+from tests.connections import CONNECTIONS, KeptDatabase
 from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
 from tests.route_tables import RouteTables, WrittenOnce
 
@@ -60,6 +62,7 @@ _app["Litestar"] = ROUTES
 _from_handlers = {name for name in _app if name.endswith("_routes")}
 _from_handlers -= {"fast_routes", "reference_routes"}  # They list what the others made.
 _app |= {name: WrittenOnce(_app[name]) for name in _from_handlers}
+vars(orchestrator.wiring.services)["Database"] = KeptDatabase
 
 
 def logged(captured: pytest.CaptureFixture[bytes]) -> bytes:
@@ -77,7 +80,17 @@ def pytest_runtest_call() -> Iterator[None]:
         LINES.drain()
 
 
-pytest_runtest_setup = pytest_runtest_teardown = pytest_runtest_call
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Nothing of a test goes on during the next one."""
+    try:
+        yield
+    finally:
+        CONNECTIONS.end_tasks()
+        LINES.drain()
+
+
+pytest_runtest_setup = pytest_runtest_call
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -170,6 +183,19 @@ def _guarded(folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """All tests of a process share an event loop, as all requests to a server do."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def connections(anyio_backend: str) -> AsyncIterator[None]:
+    """Connections are used again, as long as the event loop is."""
+    async with CONNECTIONS.opened():
+        yield
+
+
+@pytest.fixture(scope="session")
 def template() -> Iterator[str]:
     """The migrated schema, built once per worker by the real migrations."""
     name = f"template_{uuid4().hex[:12]}"
@@ -194,7 +220,7 @@ def worker_database(copies: Copies) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_database(copies: Copies) -> Iterator[str]:
+def shared_database(copies: Copies, connections: None) -> Iterator[str]:
     """A copy in which every test commits, in a namespace of its own."""
     for url in copy_of(copies):
         # Some tests write rows of their own; the storage must belong to them before.
@@ -225,14 +251,15 @@ async def database(fresh_database: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-async def conn(worker_database: str) -> AsyncIterator[Connection]:
+async def conn(worker_database: str, connections: None) -> AsyncIterator[Connection]:
     """A transaction that is always rolled back: for repository and service tests."""
-    connection = await connect(worker_database)
+    connection = await CONNECTIONS.take(worker_database) or await connect(worker_database)
     transaction = connection.transaction()
     await transaction.start()
     yield connection
     await transaction.rollback()
-    await connection.close()
+    if not CONNECTIONS.keep(worker_database, connection):
+        await connection.close()
 
 
 def _blob_store(url: str) -> str:

@@ -1,0 +1,93 @@
+"""Connections that the applications of a process use one after the other.
+
+A new connection costs PostgreSQL a process, which reads its catalogue and plans each statement for
+the first time: two thirds of what a small test costs. A server has its connections for days, so
+tests may have theirs for as long as their database is there.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from orchestrator.core.connection_pool import ConnectionPool
+from orchestrator.core.database import Connection, Database
+
+
+class Connections:
+    """Connections that nobody has, by what was said when they were made."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._idle: defaultdict[object, list[Connection]] = defaultdict(list)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Take connections of this event loop from now on."""
+        self._loop, self._runner = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            yield
+        finally:
+            self._loop = self._runner = None
+            for connections in self._idle.values():
+                for each in connections:
+                    each.terminate()
+            self._idle.clear()
+
+    def end_tasks(self) -> None:
+        """What a test has left running ends with it, although the event loop goes on."""
+        if self._loop is None:
+            return
+        left = asyncio.all_tasks(self._loop) - {self._runner}
+        for each in left:
+            each.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left))
+
+    def keep(self, key: object, connection: Connection) -> bool:
+        """Whether it was taken: it is whole, and its loop goes on."""
+        whole = not (connection.is_lost or connection.has_unread or connection.is_in_transaction())
+        if not whole or asyncio.get_running_loop() is not self._loop:
+            return False
+        self._idle[key].append(connection)
+        return True
+
+    async def take(self, key: object) -> Connection | None:
+        """One that is as if it was new, but knows its statements."""
+        while asyncio.get_running_loop() is self._loop and self._idle[key]:
+            connection = self._idle[key].pop()
+            if not (connection.is_lost or connection.has_unread):
+                await connection.reset()
+                return connection
+            connection.terminate()
+        return None
+
+
+#: Those of this process.
+CONNECTIONS = Connections()
+
+
+class KeptDatabase(Database):
+    """What it does not need any more, the next one with the same arguments gets."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self._key = (url, *sorted(options.items()))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        async with super().opened():
+            try:
+                yield
+            finally:
+                self._keep(self._pool)
+
+    def _keep(self, pool: ConnectionPool[Connection]) -> None:
+        kept = [each for each in pool._idle if CONNECTIONS.keep(self._key, each)]
+        pool._idle = [each for each in pool._idle if each not in kept]
+        pool._count -= len(kept)
+
+    async def _connect(self) -> Connection:
+        return await CONNECTIONS.take(self._key) or await super()._connect()
