@@ -33,7 +33,13 @@ from tests.connections import CONNECTIONS, KeptDatabase
 from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
 from tests.route_tables import RouteTables, WrittenOnce
 
-pytest_plugins = ["tests.radosgw", "tests.collecting", "tests.browser", "tests.warm.client"]
+pytest_plugins = [
+    "tests.scheduling",
+    "tests.radosgw",
+    "tests.collecting",
+    "tests.browser",
+    "tests.warm.client",
+]
 
 TOKEN = "a-token-for-tests"
 FOLDER_VARIABLE = "TEST_FOLDER"
@@ -43,8 +49,7 @@ MEMORY_BYTES_MIN = 4 << 30
 UNMEASURED = pytest.StashKey[bool]()
 #: A test with one of these is slow if it is repeated: its first case is quick.
 REPEATED_SLOWLY = {"copies", "radosgw"}
-SHARING_FOLDERS = {"server", "embedded"}
-SLOW_FOLDERS = [Path(__file__).with_name(name) for name in ("server", "embedded", "docs", "tools")]
+SLOW_FOLDERS = {Path(__file__).with_name(name) for name in ("server", "embedded", "docs", "tools")}
 
 #: A run starts a hundred Pythons: whoever forbids bytecode would compile the product in each.
 sys.dont_write_bytecode = False
@@ -104,12 +109,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[URL_VARIABLE] = start_postgres(Path(os.environ[FOLDER_VARIABLE]), _running)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What is left out need not be imported."""
+    is_left_out = config.option.markexpr == "not slow" and collection_path in SLOW_FOLDERS
+    return is_left_out or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whole folders whose tests start processes of their own; others say so where they stand.
 
-    Where a module shares what it started, it runs on one worker. Coverage does not count what is
-    slow or has generated examples: to measure that takes twice as long, and could only make it
-    more. Workers get what is slow first, so that in the end they do not wait for one of them.
+    Coverage does not count what is slow or has generated examples: to measure that takes twice as
+    long, and could only make it more. Workers get what is slow first, so that in the end they do
+    not wait for one of them.
     """
     seen: set[str] = set()
     for item in items:
@@ -120,10 +131,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if generated or item.get_closest_marker("slow"):
             item.stash[UNMEASURED] = True
         seen.add(name)
-        if any(map(item.path.is_relative_to, SLOW_FOLDERS)):
+        if item.path.parent in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
-            if item.path.parent.name in SHARING_FOLDERS:
-                item.add_marker(pytest.mark.xdist_group(str(item.path)))
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

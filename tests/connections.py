@@ -19,18 +19,18 @@ class Connections:
     """Connections that nobody has, by what was said when they were made."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[Any] | None = None
         self._idle: defaultdict[object, list[Connection]] = defaultdict(list)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Take connections of this event loop from now on."""
-        self._loop, self._runner = asyncio.get_running_loop(), asyncio.current_task()
+        self.loop, self._runner = asyncio.get_running_loop(), asyncio.current_task()
         try:
             yield
         finally:
-            self._loop = self._runner = None
+            self.loop = self._runner = None
             for connections in self._idle.values():
                 for each in connections:
                     each.terminate()
@@ -38,25 +38,25 @@ class Connections:
 
     def end_tasks(self) -> None:
         """What a test has left running ends with it, although the event loop goes on."""
-        if self._loop is None:
+        if self.loop is None:
             return
-        left = asyncio.all_tasks(self._loop) - {self._runner}
+        left = asyncio.all_tasks(self.loop) - {self._runner}
         for each in left:
             each.cancel()
         if left:
-            self._loop.run_until_complete(asyncio.wait(left))
+            self.loop.run_until_complete(asyncio.wait(left))
 
     def keep(self, key: object, connection: Connection) -> bool:
         """Whether it was taken: it is whole, and its loop goes on."""
         whole = not (connection.is_lost or connection.has_unread or connection.is_in_transaction())
-        if not whole or asyncio.get_running_loop() is not self._loop:
+        if not whole or asyncio.get_running_loop() is not self.loop:
             return False
         self._idle[key].append(connection)
         return True
 
     async def take(self, key: object) -> Connection | None:
         """One that is as if it was new, but knows its statements."""
-        while asyncio.get_running_loop() is self._loop and self._idle[key]:
+        while asyncio.get_running_loop() is self.loop and self._idle[key]:
             connection = self._idle[key].pop()
             if not (connection.is_lost or connection.has_unread):
                 await connection.reset()
@@ -70,11 +70,16 @@ CONNECTIONS = Connections()
 
 
 class KeptDatabase(Database):
-    """What it does not need any more, the next one with the same arguments gets."""
+    """What it does not need any more, the next one that connects in the same way gets."""
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
-        self._key = (url, *sorted(options.items()))
+        self._key = (
+            url,
+            self._connect_seconds_max,
+            self._statement_seconds_max,
+            self._lock_seconds_max,
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

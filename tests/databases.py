@@ -12,9 +12,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
-import docker
-import docker.errors
-from testcontainers.community.postgres import PostgresContainer
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
 
@@ -23,9 +20,8 @@ URL_VARIABLE = "TEST_DATABASE_URL"
 
 def start_postgres(folder: Path, running: ExitStack) -> str:
     """One server for all workers of the run, ended by `running`."""
-    if _docker_answers():
-        container = running.enter_context(PostgresContainer("postgres:18", driver=None))
-        return str(container.get_connection_url())
+    if url := _url_of_container(running):
+        return url
     server = EmbeddedPostgres(folder / "postgres")
     url = server.start()
     running.callback(server.stop)
@@ -35,12 +31,19 @@ def start_postgres(folder: Path, running: ExitStack) -> str:
     return url
 
 
-def _docker_answers() -> bool:
+def _url_of_container(running: ExitStack) -> str | None:
+    """Where Docker answers. Imported here, as only one process of a run asks."""
+    import docker  # noqa: PLC0415
+    from docker.errors import DockerException  # noqa: PLC0415
+
     try:
         docker.DockerClient.from_env().ping()
-    except docker.errors.DockerException:
-        return False
-    return True
+    except DockerException:
+        return None
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
+
+    container = running.enter_context(PostgresContainer("postgres:18", driver=None))
+    return str(container.get_connection_url())
 
 
 def run(statement: str, url: str | None = None) -> None:

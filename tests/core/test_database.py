@@ -64,7 +64,7 @@ async def test_a_connection_is_used_again_after_a_refusal(shared_database: str) 
 async def test_who_waits_longest_is_served_first_and_who_waits_too_long_is_refused(
     shared_database: str,
 ) -> None:
-    database = Database(shared_database, connections_max=1, acquire_seconds_max=0.2)
+    database = Database(shared_database, connections_max=1)
     order: list[int] = []
 
     async def use(number: int) -> None:
@@ -77,6 +77,7 @@ async def test_who_waits_longest_is_served_first_and_who_waits_too_long_is_refus
         assert order == list(range(8))
         async with database.connection():
             started = time.monotonic()
+            database.acquire_seconds_max = 0.2
             with pytest.raises(StorageUnavailable, match="busy"):
                 await use(9)
             assert 0.15 < time.monotonic() - started < 2

@@ -47,9 +47,6 @@ MAY_WALK_YOUNG = {
 }
 BIG = set(TABLES)
 
-# The rows are made once in a run: by the worker that gets these tests.
-pytestmark = pytest.mark.xdist_group("plans")
-
 ALL = [
     pytest.param(statement, id=statement.name)
     for statement in statements()
