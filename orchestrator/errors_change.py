@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from orchestrator.errors import DomainError, first_listed
+from orchestrator.errors import DomainError
 
 
 class MovedTag(msgspec.Struct, frozen=True):
@@ -19,13 +19,15 @@ class MovedTag(msgspec.Struct, frozen=True):
 
 
 class TagsMoved(DomainError):
-    """What is to be taken back is no longer there; the first of the tags that have moved since."""
+    """What is to be taken back is no longer there: all tags that have moved since. They are at most
+    as many as a transaction has operations.
+    """
 
     def __init__(self, tags: Sequence[MovedTag]) -> None:
         names = ", ".join(repr(tag.name) for tag in tags[:3])
         more = f" and {len(tags) - 3} more" if len(tags) > 3 else ""
         super().__init__(f"Not where the transaction left them: {names}{more}.")
-        self.tags, self.tags_count = first_listed(tags), len(tags)
+        self.tags, self.tags_count = list(tags), len(tags)
 
 
 class AlreadyReverted(DomainError):

@@ -125,6 +125,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workflow_bytes_max: int = 8 * 1024 * 1024
     patch_agent_nodes_added_max: int = 5
     transaction_operations_max: int = 1_000
+    #: How often a change is tried in all when its tag keeps moving.
+    rebase_attempts_max: int = 16
+    #: In each worker so many requests may wait for their turn to change one tag again.
+    rebase_waiting_max: int = 10_000
+    #: Of versions with one hash, so many are looked at for the one that a patch was made for.
+    rebase_versions_max: int = 20
+    #: Nearest common ancestors of a merge; several are merged in so many steps, of so many bytes.
+    merge_bases_max: int = 100
+    merge_base_steps_max: int = 32
+    merge_base_bytes_max: int = 32 * 1024 * 1024
+    #: How much of the history of several bases is read to merge them.
+    merge_history_versions_max: int = 5_000
+    merge_history_branches_max: int = 100
     #: How much of a history one request reads to say what happened to nodes and edges.
     history_versions_max: int = 1_000
     history_bytes_max: int = 32 * 1024 * 1024
@@ -196,9 +209,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "database_namespace_writers_max",
             "head_fields_max",
             "json_body_values_max",
+            "rebase_attempts_max",
+            "rebase_versions_max",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is 1 or more")
+        if self.merge_bases_max < 2:
+            raise ValueError("merge_bases_max is 2 or more")  # Of several never only one is seen.
         for name in ("compute_seconds_max", "compute_wait_seconds_max"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is over 0")

@@ -89,6 +89,8 @@ def test_settings_come_from_prefixed_variables() -> None:
         ({"ORCHESTRATOR_WORKFLOW_BYTE_MAX": "5"}, "workflow_byte_max"),
         ({"ORCHESTRATOR_WORKFLOW_BYTES_MAX": "many"}, "workflow_bytes_max"),
         ({"ORCHESTRATOR_ACCESS_LOG": "yes"}, "access_log"),
+        ({"ORCHESTRATOR_REBASE_ATTEMPTS_MAX": "0"}, "rebase_attempts_max"),
+        ({"ORCHESTRATOR_MERGE_BASES_MAX": "1"}, "merge_bases_max"),
     ],
 )
 def test_a_misspelt_or_mistyped_variable_stops_the_start(

@@ -24,7 +24,7 @@ from orchestrator.documents.canonical import canonicalise
 from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
 from orchestrator.documents.workflow_merge_base import SeveralBases, merged_base
 from orchestrator.documents.workflow_merge_value import ResolvedValue, Settlement
-from orchestrator.service.merge_base import plan_steps
+from orchestrator.service.merge_base import MergeLimits, plan_steps
 
 ROUNDS = 30
 BRANCHES = 3
@@ -171,7 +171,7 @@ class History:
             UUID(int=each.number): [UUID(int=parent) for parent in each.parents]
             for each in self.versions
         }
-        steps = plan_steps(parents, [UUID(int=each) for each in bases])
+        steps = plan_steps(parents, [UUID(int=each) for each in bases], MergeLimits().steps_max)
         if steps is None:
             return {}
         contents = {UUID(int=each.number): canonicalise(each.document) for each in self.versions}

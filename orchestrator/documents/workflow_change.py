@@ -179,6 +179,23 @@ def merge_result(
     return MergeResult(revision, revision.preview)
 
 
+def rebased_merge(
+    base: bytes,
+    changed: bytes,
+    made: Revision | None,
+    head: bytes,
+    rules: ChangeRules,
+    manner: Manner = USUAL,
+) -> MergeResult:
+    """What a merge made of the base, merged into the head; what it settled stays settled."""
+    revision = rebased(base, changed, head, rules, manner)
+    if made is not None:
+        revision = msgspec.structs.replace(
+            revision, settled=made.settled, settled_count=made.settled_count
+        )
+    return MergeResult(revision, revision.preview)
+
+
 def unmerged_result(
     ours: bytes, after: bytes, settlement: Settlement, manner: Manner = USUAL
 ) -> MergeResult:

@@ -144,10 +144,10 @@ class MergeHandler:
         async def store(
             conn: Connection, change: Change[MergeResult], result: MergeResult
         ) -> Answer:
-            sides = change.sides
-            assert sides is not None
-            changed = await self._merges.store(conn, sides, result, by=call.by, message=message)
-            return json_answer(merged_body(sides, result, changed, dry_run=manner.dry_run))
+            changed = await self._merges.store(conn, change, result, by=call.by, message=message)
+            assert change.sides is not None
+            body = merged_body(change.sides, result, changed, dry_run=manner.dry_run)
+            return json_answer(body)
 
         return await self._guarded.change(
             call,
@@ -155,6 +155,7 @@ class MergeHandler:
             body,
             plan=plan,
             store=store,
+            again=partial(self._merges.plan_again, manner=manner),
             precondition=workflow_precondition(call, data.expected_version),
             dry_run=manner.dry_run,
         )

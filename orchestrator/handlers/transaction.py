@@ -28,7 +28,7 @@ from orchestrator.handlers.tag_body import (
     change_body,
     deleted_body,
 )
-from orchestrator.handlers.transaction_patch import Patched, TransactionPatches
+from orchestrator.handlers.transaction_patch import Patched, TransactionPatches, rebasing_tags
 from orchestrator.handlers.transaction_request import (
     CreateOperation,
     CreateWorkflowOperation,
@@ -42,6 +42,7 @@ from orchestrator.handlers.transaction_request import (
 from orchestrator.handlers.version_body import ChangedBody
 from orchestrator.handlers.version_body import changed_body as patched_body
 from orchestrator.handlers.version_change import DUE_TO_A_COPY
+from orchestrator.handlers.version_rebase import Rebasing
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
@@ -97,12 +98,16 @@ class Stored(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """In whose name, where and why the transaction runs."""
+class Work(msgspec.Struct, frozen=True):
+    """A transaction that is to be run: where, in whose name and why, and what is done."""
 
     namespace: str
     by: Actor
     message: str | None
+    steps: Sequence[Step]
+    #: By the place of the step, what its reference names: once found, it stays so however often
+    #: the transaction is run.
+    targets: dict[int, UUID] = {}
 
 
 class TransactionHandler:
@@ -126,6 +131,7 @@ class TransactionHandler:
         patches: TransactionPatches,
         blobs: BlobReferenceService,
         replay: Replay,
+        rebasing: Rebasing,
         computing: Computing,
         body_bytes_max: int,
         body_values_max: int,
@@ -142,6 +148,7 @@ class TransactionHandler:
         self._patches = patches
         self._blobs = blobs
         self._replay = replay
+        self._rebasing = rebasing
         self._computing = computing
         self._body_bytes_max = body_bytes_max
         self._read = partial(
@@ -162,21 +169,40 @@ class TransactionHandler:
         body = await call.read_json(self._body_bytes_max)
         read = partial(self._read, body, lenient=is_lenient(validation), address=address)
         data = await self._computing.run(call, read, size_of_reading(body))
-        caller = Caller(call.namespace, call.by, checked_message(data.message))
+        work = Work(call.namespace, call.by, checked_message(data.message), data.steps)
         repeated = call.idempotent(body, dry_run=dry_run)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
-        try:
-            manner = manner_of(validation, address, dry_run=dry_run)
-            patches = await self._patches.make(call, data.steps, manner)
+        manner = manner_of(validation, address, dry_run=dry_run)
+        patches: dict[int, Patched] = {}
+
+        async def stored(patches: Mapping[int, Patched]) -> Answer:
             if dry_run:
-                return await self._rehearse(call, caller, data.steps, patches)
+                return await self._rehearse(call, work, patches)
 
             async def make(conn: Connection) -> Answer:
-                ran = await self._run(conn, caller, data.steps, patches)
+                ran = await self._run(conn, work, patches)
                 return transaction_answer(ran.transaction_id, ran.results)
 
             return await self._replay.once(call.namespace, repeated, make)
+
+        async def made() -> Answer:
+            patches.update(await self._patches.make(call, work.steps, manner))
+            return await stored(patches)
+
+        async def made_again() -> Answer:
+            again = await self._patches.make_again(call, work.steps, patches, manner)
+            return await stored(again)
+
+        late = rebasing_tags(work.steps)
+        try:
+            return await self._rebasing.make(
+                made,
+                made_again,
+                caller=call.principal.name,
+                tags=[(call.namespace, tag) for tag in late.values()],
+                is_late=lambda conflict: conflict.operation in late,
+            )
         except DUE_TO_A_COPY:
             if (first := await self._replay.first_answer(repeated)) is None:
                 raise
@@ -185,16 +211,15 @@ class TransactionHandler:
     async def _rehearse(
         self,
         call: Call,
-        caller: Caller,
-        steps: Sequence[Step],
+        work: Work,
         patches: Mapping[int, Patched],
     ) -> Answer:
         """Run it all, and roll it back: so what it says of names, versions and locks is true."""
-        new = {at: each.workflow.content for at, each in enumerate(steps) if each.workflow}
-        async with self._database.transaction(of=caller.namespace, dry_run=True) as conn:
-            ran = await self._run(conn, caller, steps, patches)
+        new = {at: each.workflow.content for at, each in enumerate(work.steps) if each.workflow}
+        async with self._database.transaction(of=work.namespace, dry_run=True) as conn:
+            ran = await self._run(conn, work, patches)
             changes = [ran.changes[at] for at in new]
-            before = await self._workflows.list_before(conn, caller.namespace, changes)
+            before = await self._workflows.list_before(conn, work.namespace, changes)
         pairs = list(zip(before, new.values(), strict=True))
         previews = dict(zip(new, await self._computing.differences(call, pairs), strict=True))
         previews |= {at: each.revision.preview for at, each in patches.items()}
@@ -207,15 +232,14 @@ class TransactionHandler:
     async def _run(
         self,
         conn: Connection,
-        caller: Caller,
-        steps: Sequence[Step],
+        work: Work,
         patches: Mapping[int, Patched],
     ) -> Ran:
-        namespace, by, message = caller.namespace, caller.by, caller.message
+        namespace, by, message = work.namespace, work.by, work.message
         made = await self._transactions.begin(conn, namespace, message=message, by=by)
-        stored = await self._store_versions(conn, caller, steps, patches)
-        changed = await self._store_patches(conn, caller, patches)
-        targets = await self._find_targets(conn, namespace, steps)
+        stored = await self._store_versions(conn, work, patches)
+        changed = await self._store_patches(conn, work, patches)
+        targets = await self._find_targets(conn, work)
         targets |= {at: each.artifact.artifact_id for at, each in stored.items()}
         targets |= {at: each.artifact_id for at, each in changed.items()}
         orders = [
@@ -228,44 +252,41 @@ class TransactionHandler:
                 condition=_condition(step.operation, patches.get(at)),
                 step=STEPS.get(type(step.operation)),
             )
-            for at, step in enumerate(steps)
+            for at, step in enumerate(work.steps)
         ]
         outcomes = await self._tags.put(conn, orders, made)
-        for at in sorted(range(len(steps)), key=lambda at: orders[at].name):
+        for at in sorted(range(len(work.steps)), key=lambda at: orders[at].name):
             with failing(at):
                 accepted(outcomes[at])
         changes = [accepted(outcome) for outcome in outcomes]
         versions = [(each.artifact, each.is_new) for each in stored.values()]
         await self._workflows.link_revisions(conn, versions, [outcomes[at] for at in stored])
-        missing = await self._refer(conn, caller, stored, patches, changed)
+        missing = await self._refer(conn, work, stored, patches, changed)
         results = [
             patched_body(
                 Changed(artifact=changed[at], change=change, missing_blobs=missing[at]),
                 patches[at].revision.warnings,
             )
             if at in changed
-            else _result(change, steps[at], stored.get(at), missing.get(at, ()))
+            else _result(change, work.steps[at], stored.get(at), missing.get(at, ()))
             for at, change in enumerate(changes)
         ]
         return Ran(made, changes, results)
 
-    async def _find_targets(
-        self, conn: Connection, namespace: str, steps: Sequence[Step]
-    ) -> dict[int, UUID]:
+    async def _find_targets(self, conn: Connection, work: Work) -> dict[int, UUID]:
         """By the place of the step, the artifact that its reference names before the first move."""
-        sources = {at: step.source for at, step in enumerate(steps) if step.source is not None}
-        found = await self._references.find(conn, namespace, list(sources.values()))
-        targets = {}
-        for at, artifact_id in zip(sources, found, strict=True):
-            with failing(at):
-                targets[at] = accepted(artifact_id)
-        return targets
+        if not work.targets:
+            sources = {at: each.source for at, each in enumerate(work.steps) if each.source}
+            found = await self._references.find(conn, work.namespace, list(sources.values()))
+            for at, artifact_id in zip(sources, found, strict=True):
+                with failing(at):
+                    work.targets[at] = accepted(artifact_id)
+        return dict(work.targets)
 
     async def _store_versions(
         self,
         conn: Connection,
-        caller: Caller,
-        steps: Sequence[Step],
+        work: Work,
         patches: Mapping[int, Patched],
     ) -> dict[int, Stored]:
         """By the place of the step, the dag_version of its workflow. The documents of the patches
@@ -274,18 +295,18 @@ class TransactionHandler:
         new = {
             at: new_workflow(
                 step.workflow,
-                namespace=caller.namespace,
+                namespace=work.namespace,
                 tag=step.operation.tag,
-                by=caller.by,
-                message=caller.message,
+                by=work.by,
+                message=work.message,
             )
-            for at, step in enumerate(steps)
+            for at, step in enumerate(work.steps)
             if step.workflow is not None
         }
         documents = [each.document() for each in new.values()]
         for each in patches.values():
             if each.is_new:
-                documents += patch_documents(each.revision, caller.by)
+                documents += patch_documents(each.revision, work.by)
         if documents:
             await self._cas.store_documents(conn, documents)
         if not new:
@@ -301,13 +322,13 @@ class TransactionHandler:
         }
 
     async def _store_patches(
-        self, conn: Connection, caller: Caller, patches: Mapping[int, Patched]
+        self, conn: Connection, work: Work, patches: Mapping[int, Patched]
     ) -> dict[int, Artifact]:
         """By the place of the step, what its tag is to name: the patch, or what it named before if
         the patch changes nothing.
         """
         new = {
-            at: new_patch(each.below, each.revision, caller.by, caller.message)
+            at: new_patch(each.below, each.revision, work.by, work.message)
             for at, each in patches.items()
             if each.is_new
         }
@@ -318,7 +339,7 @@ class TransactionHandler:
     async def _refer(
         self,
         conn: Connection,
-        caller: Caller,
+        work: Work,
         stored: Mapping[int, Stored],
         patches: Mapping[int, Patched],
         changed: Mapping[int, Artifact],
@@ -329,7 +350,7 @@ class TransactionHandler:
                 artifact=each.artifact,
                 names=each.new.references,
                 is_new=each.is_new,
-                by=caller.by,
+                by=work.by,
             )
             for at, each in stored.items()
         }
@@ -338,7 +359,7 @@ class TransactionHandler:
                 artifact=changed[at],
                 names=each.revision.references if each.is_new else (),
                 is_new=each.is_new,
-                by=caller.by,
+                by=work.by,
             )
             for at, each in patches.items()
         }

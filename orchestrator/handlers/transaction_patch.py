@@ -1,7 +1,8 @@
 """The patches of a transaction: on what each is made, and what it makes; nothing is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,8 +12,17 @@ from orchestrator.documents.workflow_patch import size_of_work
 from orchestrator.errors import NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
-from orchestrator.handlers.transaction_request import PatchWork, Step, failing, patch_all
+from orchestrator.handlers.transaction_request import (
+    PatchWork,
+    PatchWorkflowOperation,
+    RebaseWork,
+    Step,
+    failing,
+    patch_all,
+    rebase_all,
+)
 from orchestrator.models.artifact import Artifact
+from orchestrator.models.workflow import ResolvedWorkflow
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.workflow import WorkflowService
 
@@ -21,6 +31,8 @@ class Patched(msgspec.Struct, frozen=True):
     """A revision of what a tag named at a version, and what that was."""
 
     below: Artifact
+    #: The workflow of that.
+    base: bytes
     tag_version: int
     revision: Revision
 
@@ -28,6 +40,17 @@ class Patched(msgspec.Struct, frozen=True):
     def is_new(self) -> bool:
         """Whether the patch changes anything."""
         return self.revision.version_hash != self.below.version_hash
+
+
+class _Head(NamedTuple):
+    """What a tag names."""
+
+    workflow: ResolvedWorkflow
+    artifact: Artifact
+
+    def patched(self, revision: Revision) -> Patched:
+        entry, content = self.workflow.entry, self.workflow.content
+        return Patched(self.artifact, content, entry.tag_version, revision)
 
 
 class TransactionPatches:
@@ -49,30 +72,70 @@ class TransactionPatches:
 
     async def make(self, call: Call, steps: Sequence[Step], manner: Manner) -> dict[int, Patched]:
         """By the place of the step, what its patch makes."""
-        places = [at for at, step in enumerate(steps) if step.patch is not None]
-        if not places:
-            return {}
-        wanted = [(call.namespace, steps[at].operation.tag) for at in places]
-        heads = []
-        async with self._database.connection() as conn:
-            for at, found in zip(
-                places, await self._workflows.get_by_tags(conn, wanted), strict=True
-            ):
-                with failing(at):
-                    heads.append(accepted(found))
-            ids = {head.entry.artifact_id for head in heads}
-            artifacts = await self._artifacts.list_by_id(conn, call.namespace, ids)
+        heads = await self._heads(
+            call, {at: step.operation.tag for at, step in enumerate(steps) if step.patch}
+        )
         work = [
-            PatchWork(at, head.content, steps[at].patch or b"")
-            for at, head in zip(places, heads, strict=True)
+            PatchWork(at, head.workflow.content, steps[at].patch or b"")
+            for at, head in heads.items()
         ]
         size = sum(size_of_work(each.head, each.patch) for each in work)
         patching = partial(patch_all, work, self._rules, manner)
-        revisions = await self._computing.run(call, patching, size)
-        made = {}
-        for at, head, revision in zip(places, heads, revisions, strict=True):
-            below = artifacts.get(head.entry.artifact_id)
-            if below is None:
-                raise NotFound("workflow", head.entry.tag)
-            made[at] = Patched(below, head.entry.tag_version, revision)
-        return made
+        revisions = await self._computing.run(call, patching, size) if work else []
+        return {
+            at: head.patched(revision)
+            for (at, head), revision in zip(heads.items(), revisions, strict=True)
+        }
+
+    async def make_again(
+        self, call: Call, steps: Sequence[Step], made: Mapping[int, Patched], manner: Manner
+    ) -> dict[int, Patched]:
+        """What was made of heads that have moved since, merged into those of now."""
+        late = rebasing_tags(steps)
+        heads = {
+            at: head
+            for at, head in (await self._heads(call, late)).items()
+            if head.workflow.entry.tag_version != made[at].tag_version
+        }
+        work = [
+            RebaseWork(at, made[at].base, made[at].revision.content, head.workflow.content)
+            for at, head in heads.items()
+        ]
+        size = sum(len(each.base) + len(each.changed) + len(each.head) for each in work)
+        rebasing = partial(rebase_all, work, self._rules, manner)
+        revisions = await self._computing.run(call, rebasing, size) if work else []
+        return dict(made) | {
+            at: head.patched(revision)
+            for (at, head), revision in zip(heads.items(), revisions, strict=True)
+        }
+
+    async def _heads(self, call: Call, tags: Mapping[int, str]) -> dict[int, _Head]:
+        """By the place of each step what its tag names."""
+        if not tags:
+            return {}
+        wanted = [(call.namespace, tag) for tag in tags.values()]
+        found: dict[int, ResolvedWorkflow] = {}
+        async with self._database.connection() as conn:
+            outcomes = await self._workflows.get_by_tags(conn, wanted)
+            for at, outcome in zip(tags, outcomes, strict=True):
+                with failing(at):
+                    found[at] = accepted(outcome)
+            ids = {each.entry.artifact_id for each in found.values()}
+            artifacts = await self._artifacts.list_by_id(conn, call.namespace, ids)
+        heads = {}
+        for at, workflow in found.items():
+            artifact = artifacts.get(workflow.entry.artifact_id)
+            if artifact is None:
+                raise NotFound("workflow", workflow.entry.tag)
+            heads[at] = _Head(workflow, artifact)
+        return heads
+
+
+def rebasing_tags(steps: Sequence[Step]) -> dict[int, str]:
+    """The tags whose patches demand no version of them, by the place of the step."""
+    return {
+        at: step.operation.tag
+        for at, step in enumerate(steps)
+        if isinstance(step.operation, PatchWorkflowOperation)
+        and step.operation.expected_version is None
+    }

@@ -11,7 +11,14 @@ import msgspec
 
 from orchestrator.documents.canonical import canonicalise
 from orchestrator.documents.workflow_address import Address
-from orchestrator.documents.workflow_change import USUAL, ChangeRules, Manner, Revision, patched
+from orchestrator.documents.workflow_change import (
+    USUAL,
+    ChangeRules,
+    Manner,
+    Revision,
+    patched,
+    rebased,
+)
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat
 from orchestrator.documents.workflow_prepare import PreparedWorkflow, prepare
 from orchestrator.errors import DomainError, InvalidInput, RuleBroken, Violation
@@ -207,6 +214,26 @@ def patch_all(
     for each in work:
         with failing(each.at):
             revisions.append(patched(each.head, each.patch, PatchFormat.JSON_PATCH, rules, manner))
+    return revisions
+
+
+class RebaseWork(msgspec.Struct, frozen=True):
+    """What the patch of one operation made of a workflow, and what its tag names now."""
+
+    at: int
+    base: bytes
+    changed: bytes
+    head: bytes
+
+
+def rebase_all(
+    work: Sequence[RebaseWork], rules: ChangeRules, manner: Manner = USUAL
+) -> list[Revision]:
+    """Each change merged into what its tag names; the refusal says which operation it is about."""
+    revisions = []
+    for each in work:
+        with failing(each.at):
+            revisions.append(rebased(each.base, each.changed, each.head, rules, manner))
     return revisions
 
 

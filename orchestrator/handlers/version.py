@@ -1,7 +1,6 @@
 """HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -49,7 +48,7 @@ from orchestrator.handlers.version_body import (
     compacted_body,
     version_item,
 )
-from orchestrator.handlers.version_change import GuardedChanges, Plan, Store
+from orchestrator.handlers.version_change import Again, GuardedChanges, Plan, Store
 from orchestrator.handlers.workflow_body import rehearsed
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import Reference, parse_reference
@@ -160,7 +159,7 @@ class VersionHandler:
             body,
             plan=plan,
             store=store,
-            again=partial(self._changes.plan_again, manner=manner),
+            again=self._again(manner),
             precondition=HashPrecondition(),
             dry_run=manner.dry_run,
         )
@@ -224,10 +223,20 @@ class VersionHandler:
             body,
             plan=plan,
             store=self._storing(call, checked_message(message), manner),
-            again=partial(self._changes.plan_again, manner=manner),
+            again=self._again(manner),
             precondition=workflow_precondition(call, expected_version),
             dry_run=manner.dry_run,
         )
+
+    def _again(self, manner: Manner) -> Again[Revision]:
+        """How a change is rebased: all that it needs is known."""
+
+        async def plan(
+            _: Connection, head: Head, change: Change[Revision], made: Revision
+        ) -> Change[Revision]:
+            return self._changes.plan_again(head, change, made, manner=manner)
+
+        return plan
 
     def _storing(
         self,

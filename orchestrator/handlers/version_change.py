@@ -4,16 +4,10 @@ The head is read, the change is computed without a connection, and it is stored 
 If the tag moved meanwhile, the change is refused, or made again on what the tag names now.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
-from random import random
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
-from weakref import WeakValueDictionary
 
 from orchestrator.core.database import Connection, Database
-from orchestrator.core.fair_queue import FairQueue
 from orchestrator.documents.patch import PatchFailed
 from orchestrator.errors import (
     InvalidInput,
@@ -32,6 +26,7 @@ from orchestrator.handlers.http.precondition import (
     workflow_precondition,
 )
 from orchestrator.handlers.http.replay import Replay
+from orchestrator.handlers.version_rebase import Rebasing
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.version import Change, Head
 from orchestrator.service.version import VersionService
@@ -43,15 +38,7 @@ Plan: TypeAlias = Callable[[Connection, Head], Awaitable[Change[R]]]
 #: Stores what was computed, and answers.
 Store: TypeAlias = Callable[[Connection, Change[R], R], Awaitable[Answer]]
 #: A change that was computed for the head that it found, on the head of now.
-Again: TypeAlias = Callable[[Head, Change[R], R], Change[R]]
-
-#: How often a change is tried in all when the tag keeps moving.
-ATTEMPTS_MAX = 16
-#: How long a newcomer leaves a tag to others, of whom some may be in other processes: to make a
-#: change again takes longer than to make it, so they would lose each time.
-PAUSE_SECONDS_MAX = 0.02
-#: So many requests may wait for their turn to change one tag again.
-WAITING_MAX = 10_000
+Again: TypeAlias = Callable[[Connection, Head, Change[R], R], Awaitable[Change[R]]]
 
 #: What a change may be refused for because a copy of the same request made it just before: the tag
 #: has moved, or the change does not fit its own result. Trouble of the storage is none of these.
@@ -71,14 +58,18 @@ class GuardedChanges:
     """Makes changes that are guarded by the version of the tag, each once for its key."""
 
     def __init__(
-        self, database: Database, versions: VersionService, replay: Replay, computing: Computing
+        self,
+        database: Database,
+        versions: VersionService,
+        replay: Replay,
+        computing: Computing,
+        rebasing: Rebasing,
     ) -> None:
         self._database = database
         self._versions = versions
         self._replay = replay
         self._computing = computing
-        #: By namespace and tag, while somebody makes a change again.
-        self._turns: WeakValueDictionary[tuple[str, str], FairQueue] = WeakValueDictionary()
+        self._rebasing = rebasing
 
     async def head(
         self, conn: Connection, namespace: str, tag: str, precondition: HashPrecondition
@@ -96,43 +87,20 @@ class GuardedChanges:
         *,
         plan: Plan[R],
         store: Store[R],
-        again: Again[R] | None = None,
+        again: Again[R],
         precondition: HashPrecondition | None = None,
         dry_run: bool = False,
     ) -> Answer:
         """Read the head, compute the change, and store it if the tag is still there.
 
-        If it is not, the change is made again if the caller says how, and the request demands no
-        version. A dry run stores it, too, in a transaction that is rolled back.
+        If it is not, the change is made again if the request demands no version. A dry run stores
+        it, too, in a transaction that is rolled back.
         """
         precondition = precondition or workflow_precondition(call)
-        if precondition.names_version:
-            again = None
-        made = partial(
-            self._change, call, tag, body, plan, store, again, precondition, dry_run=dry_run
-        )
-        if again is None or (call.namespace, tag) not in self._turns:
-            return await made(self._turn(call, tag))
-        async with self._turn(call, tag):
-            await asyncio.sleep(random() * PAUSE_SECONDS_MAX)  # noqa: S311 - no secret.
-            return await made(nullcontext())
-
-    async def _change(
-        self,
-        call: Call,
-        tag: str,
-        body: bytes,
-        plan: Plan[R],
-        store: Store[R],
-        again: Again[R] | None,
-        precondition: HashPrecondition,
-        turn: AbstractAsyncContextManager[None],
-        *,
-        dry_run: bool,
-    ) -> Answer:
         repeated = call.idempotent(body, dry_run=dry_run)
         if (first := await self._replay.first_answer(repeated)) is not None:
             return first
+        found: tuple[Change[R], R] | None = None
 
         async def computed(change: Change[R]) -> R:
             return await self._computing.run(call, change.compute, change.size_bytes)
@@ -143,51 +111,30 @@ class GuardedChanges:
 
             return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
 
+        async def made() -> Answer:
+            nonlocal found
+            async with self._database.connection() as conn:
+                head = await self.head(conn, call.namespace, tag, precondition)
+                change = await plan(conn, head)
+            found = change, await computed(change)
+            return await stored(*found)
+
+        async def made_again() -> Answer:
+            assert found is not None
+            async with self._database.connection() as conn:
+                head = await self.head(conn, call.namespace, tag, precondition)
+                renewed = await again(conn, head, *found)
+            return await stored(renewed, await computed(renewed))
+
         try:
             with hash_guard(precondition, tag):
-                async with self._database.connection() as conn:
-                    head = await self.head(conn, call.namespace, tag, precondition)
-                    change = await plan(conn, head)
-                result = await computed(change)
-                try:
-                    return await stored(change, result)
-                except VersionConflict:
-                    if again is None:
-                        raise
-
-                async def made_again() -> Answer:
-                    async with self._database.connection() as conn:
-                        head = await self.head(conn, call.namespace, tag, precondition)
-                    renewed = again(head, change, result)
-                    return await stored(renewed, await computed(renewed))
-
-                async with turn:
-                    return await _repeated(made_again)
+                if precondition.names_version:
+                    return await made()
+                tags = [(call.namespace, tag)]
+                return await self._rebasing.make(
+                    made, made_again, caller=call.principal.name, tags=tags
+                )
         except DUE_TO_A_COPY:
             if (first := await self._replay.first_answer(repeated)) is None:
                 raise
             return first
-
-    @asynccontextmanager
-    async def _turn(self, call: Call, tag: str) -> AsyncIterator[None]:
-        """Let changes of one tag that came too late be made again one after the other, and those
-        that come meanwhile wait: made all at once, all but one would be too late again.
-        """
-        key = call.namespace, tag
-        turns = self._turns.get(key)
-        if turns is None:
-            seconds = self._database.acquire_seconds_max
-            turns = FairQueue(1, waiting_bytes_max=WAITING_MAX, wait_seconds_max=seconds)
-            self._turns[key] = turns
-        async with turns.place(call.principal.name, 1):
-            yield
-
-
-async def _repeated(made_again: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Make the change again until the tag stands still, or the attempts are used up."""
-    for _ in range(ATTEMPTS_MAX - 2):
-        try:
-            return await made_again()
-        except VersionConflict:
-            continue
-    return await made_again()

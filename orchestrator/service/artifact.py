@@ -28,10 +28,6 @@ from orchestrator.service.artifact_unique import ATTEMPTS, deleted_meanwhile, fi
 from orchestrator.service.artifact_version import dag_version, patch_set, tell_created
 from orchestrator.telemetry.after_commit import tell
 
-#: How much of the history of several versions is read at once.
-HISTORY_VERSIONS_MAX = 5_000
-HISTORY_BRANCHES_MAX = 100
-
 
 class ArtifactService:
     """Artifacts are created and found; nothing changes one."""
@@ -270,7 +266,12 @@ class ArtifactService:
         )
 
     async def get_history(
-        self, conn: Connection, versions: Sequence[Artifact]
+        self,
+        conn: Connection,
+        versions: Sequence[Artifact],
+        *,
+        versions_max: int,
+        branches_max: int,
     ) -> dict[UUID, list[UUID]] | None:
         """What several versions and those before them were made from, so far back that the nearest
         versions that any of them have in common are there. None if that is too far.
@@ -279,8 +280,8 @@ class ArtifactService:
             conn,
             [each.artifact_id for each in versions],
             CONTAINING,
-            waiting_max=HISTORY_BRANCHES_MAX,
-            limit=HISTORY_VERSIONS_MAX,
+            waiting_max=branches_max,
+            limit=versions_max,
         )
 
     async def list_by_id(

@@ -5,6 +5,8 @@ No HTTP, no SQL, no transaction opened.
 
 from functools import partial
 
+import msgspec
+
 from orchestrator.core.database import Connection
 from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.documents.workflow_change import (
@@ -13,6 +15,7 @@ from orchestrator.documents.workflow_change import (
     Manner,
     MergeResult,
     merge_result,
+    rebased_merge,
     unmerged_result,
 )
 from orchestrator.documents.workflow_merge_base import MergeBase, size_bytes_of
@@ -27,6 +30,7 @@ from orchestrator.models.version import (
     MergeOutcome,
     MergeSides,
     Origin,
+    WorkflowVersion,
 )
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.merge_base import MergeBaseService
@@ -92,10 +96,50 @@ class MergeService:
             compute=partial(work, manner=manner),
         )
 
+    async def plan_again(
+        self,
+        conn: Connection,
+        head: Head,
+        change: Change[MergeResult],
+        made: MergeResult,
+        *,
+        manner: Manner = USUAL,
+    ) -> Change[MergeResult]:
+        """Merge what came of the head that was found into the head of now, unless there is nothing
+        to bring, or somebody has brought it meanwhile.
+        """
+        sides = change.sides
+        assert sides is not None
+        theirs, now = sides.theirs, head.version.content
+        if sides.outcome is MergeOutcome.UP_TO_DATE or await self._contains(conn, head, theirs):
+            return msgspec.structs.replace(
+                change,
+                head=head,
+                sides=msgspec.structs.replace(sides, outcome=MergeOutcome.UP_TO_DATE),
+                compute=partial(unmerged_result, now, now, Settlement(), manner=manner),
+            )
+        changed = theirs.content if made.revision is None else made.revision.content
+        given = change.head.version.content, changed, made.revision, now
+        return msgspec.structs.replace(
+            change,
+            head=head,
+            sides=msgspec.structs.replace(sides, outcome=MergeOutcome.MERGED),
+            size_bytes=change.size_bytes + size_of_reading(now),
+            compute=partial(rebased_merge, *given, self._rules, manner=manner),
+        )
+
+    async def _contains(self, conn: Connection, head: Head, version: WorkflowVersion) -> bool:
+        """Whether the head is the version, or comes from it."""
+        ours, theirs = head.version.artifact, version.artifact
+        if ours == theirs:
+            return True
+        nearest = await self._artifacts.list_common_ancestors(conn, ours, theirs, limit=1)
+        return nearest == [theirs]
+
     async def store(
         self,
         conn: Connection,
-        sides: MergeSides,
+        change: Change[MergeResult],
         result: MergeResult,
         *,
         by: Actor,
@@ -105,14 +149,15 @@ class MergeService:
 
         NotFound if their version, which was read before this transaction, was deleted since.
         """
-        head, theirs = sides.ours, sides.theirs.artifact
+        assert change.sides is not None
+        head, theirs = change.head, change.sides.theirs.artifact
         if result.revision is not None:
             origin = Origin(parent_id=theirs.artifact_id, relation=Relation.MERGED_FROM)
             return await self._changes.store_patch(
                 conn, head, result.revision, by=by, message=message, origins=(origin,)
             )
-        is_ahead = sides.outcome is MergeOutcome.FAST_FORWARD
+        is_ahead = change.sides.outcome is MergeOutcome.FAST_FORWARD
         target = theirs if is_ahead else head.version.artifact
         await self._artifacts.get_by_id(conn, target.namespace, target.artifact_id, locked=True)
-        change = await self._changes.move(conn, head, target, by=by, message=message)
-        return Changed(artifact=target, change=change)
+        moved = await self._changes.move(conn, head, target, by=by, message=message)
+        return Changed(artifact=target, change=moved)

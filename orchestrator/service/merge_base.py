@@ -6,6 +6,8 @@ No HTTP, no SQL, no transaction opened.
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+import msgspec
+
 from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.documents.workflow_merge_base import BaseStep, MergeBase, Ref, SeveralBases
@@ -15,19 +17,27 @@ from orchestrator.models.artifact import Artifact
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.cas import CASService
 
-#: How many nearest common ancestors are listed at most.
-BASES_MAX = 100
-#: How many merges of bases one merge may take, and how many bytes it may read for them.
-STEPS_MAX = 32
-STEPS_BYTES_MAX = 32 * 1024 * 1024
+
+class MergeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one merge may do to find its base."""
+
+    #: Nearest common ancestors that are listed.
+    bases_max: int = 100
+    #: Merges of bases, and bytes that are read for them.
+    steps_max: int = 32
+    bytes_max: int = 32 * 1024 * 1024
+    #: How much of the history of the bases is read.
+    history_versions_max: int = 5_000
+    history_branches_max: int = 100
 
 
 class MergeBaseService:
     """Reads the histories of two versions, and the contents of what they both contain."""
 
-    def __init__(self, cas: CASService, artifacts: ArtifactService) -> None:
+    def __init__(self, cas: CASService, artifacts: ArtifactService, *, limits: MergeLimits) -> None:
         self._cas = cas
         self._artifacts = artifacts
+        self._limits = limits
 
     async def find(
         self, conn: Connection, ours: Artifact, theirs: Artifact
@@ -37,13 +47,14 @@ class MergeBaseService:
         It takes a fixed number of statements. NoCommonAncestor if there is none, TooManyBases if
         there are several and merging them exceeds a limit.
         """
-        bases = await self._artifacts.list_common_ancestors(conn, ours, theirs, limit=BASES_MAX)
+        limit = self._limits.bases_max
+        bases = await self._artifacts.list_common_ancestors(conn, ours, theirs, limit=limit)
         if not bases:
             raise NoCommonAncestor(str(ours.artifact_id), str(theirs.artifact_id))
         if len(bases) == 1:
             return bases, (await self._contents(conn, bases))[bases[0].artifact_id]
         several = None
-        if len(bases) < BASES_MAX:
+        if len(bases) < limit:
             several = await self._several(conn, bases)
         if several is None:
             ids = [str(base.artifact_id) for base in bases]
@@ -51,10 +62,16 @@ class MergeBaseService:
         return bases, several
 
     async def _several(self, conn: Connection, bases: Sequence[Artifact]) -> SeveralBases | None:
-        history = await self._artifacts.get_history(conn, bases)
+        history = await self._artifacts.get_history(
+            conn,
+            bases,
+            versions_max=self._limits.history_versions_max,
+            branches_max=self._limits.history_branches_max,
+        )
         if history is None:
             return None
-        steps = plan_steps(history, [base.artifact_id for base in bases])
+        ids = [base.artifact_id for base in bases]
+        steps = plan_steps(history, ids, self._limits.steps_max)
         if steps is None:
             return None
         wanted = {ref for step in steps for ref in step if isinstance(ref, UUID)}
@@ -63,7 +80,7 @@ class MergeBaseService:
         if missing := wanted - versions.keys():
             raise NotFound("artifact", str(min(missing)))
         hashes = list(_hashes(versions.values()).values())
-        if await self._cas.get_size_bulk(conn, hashes) > STEPS_BYTES_MAX:
+        if await self._cas.get_size_bulk(conn, hashes) > self._limits.bytes_max:
             return None
         return SeveralBases(await self._contents(conn, list(versions.values())), steps)
 
@@ -84,13 +101,13 @@ def _hashes(versions: Iterable[Artifact]) -> dict[UUID, CasId]:
 
 
 def plan_steps(
-    parents: Mapping[UUID, Sequence[UUID]], bases: Sequence[UUID]
+    parents: Mapping[UUID, Sequence[UUID]], bases: Sequence[UUID], steps_max: int
 ) -> list[BaseStep] | None:
     """The merges that make one base of several; None if there would be too many.
 
     `parents` has the history of the bases, as far as they have nearest ancestors in common.
     """
-    plan = _Plan(parents, STEPS_MAX)
+    plan = _Plan(parents, steps_max)
     try:
         plan.base_of(tuple(sorted(bases)))
     except _TooManySteps:

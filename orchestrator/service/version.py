@@ -17,9 +17,6 @@ from orchestrator.service.cas import CASService
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
 
-#: Of versions with one hash so many are looked at, the newest first.
-EQUAL_VERSIONS_MAX = 20
-
 
 class VersionService:
     """Finds the version that a tag or a reference names, and what is around it in its chain."""
@@ -30,11 +27,15 @@ class VersionService:
         artifacts: ArtifactService,
         tags: TagService,
         references: ReferenceService,
+        *,
+        equal_versions_max: int,
     ) -> None:
         self._cas = cas
         self._artifacts = artifacts
         self._tags = tags
         self._references = references
+        #: Of versions with one hash so many are looked at, the newest first.
+        self._equal_versions_max = equal_versions_max
 
     async def get_head(self, conn: Connection, namespace: str, tag: str) -> Head:
         """What the tag names now; NotFound when it names no workflow."""
@@ -78,7 +79,7 @@ class VersionService:
             except (NotFound, WrongKind):
                 return None
         equal = await self._artifacts.list_newest(
-            conn, namespace, ArtifactFilter(version_hash=named), limit=EQUAL_VERSIONS_MAX
+            conn, namespace, ArtifactFilter(version_hash=named), limit=self._equal_versions_max
         )
         ids = [each.artifact_id for each in equal]
         if await self._tags.has_named(conn, namespace, head.tag, ids):

@@ -24,6 +24,7 @@ from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.handlers.version_history import VersionHistoryHandler
+from orchestrator.handlers.version_rebase import Rebasing
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_schema import SchemaHandler
 from orchestrator.settings import Settings
@@ -60,7 +61,12 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
     replay = Replay(c.database, c.idempotency)
     computing = Computing(c.compute)
     blob_answers = _blob_answers(c, jobs, settings)
-    guarded = GuardedChanges(c.database, c.versions, replay, computing)
+    rebasing = Rebasing(
+        attempts_max=settings.rebase_attempts_max,
+        waiting_max=settings.rebase_waiting_max,
+        wait_seconds_max=c.database.acquire_seconds_max,
+    )
+    guarded = GuardedChanges(c.database, c.versions, replay, computing, rebasing)
     return Handlers(
         workflows=WorkflowHandler(
             c.database,
@@ -93,6 +99,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             ),
             blobs=c.references,
             replay=replay,
+            rebasing=rebasing,
             computing=computing,
             body_bytes_max=settings.json_body_bytes_max,
             body_values_max=settings.json_body_values_max,

@@ -41,7 +41,7 @@ from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
 from orchestrator.service.merge import MergeService
-from orchestrator.service.merge_base import MergeBaseService
+from orchestrator.service.merge_base import MergeBaseService, MergeLimits
 from orchestrator.service.rate import RateService
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
@@ -164,7 +164,17 @@ def build(
         body_values_max=settings.json_body_values_max,
     )
     named = ReferenceService(ReferenceRepository())
-    versions = VersionService(cas, artifacts, tags, named)
+    versions = VersionService(
+        cas, artifacts, tags, named, equal_versions_max=settings.rebase_versions_max
+    )
+    merge_limits = MergeLimits(
+        bases_max=settings.merge_bases_max,
+        steps_max=settings.merge_base_steps_max,
+        bytes_max=settings.merge_base_bytes_max,
+        history_versions_max=settings.merge_history_versions_max,
+        history_branches_max=settings.merge_history_branches_max,
+    )
+    bases = MergeBaseService(cas, artifacts, limits=merge_limits)
     manifests = ArtifactManifestService(
         ArtifactRepository(),
         ManifestRepository(),
@@ -211,9 +221,7 @@ def build(
         ),
         version_changes=version_changes,
         change_rules=rules,
-        merges=MergeService(
-            MergeBaseService(cas, artifacts), artifacts, versions, version_changes, rules=rules
-        ),
+        merges=MergeService(bases, artifacts, versions, version_changes, rules=rules),
         uploads=UploadService(
             UploadRepository(),
             seconds=settings.upload_seconds,

@@ -1,11 +1,13 @@
 """Merges whose sides have several common ancestors, over HTTP: after criss-cross merges."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from orchestrator.service import merge_base
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api
+from tests.conftest import TOKEN
 from tests.handlers.test_merge import merge
 from tests.handlers.test_version import document, patched
 
@@ -99,21 +101,30 @@ async def test_bases_that_have_several_bases_themselves_are_merged_in_turn(api: 
     assert (merged["v"], merged["w"]) == (1, 1)
 
 
-@pytest.mark.parametrize("limit", ["STEPS_MAX", "STEPS_BYTES_MAX", "BASES_MAX"])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"merge_base_steps_max": 0},
+        {"merge_base_bytes_max": 0},
+        {"merge_bases_max": 2},
+        {"merge_history_versions_max": 1},
+        {"merge_history_branches_max": 1},
+    ],
+)
 async def test_more_bases_than_may_be_merged_are_listed(
-    api: Api, limit: str, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Edge], limit: dict[str, int]
 ) -> None:
-    bases = await crossed(api, put("/v", 1), put("/m/z", 1))
-    await patched(api, "main", put("/x", 1))
-    await patched(api, "side", put("/y", 1))
-    monkeypatch.setattr(merge_base, limit, 2 if limit == "BASES_MAX" else 0)
-    refused = await merge(api, "main", "side")
-    assert (refused.status_code, refused.json()["type"]) == (
-        409,
-        "urn:orchestrator:problem:several-bases",
-    )
-    assert sorted(refused.json()["bases"]) == sorted(bases)
-    assert (await merge(api, "main", "side", base=bases[0])).status_code == 200
+    async with Api.on(make_app(**limit), TOKEN) as api:
+        bases = await crossed(api, put("/v", 1), put("/m/z", 1))
+        await patched(api, "main", put("/x", 1))
+        await patched(api, "side", put("/y", 1))
+        refused = await merge(api, "main", "side")
+        assert (refused.status_code, refused.json()["type"]) == (
+            409,
+            "urn:orchestrator:problem:several-bases",
+        )
+        assert sorted(refused.json()["bases"]) == sorted(bases)
+        assert (await merge(api, "main", "side", base=bases[0])).status_code == 200
 
 
 async def test_the_bases_may_have_nothing_in_common(api: Api) -> None:

@@ -1,9 +1,13 @@
 """Patches in a transaction, over HTTP on the real application."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import pytest
 
+from orchestrator.service.workflow import WorkflowService
 from tests.api import Api, chain
 from tests.handlers.test_transaction import run, state
 from tests.handlers.test_version import patch
@@ -82,6 +86,98 @@ async def test_a_repeated_key_gets_the_first_answer_though_the_tag_has_moved(api
         for _ in range(2)
     ]
     assert (first.status_code, first.json()) == (200, second.json())
+
+
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, move: Callable[[], Awaitable[Any]], times: int = 1
+) -> None:
+    """Whoever reads the heads of a transaction sees something move right after, so many times."""
+    left = [move] * times
+    get_by_tags = WorkflowService.get_by_tags
+
+    async def get_by_tags_and_move(*arguments: Any) -> Any:
+        found = await get_by_tags(*arguments)
+        if left:
+            await left.pop()()
+        return found
+
+    monkeypatch.setattr(WorkflowService, "get_by_tags", get_by_tags_and_move)
+
+
+async def test_a_patch_whose_tag_moves_meanwhile_is_rebased_with_all_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """References stay what they were when the transaction was tried first."""
+    for tag in ("one", "two", "source"):
+        await api.create(tag, tag)
+    numbers = count(1)
+
+    async def move() -> None:
+        name = f"v{next(numbers)}"
+        for tag in ("one", "source"):
+            workflow = chain("new", tag) | {"name": name}
+            made = await api.post("/workflows", {"tag": tag, "workflow": workflow})
+            assert made.status_code == 201
+
+    meanwhile(monkeypatch, move, times=3)
+    refer = {"op": "create", "tag": "refer", "from": "source"}
+    made = await run(api, timeout("one", 1), timeout("two", 2, expected_version=1), refer)
+    assert made.status_code == 200, made.text
+    one, two, referred = made.json()["results"]
+    assert [one["tag_version"], two["tag_version"]] == [5, 2]
+    workflow = (await api.get("/workflows/one")).json()["workflow"]
+    expected = chain("new", "one") | {"name": "v3"}
+    expected["nodes"][1]["timeout_ms"] = 1
+    assert workflow == expected
+    at_first = (await api.get("/workflows/source", params={"version": 2})).json()
+    assert referred["version_hash"] == at_first["version_hash"]
+    listed = (await api.get("/transactions")).json()["items"]
+    assert [each["transaction_id"] for each in listed] == [made.json()["transaction_id"]]
+
+
+async def test_a_change_of_one_place_or_a_version_that_is_demanded_is_not_rebased(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tag in ("one", "two"):
+        await api.create(tag, tag)
+
+    async def move() -> None:
+        assert (await patch(api, "two", timeout("two", 9)["patch"])).status_code == 200
+
+    meanwhile(monkeypatch, move)
+    refused = await run(api, timeout("one", 1), timeout("two", 2))
+    assert (refused.status_code, refused.json()["error"]) == (409, "merge conflict")
+    assert (refused.json()["operation"], refused.json()["conflicts_count"]) == (1, 1)
+    stale = await run(api, timeout("one", 1), timeout("two", 2, expected_version=1))
+    assert (stale.status_code, stale.json()["error"]) == (409, "version conflict")
+    assert (await api.get("/tags/one")).json()["version"] == 1
+
+
+@pytest.mark.slow
+async def test_writers_in_transactions_and_others_all_succeed(api: Api) -> None:
+    """Of the same two tags, each of nodes of its own."""
+    writers, changes = 4, 5
+    for tag in ("one", "two"):
+        await api.create(tag, *(f"n{number}" for number in range(writers)))
+
+    def slower(tag: str, node: int, value: int) -> dict[str, Any]:
+        operation = {"op": "add", "path": f"/nodes/n{node}/timeout_ms", "value": value}
+        return {"op": "patch", "tag": tag, "patch": [operation]}
+
+    async def write(node: int) -> list[int]:
+        statuses = []
+        for value in range(changes):
+            steps = [slower(tag, node, value) for tag in ("one", "two")]
+            body = {"operations": steps[::-1] if node % 2 else steps}
+            made = await api.post("/transactions", body, params={"address": "id"})
+            statuses.append(made.status_code)
+        return statuses
+
+    assert await asyncio.gather(*map(write, range(writers))) == [[200] * changes] * writers
+    for tag in ("one", "two"):
+        workflow = (await api.get(f"/workflows/{tag}")).json()
+        assert workflow["tag_version"] == writers * changes + 1
+        assert {node["timeout_ms"] for node in workflow["workflow"]["nodes"]} == {changes - 1}
 
 
 @pytest.mark.slow

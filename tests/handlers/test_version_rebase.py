@@ -9,10 +9,11 @@ from uuid import uuid4
 import pytest
 
 from orchestrator.core.database import Connection
-from orchestrator.handlers.version_change import ATTEMPTS_MAX
+from orchestrator.handlers.http.edge import Edge
 from orchestrator.models.version import Head
 from orchestrator.service.version import VersionService
 from tests.api import Api, chain
+from tests.conftest import TOKEN
 from tests.handlers.test_merge import add_node
 from tests.handlers.test_version import MERGE_PATCH, document, patch, patched, timeout
 
@@ -122,6 +123,87 @@ async def test_a_change_made_again_or_taken_back_is_rebased(
     assert relations >= {"cherry_picked_from" if how == "cherry-pick" else "revert_of"}
 
 
+async def branched(api: Api, *ours: dict[str, Any]) -> None:
+    """Side changes the second node of main, which may have changes of its own."""
+    await api.create("main", "a", "b")
+    await api.put("/tags/side", {"from": "main"})
+    await patched(api, "side", timeout(5, 1))
+    if ours:
+        await patched(api, "main", *ours)
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+async def test_a_merge_is_rebased(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, is_ahead: bool
+) -> None:
+    """Also if it was just a move, before the tag moved."""
+    await branched(api, *(() if is_ahead else [timeout(1)]))
+    meanwhile(monkeypatch, lambda: patched(api, "main", *NEW_FIRST))
+    response = await api.post("/workflows/main/merge", {"from": "side", "message": "both"})
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["outcome"], body["result"]["message"]) == ("merged", "both")
+    expected = chain("new", "a", "b")
+    expected["nodes"][2]["timeout_ms"] = 5
+    if not is_ahead:
+        expected["nodes"][1]["timeout_ms"] = 1
+    assert await document(api, "main") == expected
+    lineage = await api.get(f"/artifacts/{body['result']['artifact_id']}/lineage")
+    links = [each for each in lineage.json()["items"] if each["distance"] == 1]
+    parents = {each["relation"]: each["parent_id"] for each in links}
+    assert parents["merged_from"] == body["theirs_id"]
+    assert parents["patch_of"] != body["ours_id"], "it is made on what the tag named meanwhile"
+    again = (await api.post("/workflows/main/merge", {"from": "side"})).json()
+    assert again["outcome"] == "up_to_date"
+
+
+async def test_what_a_merge_settled_does_not_settle_what_came_meanwhile(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await branched(api, timeout(1, 1))
+    body = {"from": "side", "resolutions": {"/nodes/b/timeout_ms": "theirs"}}
+    await api.put("/tags/other", {"from": "main"})
+    meanwhile(monkeypatch, lambda: patched(api, "main", *NEW_FIRST))
+    made = (await api.post("/workflows/main/merge", body)).json()
+    assert [each["pointer"] for each in made["settled"]] == ["/nodes/b/timeout_ms"]
+    assert (made["settled_count"], made["op_count"]) == (1, 1)
+
+    meanwhile(monkeypatch, lambda: patched(api, "other", timeout(9, 1)))
+    refused = await api.post("/workflows/other/merge", {"from": "side", "prefer": "theirs"})
+    assert refused.status_code == 409, "nobody saw this change when the side was chosen"
+    (conflict,) = refused.json()["conflicts"]
+    assert (conflict["ours"]["value"], conflict["theirs"]["value"]) == (5, 9)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_what_was_merged_meanwhile_is_not_merged_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """Nor what was there from the beginning."""
+    await branched(api, timeout(1))
+
+    async def merge() -> Any:
+        return (await api.post("/workflows/main/merge", {"from": "side"})).json()
+
+    if is_known:
+        await merge()
+    move = (lambda: patched(api, "main", timeout(2))) if is_known else merge
+    others = meanwhile(monkeypatch, move)
+    body = await merge()
+    assert (body["outcome"], body["result"]["action"]) == ("up_to_date", None)
+    tag_version = others[0]["tag_version"] if is_known else others[0]["result"]["tag_version"]
+    assert body["result"]["tag_version"] == tag_version
+
+
+async def test_a_merge_for_a_version_that_is_named_is_not_rebased(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await branched(api, timeout(1))
+    meanwhile(monkeypatch, lambda: patched(api, "main", *NEW_FIRST))
+    body = {"from": "side", "expected_version": 2}
+    assert (await api.post("/workflows/main/merge", body)).status_code == 409
+
+
 async def test_two_changes_of_one_place_are_a_conflict(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,15 +227,17 @@ async def test_what_somebody_else_has_done_meanwhile_changes_nothing(
     assert body["version_hash"] == others[0]["version_hash"]
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_tag_that_never_rests_is_given_up(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Edge], monkeypatch: pytest.MonkeyPatch, attempts: int
 ) -> None:
-    await api.create("main", "a")
-    moves = meanwhile(monkeypatch, renaming(api), times=1_000)
-    refused = await patch(api, "main", [timeout(7)])
-    assert (refused.status_code, refused.json()["error"]) == (409, "version conflict")
-    assert len(moves) == ATTEMPTS_MAX
-    assert refused.json()["current_version"] == ATTEMPTS_MAX + 1
+    async with Api.on(make_app(rebase_attempts_max=attempts), TOKEN) as api:
+        await api.create("main", "a")
+        moves = meanwhile(monkeypatch, renaming(api), times=1_000)
+        refused = await patch(api, "main", [timeout(7)])
+        assert (refused.status_code, refused.json()["error"]) == (409, "version conflict")
+        assert len(moves) == attempts
+        assert refused.json()["current_version"] == attempts + 1
 
 
 @pytest.mark.parametrize("guard", ["hash", "version"])

@@ -15,7 +15,7 @@ from orchestrator.models.version import Head
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.merge import MergeService
-from orchestrator.service.merge_base import MergeBaseService
+from orchestrator.service.merge_base import MergeBaseService, MergeLimits
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
@@ -27,7 +27,7 @@ RULES = ChangeRules(workflow_bytes_max=1_000, agent_nodes_added_max=5, body_valu
 
 def versions_of(store: Store) -> VersionService:
     references = ReferenceService(ReferenceRepository())
-    return VersionService(store.cas, store.artifacts, store.tags, references)
+    return VersionService(store.cas, store.artifacts, store.tags, references, equal_versions_max=9)
 
 
 def changes_of(store: Store) -> VersionChangeService:
@@ -43,7 +43,7 @@ def changes_of(store: Store) -> VersionChangeService:
 
 
 def merges_of(store: Store) -> MergeService:
-    bases = MergeBaseService(store.cas, store.artifacts)
+    bases = MergeBaseService(store.cas, store.artifacts, limits=MergeLimits())
     versions, changes = versions_of(store), changes_of(store)
     return MergeService(bases, store.artifacts, versions, changes, rules=RULES)
 
