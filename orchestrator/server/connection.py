@@ -16,7 +16,7 @@ from orchestrator.handlers.http.unread import UNREAD
 from orchestrator.server import framing
 from orchestrator.server.exchange import ClientGone, Exchange
 from orchestrator.server.peer import network_of
-from orchestrator.server.request_reader import Head, RequestReader
+from orchestrator.server.request_reader import RequestReader
 
 log = structlog.get_logger()
 
@@ -53,6 +53,7 @@ class Host(Protocol):
     """All connections of a worker."""
 
     app: Application
+    loop: asyncio.AbstractEventLoop
     limits: ConnectionLimits
     #: Of all requests.
     scope: dict[str, Any]
@@ -108,6 +109,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The host may end this connection, or another one for it."""
         self._transport = cast("asyncio.Transport", transport)
+        self.write: Callable[[bytes], None] = self._transport.write
         client = transport.get_extra_info("peername")
         self.peer = network_of(client[0]) if client else ""
         limits = self._host.limits
@@ -160,9 +162,13 @@ class Connection(asyncio.Protocol):
 
     # What the reader tells.
 
-    def begin_request(self, head: Head) -> None:
+    def begin_request(
+        self, scope: dict[str, Any], *, keeps_alive: bool, expects_continue: bool
+    ) -> None:
         """Answer it, or let it wait for those before it."""
-        self._arriving = exchange = Exchange(self, head)
+        self._arriving = exchange = Exchange(
+            self, scope, keeps_alive=keeps_alive, expects_continue=expects_continue
+        )
         if self._serving is None and not self.is_full:
             self._serve(exchange)
             return
@@ -188,10 +194,10 @@ class Connection(asyncio.Protocol):
             self._arriving.fail()
             self._arriving = None
 
-    def refuse(self, head: Head, error: DomainError) -> None:
+    def refuse(self, scope: dict[str, Any], error: DomainError) -> None:
         """The application says it, so that it is answered and logged as all refusals are."""
-        head.scope["extensions"] = {UNREAD: error}
-        self.begin_request(head)
+        scope["extensions"] = {UNREAD: error}
+        self.begin_request(scope, keeps_alive=False, expects_continue=False)
         self.end_request()
 
     # What the exchange and the host ask.
@@ -201,12 +207,9 @@ class Connection(asyncio.Protocol):
         """The line `Date` of this second."""
         return self._host.date_line
 
-    def write(self, *parts: bytes) -> None:
-        """Send, after all that was written before."""
-        if len(parts) == 1:
-            self._transport.write(parts[0])
-        else:
-            self._transport.writelines(parts)
+    def write_all(self, *parts: bytes) -> None:
+        """Send these one after another."""
+        self._transport.writelines(parts)
 
     async def drained(self) -> None:
         """Return when there is room to write."""
@@ -263,7 +266,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, exchange: Exchange) -> None:
         self._serving = exchange
         self.deadline = None
-        self._task = asyncio.get_running_loop().create_task(self._run(exchange))
+        self._task = self._host.loop.create_task(self._run(exchange))
 
     async def _run(self, exchange: Exchange) -> None:
         try:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from orchestrator.server import framing
-from orchestrator.server.request_reader import Head
 
 #: A longer piece of a body is not copied behind the head of its answer.
 _JOINED_BYTES_MAX = 64 * 1024
@@ -19,6 +19,8 @@ class ClientGone(OSError):
 class Wire(Protocol):
     """What an exchange needs of its connection."""
 
+    #: Send, after all that was written before.
+    write: Callable[[bytes], None]
     is_lost: bool
     #: More is written than the client has taken.
     is_full: bool
@@ -27,8 +29,8 @@ class Wire(Protocol):
     def date_line(self) -> bytes:
         """The line `Date` of this second."""
 
-    def write(self, *parts: bytes) -> None:
-        """Send, after all that was written before."""
+    def write_all(self, *parts: bytes) -> None:
+        """The same for what is not to be copied into one."""
 
     async def drained(self) -> None:
         """Return when there is room to write; raises ClientGone."""
@@ -66,10 +68,14 @@ class Exchange:
         "scope",
     )
 
-    def __init__(self, wire: Wire, head: Head) -> None:
-        self.scope = head.scope
-        self.keeps_alive = head.keeps_alive
-        self._expects_continue = head.expects_continue
+    def __init__(
+        self, wire: Wire, scope: dict[str, Any], *, keeps_alive: bool, expects_continue: bool
+    ) -> None:
+        self.scope = scope
+        #: Whether another request may follow on the connection.
+        self.keeps_alive = keeps_alive
+        #: The body is sent only when it is asked for.
+        self._expects_continue = expects_continue
         #: What is here of the body and was not asked for yet.
         self.body_bytes = 0
         self.has_body_ended = False
@@ -160,47 +166,51 @@ class Exchange:
     ) -> None:
         named = dict(headers)
         lines = self._wire.date_line
-        is_new = self.scope["http_version"] != "1.0"
         if self.scope["method"] == "HEAD" or status in framing.BODILESS:
             self._is_bodiless, body = True, b""
         elif (length := named.get(b"content-length")) is not None:
             self._left = int(length)
-            self._count(body, more=more)
-        elif not more:
-            lines += b"content-length: %d\r\n" % len(body)
-        elif is_new:
-            self._is_chunked = True
-            lines += framing.CHUNKED_LINE
+            self._count(len(body), more=more)
         else:
-            self.keeps_alive = False  # Where the connection ends the body ends.
+            lines += self._length_line(body, more=more)
         if b"connection" in named:
             self.keeps_alive = False  # An application says nothing of it but `close`.
         elif not self.keeps_alive:
             lines += framing.CLOSE_LINE
-        elif not is_new:
+        elif self.scope["http_version"] == "1.0":
             lines += framing.KEEP_ALIVE_LINE
         head = framing.answer_head(status, headers, lines)
         self.has_started = True
         if self._is_chunked:
-            self._wire.write(head, *framing.chunk(body))
+            self._wire.write_all(head, *framing.chunk(body))
         elif len(body) <= _JOINED_BYTES_MAX:
             self._wire.write(head + body)
         else:
-            self._wire.write(head, body)
+            self._wire.write_all(head, body)
+
+    def _length_line(self, body: bytes, *, more: bool) -> bytes:
+        """How a client finds the end of a body of which nobody has said how long it is."""
+        if not more:
+            return b"content-length: %d\r\n" % len(body)
+        if self.scope["http_version"] == "1.0":
+            self.keeps_alive = False  # Where the connection ends the body ends.
+            return b""
+        self._is_chunked = True
+        return framing.CHUNKED_LINE
 
     def _go_on(self, body: bytes, *, more: bool) -> None:
         if self._is_bodiless:
             return
         if self._is_chunked:
-            self._wire.write(*framing.chunk(body), *(() if more else framing.LAST_CHUNK))
-        else:
-            self._count(body, more=more)
-            if body:
-                self._wire.write(body)
+            self._wire.write_all(*framing.chunk(body), *(() if more else framing.LAST_CHUNK))
+            return
+        self._count(len(body), more=more)
+        if body:
+            self._wire.write(body)
 
-    def _count(self, body: bytes, *, more: bool) -> None:
+    def _count(self, size: int, *, more: bool) -> None:
         if self._left is None:
             return
-        self._left -= len(body)
+        self._left -= size
         if self._left < 0 or (self._left and not more):
             raise RuntimeError(f"the body is {-self._left} bytes longer than its Content-Length")

@@ -25,11 +25,10 @@ _SCHEMES = (b"http://", b"https://")
 
 
 def authority_and_path(target: bytes) -> tuple[bytes | None, bytes]:
-    """The authority of a target in absolute form, else None; and its path with the query.
-
-    A server takes the authority instead of Host (RFC 9112 §3.2.2). ValueError: it has no path.
+    """Of a target that is not just a path: its authority, if it is in absolute form, and its path
+    with the query. ValueError: it has no path.
     """
-    if target[:1] == b"/" or target == b"*":
+    if target == b"*":
         return None, target
     scheme = next((each for each in _SCHEMES if target[: len(each)].lower() == each), None)
     if scheme is None:

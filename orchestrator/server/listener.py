@@ -37,8 +37,9 @@ class Listener:
         per_peer_max: int,
         scheme: str = "http",
     ) -> None:
-        """Of one address there may be `per_peer_max` connections; 0: all."""
+        """In the event loop. Of one client there may be `per_peer_max` connections; 0: all."""
         self.app = app
+        self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.scope: dict[str, Any] = {
             "type": "http",
@@ -105,15 +106,14 @@ class Listener:
         end_seconds_max: float,
     ) -> None:
         """Serve; then let what is being answered end, but not for longer than said."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
+        server = await self.loop.create_server(
             self._connection,
             sock=bound,
             ssl=tls,
             backlog=BACKLOG,
             ssl_handshake_timeout=self.limits.head_seconds_max if tls else None,
         )
-        looking = loop.create_task(self._look_again_and_again())
+        looking = self.loop.create_task(self._look_again_and_again())
         try:
             await until.wait()
             server.close()

@@ -1,10 +1,10 @@
 """Reads requests off a connection (RFC 9112): where each begins and ends, and what is refused."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-import msgspec
 from httptools import (
     HttpParserError,
     HttpParserInvalidMethodError,
@@ -28,21 +28,15 @@ _METHOD = re.compile(rb"[A-Z]+ ")
 _GO_ON = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-class Head(msgspec.Struct):
-    """What a request says before its body. `scope` is as ASGI wants it."""
-
-    scope: dict[str, Any]
-    #: Whether another request may follow.
-    keeps_alive: bool
-    #: The body is sent only when somebody asks for it (RFC 9110 §10.1.1).
-    expects_continue: bool = False
-
-
 class Receiver(Protocol):
     """Who is told what was read, request by request."""
 
-    def begin_request(self, head: Head) -> None:
-        """A request, without its body."""
+    def begin_request(
+        self, scope: dict[str, Any], *, keeps_alive: bool, expects_continue: bool
+    ) -> None:
+        """A request, without its body: as ASGI describes it, whether another one may follow, and
+        whether its body is sent only when somebody asks for it (RFC 9110 §10.1.1).
+        """
 
     def add_body(self, piece: bytes) -> None:
         """Some of its body."""
@@ -53,8 +47,8 @@ class Receiver(Protocol):
     def fail_request(self) -> None:
         """Its body cannot be read."""
 
-    def refuse(self, head: Head, error: DomainError) -> None:
-        """What came is no request."""
+    def refuse(self, scope: dict[str, Any], error: DomainError) -> None:
+        """What came is no request; the scope has what is known of it."""
 
 
 class RequestReader:
@@ -177,10 +171,7 @@ class RequestReader:
                 raise self._too_large()
         if len(self._headers) > self._fields_max:
             raise HeadTooLarge(limit=self._fields_max)
-        head = self._head()
-        self._pending_bytes = 0
-        self._has_head, self.has_begun = True, False
-        self._receiver.begin_request(head)
+        self._begin()
 
     def on_body(self, piece: bytes) -> None:
         """Some of the body."""
@@ -208,26 +199,52 @@ class RequestReader:
         self.has_ended = self._is_last
         self._receiver.end_request()
 
-    def _head(self) -> Head:
+    def _begin(self) -> None:
         parser, fields = self._parser, dict(self._headers)
         version = parser.get_http_version()
-        if version not in VERSIONS:
-            raise UnsupportedVersion(version, VERSIONS)
-        is_new = version == "1.1"
-        self._is_chunked = b"transfer-encoding" in fields
-        if self._is_chunked and not is_new:
-            message = "HTTP/1.0 has no Transfer-Encoding."
-            raise InvalidInput.at("/Transfer-Encoding", "transfer-encoding", message)
-        head = Head(self._scope_of(version), keeps_alive=parser.should_keep_alive())
-        head.expects_continue = is_new and fields.get(b"expect", b"").lower() == b"100-continue"
-        self._left = int(fields.get(b"content-length", 0))
-        self._is_last = not head.keeps_alive
-        return head
-
-    def _scope_of(self, version: str) -> dict[str, Any]:
-        method = self._parser.get_method().decode()
+        if version != "1.1":
+            self._check_old(version, fields)
+        method = parser.get_method().decode()
         if method == "CONNECT":
             raise UnsupportedMethod
+        target = self._target if self._target[:1] == b"/" else self._path_of_target()
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("latin-1")
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = method
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["headers"] = self._headers
+        scope["state"] = {}
+        keeps_alive = parser.should_keep_alive()
+        length = fields.get(b"content-length")
+        expects = fields.get(b"expect")
+        self._left = 0 if length is None else int(length)
+        self._is_chunked = b"transfer-encoding" in fields
+        self._is_last = not keeps_alive
+        self._pending_bytes = 0
+        self._has_head, self.has_begun = True, False
+        self._receiver.begin_request(
+            scope,
+            keeps_alive=keeps_alive,
+            expects_continue=expects is not None
+            and expects.lower() == b"100-continue"
+            and version == "1.1",
+        )
+
+    def _check_old(self, version: str, fields: Mapping[bytes, bytes]) -> None:
+        if version not in VERSIONS:
+            raise UnsupportedVersion(version, VERSIONS)
+        if b"transfer-encoding" in fields:
+            message = "HTTP/1.0 has no Transfer-Encoding."
+            raise InvalidInput.at("/Transfer-Encoding", "transfer-encoding", message)
+
+    def _path_of_target(self) -> bytes:
+        """Of a target in another form. The authority of an absolute one takes the place of Host
+        (RFC 9112 §3.2.2).
+        """
         try:
             authority, path = framing.authority_and_path(self._target)
         except ValueError as error:
@@ -236,18 +253,7 @@ class RequestReader:
         if authority is not None:
             self._headers = [each for each in self._headers if each[0] != b"host"]
             self._headers.append((b"host", authority))
-        raw_path, _, query = path.partition(b"?")
-        path_text = raw_path.decode("latin-1")
-        return {
-            **self._scope,
-            "http_version": version,
-            "method": method,
-            "path": unquote(path_text) if "%" in path_text else path_text,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self._headers,
-            "state": {},
-        }
+        return path
 
     # What ends the reading.
 
@@ -283,7 +289,7 @@ class RequestReader:
             "headers": [],
             "state": {},
         }
-        self._receiver.refuse(Head(scope, keeps_alive=False), error)
+        self._receiver.refuse(scope, error)
 
     def _too_large(self) -> DomainError:
         limit = self._head_bytes_max
