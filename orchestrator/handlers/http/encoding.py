@@ -8,6 +8,7 @@ import gzip
 import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 
@@ -62,9 +63,11 @@ class Encodings:
     async def of(self, answer: Answer, accepted: str | None) -> Answer:
         """The answer to a read, in the encoding that `Accept-Encoding` asks for."""
         headers = answer.headers
-        if answer.status != HTTPStatus.OK or not self._bytes_min or not _is_text(headers):
-            return answer
         is_large = len(answer.body) >= self._bytes_min
+        if not (is_large or accepted) or answer.status != HTTPStatus.OK:
+            return answer
+        if not self._bytes_min or not _is_text(headers):
+            return answer
         coding = chosen(accepted, is_large=is_large) if accepted else None
         if coding is None:
             return replace(answer, headers={**headers, **VARY}) if is_large else answer
@@ -128,6 +131,7 @@ def _is_text(headers: Mapping[str, str]) -> bool:
     )
 
 
+@lru_cache(maxsize=64)  # Most clients say one of a few things.
 def chosen(accepted: str, *, is_large: bool) -> str | None:
     """The coding that is asked for by its name; None: the bytes as they are.
 
