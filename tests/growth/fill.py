@@ -15,25 +15,29 @@ BLOB = ("cas_id", "size_bytes", "media_type", "content")
 LEASE = ("cas_id", "namespace", "media_type", "expires_at")
 ARTIFACT = (
     *("artifact_id", "namespace", "kind", "cas_id", "version_hash", "plan_hash", "base_id"),
-    *("previous_id", "depth", "op_count", "nodes_count", "edges_count", "created_by", "created_at"),
+    *("previous_id", "depth", "op_count", "nodes_count", "edges_count", "name", "meta"),
+    *("created_by", "created_at"),
 )
+MEMBER = ("namespace", "digest", "artifact_id")
+TRANSACTION = ("transaction_id", "namespace", "made_by", "made_at")
 MOVE = (
     *("namespace", "name", "seq", "action", "from_id", "to_id", "parent_seq"),
-    *("message", "moved_by", "moved_at"),
+    *("message", "moved_by", "moved_at", "transaction_id"),
 )
 KEY = ("principal", "key", "fingerprint", "status", "headers", "body", "expires_at")
 TABLES = (
-    *("cas_blob", "cas_lease", "artifact", "artifact_blob", "lineage"),
-    *("tag", "tag_move", "idempotency_key"),
+    *("cas_blob", "cas_lease", "artifact", "artifact_blob", "artifact_meta", "lineage"),
+    *("tag", "tag_move", "transaction", "idempotency_key"),
 )
 
 # A tag is its last move.
 TAGS = """
 INSERT INTO tag (namespace, name, target_id, version, cursor, action, from_id, parent_seq, message,
                  moved_by, moved_at)
-SELECT DISTINCT ON (namespace, name) namespace, name, to_id, seq, seq, action, from_id, parent_seq,
+SELECT DISTINCT ON (namespace, name) namespace, name, to_id, seq AS version,
+       CASE WHEN to_id IS NULL THEN parent_seq ELSE seq END AS cursor, action, from_id, parent_seq,
        message, moved_by, moved_at
-  FROM tag_move ORDER BY namespace, name, seq DESC
+  FROM tag_move m ORDER BY namespace, name, m.seq DESC
 """
 
 # As an OCI manifest has layers: some versions need a further blob.
@@ -58,6 +62,11 @@ RULES = {
             SELECT FROM (SELECT *, lag(seq, 1, 0::bigint) OVER w AS before, lag(to_id) OVER w AS was
                            FROM tag_move WINDOW w AS (PARTITION BY namespace, name ORDER BY seq)) m
              WHERE seq <> before + 1 OR from_id IS DISTINCT FROM was OR from_id = to_id)""",
+    "the times of moves never fall": """
+        SELECT EXISTS (
+            SELECT FROM (SELECT moved_at, lag(moved_at) OVER w AS before
+                           FROM tag_move WINDOW w AS (PARTITION BY namespace, name ORDER BY seq)) m
+             WHERE moved_at < before)""",
     "an edge leads to something older of its namespace": """
         SELECT EXISTS (SELECT FROM lineage l JOIN artifact c ON c.artifact_id = l.child_id
                                              JOIN artifact p ON p.artifact_id = l.parent_id
@@ -93,6 +102,8 @@ class Filler:
         await self._copy("cas_lease", LEASE, world.leases())
         await self._copy("artifact", ARTIFACT, world.artifacts())
         await self._copy("lineage", ("child_id", "parent_id", "relation"), world.lineage())
+        await self._copy("artifact_meta", MEMBER, world.members())
+        await self._copy("transaction", TRANSACTION, world.transactions())
         await self._copy("tag_move", MOVE, world.moves())
         await self._copy("idempotency_key", KEY, world.keys())
         for table, statement in (("tag", TAGS), ("artifact_blob", FURTHER)):
@@ -139,6 +150,13 @@ async def fill(url: str, world: World, tell: Callable[[str], None]) -> None:
     try:
         # Text as it is: the codec of the product would encode it again.
         await conn.reset_type_codec("jsonb", schema="pg_catalog")
+        await conn.set_type_codec(
+            "json",
+            schema="pg_catalog",
+            encoder=str.encode,
+            decoder=bytes.decode,
+            format="binary",
+        )
         await Filler(conn, world, tell).fill()
     finally:
         await conn.close()

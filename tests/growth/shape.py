@@ -2,17 +2,21 @@
 
 Shapes that real stores have and that cost something: chains of a thousand patches, a history with
 as many merges, a version with thousands of children, a tag with a tenth of all moves, operations
-that thousands of patches share.
+that thousands of patches share. And what is rare in a store of any size, for those who look for it:
+models, deleted tags, and what one person did.
 """
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from blake3 import blake3
+
+from orchestrator.documents.manifest import meta_digests, write_manifest
 
 NAMESPACES = ("default", "team-a", "team-b", "team-c")
 BUSY_SHARE = 0.75
@@ -20,7 +24,15 @@ DOCUMENT_BYTES = 1_024
 OPERATIONS = 1_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MILLISECONDS = 8  # From one artifact to the next.
+#: From the first to the last move of a tag.
+MOVING = timedelta(days=180)
 BUSY_TAG, MERGED_TAG, DEEP_TAG = (f"flow-{number:07d}" for number in range(3))
+#: Who does most, and who does little.
+ROBOT, PERSON = "bench", "ann"
+#: So many there are of what is rare, in a store of any size.
+RARE = 200
+#: So many tags move in one transaction.
+TOGETHER = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +41,9 @@ class Sizes:
 
     artifacts: int = 1_000_000
     blobs: int = 1_000_000
-    tags: int = 200_000
-    moves: int = 1_000_000
+    #: Three quarters are in one namespace: 200,000 tags and a million moves.
+    tags: int = 268_000
+    moves: int = 1_340_000
     keys: int = 100_000
     #: How deep the long chains are, and how many merges the merged one has.
     depth: int = 1_000
@@ -44,6 +57,17 @@ class Made(NamedTuple):
     base: int | None = None
     previous: int | None = None
     depth: int = 0
+    #: Of one that is named by its manifest.
+    name: str | None = None
+    meta: dict[str, Any] | None = None
+    by: str = ROBOT
+
+    @property
+    def manifest(self) -> bytes | None:
+        """Its content, if that is one."""
+        if self.meta is None:
+            return None
+        return write_manifest(kind=self.kind, name=self.name, blobs=(), meta=self.meta)
 
 
 @dataclass
@@ -59,6 +83,7 @@ class World:
     hashes: list[bytes] = field(default_factory=list)
     #: What tags may name, by namespace.
     targets: list[list[int]] = field(default_factory=lambda: [[] for _ in NAMESPACES])
+    models: list[int] = field(default_factory=list)
     merged: int = 0
     deep: int = 0
     star: int = 0
@@ -79,7 +104,7 @@ class World:
         if document is None:
             document, self._documents = self._documents, self._documents + 1
         self.documents.append(document)
-        if made.kind != "run_snapshot":
+        if made.kind not in {"run_snapshot", "model"}:
             self.targets[made.namespace].append(number)
         return number
 
@@ -106,8 +131,23 @@ class World:
         self.star = self._add(Made(0, "dag_version"))
         for _ in range(depth * 10):
             self._patch(self.star)
+        before = len(self.made)
         while len(self.made) < self.sizes.artifacts:
+            done = (len(self.made) - before) / (self.sizes.artifacts - before)
+            if len(self.models) < RARE * done:
+                self._model()
             self._project()
+
+    def _model(self) -> None:
+        number = len(self.models)
+        meta = {"owner": PERSON, "number": number}
+        made = Made(0, "model", name=f"model-{number:03d}", meta=meta, by=PERSON)
+        self.models.append(self._add(made))
+
+    def _data_set(self, namespace: int) -> None:
+        number = len(self.made)
+        meta = {"stage": "trial" if number % 2 else "final", "number": number}
+        self._add(Made(namespace, "dataset", name=f"set-{number % 1_000:03d}", meta=meta))
 
     def _project(self) -> None:
         busy = self._random.random() < BUSY_SHARE
@@ -121,13 +161,20 @@ class World:
             head = self._patch(head)
         if self._random.random() < 0.5:
             self._add(Made(namespace, "run_snapshot"), self.documents[head])
+        if self._random.random() < 0.3:
+            self._data_set(namespace)
 
     # ------------------------------------------------------------------------------------- rows
 
     def blobs(self) -> Iterator[tuple[object, ...]]:
         """cas_id, size_bytes, media_type, content. Content that nothing names is leased."""
+        manifests = {
+            self.documents[number]: content
+            for number, made in enumerate(self.made)
+            if (content := made.manifest) is not None
+        }
         for number in range(self._documents):
-            content = document(number)
+            content = manifests.get(number) or document(number)
             self.hashes.append(name_of(content))
             yield self.hashes[-1], len(content), "application/json", content
         for number in range(OPERATIONS):
@@ -165,49 +212,92 @@ class World:
                 None if made.previous is None else self.ids[made.previous],
                 made.depth,
                 int(patch),
-                1,
-                0,
-                "bench",
+                1 if made.meta is None else None,
+                0 if made.meta is None else None,
+                made.name,
+                "{}" if made.meta is None else msgspec.json.encode(made.meta).decode(),
+                made.by,
                 START + timedelta(milliseconds=number * MILLISECONDS),
             )
+
+    def members(self) -> Iterator[tuple[object, ...]]:
+        """namespace, digest, artifact_id."""
+        for number, made in enumerate(self.made):
+            for digest in meta_digests(made.meta or {}):
+                yield NAMESPACES[made.namespace], digest, self.ids[number]
 
     def lineage(self) -> Iterator[tuple[object, ...]]:
         """child_id, parent_id, relation."""
         return ((self.ids[child], self.ids[parent], why) for child, parent, why in self.edges)
 
+    def transactions(self) -> Iterator[tuple[object, ...]]:
+        """transaction_id, namespace, made_by, made_at."""
+        for number in range(self._asked_tags // TOGETHER):
+            made_at = self._moved_at(number * TOGETHER, 2)
+            by = PERSON if number % (self._asked_tags // TOGETHER // RARE or 1) == 0 else ROBOT
+            yield self._transaction(number), NAMESPACES[0], by, made_at
+
+    def _transaction(self, number: int) -> UUID:
+        """With the time of its making in front, as ids have it."""
+        milliseconds = int(self._moved_at(number * TOGETHER, 2).timestamp() * 1_000)
+        return UUID(int=milliseconds << 80 | 7 << 76 | 0b10 << 62 | number)
+
     def moves(self) -> Iterator[tuple[object, ...]]:
         """The columns in the order of fill.MOVE, tag by tag."""
-        sizes = self.sizes
-        busy = sizes.moves // 10
-        each, more = divmod(sizes.moves - busy, sizes.tags - 1)
-        for tag in range(sizes.tags):
-            namespace = self._namespace_of(tag)
-            targets = self.targets[namespace]
-            count = busy if tag == 0 else each + (tag <= more)
-            first = {1: self.merged, 2: self.deep}.get(tag)
-            last = None
-            for seq in range(1, count + 1):
-                number = targets[(tag * 13 + seq % 1_000) % len(targets)]
-                if first is not None and seq == count:
-                    number = first
-                target = self.ids[number]
-                action = "create" if last is None else "move"
-                yield (
-                    NAMESPACES[namespace],
-                    f"flow-{tag:07d}",
-                    seq,
-                    action,
-                    last,
-                    target,
-                    None if last is None else seq - 1,
-                    None,
-                    "bench",
-                    START + timedelta(minutes=seq),
-                )
-                last = target
+        for tag in range(self.sizes.tags):
+            yield from self._moves_of(tag)
+
+    def _moves_of(self, tag: int) -> Iterator[tuple[object, ...]]:
+        namespace, count = self._namespace_of(tag), self._count(tag)
+        targets = self.targets[namespace]
+        first = {1: self.merged, 2: self.deep}.get(tag)
+        # What is rare is spread over the names.
+        group, place = divmod(tag, self._asked_tags // RARE or 1)
+        is_rare = namespace == 0 and group < RARE
+        last: UUID | None = None
+        for seq in range(1, count + 1):
+            number = targets[(tag * 13 + seq % 1_000) % len(targets)]
+            is_last = seq == count
+            if is_last and first is not None:
+                number = first
+            elif is_last and is_rare and place == 5:
+                number = self.models[group % len(self.models)]
+            is_deleted = is_last and is_rare and place == 6
+            target = None if is_deleted else self.ids[number]
+            is_together = namespace == 0 and seq == 2
+            yield (
+                NAMESPACES[namespace],
+                f"flow-{tag:07d}",
+                seq,
+                "create" if last is None else "delete" if is_deleted else "move",
+                last,
+                target,
+                None if last is None else seq - 1,
+                None,
+                PERSON if is_last and is_rare and place == 7 else ROBOT,
+                self._moved_at(tag, seq),
+                self._transaction(tag // TOGETHER) if is_together else None,
+            )
+            last = target
+
+    @property
+    def _asked_tags(self) -> int:
+        """Those of the first namespace; a whole number of transactions."""
+        return int(self.sizes.tags * BUSY_SHARE) // TOGETHER * TOGETHER
+
+    def _count(self, tag: int) -> int:
+        """How many moves a tag has made."""
+        busy = self.sizes.moves // 10
+        each, more = divmod(self.sizes.moves - busy, self.sizes.tags - 1)
+        return busy if tag == 0 else each + (tag <= more)
+
+    def _moved_at(self, tag: int, seq: int) -> datetime:
+        """Tags begin at any time within as long as each of them moves."""
+        begun = tag * 7_919 % self.sizes.tags / self.sizes.tags
+        return START + MOVING * (begun + seq / self._count(tag))
 
     def _namespace_of(self, tag: int) -> int:
-        if tag < self.sizes.tags * BUSY_SHARE:
+        if tag < self._asked_tags:
             return 0
         return 1 + tag % (len(NAMESPACES) - 1)
 
