@@ -68,7 +68,7 @@ def create_app(
 
     admission = Admission(c.database, c.rates, c.disk)
     routes = [
-        *workflow_routes(handlers.workflows),
+        *workflow_routes(handlers.workflows, handlers.tag_search),
         *version_routes(handlers.versions, handlers.merges, handlers.histories),
         *tag_routes(handlers.tags, handlers.tag_search),
         *transaction_routes(handlers.transactions, handlers.transactions_past),

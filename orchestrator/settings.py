@@ -138,6 +138,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: How much of the history of several bases is read to merge them.
     merge_history_versions_max: int = 5_000
     merge_history_branches_max: int = 100
+    #: A page of a list looks at so many rows, whatever is asked for; then it ends.
+    list_rows_max: int = 5_000
     #: How much of a history one request reads to say what happened to nodes and edges.
     history_versions_max: int = 1_000
     history_bytes_max: int = 32 * 1024 * 1024
@@ -211,6 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "json_body_values_max",
             "rebase_attempts_max",
             "rebase_versions_max",
+            "list_rows_max",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is 1 or more")

@@ -27,7 +27,9 @@ from orchestrator.handlers.http.paging import (
     Cursor,
     Limit,
     Page,
+    Total,
     after,
+    found_page,
     page_of,
     tag_after,
 )
@@ -43,12 +45,14 @@ from orchestrator.handlers.http.reading import (
 )
 from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply
 from orchestrator.handlers.transfer.delivery import BlobAnswers
+from orchestrator.models.artifact import Artifact
 from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.tag import TagReference
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import ID_MAX
 from orchestrator.service.artifact_manifest import ArtifactManifestService, has_manifest
+from orchestrator.service.artifact_search import ArtifactSearchService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from orchestrator.service.version import VersionService
@@ -83,6 +87,7 @@ class ArtifactHandler:
         artifacts: ArtifactService,
         versions: VersionService,
         manifests: ArtifactManifestService,
+        search: ArtifactSearchService,
         tags: TagService,
         blobs: BlobAnswers,
     ) -> None:
@@ -91,6 +96,7 @@ class ArtifactHandler:
         self._artifacts = artifacts
         self._versions = versions
         self._manifests = manifests
+        self._search = search
         self._tags = tags
         self._blobs = blobs
 
@@ -117,6 +123,7 @@ class ArtifactHandler:
         since: SinceQuery = None,
         until: UntilQuery = None,
         version_hash: HashQuery = None,
+        total: Total = False,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
@@ -137,25 +144,22 @@ class ArtifactHandler:
         )
         async with self._database.connection() as conn:
             if prefix is None:
-                found = await self._artifacts.list_newest(
-                    conn,
-                    call.namespace,
-                    wanted,
-                    before=after(cursor, UUID, ID_MAX),
-                    limit=limit + 1,
+                start = after(cursor, UUID, ID_MAX)
+                newest = await self._search.list_newest(
+                    conn, call.namespace, wanted, before=start, limit=limit + 1, total=total
                 )
-                shown, following = page_of(found, limit, lambda each: each.artifact_id)
+                page = found_page(newest, limit, _id_of, artifact_body)
             else:
-                found = await self._artifacts.list_by_prefix(
+                named = await self._search.list_by_prefix(
                     conn,
                     call.namespace,
                     wanted,
                     after=_name_after(cursor),
                     limit=limit + 1,
+                    total=total,
                 )
-                shown, following = page_of(found, limit, lambda each: (each.name, each.artifact_id))
-        items = [artifact_body(artifact) for artifact in shown]
-        return listed(call, Page[ArtifactBody](items, following))
+                page = found_page(named, limit, _name_of, artifact_body)
+        return listed(call, page)
 
     async def list_blobs(
         self, call: Call, artifact: ArtifactPath, limit: Limit = 100, cursor: Cursor = None
@@ -241,6 +245,14 @@ def _members_asked(query: bytes) -> Sequence[Sequence[bytes]]:
         message = f"At most {META_MEMBERS_MAX} members of meta are asked for at once."
         raise InvalidInput.at("/meta", "length", message)
     return [asked_digests(key, value) for key, value in asked]
+
+
+def _id_of(place: Artifact | UUID) -> UUID:
+    return place if isinstance(place, UUID) else place.artifact_id
+
+
+def _name_of(place: Artifact | tuple[str, UUID]) -> tuple[str | None, UUID]:
+    return place if isinstance(place, tuple) else (place.name, place.artifact_id)
 
 
 def _name_after(cursor: str | None) -> tuple[str, UUID]:

@@ -1,9 +1,9 @@
 """HTTP for questions about the tags of a namespace: reads only, each on one connection."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar.params import QueryParameter
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.core.database import Database
@@ -12,17 +12,16 @@ from orchestrator.handlers.http.body import TimeText, Version
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import (
-    CountedPage,
     Cursor,
     Limit,
-    Page,
     Total,
     after,
-    page_of,
+    found_page,
     tag_after,
 )
 from orchestrator.handlers.http.reading import parse_time, without_nul
-from orchestrator.handlers.tag_body import MoveItem, TagItem, move_item, tag_item
+from orchestrator.handlers.tag_body import move_item, tag_item
+from orchestrator.handlers.workflow_body import workflow_body
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import TAG_LENGTH_MAX, IdText, parse_tag
 from orchestrator.models.reference import parse_id
@@ -32,8 +31,10 @@ from orchestrator.models.tag_search import (
     MoveFilter,
     MovePosition,
     NamedMove,
+    NamedTag,
     TagFilter,
 )
+from orchestrator.models.workflow import WorkflowEntry
 from orchestrator.service.tag_search import TagSearchService
 
 Prefix = Annotated[
@@ -68,6 +69,9 @@ LastUntil = Annotated[
 ]
 TargetKind = Annotated[
     KindText | None, QueryParameter(description="Only tags that name an artifact of this kind.")
+]
+MovedToKind = Annotated[
+    KindText | None, QueryParameter(description="Only moves to an artifact of this kind.")
 ]
 NamespaceTime = Annotated[
     TimeText | None,
@@ -106,14 +110,33 @@ class TagSearchHandler:
         wanted = replace(tag_filter(prefix, moved_by, since, until, kind, at), deleted=deleted)
         start = tag_after(cursor)
         async with self._database.connection() as conn:
-            found = await self._tags.list_by_name(
-                conn, call.namespace, wanted, after=start, limit=limit + 1
+            found = await self._tags.list_tags(
+                conn, call.namespace, wanted, after=start, limit=limit + 1, total=total
             )
-            count = await self._tags.count(conn, call.namespace, wanted) if total else UNSET
-        shown, following = page_of(found, limit, lambda tag: tag.name)
-        return listed(
-            call, CountedPage[TagItem]([tag_item(tag) for tag in shown], following, count)
-        )
+        return listed(call, found_page(found, limit, _name, tag_item))
+
+    async def list_workflows(
+        self,
+        call: Call,
+        *,
+        prefix: Prefix = "",
+        moved_by: LastMovedBy = None,
+        since: LastSince = None,
+        until: LastUntil = None,
+        kind: TargetKind = None,
+        at: NamespaceTime = None,
+        total: Total = False,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Answer:
+        """The tags of a namespace that name workflows, by name, without the documents."""
+        wanted = tag_filter(prefix, moved_by, since, until, kind, at)
+        start = tag_after(cursor)
+        async with self._database.connection() as conn:
+            found = await self._tags.list_workflows(
+                conn, call.namespace, wanted, after=start, limit=limit + 1, total=total
+            )
+        return listed(call, found_page(found, limit, _tag, workflow_body))
 
     async def list_moves(
         self,
@@ -123,7 +146,9 @@ class TagSearchHandler:
         moved_by: MovedBy = None,
         since: Since = None,
         until: Until = None,
+        kind: MovedToKind = None,
         transaction_id: TogetherQuery = None,
+        total: Total = False,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
@@ -133,6 +158,7 @@ class TagSearchHandler:
             moved_by=without_nul(moved_by, "/moved_by"),
             since=EARLIEST if since is None else parse_time(since, "/since"),
             until=LATEST if until is None else parse_time(until, "/until"),
+            kind=None if kind is None else parse_kind(kind),
             transaction_id=None
             if transaction_id is None
             else parse_id(transaction_id, "/transaction_id", "A transaction"),
@@ -140,11 +166,9 @@ class TagSearchHandler:
         before = _position_of(cursor)
         async with self._database.connection() as conn:
             found = await self._tags.list_moves(
-                conn, call.namespace, wanted, before=before, limit=limit + 1
+                conn, call.namespace, wanted, before=before, limit=limit + 1, total=total
             )
-        shown, following = page_of(found, limit, _key)
-        items = [move_item(call.namespace, move) for move in shown]
-        return listed(call, Page[MoveItem](items, following))
+        return listed(call, found_page(found, limit, _key, partial(move_item, call.namespace)))
 
 
 def tag_filter(
@@ -166,7 +190,15 @@ def tag_filter(
     )
 
 
-def _key(move: NamedMove) -> tuple[str, str, int]:
+def _name(place: NamedTag | str) -> str:
+    return place if isinstance(place, str) else place.name
+
+
+def _tag(place: WorkflowEntry | str) -> str:
+    return place if isinstance(place, str) else place.tag
+
+
+def _key(move: NamedMove | MovePosition) -> tuple[str, str, int]:
     return move.moved_at.isoformat(), move.name, move.seq
 
 

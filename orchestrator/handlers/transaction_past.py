@@ -14,7 +14,7 @@ from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.manner import DryRun
-from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, page_of
+from orchestrator.handlers.http.paging import Cursor, Limit, Total, after, found_page
 from orchestrator.handlers.http.reading import (
     MakerQuery,
     SinceQuery,
@@ -99,6 +99,7 @@ class TransactionPastHandler:
         made_by: MakerQuery = None,
         since: SinceQuery = None,
         until: UntilQuery = None,
+        total: Total = False,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Answer:
@@ -111,11 +112,9 @@ class TransactionPastHandler:
         before = after(cursor, UUID, ID_MAX)
         async with self._database.connection() as conn:
             found = await self._transactions.list_newest(
-                conn, call.namespace, wanted, before=before, limit=limit + 1
+                conn, call.namespace, wanted, before=before, limit=limit + 1, total=total
             )
-        shown, following = page_of(found, limit, lambda each: each.transaction_id)
-        items = [TransactionItem(**msgspec.structs.asdict(each)) for each in shown]
-        return listed(call, Page[TransactionItem](items, following))
+        return listed(call, found_page(found, limit, _id_of, _item))
 
     async def revert(
         self, call: Call, transaction_id: TransactionPath, dry_run: DryRun = False
@@ -154,6 +153,14 @@ class TransactionPastHandler:
         return made, [
             deleted_body(each.tag) if each.target is None else change_body(each) for each in changes
         ]
+
+
+def _id_of(place: Transaction | UUID) -> UUID:
+    return place if isinstance(place, UUID) else place.transaction_id
+
+
+def _item(transaction: Transaction) -> TransactionItem:
+    return TransactionItem(**msgspec.structs.asdict(transaction))
 
 
 def transaction_in_path(raw: str) -> UUID:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated
 
 from litestar.params import QueryParameter
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.core.batching import Batcher
@@ -14,16 +13,7 @@ from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
-from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, is_lenient
-from orchestrator.handlers.http.paging import (
-    CountedPage,
-    Cursor,
-    Limit,
-    Total,
-    page_of,
-    tag_after,
-)
 from orchestrator.handlers.http.precondition import (
     ANYWHERE,
     HashPrecondition,
@@ -49,24 +39,13 @@ from orchestrator.handlers.http.reading import (
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import IMMUTABLE, NONE, Reply, etag, json_answer, spliced
 from orchestrator.handlers.tag_body import deleted_body
-from orchestrator.handlers.tag_search import (
-    LastMovedBy,
-    LastSince,
-    LastUntil,
-    NamespaceTime,
-    Prefix,
-    TargetKind,
-    tag_filter,
-)
 from orchestrator.handlers.workflow_body import (
-    WorkflowBody,
     components_body,
     created_answer,
     created_body,
     new_workflow,
     rehearsed,
     validated_body,
-    workflow_body,
 )
 from orchestrator.handlers.workflow_request import judge_workflow, read_workflow
 from orchestrator.models.idempotency import Answer
@@ -239,32 +218,6 @@ class WorkflowHandler:
     ) -> list[ResolvedWorkflow | DomainError]:
         async with self._database.connection(deadline=deadline) as conn:
             return await self._workflows.get_by_tags(conn, wanted)
-
-    async def list_workflows(
-        self,
-        call: Call,
-        *,
-        prefix: Prefix = "",
-        moved_by: LastMovedBy = None,
-        since: LastSince = None,
-        until: LastUntil = None,
-        kind: TargetKind = None,
-        at: NamespaceTime = None,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Answer:
-        """The tags of a namespace that name workflows, by name, without the documents."""
-        wanted = tag_filter(prefix, moved_by, since, until, kind, at)
-        start = tag_after(cursor)
-        async with self._database.connection() as conn:
-            entries = await self._workflows.list_by_tag(
-                conn, call.namespace, wanted, after=start, limit=limit + 1
-            )
-            count = await self._workflows.count(conn, call.namespace, wanted) if total else UNSET
-        shown, following = page_of(entries, limit, lambda entry: entry.tag)
-        items = [workflow_body(entry) for entry in shown]
-        return listed(call, CountedPage[WorkflowBody](items, following, count))
 
     async def delete(
         self,

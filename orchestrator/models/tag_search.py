@@ -44,6 +44,23 @@ class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = False
 
 
+class TagsAmong(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tags of a namespace are looked at, of these names or all, and how many at most."""
+
+    rows_max: int
+    names: list[str] | None = None
+
+
+class MovesAmong(msgspec.Struct, frozen=True, kw_only=True):
+    """Which moves of a namespace are looked at, those of these tags, those to these artifacts or
+    all, and how many at most.
+    """
+
+    rows_max: int
+    names: list[str] | None = None
+    artifact_ids: list[UUID] | None = None
+
+
 class NamedMove(TagMove, frozen=True, kw_only=True):
     """A move with the name of its tag, and what the artifact says that the tag named then."""
 
@@ -61,10 +78,13 @@ class MovePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which moves of a namespace: of tags whose names begin so, by whom, when, and together."""
+    """Which moves of a namespace: of tags whose names begin so, by whom, when, to what kind of
+    artifact, and which were made together.
+    """
 
     prefix: str = ""
     moved_by: str | None = None
     since: datetime = EARLIEST
     until: datetime = LATEST
+    kind: str | None = None
     transaction_id: UUID | None = None

@@ -24,10 +24,8 @@ CASE WHEN {move}.action IN ('create', 'move') THEN {move}.seq
              FROM tag t WHERE t.namespace = {move}.namespace AND t.name = {move}.name) END"""
 
 
-_MOVE = (
-    columns("m", *(field for field in TagMove.__struct_fields__ if field != "cursor"))
-    + f", {cursor_after('m')} AS cursor"
-)
+_PLAIN = tuple(field for field in TagMove.__struct_fields__ if field != "cursor")
+_MOVE = f"{columns('m', *_PLAIN)}, {cursor_after('m')} AS cursor"
 
 
 def move_searched(
@@ -54,15 +52,57 @@ search (low, high) AS (
 )"""
 
 
-#: The columns of a NamedMove: a move `m`, and what the artifact `a` says that it led to.
-NAMED_MOVE = f"m.name, {_MOVE}, a.kind, a.version_hash"
-TARGET_OF_MOVE = """
-  LEFT JOIN LATERAL (
-       SELECT kind, version_hash FROM artifact WHERE artifact_id = m.to_id LIMIT 1) a ON true
+def moved_to_few(shown: str, all_of_them: str) -> str:
+    """What is `shown` of the moves of a namespace ($1) to the artifacts of a kind ($2), if both are
+    few ($3 and $4).
+    """
+    return f"""
+WITH few AS MATERIALIZED (
+    SELECT artifact_id FROM artifact WHERE kind = $2 AND namespace = $1 LIMIT $3 + 1
+)
+SELECT CASE WHEN (SELECT count(*) FROM few) <= $3 THEN (
+       SELECT CASE WHEN count(*) <= $4 THEN coalesce({all_of_them}, '{{}}') END
+         FROM (SELECT {shown} FROM few a CROSS JOIN LATERAL (
+                      SELECT name FROM tag_move
+                       WHERE to_id = a.artifact_id AND namespace = $1 LIMIT $4 + 1) m
+                LIMIT $4 + 1) m) END
 """
 
+
+#: So many moves of a tag are looked at one by one before they are searched.
+_LATEST = 16
+
+
+def move_of_tag_at(tag: str, at: str) -> str:
+    """The number of the move of a time of a tag ($1, name, version, moved_at); null before all."""
+    bounds = f"SELECT 0::bigint, {tag}.version - {_LATEST - 1}"
+    return f"""
+CASE WHEN {tag}.moved_at <= {at} THEN {tag}.version ELSE coalesce(
+     (SELECT seq FROM (SELECT seq, moved_at FROM tag_move
+                        WHERE namespace = $1 AND name = {tag}.name
+                        ORDER BY seq DESC LIMIT {_LATEST}) m
+       WHERE moved_at <= {at} ORDER BY seq DESC LIMIT 1),
+     CASE WHEN {tag}.version > {_LATEST} THEN
+          (WITH RECURSIVE {move_searched(bounds, f"{tag}.name", at)} SELECT max(low) FROM search)
+     END) END"""
+
+
+def named_move_columns(move: str) -> str:
+    """The columns of a NamedMove: those of a move, and what its target, the artifact `a`, says."""
+    return f"""{columns(move, "name", *_PLAIN)}, {cursor_after(move)} AS cursor,
+       a.kind, a.version_hash"""
+
+
+def target_of_move(move: str) -> str:
+    """The artifact `a` that a move led to."""
+    return f"""
+  LEFT JOIN LATERAL (
+       SELECT kind, version_hash FROM artifact WHERE artifact_id = {move}.to_id LIMIT 1) a ON true
+"""
+
+
 LIST_MOVES = f"""
-SELECT {NAMED_MOVE} FROM tag_move m {TARGET_OF_MOVE}
+SELECT {named_move_columns("m")} FROM tag_move m {target_of_move("m")}
  WHERE m.namespace = $1 AND m.name = $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4
 """
 
@@ -90,6 +130,11 @@ SELECT to_id FROM (SELECT name, to_id FROM tag_move
                     WHERE to_id = ANY($3::uuid[]) AND namespace = $1 OFFSET 0) m
  WHERE name = $2 LIMIT 1
 """
+
+
+_AS_THEY_ARE = tuple(
+    field for field in NamedMove.__struct_fields__ if field not in {"action", "version_hash"}
+)
 
 
 class TagMoveRepository:
@@ -131,10 +176,12 @@ class TagMoveRepository:
 
 
 def named_move(row: asyncpg.Record) -> NamedMove:
-    """The move in a row that has the columns of NAMED_MOVE."""
+    """The move in a row that has the columns of `named_move_columns`."""
     found = row["version_hash"]
     return NamedMove(
-        **{**row, "action": Action(row["action"]), "version_hash": found and CasId(found)}
+        **{field: row[field] for field in _AS_THEY_ARE},
+        action=Action(row["action"]),
+        version_hash=found and CasId(found),
     )
 
 

@@ -1,17 +1,27 @@
 """SQL for transactions: one statement per method, no decisions. What each moved is in tag_move."""
 
+from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from orchestrator.core.database import Connection
+from orchestrator.models.found import Count, Found
 from orchestrator.models.principal import Actor
 from orchestrator.models.transaction import Transaction, TransactionFilter
-from orchestrator.repository.artifact_search import ids_between
+from orchestrator.repository.artifact_search import ID_MAX, ids_between
 from orchestrator.repository.columns import columns
+from orchestrator.repository.looking import Search, count, found
 
-_TRANSACTION = f"""
-{columns("t", "transaction_id", "namespace", "message", "made_by", "made_at", "reverts_id")},
-       (SELECT transaction_id FROM transaction WHERE reverts_id = t.transaction_id)
+
+def _transaction(row: str) -> str:
+    """The columns of a Transaction."""
+    return f"""
+{columns(row, "transaction_id", "namespace", "message", "made_by", "made_at", "reverts_id")},
+       (SELECT transaction_id FROM transaction WHERE reverts_id = {row}.transaction_id)
            AS reverted_by_id"""
+
 
 # Whoever reverts the same one waits until we commit, and then inserts nothing.
 INSERT = """
@@ -21,22 +31,28 @@ ON CONFLICT (reverts_id) DO NOTHING
 RETURNING transaction_id
 """
 
-GET = f"SELECT {_TRANSACTION} FROM transaction t WHERE transaction_id = $1 AND namespace = $2"
-
-
-def _list(condition: str) -> str:
-    """Those of the namespace $1 that are older than $2, at most $3."""
-    return f"""
-SELECT {_TRANSACTION} FROM transaction t
- WHERE {condition} AND namespace = $1 AND transaction_id < $2 AND transaction_id >= $4
-   AND ($5::timestamptz IS NULL OR made_at >= $5)
-   AND ($6::timestamptz IS NULL OR made_at < $6)
- ORDER BY transaction_id DESC LIMIT $3
+GET = f"""
+SELECT {_transaction("t")} FROM transaction t WHERE transaction_id = $1 AND namespace = $2
 """
 
 
-LIST = _list("true")
-LIST_BY_MAKER = _list("made_by = $7")
+def _of(condition: str) -> Search:
+    """Those of the namespace $1 that are older than $2."""
+    return Search(
+        f"""
+SELECT * FROM transaction
+ WHERE {condition} AND namespace = $1 AND transaction_id < $2 AND transaction_id >= $4""",
+        """($5::timestamptz IS NULL OR c.made_at >= $5)
+           AND ($6::timestamptz IS NULL OR c.made_at < $6)""",
+        order="transaction_id DESC",
+        rows_max="$3",
+    )
+
+
+_ALL, _BY_MAKER = _of("true"), _of("made_by = $7")
+# The limit is the last parameter.
+LIST, COUNT = _ALL.listed(_transaction("f"), "$7"), _ALL.counted()
+LIST_BY_MAKER, COUNT_BY_MAKER = _BY_MAKER.listed(_transaction("f"), "$8"), _BY_MAKER.counted()
 
 
 class TransactionRepository:
@@ -59,7 +75,7 @@ class TransactionRepository:
         self, conn: Connection, namespace: str, transaction_id: UUID
     ) -> Transaction | None:
         row = await conn.fetchrow(GET, transaction_id, namespace)
-        return Transaction(**row) if row else None
+        return _read(row) if row else None
 
     async def list_newest(
         self,
@@ -67,13 +83,28 @@ class TransactionRepository:
         namespace: str,
         wanted: TransactionFilter,
         before: UUID,
+        rows_max: int,
         limit: int,
-    ) -> list[Transaction]:
+    ) -> Found[Transaction, UUID]:
         """Newest first, older than `before`."""
-        earliest, latest = ids_between(wanted.since, wanted.until)
-        given = (namespace, min(before, latest), limit, earliest, wanted.since, wanted.until)
-        if wanted.made_by is None:
-            rows = await conn.fetch(LIST, *given)
-        else:
-            rows = await conn.fetch(LIST_BY_MAKER, *given, wanted.made_by)
-        return [Transaction(**row) for row in rows]
+        statement = LIST if wanted.made_by is None else LIST_BY_MAKER
+        rows = await conn.fetch(statement, *_given(namespace, wanted, before, rows_max), limit)
+        return found(rows, rows_max, _read, itemgetter("transaction_id"))
+
+    async def count(
+        self, conn: Connection, namespace: str, wanted: TransactionFilter, rows_max: int
+    ) -> Count:
+        """On all pages."""
+        statement = COUNT if wanted.made_by is None else COUNT_BY_MAKER
+        return await count(conn, statement, _given(namespace, wanted, ID_MAX, rows_max), rows_max)
+
+
+def _given(namespace: str, wanted: TransactionFilter, before: UUID, rows_max: int) -> list[Any]:
+    earliest, latest = ids_between(wanted.since, wanted.until)
+    made_by = [] if wanted.made_by is None else [wanted.made_by]
+    since, until = wanted.since, wanted.until
+    return [namespace, min(before, latest), rows_max, earliest, since, until, *made_by]
+
+
+def _read(row: asyncpg.Record) -> Transaction:
+    return Transaction(**{field: row[field] for field in Transaction.__struct_fields__})

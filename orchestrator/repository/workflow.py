@@ -7,6 +7,7 @@ repositories of the three say.
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.models.artifact import NewArtifact, Relation
 from orchestrator.models.cas import WORKFLOW
+from orchestrator.models.found import Count, Found
 from orchestrator.models.tag import TagTarget
-from orchestrator.models.tag_search import TagFilter
+from orchestrator.models.tag_search import TagFilter, TagsAmong
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -31,9 +33,15 @@ from orchestrator.repository.artifact_lineage import linked
 from orchestrator.repository.brief import BRIEF_WAIT
 from orchestrator.repository.cas import blobs_inserted
 from orchestrator.repository.columns import columns
+from orchestrator.repository.looking import count, found
 from orchestrator.repository.tag import change_of, made, moved_by, recorded
 from orchestrator.repository.tag_move import move_searched
-from orchestrator.repository.tag_search import tags_counted, tags_listed, tags_wanted
+from orchestrator.repository.tag_search import (
+    TagSearch,
+    by_what_is_asked,
+    chosen,
+    tags_wanted,
+)
 
 _VERSION = columns(
     "a",
@@ -45,7 +53,7 @@ _TAG = columns("t", "namespace", *_SAID, tag="name", tag_version="version")
 _MOVE = columns("t", "namespace", *_SAID, tag="name", tag_version="seq")
 
 
-_IS_WORKFLOW = "a.kind IN ('dag_version', 'patch_set')"
+_KINDS = "'dag_version', 'patch_set'"
 
 
 def _artifact(artifact_id: str, condition: str = "true") -> str:
@@ -82,10 +90,16 @@ RESOLVE_AT = f"""
 WITH RECURSIVE {move_searched()} {_RESOLVED_MOVE} AND t.seq = (SELECT max(low) FROM search)
 """
 
-LIST = tags_listed(f"{_TAG}, {_VERSION}", "$10", past=False, also=_IS_WORKFLOW)
-LIST_AT = tags_listed(f"{_TAG}, {_VERSION}", "$11", past=True, also=_IS_WORKFLOW)
-COUNT = tags_counted(past=False, also=_IS_WORKFLOW)
-COUNT_AT = tags_counted(past=True, also=_IS_WORKFLOW)
+_LISTED = f"{columns('f', 'namespace', *_SAID, tag='name', tag_version='version')}, {_VERSION}"
+_LISTED_AT = f"{columns('f', 'namespace', *_SAID, tag='name', tag_version='seq')}, {_VERSION}"
+_TAGS, _CHOSEN = TagSearch.now(_KINDS), TagSearch.now(_KINDS, names="$11")
+_TAGS_AT, _CHOSEN_AT = TagSearch.then(_KINDS), TagSearch.then(_KINDS, names="$12")
+LIST, COUNT = _TAGS.listed(_LISTED, "$11"), _TAGS.counted()
+LIST_CHOSEN, COUNT_CHOSEN = _CHOSEN.listed(_LISTED, "$12"), _CHOSEN.counted()
+LIST_AT, COUNT_AT = _TAGS_AT.listed(_LISTED_AT, "$12"), _TAGS_AT.counted()
+LIST_CHOSEN_AT, COUNT_CHOSEN_AT = _CHOSEN_AT.listed(_LISTED_AT, "$13"), _CHOSEN_AT.counted()
+_LISTS = by_what_is_asked(LIST, LIST_CHOSEN, LIST_AT, LIST_CHOSEN_AT)
+_COUNTS = by_what_is_asked(COUNT, COUNT_CHOSEN, COUNT_AT, COUNT_CHOSEN_AT)
 
 _NEW_VERSION = (
     *("artifact_id", "namespace", "kind", "cas_id", "name", "version_hash"),
@@ -176,19 +190,26 @@ class WorkflowRepository:
         row = await conn.fetchrow(RESOLVE_AT, namespace, tag, at)
         return _resolved(row) if row else None
 
-    async def list_by_namespace(
-        self, conn: Connection, namespace: str, wanted: TagFilter, after: str, limit: int
-    ) -> list[WorkflowEntry]:
+    async def list_by_tag(
+        self,
+        conn: Connection,
+        namespace: str,
+        wanted: TagFilter,
+        among: TagsAmong,
+        after: str,
+        limit: int,
+    ) -> Found[WorkflowEntry, str]:
         """By tag name, those after this one."""
-        statement = LIST if wanted.at is None else LIST_AT
-        rows = await conn.fetch(statement, *tags_wanted(namespace, wanted, after), limit)
-        return [_entry(row) for row in rows]
+        given = tags_wanted(namespace, wanted, among, after, limit)
+        rows = await conn.fetch(chosen(_LISTS, wanted, among), *given)
+        return found(rows, among.rows_max, _entry, itemgetter("tag"))
 
-    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
+    async def count(
+        self, conn: Connection, namespace: str, wanted: TagFilter, among: TagsAmong
+    ) -> Count:
         """On all pages."""
-        statement = COUNT if wanted.at is None else COUNT_AT
-        found: int = await conn.fetchval(statement, *tags_wanted(namespace, wanted))
-        return found
+        given = tags_wanted(namespace, wanted, among)
+        return await count(conn, chosen(_COUNTS, wanted, among), given, among.rows_max)
 
 
 def _created(

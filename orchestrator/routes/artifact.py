@@ -35,7 +35,7 @@ from orchestrator.routes.openapi_headers import (
     RANGE,
     WANT_REPR_DIGEST,
 )
-from orchestrator.routes.resource import Resource, blob, ok, page, page_as
+from orchestrator.routes.resource import Resource, blob, counted_page, ok, page, page_as
 
 ROUTES = Resource("artifacts")
 ARTIFACT = f"{API}/artifacts/{{artifact:str}}"
@@ -65,7 +65,7 @@ def artifact_routes(
             artifacts.list_artifacts,
             "listArtifacts",
             "List artifacts, newest first",
-            page(ArtifactBody, examples.ARTIFACTS),
+            counted_page(ArtifactBody, examples.ARTIFACTS),
             opt={QUERY_PREFIX: META},
         ),
         ROUTES.get(

@@ -119,6 +119,6 @@ def tag_routes(tags: TagHandler, search: TagSearchHandler) -> list[HTTPRouteHand
             search.list_moves,
             "listMoves",
             "Every move of every tag, newest first",
-            page(MoveItem, examples.MOVES),
+            counted_page(MoveItem, examples.MOVES),
         ),
     ]

@@ -14,7 +14,7 @@ from orchestrator.handlers.transaction_request import RunTransaction
 from orchestrator.routes import examples
 from orchestrator.routes.openapi import not_modified, takes
 from orchestrator.routes.openapi_headers import IDEMPOTENCY, OF_READ
-from orchestrator.routes.resource import Resource, ok, page
+from orchestrator.routes.resource import Resource, counted_page, ok
 
 ROUTES = Resource("transactions")
 TRANSACTIONS = f"{API}/transactions"
@@ -40,7 +40,7 @@ def transaction_routes(
             past.list_transactions,
             "listTransactions",
             "List transactions, newest first",
-            page(TransactionItem, examples.TRANSACTIONS),
+            counted_page(TransactionItem, examples.TRANSACTIONS),
         ),
         ROUTES.get(
             TRANSACTION,

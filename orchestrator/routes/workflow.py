@@ -7,6 +7,7 @@ from orchestrator.handlers.http.reply import API
 from orchestrator.handlers.tag_body import (
     DeletedTagBody,
 )
+from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.handlers.workflow import WorkflowHandler
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
@@ -31,8 +32,8 @@ from orchestrator.routes.resource import Resource, counted_page, ok
 ROUTES = Resource("workflows")
 
 
-def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
-    """All routes of the handler."""
+def workflow_routes(workflows: WorkflowHandler, search: TagSearchHandler) -> list[HTTPRouteHandler]:
+    """All routes of both handlers."""
     return [
         ROUTES.post(
             f"{API}/workflows",
@@ -68,7 +69,7 @@ def workflow_routes(workflows: WorkflowHandler) -> list[HTTPRouteHandler]:
         ),
         ROUTES.get(
             f"{API}/workflows",
-            workflows.list_workflows,
+            search.list_workflows,
             "listWorkflows",
             "List workflows by tag",
             counted_page(WorkflowBody, examples.WORKFLOWS),

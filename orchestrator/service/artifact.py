@@ -17,7 +17,7 @@ from orchestrator.models.artifact import (
     NewVersion,
     Relation,
 )
-from orchestrator.models.artifact_manifest import EVERY, ArtifactFilter
+from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.lineage import Direction, LineagePage, LineagePosition
 from orchestrator.models.principal import Actor
 from orchestrator.repository.artifact import ArtifactRepository
@@ -169,29 +169,13 @@ class ArtifactService:
         """The patches in the order of application, oldest first; empty for a dag_version."""
         return await self._artifacts.list_chain(conn, namespace, head_id)
 
-    async def list_newest(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: ArtifactFilter = EVERY,
-        *,
-        before: UUID = ID_MAX,
-        limit: int,
+    async def list_equal(
+        self, conn: Connection, namespace: str, version_hash: CasId, *, limit: int
     ) -> list[Artifact]:
-        """A page of what a filter lets through, newest first."""
-        return await self._search.list_newest(conn, namespace, wanted, before, limit)
-
-    async def list_by_prefix(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: ArtifactFilter,
-        *,
-        after: tuple[str, UUID],
-        limit: int,
-    ) -> list[Artifact]:
-        """A page of those whose name begins as the filter says, in the order of names."""
-        return await self._search.list_by_prefix(conn, namespace, wanted, after, limit)
+        """The newest artifacts that are this version."""
+        wanted = ArtifactFilter(version_hash=version_hash)
+        page = await self._search.list_newest(conn, namespace, wanted, ID_MAX, limit, limit)
+        return page.items
 
     async def link(self, conn: Connection, child_id: UUID, parent_id: UUID, relation: str) -> None:
         """Record where an artifact comes from.

@@ -1,12 +1,14 @@
 """Rules of transactions: no HTTP, no SQL, no tag moved, no transaction opened."""
 
-from collections.abc import Sequence
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
 from orchestrator.core.identifier import new_id
 from orchestrator.errors import NotFound
 from orchestrator.errors_change import AlreadyReverted
+from orchestrator.models.found import Found
 from orchestrator.models.principal import Actor
 from orchestrator.models.transaction import Transaction, TransactionFilter
 from orchestrator.repository.transaction import TransactionRepository
@@ -15,8 +17,9 @@ from orchestrator.repository.transaction import TransactionRepository
 class TransactionService:
     """Each has an id, under which its moves are recorded; each is taken back once at most."""
 
-    def __init__(self, transactions: TransactionRepository) -> None:
+    def __init__(self, transactions: TransactionRepository, *, rows_max: int) -> None:
         self._transactions = transactions
+        self._rows_max = rows_max
 
     async def begin(
         self, conn: Connection, namespace: str, *, message: str | None, by: Actor
@@ -52,6 +55,14 @@ class TransactionService:
         *,
         before: UUID,
         limit: int,
-    ) -> Sequence[Transaction]:
+        total: bool,
+    ) -> Found[Transaction, UUID]:
         """A page, newest first."""
-        return await self._transactions.list_newest(conn, namespace, wanted, before, limit)
+        rows_max = self._rows_max
+        page = await self._transactions.list_newest(
+            conn, namespace, wanted, before, rows_max, limit
+        )
+        if not total:
+            return page
+        counted = await self._transactions.count(conn, namespace, wanted, rows_max)
+        return replace(page, total=counted)

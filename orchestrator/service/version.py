@@ -9,7 +9,6 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import NotFound, WrongKind, accepted
 from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact
-from orchestrator.models.artifact_manifest import ArtifactFilter
 from orchestrator.models.reference import Reference
 from orchestrator.models.version import Head, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
@@ -78,8 +77,8 @@ class VersionService:
                 return await self.with_content(conn, artifact)
             except (NotFound, WrongKind):
                 return None
-        equal = await self._artifacts.list_newest(
-            conn, namespace, ArtifactFilter(version_hash=named), limit=self._equal_versions_max
+        equal = await self._artifacts.list_equal(
+            conn, namespace, named, limit=self._equal_versions_max
         )
         ids = [each.artifact_id for each in equal]
         if await self._tags.has_named(conn, namespace, head.tag, ids):

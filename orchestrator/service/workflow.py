@@ -8,14 +8,12 @@ from orchestrator.errors import DomainError
 from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact, Link, Relation
 from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.tag import TagChange
-from orchestrator.models.tag_search import TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
     PatchComponent,
     ResolvedWorkflow,
     WorkflowComponents,
-    WorkflowEntry,
 )
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.blob_reference import BlobReferenceService
@@ -128,16 +126,6 @@ class WorkflowService:
     ) -> list[ResolvedWorkflow | DomainError]:
         """The workflows that these (namespace, tag) name now, or why there is none: one query."""
         return await self._joins.resolve_many(conn, wanted)
-
-    async def list_by_tag(
-        self, conn: Connection, namespace: str, wanted: TagFilter, *, after: str, limit: int
-    ) -> list[WorkflowEntry]:
-        """A page of workflows by tag name, without their documents."""
-        return await self._joins.list_by_tag(conn, namespace, wanted, after=after, limit=limit)
-
-    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
-        """How many there are on all pages."""
-        return await self._joins.count(conn, namespace, wanted)
 
     async def get_components(
         self,

@@ -11,7 +11,6 @@ from orchestrator.core.database import Connection
 from orchestrator.core.digest import CasId
 from orchestrator.errors import CorruptBlob, DomainError, NotFound, WrongKind, accepted
 from orchestrator.models.artifact import WORKFLOW_KINDS
-from orchestrator.models.tag_search import TagFilter
 from orchestrator.models.workflow import (
     CreatedWorkflow,
     NewWorkflow,
@@ -114,16 +113,6 @@ class WorkflowJoinService:
                 tell_created(conn, made.artifact, by=each.by)
                 tell_changed(conn, made.change.tag, by=each.by)
         return created
-
-    async def list_by_tag(
-        self, conn: Connection, namespace: str, wanted: TagFilter, *, after: str, limit: int
-    ) -> list[WorkflowEntry]:
-        """A page of the tags that name workflows, by name."""
-        return await self._workflows.list_by_namespace(conn, namespace, wanted, after, limit)
-
-    async def count(self, conn: Connection, namespace: str, wanted: TagFilter) -> int:
-        """How many there are on all pages."""
-        return await self._workflows.count(conn, namespace, wanted)
 
 
 def _other_kind(tag: str, found: StoredVersion | WorkflowEntry) -> WrongKind | None:

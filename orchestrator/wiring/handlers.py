@@ -119,6 +119,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             artifacts=c.artifacts,
             versions=c.versions,
             manifests=c.manifests,
+            search=c.artifact_search,
             tags=c.tags,
             blobs=blob_answers,
         ),

@@ -19,6 +19,7 @@ from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
 from orchestrator.repository.idempotency import IdempotencyRepository
+from orchestrator.repository.move_search import MoveSearchRepository
 from orchestrator.repository.rate import RateRepository
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
@@ -37,6 +38,7 @@ from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_join import ArtifactJoinService
 from orchestrator.service.artifact_manifest import ArtifactManifestService
+from orchestrator.service.artifact_search import ArtifactSearchService
 from orchestrator.service.blob_reference import BlobReferenceService
 from orchestrator.service.cas import CASService
 from orchestrator.service.idempotency import IdempotencyService
@@ -93,6 +95,7 @@ class Container:
     manifests: ArtifactManifestService
     references: BlobReferenceService
     artifact_joins: ArtifactJoinService
+    artifact_search: ArtifactSearchService
     tags: TagService
     tag_search: TagSearchService
     transactions: TransactionService
@@ -206,10 +209,18 @@ def build(
         artifacts=artifacts,
         manifests=manifests,
         references=references,
+        artifact_search=ArtifactSearchService(
+            ArtifactSearchRepository(), rows_max=settings.list_rows_max
+        ),
         artifact_joins=ArtifactJoinService(ArtifactJoinRepository(), manifests),
         tags=tags,
-        tag_search=TagSearchService(TagSearchRepository()),
-        transactions=TransactionService(TransactionRepository()),
+        tag_search=TagSearchService(
+            TagSearchRepository(),
+            MoveSearchRepository(),
+            WorkflowRepository(),
+            rows_max=settings.list_rows_max,
+        ),
+        transactions=TransactionService(TransactionRepository(), rows_max=settings.list_rows_max),
         named=named,
         workflows=WorkflowService(cas, artifacts, tags, joins, references),
         versions=versions,

@@ -41,9 +41,11 @@ WALKS = {
     "gc": "A collection looks at everything.",
     "verify": "A verification compares everything.",
 }
-#: Read in the order of an index until the first row, which is soon.
+#: Read in the order of an index until the first row, which is soon, or up to a limit.
 MAY_WALK_YOUNG = {
     "storage_identity.IS_USED": {"cas_blob"},
+    "move_search.ARTIFACTS_OF_KIND": {"artifact"},
+    "tag_search.NAMES_BY_KIND": {"artifact"},
 }
 BIG = set(TABLES)
 
@@ -125,6 +127,23 @@ async def test_a_join_with_a_whole_table_is_seen(
     assert kind in [node["Node Type"] for node in nodes(plan)]
     assert not scanned(plan)
     assert joined_whole(plan, await indexes(filled_conn)) == {"artifact", "lineage"}
+
+
+async def test_a_list_is_read_in_its_order_until_the_page_is_full(
+    filled_conn: Connection,
+) -> None:
+    """Whoever sorts has read all that a page may look at."""
+    known = dict(statements())
+    for name in (
+        *(f"tag_search.LIST{which}" for which in ("", "_AT", "_DELETED")),
+        *(f"workflow.LIST{which}" for which in ("", "_AT")),
+        *(f"move_search.LIST{which}" for which in ("", "_BY_MOVER")),
+        *(f"transaction.LIST{which}" for which in ("", "_BY_MAKER")),
+        *(f"artifact_search.LIST{which}" for which in ("", "_BY_KIND", "_BY_NAME", "_BY_CREATOR")),
+        *(f"artifact_search.LIST{which}" for which in ("_BY_META", "_BY_PREFIX")),
+    ):
+        plan = await generic_plan(filled_conn, known[name])
+        assert "Sort" not in {node["Node Type"] for node in nodes(plan)}, name
 
 
 async def test_a_join_with_rows_that_were_looked_up_is_none(filled_conn: Connection) -> None:

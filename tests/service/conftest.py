@@ -29,13 +29,16 @@ from orchestrator.repository.artifact_manifest import ManifestRepository
 from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
+from orchestrator.repository.move_search import MoveSearchRepository
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.tag_search import TagSearchRepository
 from orchestrator.repository.tag_step import TagStepRepository
+from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_manifest import ArtifactManifestService
+from orchestrator.service.artifact_search import ArtifactSearchService
 from orchestrator.service.cas import CASService
 from orchestrator.service.tag import TagService
 from orchestrator.service.tag_search import TagSearchService
@@ -77,6 +80,7 @@ class Store:
     artifacts: ArtifactService
     tags: TagService
     tag_search: TagSearchService
+    artifact_search: ArtifactSearchService
     manifests: ArtifactManifestService
 
     async def other(
@@ -148,7 +152,10 @@ def services(conn: Connection) -> Store:
             ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
         ),
         tags=TagService(TagRepository(), TagMoveRepository(), TagStepRepository()),
-        tag_search=TagSearchService(TagSearchRepository()),
+        tag_search=TagSearchService(
+            TagSearchRepository(), MoveSearchRepository(), WorkflowRepository(), rows_max=1_000
+        ),
+        artifact_search=ArtifactSearchService(ArtifactSearchRepository(), rows_max=1_000),
         manifests=ArtifactManifestService(
             ArtifactRepository(),
             ManifestRepository(),

@@ -101,14 +101,14 @@ async def test_artifacts_are_listed_newest_first_by_kind_and_by_version(store: S
     await store.version("C", "other")
 
     async def ids(before: UUID = ID_MAX, **filters: object) -> list[object]:
-        found = await store.artifacts.list_newest(
+        found = await store.artifact_search.list_newest(
             store.conn,
             NS,
             ArtifactFilter(**filters),  # type: ignore[arg-type]
             before=before,
             limit=10,
         )
-        return [each.artifact_id for each in found]
+        return [each.artifact_id for each in found.items]
 
     assert await ids() == [other.artifact_id, patch.artifact_id, base.artifact_id]
     assert await ids(kind=Kind.DAG_VERSION) == [other.artifact_id, base.artifact_id]

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import AlreadyExists, NotFound, VersionConflict, accepted
 from orchestrator.errors_change import NothingToRedo, NothingToUndo
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
-from orchestrator.models.tag_search import TagFilter
+from orchestrator.models.tag_search import NamedTag, TagFilter
 from tests.api import BOB
 from tests.service.conftest import NS, Store, order
 
@@ -208,18 +208,31 @@ async def test_undo_of_a_tag_that_was_created_again_reaches_what_was_before(stor
         assert (await store.tags.redo(store.conn, order("main"))).tag.target_id == expected
 
 
+async def listed(
+    store: Store,
+    wanted: TagFilter = TagFilter(),  # noqa: B008 - it never changes.
+    *,
+    namespace: str = NS,
+    after: str = "",
+    limit: int = 9,
+) -> list[NamedTag]:
+    page = await store.tag_search.list_tags(store.conn, namespace, wanted, after=after, limit=limit)
+    assert page.end is None
+    return page.items
+
+
 async def test_deleted_tags_are_listed_and_have_versions_that_steps_can_expect(
     store: Store,
 ) -> None:
     await put(store, "A")
     await store.tags.delete(store.conn, order("main"))
-    (deleted,) = await store.tag_search.list_by_name(store.conn, NS, DELETED, after="", limit=9)
+    (deleted,) = await listed(store, DELETED)
     assert (deleted.name, deleted.version, deleted.artifact_id) == ("main", 2, None)
-    assert await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="", limit=9) == []
+    assert await listed(store) == []
     with pytest.raises(VersionConflict):
         await store.tags.undo(store.conn, order("main", expected={1}))
     await store.tags.undo(store.conn, order("main", expected={2}))
-    assert await store.tag_search.list_by_name(store.conn, NS, DELETED, after="", limit=9) == []
+    assert await listed(store, DELETED) == []
 
 
 async def test_a_deleted_tag_keeps_its_history(store: Store) -> None:
@@ -255,18 +268,15 @@ async def test_names_of_other_namespaces_are_other_tags(store: Store) -> None:
     await put(store, "A")
     with pytest.raises(NotFound):
         await store.tags.get(store.conn, "team-2", "main")
-    assert (
-        await store.tag_search.list_by_name(store.conn, "tea", TagFilter(), after="", limit=10)
-        == []
-    )
+    assert await listed(store, namespace="tea") == []
 
 
 async def test_tags_are_listed_by_name_and_paged_by_key(store: Store) -> None:
     for name in ("c", "a", "b", "gone"):
         await put(store, "A", name)
     await store.tags.delete(store.conn, order("gone"))
-    first = await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="", limit=2)
-    rest = await store.tag_search.list_by_name(store.conn, NS, TagFilter(), after="b", limit=10)
+    first = await listed(store, limit=2)
+    rest = await listed(store, after="b")
     assert [tag.name for tag in (*first, *rest)] == ["a", "b", "c"]
 
 

@@ -9,10 +9,12 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from orchestrator.errors import InvalidInput
+from orchestrator.models.found import Found
 from orchestrator.models.name import parse_tag
 
 T = TypeVar("T")
 R = TypeVar("R")
+K = TypeVar("K")
 
 LIMIT_MAX = 1_000
 CURSOR_RULE = "A cursor is what `next` said on the page before."
@@ -21,7 +23,11 @@ Limit = Annotated[
     int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items a page may have.")
 ]
 Total = Annotated[
-    bool, QueryParameter(description="true: say how many items all pages have (`total`).")
+    bool,
+    QueryParameter(
+        description="true: say how many items all pages have (`total`), or have at least if they "
+        "are too many to be counted (`total_at_least`)."
+    ),
 ]
 #: As it is described.
 CursorText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]+$"})]
@@ -39,9 +45,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class CountedPage(Page[T], Generic[T], frozen=True):
-    """A page, and on request how many items all pages have."""
+    """A page, and on request how many items all pages have, or at least have."""
 
     total: int | UnsetType = UNSET
+    total_at_least: int | UnsetType = UNSET
 
 
 def page_of(
@@ -51,6 +58,22 @@ def page_of(
     shown = list(rows[:limit])
     more = len(rows) > limit
     return shown, encoded(key(shown[-1])) if more else None
+
+
+def found_page(
+    found: Found[R, K], limit: int, key: Callable[[R | K], object], shown: Callable[[R], T]
+) -> CountedPage[T]:
+    """The page of a search for `limit + 1`. One that ended early goes on where it ended."""
+    items, following = page_of(found.items, limit, key)
+    if following is None and found.end is not None:
+        following = encoded(key(found.end))
+    total = found.total
+    return CountedPage(
+        [shown(each) for each in items],
+        following,
+        UNSET if total is None or not total.is_exact else total.number,
+        UNSET if total is None or total.is_exact else total.number,
+    )
 
 
 def after(cursor: str | None, type_: Any, first: T) -> T:
