@@ -39,7 +39,7 @@ async def filled(api: Api, path: str) -> str:
         seq="0",
         node_id="a",
         transaction_id=transaction.json()["transaction_id"],
-        artifact_id=created["artifact_id"],
+        artifact=created["artifact_id"],
         cas_id=blob.json()["cas_id"],
         upload_id=upload.headers["location"].partition("?")[0].rpartition("/")[2],
     )
