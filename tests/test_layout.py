@@ -74,6 +74,7 @@ def test_nothing_but_the_settings_and_the_entry_points_reads_the_environment() -
     }
     assert readers <= {
         "app.py",
+        "core/own_module.py",  # It passes the environment on to another process.
         "server/parent.py",
         "server/migrate.py",
         "server/migrate_child.py",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from orchestrator.core.compute_child import Outcome
+from orchestrator.core.compute_exchange import Outcome
 from orchestrator.core.compute_process import ComputeProcess, Killed
 from orchestrator.core.fair_queue import FairQueue
 from orchestrator.errors import Overloaded

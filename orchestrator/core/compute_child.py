@@ -12,10 +12,12 @@ import pickle
 import resource
 import signal
 import socket
+import sys
 import traceback
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any
 
+from orchestrator.core.compute_exchange import Outcome, files_of
 from orchestrator.errors import DomainError
 
 #: The memory of the program itself; the limit for documents comes on top of it.
@@ -23,19 +25,6 @@ PROGRAM_BYTES = 24 * 1024 * 1024
 #: A process that has grown so large, or has done so much, is replaced after its work.
 GROWN_BYTES = 128 * 1024 * 1024
 CALLS_MAX = 1_000
-#: A longer read or write is a system call of its own.
-BUFFER_BYTES = 128 * 1024
-
-
-class Outcome(NamedTuple):
-    """What came of a call: a value, or what was raised."""
-
-    value: Any = None
-    error: Exception | None = None
-    #: The call needed more memory than the process may have.
-    outgrew: bool = False
-    #: The process ends now.
-    is_last: bool = False
 
 
 def main(memory_bytes_max: int, seconds_max: float) -> None:
@@ -68,12 +57,6 @@ def _serve(connection: socket.socket, seconds_max: float) -> None:
         if is_last:
             return
         del outcome
-
-
-def files_of(connection: socket.socket) -> tuple[IO[bytes], IO[bytes]]:
-    """To read from the other end, and to write to it."""
-    reader = connection.makefile("rb", BUFFER_BYTES)
-    return cast("IO[bytes]", reader), cast("IO[bytes]", connection.makefile("wb", BUFFER_BYTES))
 
 
 def _outcome(work: Any) -> Outcome:
@@ -113,3 +96,7 @@ def _resident_bytes() -> int:
     except OSError:  # Not Linux: the peak.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

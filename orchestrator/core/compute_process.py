@@ -4,14 +4,13 @@ import pickle
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from orchestrator.core import compute_child
-from orchestrator.core.compute_child import Outcome
+from orchestrator.core.compute_exchange import Outcome, files_of
+from orchestrator.core.own_module import own_command, own_environ
 from orchestrator.errors import Overloaded, TooComplex
 
 #: A call may take so many times longer by the clock than of the processor: the machine may be busy.
@@ -19,14 +18,6 @@ CLOCK_FACTOR = 10
 START_SECONDS_MAX = 10.0
 #: How long a process that has closed its connection may take to end.
 END_SECONDS_MAX = 5.0
-#: The folder that this program was imported from.
-PROGRAM = Path(__file__).parents[2]
-#: The child must run this very program: not what lies in the working folder (-P), nor another copy
-#: that is installed.
-_COMMAND = (
-    f"import sys; sys.path.insert(0, {str(PROGRAM)!r}); "
-    f"from {compute_child.__name__} import main; main(int(sys.argv[1]), float(sys.argv[2]))"
-)
 
 
 class Killed(Exception):
@@ -41,17 +32,19 @@ class ComputeProcess:
         self._seconds_max = seconds_max
         ours, theirs = socket.socketpair()
         self._lifeline, watched = socket.socketpair()
+        limits = str(memory_bytes_max), str(seconds_max)
         with theirs, watched:
             # In its own session: Ctrl-C is for us, and we end it.
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-P", "-c", _COMMAND, str(memory_bytes_max), str(seconds_max)],
+                own_command(compute_child.__name__, *limits),
+                env=own_environ(),
                 stdin=theirs.fileno(),
                 stdout=watched.fileno(),
                 start_new_session=True,
             )
         ours.settimeout(START_SECONDS_MAX + seconds_max * CLOCK_FACTOR)
         self._connection = ours
-        self._reader, self._writer = compute_child.files_of(ours)
+        self._reader, self._writer = files_of(ours)
         self.is_usable = True
 
     @property

@@ -120,7 +120,6 @@ _STRONG = {"type": "string", "pattern": r'^"[\x21\x23-\x7e]+"$'}
 ETAG = _sent("ETag", "The entity tag, for `If-None-Match` and `If-Match`.", _STRONG)
 ETAG_OF_CHANGED = Header("ETag", "The version hash; not of a dry run.", _STRONG)
 LOCATION = _sent("Location", "The address of what was made.")
-MAY_LOCATION = Header("Location", "The address of what was made, if it was.", _STRING)
 WWW_AUTHENTICATE = _sent("WWW-Authenticate", "A bearer token is needed.")
 ALLOW = _sent("Allow", "The methods that the path has.")
 MAY_ACCEPT_PATCH = Header("Accept-Patch", "The types of patches that the path reads.", _STRING)

@@ -5,14 +5,12 @@ several megabytes, so it runs in a process of its own, and only if the database 
 """
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from orchestrator.core.database import connect
 from orchestrator.core.database_error import DRIVER_ERRORS, WRONG_PARAMETERS, reason_of
+from orchestrator.core.own_module import own_command, own_environ
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server import migrate_child
 from orchestrator.server.error import ServeError, UsageError
@@ -20,8 +18,6 @@ from orchestrator.server.stop import Stop
 from orchestrator.wiring.schema import build_schema
 
 CONNECT_SECONDS_MAX = 10.0
-#: The folder that this program was imported from.
-PROGRAM = Path(__file__).parents[2]
 
 
 def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
@@ -41,14 +37,10 @@ def migrate(database_url: str, environ: Mapping[str, str], stop: Stop) -> None:
 
 
 def _upgrade(environ: dict[str, str], stop: Stop) -> None:
-    # The child must run this very program: not what lies in the working folder (-P), nor another
-    # copy that is installed. An empty part of PYTHONPATH would mean the working folder too.
-    paths = [str(PROGRAM), *environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # In its own session: Ctrl-C is for us, and we end it.
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", migrate_child.__name__],
-        env=environ,
+        own_command(migrate_child.__name__),
+        env=own_environ(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
