@@ -39,6 +39,7 @@ from orchestrator.handlers.transaction_request import (
     failing,
     read_transaction,
 )
+from orchestrator.handlers.transaction_versions import Stored, TransactionVersions, Work
 from orchestrator.handlers.version_body import ChangedBody
 from orchestrator.handlers.version_body import changed_body as patched_body
 from orchestrator.handlers.version_change import DUE_TO_A_COPY
@@ -46,23 +47,15 @@ from orchestrator.handlers.version_rebase import Rebasing
 from orchestrator.handlers.workflow_body import (
     CreatedWorkflowBody,
     created_body,
-    new_workflow,
     rehearsed,
 )
-from orchestrator.models.artifact import Artifact
-from orchestrator.models.artifact_manifest import NamedBlobs
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.principal import Actor
 from orchestrator.models.tag import Action, Condition, TagChange, TagOrder
 from orchestrator.models.version import Changed
-from orchestrator.models.workflow import CreatedWorkflow, NewWorkflow
-from orchestrator.service.artifact import ArtifactService
-from orchestrator.service.blob_reference import BlobReferenceService
-from orchestrator.service.cas import CASService
+from orchestrator.models.workflow import CreatedWorkflow
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
 from orchestrator.service.transaction import TransactionService
-from orchestrator.service.version_change import new_patch, patch_documents
 from orchestrator.service.workflow import WorkflowService
 
 STEPS: dict[type[TagOperation], Action] = {
@@ -90,26 +83,6 @@ class Ran(msgspec.Struct, frozen=True):
     results: Sequence[Result]
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """The dag_version of a step's workflow, and whether it is new."""
-
-    new: NewWorkflow
-    artifact: Artifact
-    is_new: bool
-
-
-class Work(msgspec.Struct, frozen=True):
-    """A transaction that is to be run: where, in whose name and why, and what is done."""
-
-    namespace: str
-    by: Actor
-    message: str | None
-    steps: Sequence[Step]
-    #: By the place of the step, what its reference names: once found, it stays so however often
-    #: the transaction is run.
-    targets: dict[int, UUID] = {}
-
-
 class TransactionHandler:
     """Calls the focused services itself, because the order of the steps matters here.
 
@@ -122,14 +95,12 @@ class TransactionHandler:
         self,
         database: Database,
         *,
-        cas: CASService,
-        artifacts: ArtifactService,
         tags: TagService,
         workflows: WorkflowService,
         transactions: TransactionService,
         references: ReferenceService,
         patches: TransactionPatches,
-        blobs: BlobReferenceService,
+        versions: TransactionVersions,
         replay: Replay,
         rebasing: Rebasing,
         computing: Computing,
@@ -139,14 +110,12 @@ class TransactionHandler:
         operations_max: int,
     ) -> None:
         self._database = database
-        self._cas = cas
-        self._artifacts = artifacts
         self._tags = tags
         self._workflows = workflows
         self._transactions = transactions
         self._references = references
         self._patches = patches
-        self._blobs = blobs
+        self._versions = versions
         self._replay = replay
         self._rebasing = rebasing
         self._computing = computing
@@ -237,11 +206,8 @@ class TransactionHandler:
     ) -> Ran:
         namespace, by, message = work.namespace, work.by, work.message
         made = await self._transactions.begin(conn, namespace, message=message, by=by)
-        stored = await self._store_versions(conn, work, patches)
-        changed = await self._store_patches(conn, work, patches)
-        targets = await self._find_targets(conn, work)
-        targets |= {at: each.artifact.artifact_id for at, each in stored.items()}
-        targets |= {at: each.artifact_id for at, each in changed.items()}
+        versions = await self._versions.store(conn, work, patches)
+        targets = await self._find_targets(conn, work) | versions.ids
         orders = [
             TagOrder(
                 namespace=namespace,
@@ -259,16 +225,14 @@ class TransactionHandler:
             with failing(at):
                 accepted(outcomes[at])
         changes = [accepted(outcome) for outcome in outcomes]
-        versions = [(each.artifact, each.is_new) for each in stored.values()]
-        await self._workflows.link_revisions(conn, versions, [outcomes[at] for at in stored])
-        missing = await self._refer(conn, work, stored, patches, changed)
+        missing = await self._versions.relate(conn, work, versions, patches, outcomes)
         results = [
             patched_body(
-                Changed(artifact=changed[at], change=change, missing_blobs=missing[at]),
+                Changed(artifact=versions.patched[at], change=change, missing_blobs=missing[at]),
                 patches[at].revision.warnings,
             )
-            if at in changed
-            else _result(change, work.steps[at], stored.get(at), missing.get(at, ()))
+            if at in versions.patched
+            else _result(change, work.steps[at], versions.whole.get(at), missing.get(at, ()))
             for at, change in enumerate(changes)
         ]
         return Ran(made, changes, results)
@@ -282,88 +246,6 @@ class TransactionHandler:
                 with failing(at):
                     work.targets[at] = accepted(artifact_id)
         return dict(work.targets)
-
-    async def _store_versions(
-        self,
-        conn: Connection,
-        work: Work,
-        patches: Mapping[int, Patched],
-    ) -> dict[int, Stored]:
-        """By the place of the step, the dag_version of its workflow. The documents of the patches
-        are stored with them.
-        """
-        new = {
-            at: new_workflow(
-                step.workflow,
-                namespace=work.namespace,
-                tag=step.operation.tag,
-                by=work.by,
-                message=work.message,
-            )
-            for at, step in enumerate(work.steps)
-            if step.workflow is not None
-        }
-        documents = [each.document() for each in new.values()]
-        for each in patches.values():
-            if each.is_new:
-                documents += patch_documents(each.revision, work.by)
-        if documents:
-            await self._cas.store_documents(conn, documents)
-        if not new:
-            return {}
-        versions = await self._artifacts.find_or_create_dag_versions(
-            conn, [each.version() for each in new.values()]
-        )
-        # Several steps may have one content: its version is new to all of them, or to none.
-        created = {artifact.artifact_id for artifact, is_new in versions if is_new}
-        return {
-            at: Stored(new[at], artifact, artifact.artifact_id in created)
-            for at, (artifact, _) in zip(new, versions, strict=True)
-        }
-
-    async def _store_patches(
-        self, conn: Connection, work: Work, patches: Mapping[int, Patched]
-    ) -> dict[int, Artifact]:
-        """By the place of the step, what its tag is to name: the patch, or what it named before if
-        the patch changes nothing.
-        """
-        new = {
-            at: new_patch(each.below, each.revision, work.by, work.message)
-            for at, each in patches.items()
-            if each.is_new
-        }
-        created = await self._artifacts.create_patch_sets(conn, list(new.values()))
-        below = {at: each.below for at, each in patches.items()}
-        return below | dict(zip(new, created, strict=True))
-
-    async def _refer(
-        self,
-        conn: Connection,
-        work: Work,
-        stored: Mapping[int, Stored],
-        patches: Mapping[int, Patched],
-        changed: Mapping[int, Artifact],
-    ) -> dict[int, tuple[str, ...]]:
-        """Let versions keep the blobs that their documents name; by the place, those missing."""
-        named = {
-            at: NamedBlobs(
-                artifact=each.artifact,
-                names=each.new.references,
-                is_new=each.is_new,
-                by=work.by,
-            )
-            for at, each in stored.items()
-        }
-        named |= {
-            at: NamedBlobs(
-                artifact=changed[at],
-                names=each.revision.references if each.is_new else (),
-                is_new=each.is_new,
-                by=work.by,
-            )
-            for at, each in patches.items()
-        }
-        return dict(zip(named, await self._blobs.refer(conn, list(named.values())), strict=True))
 
 
 def transaction_answer(

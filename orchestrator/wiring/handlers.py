@@ -17,6 +17,7 @@ from orchestrator.handlers.tag_search import TagSearchHandler
 from orchestrator.handlers.transaction import TransactionHandler
 from orchestrator.handlers.transaction_past import TransactionPastHandler
 from orchestrator.handlers.transaction_patch import TransactionPatches
+from orchestrator.handlers.transaction_versions import TransactionVersions
 from orchestrator.handlers.transfer.delivery import BlobAnswers
 from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import GCHandler
@@ -88,8 +89,6 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
         tag_search=TagSearchHandler(c.database, c.tag_search),
         transactions=TransactionHandler(
             c.database,
-            cas=c.cas,
-            artifacts=c.artifacts,
             tags=c.tags,
             workflows=c.workflows,
             transactions=c.transactions,
@@ -97,7 +96,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             patches=TransactionPatches(
                 c.database, c.workflows, c.artifacts, computing, c.change_rules
             ),
-            blobs=c.references,
+            versions=TransactionVersions(c.cas, c.artifacts, c.workflows, c.references),
             replay=replay,
             rebasing=rebasing,
             computing=computing,
