@@ -69,7 +69,7 @@ def create_app(
     admission = Admission(c.database, c.rates, c.disk)
     routes = [
         *workflow_routes(handlers.workflows, handlers.tag_search),
-        *version_routes(handlers.versions, handlers.merges, handlers.histories),
+        *version_routes(handlers.versions, handlers.chains, handlers.merges, handlers.histories),
         *tag_routes(handlers.tags, handlers.tag_search),
         *transaction_routes(handlers.transactions, handlers.transactions_past),
         *artifact_routes(handlers.artifacts, handlers.creating, handlers.lineage),

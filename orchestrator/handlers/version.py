@@ -1,13 +1,12 @@
-"""HTTP for versions: patches, cherry-picks, reverts, compaction, and the chain below a tag."""
+"""HTTP for new versions made from old ones: patches, cherry-picks, reverts, compaction."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
-from uuid import UUID
 
 import msgspec
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import QueryParameter
 
-from orchestrator.core.database import Connection, Database
+from orchestrator.core.database import Connection
 from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_change import Manner, Revision
 from orchestrator.documents.workflow_patch import PatchFormat
@@ -15,15 +14,11 @@ from orchestrator.errors import Current, InvalidInput, PreconditionFailed
 from orchestrator.errors_request import UnsupportedMediaType
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, manner_of
-from orchestrator.handlers.http.paging import Cursor, Limit, Page, after, encoded
 from orchestrator.handlers.http.precondition import (
     HashPrecondition,
-    check_if_match,
     hash_guard,
     only_hash,
-    unchanged,
     workflow_precondition,
 )
 from orchestrator.handlers.http.reading import (
@@ -33,20 +28,16 @@ from orchestrator.handlers.http.reading import (
     TagPath,
     checked_message,
     message_in_query,
-    segment,
     tag_in_path,
 )
 from orchestrator.handlers.http.replay import Replay
-from orchestrator.handlers.http.reply import Reply, etag, json_answer, spliced
+from orchestrator.handlers.http.reply import etag, json_answer
 from orchestrator.handlers.version_body import (
-    SEQ_DIGITS_MAX,
     CherryPick,
     CompactWorkflow,
     Revert,
-    VersionItem,
     changed_body,
     compacted_body,
-    version_item,
 )
 from orchestrator.handlers.version_change import Again, GuardedChanges, Plan, Store
 from orchestrator.handlers.workflow_body import rehearsed
@@ -56,12 +47,6 @@ from orchestrator.models.version import Change, Head, WorkflowVersion
 from orchestrator.service.version import VersionService
 from orchestrator.service.version_change import VersionChangeService
 
-SeqText = Annotated[
-    str, msgspec.Meta(extra_json_schema={"pattern": f"^[0-9]{{1,{SEQ_DIGITS_MAX}}}$"})
-]
-SeqPath = Annotated[
-    SeqText, PathParameter(description="A position in the chain: 0 is the base, n the n-th patch.")
-]
 OnConflict = Annotated[
     Literal["refuse", "merge"],
     QueryParameter(
@@ -77,7 +62,6 @@ class VersionHandler:
 
     def __init__(
         self,
-        database: Database,
         versions: VersionService,
         changes: VersionChangeService,
         guarded: GuardedChanges,
@@ -85,14 +69,11 @@ class VersionHandler:
         *,
         body_bytes_max: int,
     ) -> None:
-        self._database = database
         self._versions = versions
         self._changes = changes
         self._guarded = guarded
         self._replay = replay
         self._body_bytes_max = body_bytes_max
-
-    # ------------------------------------------------------------------------------- changing
 
     async def patch(
         self,
@@ -287,46 +268,6 @@ class VersionHandler:
 
         repeated = call.idempotent(body, dry_run=dry_run)
         return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
-
-    # -------------------------------------------------------------------------------- reading
-
-    async def list_versions(
-        self, call: Call, tag: TagPath, limit: Limit = 100, cursor: Cursor = None
-    ) -> Answer:
-        """The chain below the tag, newest first: who made each version, when and how."""
-        name = tag_in_path(tag)
-        start: UUID | None = after(cursor, UUID, None)
-        async with self._database.connection() as conn:
-            top = await self._versions.find(conn, call.namespace, Reference(text=name, tag=name))
-            if start is not None:
-                at = Reference(text=str(start), artifact_id=start)
-                top = await self._versions.find(conn, call.namespace, at)
-            found = await self._versions.list_versions(conn, call.namespace, top, limit=limit + 1)
-        items = [version_item(each) for each in found[:limit]]
-        following = encoded(found[limit].artifact_id) if len(found) > limit else None
-        return listed(call, Page[VersionItem](items, following))
-
-    async def get_version(self, call: Call, tag: TagPath, seq: SeqPath) -> Reply:
-        """The workflow at a position of the chain: 0 is the base, n the n-th patch on it."""
-        name, position = tag_in_path(tag), parse_seq(segment(seq))
-        async with self._database.connection() as conn:
-            head = await self._versions.get_head(conn, call.namespace, name)
-            version = await self._versions.get_at_seq(
-                conn, call.namespace, head.version.artifact, position
-            )
-        item = version_item(version.artifact)
-        check_if_match(call, item.version_hash, "version", f"{name}/versions/{position}")
-        if (same := unchanged(call, item.version_hash)) is not None:
-            return same
-        headers = {"ETag": etag(item.version_hash)}
-        return spliced(item, "workflow", version.content, headers)
-
-
-def parse_seq(text: str) -> int:
-    """A position in a chain."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= SEQ_DIGITS_MAX):
-        raise InvalidInput.at("/seq", "range", "A position in a chain is a number from 0 on.")
-    return int(text)
 
 
 def _current(head: Head) -> Current:

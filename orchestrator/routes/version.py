@@ -18,6 +18,7 @@ from orchestrator.handlers.version_body import (
     VersionBody,
     VersionItem,
 )
+from orchestrator.handlers.version_chain import VersionChainHandler
 from orchestrator.handlers.version_history import VersionHistoryHandler
 from orchestrator.handlers.version_history_body import BlameBody, NodeHistoryBody
 from orchestrator.routes import examples
@@ -38,9 +39,12 @@ WRITE_REFUSALS = (404, 408, 409, 412, 413, 415, 422, 507)
 
 
 def version_routes(
-    versions: VersionHandler, merges: MergeHandler, histories: VersionHistoryHandler
+    versions: VersionHandler,
+    chains: VersionChainHandler,
+    merges: MergeHandler,
+    histories: VersionHistoryHandler,
 ) -> list[HTTPRouteHandler]:
-    """All routes of the three handlers."""
+    """All routes of the four handlers."""
     changed = answer(ChangedBody, examples.PATCHED, "What the tag names now.", ETAG_OF_CHANGED)
     difference = {
         200: Described(
@@ -66,7 +70,7 @@ def version_routes(
         ),
         ROUTES.get(
             f"{WORKFLOW}/versions",
-            versions.list_versions,
+            chains.list_versions,
             "listVersions",
             "The chain below a tag, newest first",
             page(VersionItem, examples.VERSIONS),
@@ -74,7 +78,7 @@ def version_routes(
         ),
         ROUTES.get(
             f"{WORKFLOW}/versions/{{seq:str}}",
-            versions.get_version,
+            chains.get_version,
             "getVersion",
             "The workflow at a position of the chain",
             ok(VersionBody, examples.VERSION_WITH_WORKFLOW, "The version.", *OF_READ)

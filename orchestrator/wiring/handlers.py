@@ -23,6 +23,7 @@ from orchestrator.handlers.transfer.upload import UploadHandler
 from orchestrator.handlers.upkeep.gc import GCHandler
 from orchestrator.handlers.upkeep.verify import VerifyHandler
 from orchestrator.handlers.version import VersionHandler
+from orchestrator.handlers.version_chain import VersionChainHandler
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.handlers.version_history import VersionHistoryHandler
 from orchestrator.handlers.version_rebase import Rebasing
@@ -46,6 +47,7 @@ class Handlers:
     creating: ArtifactCreateHandler
     lineage: LineageHandler
     versions: VersionHandler
+    chains: VersionChainHandler
     histories: VersionHistoryHandler
     merges: MergeHandler
     blobs: CASHandler
@@ -142,13 +144,13 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
         ),
         lineage=LineageHandler(c.database, c.artifacts, c.versions, c.tag_search),
         versions=VersionHandler(
-            c.database,
             c.versions,
             c.version_changes,
             guarded,
             replay,
             body_bytes_max=settings.json_body_bytes_max,
         ),
+        chains=VersionChainHandler(c.database, c.versions),
         histories=VersionHistoryHandler(c.database, c.versions, c.histories, computing),
         merges=MergeHandler(c.database, c.versions, c.merges, guarded, computing),
         blobs=CASHandler(
