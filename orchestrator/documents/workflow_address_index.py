@@ -20,6 +20,8 @@ Tokens: TypeAlias = tuple[str, ...]
 KINDS: Final = {"nodes": "node", "edges": "edge"}
 #: The members in which nodes and edges may be listed.
 _LISTS: Final[dict[str, tuple[str, ...]]] = {"nodes": ("nodes",), "edges": EDGE_MEMBERS}
+#: The members that make the name of a node or an edge.
+_NAMING: Final = frozenset({"id", "from", "to", "condition"})
 
 
 class _Slots:
@@ -208,6 +210,8 @@ class ElementIndex:
 
     def changed(self, tokens: Tokens, item: Item | None) -> None:
         """Something is there, or is another than before: names may be others, too."""
+        if item is not None and item.rest and item.rest[0] not in _NAMING:
+            return
         if item is not None:
             value = self._draft.get(self.place(tokens, item._replace(rest=())))
             (name,) = _names_in(item.items, [value])
