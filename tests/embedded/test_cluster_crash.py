@@ -20,6 +20,39 @@ print(EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
 sys.stdin.read()
 """
 
+#: What a container is here: processes that see only each other. Whoever is not root keeps their id.
+IN_A_CONTAINER = [
+    *("unshare", "--pid", "--fork", "--mount-proc"),
+    *(() if os.getuid() == 0 else ("--user", "--map-current-user")),
+]
+#: The first process of a container, which waits for nobody: all that dies stays a zombie.
+FIRST = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from tests.processes import is_running
+
+def started():
+    command = [sys.executable, "-c", sys.argv[2], sys.argv[1]]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, **pipes)
+    assert process.stdout.readline().startswith("postgresql://")
+    return process
+
+def others():
+    return {int(each.name) for each in Path("/proc").glob("[0-9]*")} - {1}
+
+assert os.getpid() == 1
+killed = started()
+dead = others()
+for number in (signal.SIGSTOP, signal.SIGKILL):
+    for pid in sorted(dead):  # Parents first: none waits for another one.
+        os.kill(pid, number)
+while any(map(is_running, others())):  # PostgreSQL may have started more.
+    time.sleep(0.01)
+assert others() >= dead, "they stay"
+started()
+"""
+
 
 @contextmanager
 def parent_of(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
@@ -108,6 +141,14 @@ def test_a_dead_postmaster_that_nobody_waited_for_does_not_keep_the_next_one_fro
         finally:
             postgres.stop()
             parent.kill()
+
+
+def test_where_the_first_process_waits_for_nobody_a_start_after_a_crash_succeeds(
+    stopped: Path,
+) -> None:
+    subprocess.run(
+        [*IN_A_CONTAINER, sys.executable, "-c", FIRST, stopped, PARENT], check=True, timeout=60
+    )
 
 
 def test_a_crash_while_the_cluster_is_made_does_not_block_the_next_start(tmp_path: Path) -> None:
