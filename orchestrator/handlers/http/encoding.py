@@ -126,7 +126,6 @@ def _is_text(headers: Mapping[str, str]) -> bool:
     return (
         (type_.endswith("json") or type_.startswith("text/"))
         and "Accept-Ranges" not in headers
-        and "Content-Encoding" not in headers
         and headers.get("Cache-Control") != "no-store"
     )
 

@@ -51,6 +51,7 @@ async def test_a_preflight_needs_no_token(api: Api, path: str) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert answer.headers["vary"] == "Origin"
+    assert answer.headers["access-control-max-age"] == "7200"
     assert names(answer.headers["access-control-allow-methods"]) >= {"patch", "put", "delete"}
     assert names(answer.headers["access-control-allow-headers"]) == names(",".join(REQUEST_HEADERS))
 

@@ -161,6 +161,7 @@ async def test_a_long_answer_is_compressed_on_its_way(api: Api) -> None:
             assert zstandard_or_gzip(coding, body) == content
             assert len(body) < len(content) / 3
             assert (packed["content-encoding"], packed["vary"]) == (coding, "Accept-Encoding")
+            assert "content-length" not in packed
             assert packed["etag"] == f'{plain["etag"][:-1]};{coding}"'
             assert (await raw(api, where, coding))[1] == body, "a strong entity tag means that"
             same = await api.get(where, headers={"If-None-Match": packed["etag"]})
@@ -230,6 +231,19 @@ async def test_a_server_can_be_told_not_to(uncompressed: Api) -> None:
     await uncompressed.create("main", *IDS)
     headers, _ = await raw(uncompressed, "/workflows/main", "gzip, identity;q=0")
     assert headers.keys().isdisjoint({"content-encoding", "vary"})
+
+
+def test_the_same_answer_has_the_same_bytes_whenever_it_is_compressed() -> None:
+    no_time = bytes(4)
+    assert CODINGS["gzip"](b"x")[4:8] == no_time
+
+
+async def test_what_nobody_may_store_is_not_compressed() -> None:
+    encodings = Encodings(Threads(1, name="test"), bytes_min=1, cache_bytes_max=1_000)
+    for value, is_compressed in (("no-store", False), ("no-cache", True)):
+        answer = json_answer({"token": "x" * 2_000}, headers={"Cache-Control": value})
+        sent = await encodings.of(answer, "gzip")
+        assert ("Content-Encoding" in sent.headers) == is_compressed
 
 
 async def test_what_was_compressed_is_kept_and_the_memory_for_it_has_a_limit() -> None:
