@@ -99,7 +99,7 @@ def prepare(
         nodes_count=workflow.nodes_count,
         edges_count=workflow.edges_count,
         references=blobs_named(workflow.content, pointer),
-        warnings=tuple(_inside(workflow.warnings, pointer)),
+        warnings=tuple(_inside(workflow.warnings, pointer)) if workflow.warnings else (),
     )
 
 

@@ -315,6 +315,7 @@ def test_a_loop_may_lead_back_only_to_its_loop_back_to() -> None:
     ("document", "found"),
     [
         (workflow("a"), []),
+        ({"nodes": {"a": {"type": "x"}}}, []),
         (workflow("a", "b", "c", edges=[("a", "c")]), ["/nodes/1"]),
         (workflow("a", "b"), ["/nodes/0", "/nodes/1"]),
         ({"nodes": {"a": {"type": "x"}, "b": {"type": "x", "dependencies": ["a"]}}}, []),

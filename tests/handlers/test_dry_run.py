@@ -1,6 +1,6 @@
 """Dry runs: the answer is the one that comes without it, and the database stays as it was."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -139,9 +139,12 @@ REFUSALS: dict[str, Request] = {
 }
 
 
-async def send(api: Api, request: Request, **query: Any) -> httpx2.Response:
+async def send(
+    api: Api, request: Request, more: Mapping[str, str] | None = None, **query: Any
+) -> httpx2.Response:
     method, path, body = request
     headers = {"Content-Type": JSON_PATCH if method == "PATCH" else "application/json"}
+    headers |= more or {}
     return await api.http.request(
         method, "/api/v1" + path, json=body, params=query, headers=headers
     )
@@ -185,11 +188,14 @@ async def test_a_dry_run_is_refused_as_the_change_is(api: Api, conn: Connection)
 
 
 async def test_a_dry_run_takes_no_key_and_leaves_none(api: Api) -> None:
-    key = {"Idempotency-Key": "once"}
-    body = {"tag": "keyed", "workflow": chain("a")}
-    for _ in range(2):
-        dry = await api.post("/workflows?dry_run=true", body, headers=key)
-        assert (dry.status_code, dry.json()["action"]) == (200, "create")
-    assert (await api.post("/workflows", body, headers=key)).json()["action"] == "create"
-    again = await api.post("/workflows?dry_run=true", body, headers=key)
-    assert again.json()["action"] is None
+    operations = {"operations": [{"op": "create", "tag": "next", "from": "main"}]}
+    transaction = "POST", "/transactions", operations
+    for request in (*map(CHANGES.__getitem__, ("create", "patch", "compact")), transaction):
+        key = {"Idempotency-Key": f"{request[0]}:{request[1]}"}
+        for _ in range(2):
+            dry = await send(api, request, key, dry_run="true")
+            assert (dry.status_code, dry.json()["dry_run"]) == (200, True)
+        real = await send(api, request, key)
+        assert (await send(api, request, key)).content == real.content
+        again = await send(api, CHANGES["patch nothing"], key, dry_run="true")
+        assert (again.status_code, again.json()["action"]) == (200, None)

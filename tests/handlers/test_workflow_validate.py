@@ -1,5 +1,6 @@
 """Judgements over HTTP: documents that are only judged, warnings, and what is let through."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from orchestrator.core.digest import CasId
 from orchestrator.documents.canonical import canonicalise
 from orchestrator.errors import VIOLATIONS_MAX
+from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
+from tests.conftest import TOKEN
 from tests.handlers.test_merge import add_node, branches, merge
 from tests.handlers.test_version import document, patch, patched, timeout
 
@@ -69,6 +72,14 @@ async def test_what_cannot_be_read_is_refused_and_not_judged(api: Api) -> None:
     assert (unreadable.status_code, rules(unreadable.json()["errors"])) == (400, ["integer-range"])
     for body in ({}, {"workflow": chain("a"), "tag": "main"}):
         assert (await api.post("/workflows/validate", body)).status_code == 400
+
+
+async def test_what_is_too_large_is_refused_as_by_a_create(make_app: Callable[..., Edge]) -> None:
+    async with Api.on(make_app(workflow_bytes_max=200), TOKEN) as api:
+        large = {"workflow": chain("a") | {"x": "y" * 200}}
+        refused = await api.post("/workflows/validate", large)
+        assert (refused.status_code, refused.json()["limit_bytes"]) == (413, 200)
+        assert (await judged(api, large["workflow"] | {"nodes": []}))["valid"] is False
 
 
 async def test_a_tag_may_have_the_name_of_the_judgement(api: Api) -> None:
