@@ -54,6 +54,7 @@ def account_with_a_name() -> Account | None:
     If possible it is one of which no process runs that could look on.
     """
     if os.geteuid() != 0:
+        check_name(os.geteuid())
         return None
     running = _running_uids()
     found = list(_accounts_with_names())
@@ -64,6 +65,17 @@ def account_with_a_name() -> Account | None:
         "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody': "
         "start as an ordinary user, or set ORCHESTRATOR_DATABASE_URL."
     )
+
+
+def check_name(uid: int) -> None:
+    """Refuse an id without a name, as some container platforms give: `initdb` asks for it."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise EmbeddedPostgresError(
+            f"The user id {uid} has no name here, and PostgreSQL needs one to make its files: name "
+            "it in /etc/passwd, or set ORCHESTRATOR_DATABASE_URL."
+        ) from None
 
 
 def give(folder: Path, account: Account) -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.embedded import account
-from orchestrator.embedded.account import PRIVATE_IDS, account_for, account_with_a_name, give_data
+from orchestrator.embedded.account import (
+    PRIVATE_IDS,
+    account_for,
+    account_with_a_name,
+    check_name,
+    give_data,
+)
 from orchestrator.embedded.cluster import EmbeddedPostgres
 from orchestrator.embedded.error import EmbeddedPostgresError
 from tests.embedded.clusters import postmaster, query
@@ -184,3 +190,9 @@ def test_when_all_ids_are_used_it_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(account, "_running_uids", lambda: set(PRIVATE_IDS))
     with pytest.raises(EmbeddedPostgresError, match="as an ordinary user"):
         account_for(tmp_path)
+
+
+def test_an_id_without_a_name_is_refused_with_what_to_do() -> None:
+    check_name(NOBODY)
+    with pytest.raises(EmbeddedPostgresError, match=r"id 54321 has no name here.*/etc/passwd"):
+        check_name(54321)
