@@ -21,7 +21,7 @@ from orchestrator.handlers.version_body import (
 from orchestrator.handlers.version_chain import VersionChainHandler
 from orchestrator.handlers.version_history import VersionHistoryHandler
 from orchestrator.handlers.version_history_body import BlameBody, NodeHistoryBody
-from orchestrator.routes import examples
+from orchestrator.routes import examples_version as examples
 from orchestrator.routes.openapi import (
     Described,
     Media,

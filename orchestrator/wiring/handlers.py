@@ -1,4 +1,7 @@
-"""The handlers, constructed once from the container; no routes, no I/O."""
+"""The handlers, constructed once from the container; no routes, no I/O.
+
+Each is written out with all that it is given, also where two are alike: this is the whole graph.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Database, storage and services, constructed once, bottom-up; no handlers, no routes, no I/O."""
+"""Database, storage and services, constructed once, bottom-up; no handlers, no routes, no I/O.
+
+Each is written out with all that it is given, also where two are alike: this is the whole graph.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
