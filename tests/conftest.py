@@ -98,10 +98,14 @@ def pytest_runtest_teardown() -> Iterator[None]:
 pytest_runtest_setup = pytest_runtest_call
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest chooses the place for temporary files.
 def pytest_configure(config: pytest.Config) -> None:
     """One server for all workers of the run: started by the first process, found by the others."""
     if FOLDER_VARIABLE not in os.environ:
-        folder = Path(tempfile.mkdtemp(prefix="orchestrator-test-", dir=_fast_place()))
+        memory = _fast_place()
+        folder = Path(tempfile.mkdtemp(prefix="orchestrator-test-", dir=memory))
+        if memory and not config.option.basetemp:
+            config.option.basetemp = str(folder / "tmp")
         os.environ[FOLDER_VARIABLE] = str(folder)
         os.environ[guardian.RUN_VARIABLE] = uuid4().hex
         _running.enter_context(_guarded(folder))

@@ -10,6 +10,7 @@ import venv
 from collections.abc import Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 import pytest
@@ -68,9 +69,14 @@ def test_the_wheel_says_what_it_is_and_brings_its_licences(wheel: Path, tmp_path
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel: Path) -> Iterator[Path]:
     """The folder of programs of an empty environment into which the wheel was installed."""
-    folder = tmp_path_factory.mktemp("environment")
+    with TemporaryDirectory() as place:  # On a disk, so that uv links instead of copying.
+        yield install(wheel, Path(place))
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Into a new environment in this folder; its folder of programs."""
     venv.create(folder, symlinks=True)
     into = ("--python", folder / "bin" / "python", "-c", ROOT / "requirements.lock")
     words = (UV, "pip", "install", "--quiet", *into, f"{wheel}[embedded]")

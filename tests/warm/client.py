@@ -107,8 +107,8 @@ class Warm:
     def variables(self) -> dict[str, str]:
         """What the stand-in needs, to be found and to find us."""
         self._begin()
-        path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
-        return {"PATH": path, ADDRESS_VARIABLE: self._address}
+        path = (str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"])
+        return {"PATH": os.pathsep.join(path), ADDRESS_VARIABLE: self._address}
 
     def _begin(self) -> None:
         if self._process is not None:
