@@ -39,6 +39,7 @@ pytest_plugins = [
     "tests.collecting",
     "tests.browser",
     "tests.warm.client",
+    "tests.seeds",
 ]
 
 TOKEN = "a-token-for-tests"

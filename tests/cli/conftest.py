@@ -20,7 +20,7 @@ from orchestrator.cli.main import main
 from tests.cli.proxy import Proxy
 from tests.conftest import settings_for
 from tests.databases import URL_VARIABLE
-from tests.warm.client import Process, Result, Warm, environ
+from tests.warm.client import Process, Result, Warm, environ, put_stand_in
 
 COMMAND = Path(sys.executable).with_name("orchestrator")
 START_SECONDS_MAX = 30.0
@@ -114,11 +114,22 @@ def cli(run: Run, data_dir: Path, namespace: str, monkeypatch: pytest.MonkeyPatc
     return run
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the command, as a shell finds it."""
+    folder = tmp_path_factory.mktemp("programs")
+    put_stand_in(folder)
+    return folder
+
+
 @pytest.fixture
-def shell(alone: Path, data_dir: Path, namespace: str, warm: Warm) -> Callable[[str], Result]:
+def shell(
+    alone: Path, data_dir: Path, namespace: str, warm: Warm, programs: Path
+) -> Callable[[str], Result]:
     """The command as people type it, in a shell with its pipes."""
     variables = {"ORCHESTRATOR_DATA_DIR": str(data_dir), "ORCHESTRATOR_NAMESPACE": namespace}
-    variables |= warm.variables()
+    path = (str(programs), str(COMMAND.parent), os.environ["PATH"])
+    variables |= warm.variables() | {"PATH": os.pathsep.join(path)}
 
     def call(line: str) -> Result:
         done = subprocess.run(

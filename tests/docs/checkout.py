@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.docs.page import ROOT
+from tests.warm.client import Warm, put_stand_in
 from tools.environment import SERVE, Environment
 
 HELPERS = Path(__file__).parent
@@ -55,16 +56,14 @@ def _make_environment(venv: Path) -> None:
     for path in (ROOT / ".venv").glob("dev-*"):
         text = path.read_text().replace(str(ROOT), str(venv.parent))
         (venv / path.name).write_text(text)
-    command = venv / "bin" / "orchestrator"
-    command.unlink()
-    command.write_text(f"#!{sys.executable}\n{(HELPERS / 'ask_warm.py').read_text()}")
-    command.chmod(0o755)
+    (venv / "bin" / "orchestrator").unlink()
+    put_stand_in(venv / "bin")
 
 
 class Checkout:
     """The shell of one page. When it is left, nothing that it started goes on."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, warm: Warm) -> None:
         self._folder = folder
         self._database_url = database_url
         self.root = make_checkout(folder)
@@ -75,11 +74,7 @@ class Checkout:
             if not key.startswith(("ORCHESTRATOR_", "COV_", "COVERAGE_", "PYTEST_"))
         }
         self._environ |= {"LC_ALL": "C.UTF-8", "DOCS_FOLDER": str(folder)}
-        self._warm = subprocess.Popen(
-            [sys.executable, HELPERS / "warm.py", folder / "warm"],
-            env=self._environ,
-            stdin=subprocess.PIPE,  # Ends when this process does.
-        )
+        self._environ |= warm.variables()
         self._shell = subprocess.Popen(
             ["/bin/sh"],
             cwd=self.root,
@@ -98,9 +93,7 @@ class Checkout:
     def __exit__(self, *_: object) -> None:
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
-        assert self._warm.stdin is not None
         self._shell.stdin.close()
-        self._warm.stdin.close()
         subprocess.run([*BACKGROUND, "end"], env=self._environ, check=False)
         try:
             self._shell.wait(0.5)
@@ -108,7 +101,6 @@ class Checkout:
             os.killpg(self._shell.pid, signal.SIGKILL)  # A block is under way.
             self._shell.wait()
         self._shell.stdout.close()
-        self._warm.wait(END_SECONDS_MAX)
         deadline = time.monotonic() + END_SECONDS_MAX
         while left := self._processes():
             if time.monotonic() > deadline:
@@ -118,11 +110,12 @@ class Checkout:
             time.sleep(0.02)
 
     def _processes(self) -> list[int]:
-        """Those that name our folder, in their words or their environment."""
+        """Those that name our folder in their words or their environment, or are in it."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 said = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                said += bytes((entry / "cwd").readlink())
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue

@@ -13,8 +13,12 @@ import pytest
 from tests.docs.checkout import SERVER, Checkout
 from tests.docs.masking import Masks, comparable
 from tests.docs.page import Command, Page, pages, read
+from tests.seeds import seed
+from tests.warm.client import Warm
 
 PAGES = [read(path) for path in pages()]
+#: Where the first start of all is shown.
+BEGINNING = {"README.md"}
 
 
 def _complaint(page: Page, command: Command, code: int, printed: str, masks: list[Masks]) -> str:
@@ -59,11 +63,15 @@ def database_url() -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # Seconds, on a machine with nothing else to do.
 @pytest.mark.parametrize("page", [page for page in PAGES if page.commands], ids=lambda p: p.name)
-def test_a_page_prints_what_it_says(page: Page, tmp_path: Path, database_url: str) -> None:
+def test_a_page_prints_what_it_says(
+    page: Page, tmp_path: Path, database_url: str, warm: Warm, migrated: Path
+) -> None:
     tmp_path.chmod(0o700)
     masks = [Masks(), Masks()]
     complaints = []
-    with Checkout(tmp_path, database_url) as checkout:
+    with Checkout(tmp_path, database_url, warm) as checkout:
+        if page.name not in BEGINNING:
+            seed(checkout.root / ".orchestrator", migrated)
         for command in page.commands:
             code, printed = checkout.run(command.script)
             complaints.append(_complaint(page, command, code, printed, masks))

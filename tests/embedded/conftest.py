@@ -1,18 +1,18 @@
 """Clusters of the embedded PostgreSQL: one that runs, and copies of one that was stopped."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.embedded.cluster import EmbeddedPostgres
+from tests.seeds import seed
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def cluster(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A running one, for the tests that leave it as it was."""
-    folder = tmp_path_factory.mktemp("cluster") / "postgres"
+    folder = seed(tmp_path_factory.mktemp("cluster") / "data", migrated) / "postgres"
     postgres = EmbeddedPostgres(folder)
     try:
         yield folder, postgres.start()
@@ -20,18 +20,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         postgres.stop()
 
 
-@pytest.fixture(scope="session")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stopped") / "postgres"
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    postgres.stop()
-    return folder
-
-
 @pytest.fixture
-def stopped(tmp_path: Path, initialised: Path) -> Path:
+def stopped(tmp_path: Path, migrated: Path) -> Path:
     """A cluster that was stopped, below a folder that only we may enter."""
-    tmp_path.chmod(0o700)
-    subprocess.run(["cp", "-a", initialised, tmp_path / "postgres"], check=True)
-    return tmp_path / "postgres"
+    return seed(tmp_path / "data", migrated) / "postgres"

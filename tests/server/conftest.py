@@ -21,6 +21,7 @@ from tests.processes import (
     processes_below,
     wait_until,
 )
+from tests.seeds import seed
 from tests.warm.client import Process, Warm
 from tests.warm.client import environ as inherited
 
@@ -161,24 +162,6 @@ def launch(request: pytest.FixtureRequest, warm: Warm) -> Iterator[Launch]:
             server.end()
         assert server.process.stdout is not None
         server.process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def migrated(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The PostgreSQL of a server that ran and ended, to be copied: to make one takes seconds."""
-    made = _launch(warm, tmp_path_factory.mktemp("migrated") / "data", environ={})
-    _await_ready(made)
-    assert made.end() == 0, made.stderr()
-    assert made.process.stdout is not None
-    made.process.stdout.close()
-    return made.folder / "postgres"
-
-
-def seed(folder: Path, migrated: Path) -> Path:
-    """Make a data folder with this PostgreSQL in it."""
-    folder.mkdir(mode=0o700)
-    subprocess.run(["cp", "-a", migrated, folder], check=True)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import pytest
 
 from tests.browser import Show, file_of_npm
 from tests.handlers.test_openapi import DOCUMENT
-from tests.server.conftest import Launch, Server, seed
+from tests.seeds import seed
+from tests.server.conftest import Launch, Server
 
 TUS = "tus-js-client@4.3.1"
 TUS_INTEGRITY = (

@@ -11,7 +11,8 @@ import pytest
 from blake3 import blake3
 
 from tests.processes import processes_below, wait_until
-from tests.server.conftest import Launch, Server, seed
+from tests.seeds import seed
+from tests.server.conftest import Launch, Server
 
 MIB = 1024 * 1024
 #: Quick deadlines, so that a test of them is quick too.

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.processes import processes_below, wait_until
-from tests.server.conftest import Launch, Server, seed
+from tests.seeds import seed
+from tests.server.conftest import Launch, Server
 
 pytestmark = pytest.mark.slow
 MIB = 1024 * 1024

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes import wait_until
-from tests.server.conftest import Launch, Server, seed
+from tests.seeds import seed
+from tests.server.conftest import Launch, Server
 
 pytestmark = pytest.mark.slow
 QUEUE_BYTES = 100_000

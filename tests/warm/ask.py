@@ -21,6 +21,7 @@ def main(address: str) -> int:
     """The exit code of the command."""
     asked = {
         "code": CODE,
+        "executable": sys.executable,
         "words": sys.argv[1:],
         "environ": dict(os.environ),
         "folder": os.getcwd(),  # noqa: PTH109 - pathlib takes as long to import as all the rest.

@@ -18,7 +18,7 @@ import pytest
 
 from tests.warm.ask import ADDRESS_VARIABLE, CODE
 
-PROGRAM, STAND_IN = (Path(__file__).with_name(name) for name in ("program.py", "ask.py"))
+PROGRAM = Path(__file__).with_name("program.py")
 CONFIGURING, MEASURING = ("ORCHESTRATOR_",), ("COVERAGE_", "COV_")
 
 
@@ -26,6 +26,13 @@ def environ(added: Mapping[str, str] | None = None, *, measured: bool = False) -
     """Our environment without what would configure the program under test, or measure it."""
     ours = CONFIGURING if measured else (*CONFIGURING, *MEASURING)
     return {k: v for k, v in os.environ.items() if not k.startswith(ours)} | dict(added or {})
+
+
+def put_stand_in(folder: Path) -> None:
+    """Make the command `orchestrator` in this folder; it needs what `Warm.variables` has."""
+    command = folder / "orchestrator"
+    command.write_text(f"#!{sys.executable} -IS\n{PROGRAM.with_name('ask.py').read_text()}")
+    command.chmod(0o755)
 
 
 class Process:
@@ -69,6 +76,9 @@ class Process:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
@@ -97,18 +107,11 @@ class Warm:
     def __init__(self, folder: Path) -> None:
         self._address = str(folder / "socket")
         self._process: subprocess.Popen[bytes] | None = None
-        #: Has a stand-in for the command, which needs the environment of `variables`.
-        self.programs = folder / "bin"
-        self.programs.mkdir()
-        command = self.programs / "orchestrator"
-        command.write_text(f"#!{sys.executable} -IS\n{STAND_IN.read_text()}")
-        command.chmod(0o755)
 
     def variables(self) -> dict[str, str]:
-        """What the stand-in needs, to be found and to find us."""
+        """What the stand-in finds us by."""
         self._begin()
-        path = (str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"])
-        return {"PATH": os.pathsep.join(path), ADDRESS_VARIABLE: self._address}
+        return {ADDRESS_VARIABLE: self._address}
 
     def _begin(self) -> None:
         if self._process is not None:
@@ -145,6 +148,7 @@ class Warm:
         self._begin()
         asked = {
             "code": code,
+            "executable": sys.executable,
             "words": [os.fsdecode(str(word)) for word in words],
             "environ": dict(env),
             "folder": str(cwd or Path.cwd()),

@@ -28,6 +28,7 @@ AHEAD = (
     "orchestrator.cli.main",
     "orchestrator.server.migrate",
     "orchestrator.server.parent",
+    "orchestrator.server.worker",
 )
 #: What a Python that measures itself at once finds in its environment.
 MEASURING = "COVERAGE_PROCESS_CONFIG"
@@ -82,6 +83,7 @@ def _become(asked: dict[str, Any], files: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])
     os.chdir(asked["folder"])
+    sys.executable = asked["executable"]
     sys.argv = ["-c", *asked["words"]]
     sys.path[0] = ""
     sys.stdin = _stream(0, "r")
