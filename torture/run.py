@@ -10,6 +10,10 @@ from typing import IO, Any, Self
 from bench.server import Server
 
 
+def _make_empty(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+
+
 @dataclass
 class Run:
     """One torture on servers that end with it. `found` is what went wrong, a sentence each; empty
@@ -20,6 +24,8 @@ class Run:
     seed: int
     minutes: float | None
     short: bool
+    #: Makes the data folder of a server.
+    make_folder: Callable[[Path], object] = _make_empty
     servers: list[Server] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
 
@@ -40,7 +46,7 @@ class Run:
         It has one worker process, so that a stall has nowhere to hide.
         """
         folder = self.folder / f"server-{len(self.servers)}"
-        folder.mkdir(mode=0o700)
+        self.make_folder(folder)
         with (self.folder / f"server-{len(self.servers)}.log").open("wb") as log:
             server = Server(folder, stderr=stderr or log, **settings)
         self.servers.append(server)

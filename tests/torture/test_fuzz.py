@@ -1,7 +1,5 @@
 """The short form of the fuzzer, and that it sees what is wrong."""
 
-from pathlib import Path
-
 import pytest
 
 from torture.fuzz import fault, has_grown, memory_of_parts
@@ -14,9 +12,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @pytest.mark.slow
-def test_two_thousand_damaged_requests_do_no_harm(tmp_path: Path) -> None:
-    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
-        run_fuzz(run)
+def test_two_thousand_damaged_requests_do_no_harm(run: Run) -> None:
+    run_fuzz(run)
     assert run.found == []
 
 

@@ -1,7 +1,5 @@
 """The short form of the torture of merges, with a seed that does not change."""
 
-from pathlib import Path
-
 import pytest
 
 from torture.merges import merges
@@ -9,7 +7,6 @@ from torture.run import Run
 
 
 @pytest.mark.slow
-def test_no_change_of_a_side_is_lost_without_a_conflict(tmp_path: Path) -> None:
-    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
-        merges(run)
+def test_no_change_of_a_side_is_lost_without_a_conflict(run: Run) -> None:
+    merges(run)
     assert run.found == []

@@ -2,8 +2,6 @@
 seconds, and a growth of more than 100 MiB.
 """
 
-from pathlib import Path
-
 import pytest
 
 from torture.run import Run
@@ -11,7 +9,6 @@ from torture.stall import stall
 
 
 @pytest.mark.slow
-def test_small_requests_do_not_wait_for_large_ones(tmp_path: Path) -> None:
-    with Run(tmp_path, seed=1, minutes=None, short=True) as run:
-        stall(run)
+def test_small_requests_do_not_wait_for_large_ones(run: Run) -> None:
+    stall(run)
     assert run.found == []

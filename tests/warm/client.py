@@ -1,5 +1,6 @@
 """Starts processes that have imported the product already, and knows when they end."""
 
+import fcntl
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +103,12 @@ class Result:
 
 
 class Warm:
-    """The process that is forked. It starts at the first use, and ends with `close`."""
+    """The process that is forked. It starts at the first use, and ends with the run."""
 
     def __init__(self, folder: Path) -> None:
-        self._address = str(folder / "socket")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = folder
+        self._address = str(folder / "warm")
+        self._is_there = False
 
     def variables(self) -> dict[str, str]:
         """What the stand-in finds us by."""
@@ -114,24 +116,25 @@ class Warm:
         return {ADDRESS_VARIABLE: self._address}
 
     def _begin(self) -> None:
-        if self._process is not None:
+        if self._is_there:
             return
+        with (self._folder / "warm.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not Path(self._address).exists():  # Other workers of the run need it, too.
+                self._launch()
+        self._is_there = True
+
+    def _launch(self) -> None:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self._address)
-            listener.listen()
+            listener.listen(100)
             self._process = subprocess.Popen(
                 [sys.executable, PROGRAM, str(listener.fileno())],
                 env=environ(),
-                stdin=subprocess.PIPE,  # It ends when this process does.
+                stdin=subprocess.DEVNULL,
                 pass_fds=[listener.fileno()],
                 start_new_session=True,
             )
-
-    def close(self) -> None:
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            self._process.wait()
 
     def start(
         self,
@@ -186,9 +189,7 @@ class Warm:
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
+def warm() -> Warm:
     """Starts processes of the product, without the time for its imports."""
     # In the folder of the run: a socket's path may not be as long as those of tests are.
-    warm = Warm(Path(tempfile.mkdtemp(prefix="warm-", dir=os.environ["TEST_FOLDER"])))
-    yield warm
-    warm.close()
+    return Warm(Path(os.environ["TEST_FOLDER"]))

@@ -10,7 +10,6 @@ import importlib
 import io
 import json
 import os
-import select
 import signal
 import socket
 import struct
@@ -34,18 +33,16 @@ AHEAD = (
 MEASURING = "COVERAGE_PROCESS_CONFIG"
 
 
-def forked(listener: socket.socket) -> str | None:
-    """The code that this process is to run: it is a fork. None in the first one, at the end."""
+def forked(listener: socket.socket) -> str:
+    """The code that this process is to run: it is a fork. The first one never returns."""
     signal.signal(signal.SIGCHLD, _bury)
-    asking, nobody = listener.fileno(), 0
-    while asking in select.select([asking, nobody], [], [])[0]:
+    while True:
         connection, _ = listener.accept()
         with connection:
             if not os.fork():
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 return _attend(connection)
-    return None
 
 
 def _bury(*_: object) -> None:
@@ -104,5 +101,5 @@ if __name__ == "__main__":
         importlib.import_module(_name)
     gc.collect()
     gc.freeze()
-    if (_code := forked(socket.socket(fileno=int(sys.argv[1])))) is not None:
-        exec(compile(_code, "<string>", "exec"), {"__name__": "__main__"})
+    _code = forked(socket.socket(fileno=int(sys.argv[1])))
+    exec(compile(_code, "<string>", "exec"), {"__name__": "__main__"})
