@@ -3,7 +3,8 @@
 Run it with `.venv/bin/python -m bench.growth`. Two servers of its own are filled, one with a
 million artifacts and as many blobs and moves, one with as little as fills a page, and asked in
 turns. What counts is the ratio of their requests per CPU-second, all processes of a server
-together. Every answer is checked. `--explain` tells the plan of every statement on the full one.
+together: the median of all rounds. Every answer is checked, and has as many items on both servers.
+`--explain` tells the plan of every statement on the full one.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from orchestrator.embedded.cluster import running_url
 from tests.growth.fill import fill
 from tests.growth.shape import Sizes, World
 
-#: As good as empty: enough for every page to be a full one.
-FEW = Sizes(artifacts=5_000, blobs=6_000, tags=1_000, moves=3_000, keys=1_000, depth=100)
+#: Enough for every page to be a full one: 5,000 tags in the namespace that is asked.
+FEW = Sizes(artifacts=5_000, blobs=6_000, tags=6_700, moves=33_500, keys=1_000, depth=100)
 GOAL = 1.3
 
 
@@ -107,7 +108,7 @@ def compare(name: str, few: Side, many: Side, *, seconds: float, rounds: int) ->
 
 def show(row: Row) -> None:
     print(
-        f"{row.operation:<32}{row.few_per_cpu_second:>10,.0f}{row.many_per_cpu_second:>10,.0f}"
+        f"{row.operation:<48}{row.few_per_cpu_second:>10,.0f}{row.many_per_cpu_second:>10,.0f}"
         f"{row.ratio:>8.2f}{'' if row.ratio <= GOAL else ' !':<2}"
         f"{row.few_p50_ms:>9.2f}{row.many_p50_ms:>9.2f}"
         f"{row.few_p99_ms:>9.2f}{row.many_p99_ms:>9.2f}",
@@ -141,9 +142,10 @@ def filled(
 
 
 def measured(few: Side, many: Side, chosen: argparse.Namespace) -> list[Row]:
-    print(f"\n{'':<32}{'per CPU-second':^20}{'':<10}{'p50 ms':^18}{'p99 ms':^18}")
-    print(f"{'':<32}{'few':>10}{'many':>10}{'ratio':>8}  " + f"{'few':>9}{'many':>9}" * 2)
+    print(f"\n{'':<48}{'per CPU-second':^20}{'':<10}{'p50 ms':^18}{'p99 ms':^18}")
+    print(f"{'':<48}{'few':>10}{'many':>10}{'ratio':>8}  " + f"{'few':>9}{'many':>9}" * 2)
     rows = []
+    assert few.items() == many.items(), "A page has more items on one of the servers."
     for name in many.operations():
         if chosen.only in name:
             rows.append(compare(name, few, many, seconds=chosen.seconds, rounds=chosen.rounds))
@@ -161,8 +163,8 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     default = Sizes()
     for name in ("artifacts", "blobs", "tags", "moves", "keys", "depth"):
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
-    parser.add_argument("--seconds", type=float, default=1.0, help="a round, per server")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.3, help="a round, per server")
+    parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--only", default="", help="operations whose name contains this")
     parser.add_argument("--cache-bytes", type=int, help="of each cache of a server; 0: none")
     parser.add_argument("--folder", type=Path, help="where the data is while it runs")

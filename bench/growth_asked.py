@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
+from bench.growth_questions import PAGE, questions
 from bench.server import Server
-from orchestrator.handlers.http.paging import encoded
-from tests.growth.shape import BUSY_SHARE, BUSY_TAG, MERGED_TAG, Sizes, World
+from tests.growth.shape import BUSY_SHARE, MERGED_TAG, Sizes, World
 
 API = "/api/v1"
 CLIENTS = 4
 ASKED = 500
-PAGE = 100
 JSON = {"Content-Type": "application/json"}
 
 Check = Callable[[bytes], bool]
@@ -56,7 +55,7 @@ class Side:
         for client in range(CLIENTS):
             self._create(f"moved-{client}", 0)
             self._create(f"patched-{client}", 0)
-        self._pages = self._page_paths(world, sizes)
+        self._pages = {**questions(world), **self._lineages(sizes)}
 
     def read(self, path: str) -> Any:
         """The answer as it has to be from now on."""
@@ -80,29 +79,16 @@ class Side:
         assert answer.status == 201, said
         return str(said["artifact_id"])
 
-    def _page_paths(self, world: World, sizes: Sizes) -> dict[str, str]:
-        tags = f"/tags?limit={PAGE}"
-        workflows = f"/workflows?limit={PAGE}"
-        history = f"/tags/{BUSY_TAG}/history?limit={PAGE}"
-        artifacts = f"/artifacts?limit={PAGE}"
+    def _lineages(self, sizes: Sizes) -> dict[str, str]:
         head = self.read(f"/tags/{MERGED_TAG}")["artifact_id"]
         lineage = f"/artifacts/{head}/lineage?depth=10000&limit={PAGE}"
         deep = lineage
         for _ in range(sizes.depth * 3 // PAGE // 2):
             deep = f"{lineage}&cursor={self.read(deep)['next']}"
-        middle = f"flow-{int(sizes.tags * BUSY_SHARE) // 2:07d}"
-        seq = sizes.moves // 20
         return {
-            "tags, first page": tags,
-            "tags, deep page": f"{tags}&cursor={encoded(middle)}",
-            "workflows, first page": workflows,
-            "workflows, deep page": f"{workflows}&cursor={encoded(middle)}",
-            "history, first page": history,
-            "history, deep page": f"{history}&cursor={encoded(seq)}",
-            "lineage, first page": lineage,
-            "lineage, deep page": deep,
-            "artifacts, first page": artifacts,
-            "artifacts, deep page": f"{artifacts}&cursor={encoded(world.ids[len(world.ids) // 2])}",
+            "lineage": lineage,
+            "lineage?cursor, deep": deep,
+            "lineage?direction=both&include=tags": f"{lineage}&direction=both&include=tags",
         }
 
     # ------------------------------------------------------------------------------ operations
@@ -154,11 +140,13 @@ class Side:
         return self._get(f"/tags/{self._name('tag', client)}")
 
     def _page(self, path: str) -> Callable[[int], Ask]:
-        self._bytes(path)
-        if path == self._pages["artifacts, first page"]:  # It changes with what is created.
-            return lambda _: Ask("GET", API + path, 200, _is_page)
-        assert _is_page(self._bytes(path)), path
-        return lambda _: self._get(path)
+        # Others that are as many may come in front of them.
+        many = _count(self._bytes(path))
+        return lambda _: Ask("GET", API + path, 200, lambda said: _count(said) == many)
+
+    def items(self) -> dict[str, int]:
+        """How many items each page has."""
+        return {name: _count(self._bytes(path)) for name, path in self._pages.items()}
 
     def _creation(self, client: int) -> Ask:
         tag = f"new-{client}-{self._next('create', client)}"
@@ -209,9 +197,9 @@ def _is_named(cas_id: str, content: bytes) -> bool:
     return cas_id == f"blake3:{blake3(content).hexdigest()}"
 
 
-def _is_page(said: bytes) -> bool:
+def _count(said: bytes) -> int:
     page = json.loads(said)
-    return len(page["items"]) == PAGE
+    return len(page.get("items", page.get("moves", ())))
 
 
 def _is_whole(name: str, said: bytes) -> bool:

@@ -22,8 +22,8 @@ NAMESPACES = ("default", "team-a", "team-b", "team-c")
 BUSY_SHARE = 0.75
 DOCUMENT_BYTES = 1_024
 OPERATIONS = 1_000
-START = datetime(2026, 1, 1, tzinfo=UTC)
-MILLISECONDS = 8  # From one artifact to the next.
+START = datetime(2025, 1, 1, tzinfo=UTC)
+MILLISECONDS = 15_000  # From one artifact to the next.
 #: From the first to the last move of a tag.
 MOVING = timedelta(days=180)
 BUSY_TAG, MERGED_TAG, DEEP_TAG = (f"flow-{number:07d}" for number in range(3))
@@ -96,7 +96,7 @@ class World:
 
     def _add(self, made: Made, document: int | None = None) -> int:
         number = len(self.made)
-        milliseconds = int(START.timestamp() * 1_000) + number * MILLISECONDS
+        milliseconds = int(self.made_at(number).timestamp() * 1_000)
         bits = self._random.getrandbits(74)
         low = 0b10 << 62 | bits & (1 << 62) - 1
         self.ids.append(UUID(int=milliseconds << 80 | 7 << 76 | (bits >> 62) << 64 | low))
@@ -137,6 +137,8 @@ class World:
             if len(self.models) < RARE * done:
                 self._model()
             self._project()
+        while len(self.models) < RARE:
+            self._model()
 
     def _model(self) -> None:
         number = len(self.models)
@@ -217,8 +219,12 @@ class World:
                 made.name,
                 "{}" if made.meta is None else msgspec.json.encode(made.meta).decode(),
                 made.by,
-                START + timedelta(milliseconds=number * MILLISECONDS),
+                self.made_at(number),
             )
+
+    def made_at(self, number: int) -> datetime:
+        """When an artifact was made."""
+        return START + timedelta(milliseconds=number * MILLISECONDS)
 
     def members(self) -> Iterator[tuple[object, ...]]:
         """namespace, digest, artifact_id."""
@@ -232,13 +238,13 @@ class World:
 
     def transactions(self) -> Iterator[tuple[object, ...]]:
         """transaction_id, namespace, made_by, made_at."""
-        for number in range(self._asked_tags // TOGETHER):
+        for number in range(self.asked_tags // TOGETHER):
             made_at = self._moved_at(number * TOGETHER, 2)
-            by = PERSON if number % (self._asked_tags // TOGETHER // RARE or 1) == 0 else ROBOT
-            yield self._transaction(number), NAMESPACES[0], by, made_at
+            by = PERSON if number % (self.asked_tags // TOGETHER // RARE or 1) == 0 else ROBOT
+            yield self.transaction(number), NAMESPACES[0], by, made_at
 
-    def _transaction(self, number: int) -> UUID:
-        """With the time of its making in front, as ids have it."""
+    def transaction(self, number: int) -> UUID:
+        """The id of a transaction, with the time of its making in front."""
         milliseconds = int(self._moved_at(number * TOGETHER, 2).timestamp() * 1_000)
         return UUID(int=milliseconds << 80 | 7 << 76 | 0b10 << 62 | number)
 
@@ -252,7 +258,7 @@ class World:
         targets = self.targets[namespace]
         first = {1: self.merged, 2: self.deep}.get(tag)
         # What is rare is spread over the names.
-        group, place = divmod(tag, self._asked_tags // RARE or 1)
+        group, place = divmod(tag, self.asked_tags // RARE or 1)
         is_rare = namespace == 0 and group < RARE
         last: UUID | None = None
         for seq in range(1, count + 1):
@@ -276,12 +282,12 @@ class World:
                 None,
                 PERSON if is_last and is_rare and place == 7 else ROBOT,
                 self._moved_at(tag, seq),
-                self._transaction(tag // TOGETHER) if is_together else None,
+                self.transaction(tag // TOGETHER) if is_together else None,
             )
             last = target
 
     @property
-    def _asked_tags(self) -> int:
+    def asked_tags(self) -> int:
         """Those of the first namespace; a whole number of transactions."""
         return int(self.sizes.tags * BUSY_SHARE) // TOGETHER * TOGETHER
 
@@ -294,10 +300,10 @@ class World:
     def _moved_at(self, tag: int, seq: int) -> datetime:
         """Tags begin at any time within as long as each of them moves."""
         begun = tag * 7_919 % self.sizes.tags / self.sizes.tags
-        return START + MOVING * (begun + seq / self._count(tag))
+        return START + MOVING * (begun + (seq - 1) / max(1, self._count(tag) - 1))
 
     def _namespace_of(self, tag: int) -> int:
-        if tag < self._asked_tags:
+        if tag < self.asked_tags:
             return 0
         return 1 + tag % (len(NAMESPACES) - 1)
 
