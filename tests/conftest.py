@@ -30,7 +30,8 @@ from orchestrator.wiring.services import build
 from tests import guardian
 from tests.api import Api
 from tests.connections import CONNECTIONS, KeptDatabase
-from tests.databases import URL_VARIABLE, Copies, copy_of, run, start_postgres, url_of
+from tests.copies import Copies
+from tests.databases import URL_VARIABLE, run, start_postgres, url_of
 from tests.route_tables import RouteTables, WrittenOnce
 
 pytest_plugins = [
@@ -230,16 +231,20 @@ def copies(template: str) -> Iterator[Copies]:
 @pytest.fixture(scope="session")
 def worker_database(copies: Copies) -> Iterator[str]:
     """A copy in which every test rolls back."""
-    yield from copy_of(copies)
+    name = copies.new()
+    yield url_of(name)
+    copies.drop(name)
 
 
 @pytest.fixture(scope="session")
 def shared_database(copies: Copies, connections: None) -> Iterator[str]:
     """A copy in which every test commits, in a namespace of its own."""
-    for url in copy_of(copies):
-        # Some tests write rows of their own; the storage must belong to them before.
-        asyncio.run(_join_storage(url))
-        yield url
+    name = copies.new()
+    url = url_of(name)
+    # Some tests write rows of their own; the storage must belong to them before.
+    asyncio.run(_join_storage(url))
+    yield url
+    copies.drop(name)
 
 
 async def _join_storage(url: str) -> None:
@@ -249,30 +254,37 @@ async def _join_storage(url: str) -> None:
 
 
 @pytest.fixture
-def fresh_database(copies: Copies) -> Iterator[str]:
+def fresh_database(copies: Copies, connections: None) -> Iterator[str]:
     """A copy of its own, for tests that must commit."""
-    for url in copy_of(copies):
-        yield url
-        shutil.rmtree(urlsplit(_blob_store(url)).path, ignore_errors=True)
+    name = copies.take()
+    url = url_of(name)
+    yield url
+    shutil.rmtree(urlsplit(_blob_store(url)).path, ignore_errors=True)
+    copies.give_back(name)
 
 
 @pytest.fixture
 async def database(fresh_database: str) -> AsyncIterator[Connection]:
     """A connection to the test's own database, beside those of the application."""
-    connection = await asyncpg.connect(fresh_database, connection_class=Connection)
+    key = (fresh_database, "database")
+    connection = await CONNECTIONS.take(key) or await asyncpg.connect(
+        fresh_database, connection_class=Connection
+    )
     yield connection
-    await connection.close()
+    if not CONNECTIONS.keep(key, connection):
+        await connection.close()
 
 
 @pytest.fixture
 async def conn(worker_database: str, connections: None) -> AsyncIterator[Connection]:
     """A transaction that is always rolled back: for repository and service tests."""
-    connection = await CONNECTIONS.take(worker_database) or await connect(worker_database)
+    key = (worker_database, "conn")
+    connection = await CONNECTIONS.take(key) or await connect(worker_database)
     transaction = connection.transaction()
     await transaction.start()
     yield connection
     await transaction.rollback()
-    if not CONNECTIONS.keep(worker_database, connection):
+    if not CONNECTIONS.keep(key, connection):
         await connection.close()
 
 

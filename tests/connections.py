@@ -6,7 +6,6 @@ tests may have theirs for as long as their database is there.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,27 +13,29 @@ from typing import Any
 from orchestrator.core.connection_pool import ConnectionPool
 from orchestrator.core.database import Connection, Database
 
+Key = tuple[object, ...]
+
+#: The server has a hundred for all workers.
+KEPT_MAX = 12
+
 
 class Connections:
-    """Connections that nobody has, by what was said when they were made."""
+    """Connections that nobody has, by what was said when they were made: the URL comes first."""
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[Any] | None = None
-        self._idle: defaultdict[object, list[Connection]] = defaultdict(list)
+        self._idle: list[tuple[Key, Connection]] = []
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Take connections of this event loop from now on."""
+        """Keep connections of this event loop from now on."""
         self.loop, self._runner = asyncio.get_running_loop(), asyncio.current_task()
         try:
             yield
         finally:
             self.loop = self._runner = None
-            for connections in self._idle.values():
-                for each in connections:
-                    each.terminate()
-            self._idle.clear()
+            self._keep_only([])
 
     def end_tasks(self) -> None:
         """What a test has left running ends with it, although the event loop goes on."""
@@ -46,23 +47,41 @@ class Connections:
         if left:
             self.loop.run_until_complete(asyncio.wait(left))
 
-    def keep(self, key: object, connection: Connection) -> bool:
+    def keep(self, key: Key, connection: Connection) -> bool:
         """Whether it was taken: it is whole, and its loop goes on."""
         whole = not (connection.is_lost or connection.has_unread or connection.is_in_transaction())
         if not whole or asyncio.get_running_loop() is not self.loop:
             return False
-        self._idle[key].append(connection)
+        self._keep_only([*self._idle, (key, connection)][-KEPT_MAX:])
         return True
 
-    async def take(self, key: object) -> Connection | None:
+    async def take(self, key: Key) -> Connection | None:
         """One that is as if it was new, but knows its statements."""
-        while asyncio.get_running_loop() is self.loop and self._idle[key]:
-            connection = self._idle[key].pop()
-            if not (connection.is_lost or connection.has_unread):
-                await connection.reset()
-                return connection
-            connection.terminate()
+        if asyncio.get_running_loop() is not self.loop:
+            return None
+        for pair in reversed(self._idle):
+            if pair[0] == key:
+                self._idle.remove(pair)
+                connection = pair[1]
+                if not (connection.is_lost or connection.has_unread):
+                    await connection.reset()
+                    return connection
+                connection.terminate()
         return None
+
+    def of(self, url: str) -> list[Connection]:
+        """Those to a database."""
+        return [connection for key, connection in self._idle if key[0] == url]
+
+    def forget(self, url: str) -> None:
+        """The database is dropped."""
+        self._keep_only([pair for pair in self._idle if pair[0][0] != url])
+
+    def _keep_only(self, pairs: list[tuple[Key, Connection]]) -> None:
+        for pair in self._idle:
+            if pair not in pairs:
+                pair[1].terminate()
+        self._idle = pairs
 
 
 #: Those of this process.

@@ -38,8 +38,8 @@ async def test_one_that_is_not_whole_is_not_kept(shared_database: str, state: st
     else:
         with pytest.raises(Exception, match="terminating connection"):
             await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert not CONNECTIONS.keep(state, conn)
-    assert await CONNECTIONS.take(state) is None
+    assert not CONNECTIONS.keep((state,), conn)
+    assert await CONNECTIONS.take((state,)) is None
     if not conn.is_closed():
         await conn.close()
 

@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 
 from orchestrator.core.database import Connection, connect
-from tests.databases import Copies, copy_of, run, url_of
+from tests.copies import Copies
+from tests.databases import run, url_of
 from tests.growth.fill import TABLES, fill
 from tests.growth.plans import (
     Statement,
@@ -69,7 +70,9 @@ def filled(template: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def young(copies: Copies) -> Iterator[str]:
     """A database that never had a row: the pages of rows that were rolled back count as rows."""
-    yield from copy_of(copies)
+    name = copies.new()
+    yield url_of(name)
+    copies.drop(name)
 
 
 @pytest.fixture
