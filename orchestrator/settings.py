@@ -19,7 +19,7 @@ from orchestrator.setting_rules import (
 
 PREFIX = "ORCHESTRATOR_"
 #: Read by the command line, not by the server.
-CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output"})
+CLIENT_VARIABLES = frozenset({"url", "token", "namespace", "data_dir", "output", "time_format"})
 LISTS = frozenset({"allowed_hosts", "allowed_origins", "blob_compressed_media_types"})
 COMPRESSION_LEVEL_MAX = 19
 #: Less holds no head that a client may need, and no body at a reasonable speed.

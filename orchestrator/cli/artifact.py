@@ -4,26 +4,37 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from cyclopts import App, Group, Parameter, validators
+from cyclopts import App, Parameter
 
-from orchestrator.cli import artifact_pull, artifact_push, version_lineage
+from orchestrator.cli import version_lineage
 from orchestrator.cli.artifact_members import members_in, meta_in, parent_in
+from orchestrator.cli.completers import complete_tag
 from orchestrator.cli.exchange import Reply
+from orchestrator.cli.expectation import creating
 from orchestrator.cli.failure import CommandFailed, WrongUsage
 from orchestrator.cli.options import (
-    ExpectedVersionOption,
-    FileName,
+    DocumentName,
+    ExpectOption,
     LimitOption,
     MessageOption,
     ReferenceName,
+    SinceOption,
+    UntilOption,
     WithSession,
 )
-from orchestrator.cli.output import write_document, write_json, write_record, write_table
-from orchestrator.cli.reference import artifact_id_of, reference
+from orchestrator.cli.output import write_document
+from orchestrator.cli.reference import artifact_named, parent_reference
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import ACTIONS, show_list
+from orchestrator.cli.showing import ACTIONS, show_data, show_list, show_members, show_rows
 
-app = App(name="artifact", help="Artifacts of any kind: push and pull files, list, annotate.")
+app = App(
+    name="artifact",
+    help="Artifacts of any kind: push and pull files, list, annotate.",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator artifact push model.bin --kind model --tag churn/v1\n"
+    "  orchestrator artifact pull churn/v1 -o models/churn\n"
+    "  orchestrator artifact list --kind model",
+)
 app.command(
     version_lineage.lineage,
     help_epilogue="Examples:\n\n"
@@ -44,10 +55,11 @@ _MEMBERS = (
     "retained",
     "expires_at",
 )
-_COLUMNS = ("kind", "name", "artifact_id", "cas_id", "created_by", "created_at")
+_COLUMNS = ("kind", "name", "version_hash", "artifact_id", "created_by", "created_at")
 _FILE_COLUMNS = ("name", "size_bytes", "media_type", "cas_id")
 _PARENT_COLUMNS = ("relation", "artifact_id", "added_by", "added_at")
-_CONDITION = Group("Condition", validator=validators.mutually_exclusive, sort_key=10)
+_ANNOTATION_COLUMNS = ("created_at", "created_by", "artifact_id", "meta")
+_PULLED_COLUMNS = ("name", "action", "size_bytes", "cas_id")
 
 Meta: TypeAlias = Annotated[
     list[str] | None,
@@ -59,7 +71,8 @@ Meta: TypeAlias = Annotated[
     ),
 ]
 MetaFile: TypeAlias = Annotated[
-    FileName | None, Parameter(name="--meta-json", help="A JSON object with more, or - for stdin.")
+    DocumentName | None,
+    Parameter(name="--meta-file", help="An object with more, in JSON or YAML, or - for stdin."),
 ]
 
 
@@ -77,25 +90,24 @@ def push(
     kind: Annotated[str, Parameter(help="What it is, such as model, dataset or acme/scan.")],
     name: Annotated[str | None, Parameter(help="A name to find it by.")] = None,
     meta: Meta = None,
-    meta_json: MetaFile = None,
+    meta_file: MetaFile = None,
     parent: Annotated[
         list[str] | None,
         Parameter(
             name="--parent",
             negative="",
             help="What it comes from: REF or RELATION=REF, where REF is a tag, tag@3, an artifact "
-            "id or a hash. Without RELATION it is derived_from. It may be given again.",
+            "id, or a hash. Without RELATION it is derived_from. It may be given again.",
         ),
     ] = None,
     media_type: Annotated[
         str | None, Parameter(help="What the bytes are. Else each name says it by its ending.")
     ] = None,
-    tag: Annotated[str | None, Parameter(help="The tag that is to name it.")] = None,
+    tag: Annotated[
+        str | None, Parameter(help="The tag that is to name it.", completer=complete_tag)
+    ] = None,
     message: MessageOption = None,
-    expected_version: Annotated[ExpectedVersionOption, Parameter(group=_CONDITION)] = None,
-    absent: Annotated[
-        bool, Parameter(group=_CONDITION, negative="", help="Refuse if the tag is there already.")
-    ] = False,
+    expect: ExpectOption = None,
     retain: Annotated[
         bool | None, Parameter(help="Let garbage collection leave it, whatever names it.")
     ] = None,
@@ -106,22 +118,24 @@ def push(
     A file has its own name in it, a file of a folder its path below the folder.
     Symbolic links in a folder are refused.
     """
-    if tag is None and (message is not None or expected_version is not None or absent):
-        raise WrongUsage("A message or a condition is for a tag: give --tag.")
+    from orchestrator.cli import artifact_push
+
+    if tag is None and not (message is None and expect is None):
+        raise WrongUsage("A message or an expectation is for a tag: give --tag.")
     members: dict[str, Any] = {
         "kind": kind,
         "name": name,
-        "meta": meta_in(meta or (), meta_json),
+        "meta": meta_in(meta or (), meta_file),
         "parents": [parent_in(each) for each in parent or ()],
         "tag": tag,
         "message": message,
-        "expected_version": expected_version,
-        "absent": absent or None,
         "retain": retain,
     }
     found = artifact_push.find_files([file, *files])
     hashed = artifact_push.hash_files(found, media_type)
     with session.connect() as server:
+        if tag is not None:
+            members |= creating(server, tag, expect)
         artifact_push.send_missing(server, hashed)
         reply = server.post("artifacts", **members, blobs=[each.member for each in hashed])
     _show_artifact(session, reply)
@@ -149,9 +163,11 @@ def pull(
     Each is checked against its hash. Those that are there already are left.
     After a failure, the same command goes on where this one stopped.
     """
+    from orchestrator.cli import artifact_pull
+
     with session.connect() as server:
-        artifact_id = artifact_id_of(server, artifact)
-        files = artifact_pull.files_of(server, artifact, artifact_id)
+        found = artifact_named(server, artifact)
+        files = artifact_pull.files_of(server, artifact, found)
         outcomes = artifact_pull.write_files(server, files, folder, force=force)
     rows = [
         {
@@ -162,12 +178,11 @@ def pull(
         }
         for file, outcome in zip(files, outcomes, strict=True)
     ]
-    if session.is_json:
-        write_json(msgspec.json.encode({"artifact_id": artifact_id, "files": rows}))
+    if session.wants_data:
+        answer = {"artifact_id": found["artifact_id"], "files": rows}
+        show_data(session, msgspec.json.encode(answer))
     else:
-        write_table(
-            ("file", "action", "size bytes", "cas id"), [list(row.values()) for row in rows]
-        )
+        show_rows(session, _PULLED_COLUMNS, rows, {"name": "file"})
     failures = [
         f"{row['name']}: {outcome.detail}"
         for row, outcome in zip(rows, outcomes, strict=True)
@@ -191,10 +206,8 @@ def list_artifacts(
         str | None, Parameter(help="Only those whose name begins so, by name.")
     ] = None,
     created_by: Annotated[str | None, Parameter(help="Only what this principal made.")] = None,
-    since: Annotated[
-        str | None, Parameter(help="Only what was made then or later: 2026-01-31T12:00:00Z.")
-    ] = None,
-    until: Annotated[str | None, Parameter(help="Only what was made before.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     meta: Annotated[
         list[str] | None,
         Parameter(
@@ -232,35 +245,38 @@ def list_artifacts(
 def show(artifact: ReferenceName, /, *, session: WithSession) -> None:
     """Show an artifact: its meta, its files, what it comes from, and when it may be deleted."""
     with session.connect() as server:
-        reply = server.get("artifacts", artifact_id_of(server, artifact))
+        reply = server.get("artifacts", artifact)
     _show_artifact(session, reply)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator artifact annotate churn/v1 --meta verdict=passed --message 'Looks good'"
+    "  orchestrator artifact annotate churn/v1 --meta verdict=passed -m 'Looks good'"
 )
 def annotate(
     artifact: ReferenceName,
     /,
     *,
     meta: Meta = None,
-    meta_json: MetaFile = None,
-    message: Annotated[str | None, Parameter(help="A text: the member `message` of meta.")] = None,
+    meta_file: MetaFile = None,
+    message: Annotated[
+        str | None,
+        Parameter(name=["--message", "-m"], help="A text: the member `message` of meta."),
+    ] = None,
     session: WithSession,
 ) -> None:
     """Say something about an artifact, which itself never changes.
 
     An annotation lives as long as what it is about.
     """
-    said = meta_in(meta or (), meta_json)
+    said = meta_in(meta or (), meta_file)
     if message is not None:
         if "message" in said:
             raise WrongUsage("The message is in meta, too.")
         said["message"] = message
     if not said:
         raise WrongUsage("Say something: --message TEXT or --meta KEY=VALUE.")
-    about = {**reference(artifact), "relation": "about"}
+    about = {**parent_reference(artifact), "relation": "about"}
     with session.connect() as server:
         reply = server.post("artifacts", kind="annotation", meta=said, parents=[about])
     _show_artifact(session, reply)
@@ -272,36 +288,27 @@ def annotations(
 ) -> None:
     """List what was said about an artifact, newest first."""
     with session.connect() as server:
-        artifact_id = artifact_id_of(server, artifact)
-        page = server.list_all("artifacts", artifact_id, "annotations", limit=limit)
-    if session.is_json:
-        write_json(msgspec.json.encode(page))
+        page = server.list_all("artifacts", artifact, "annotations", limit=limit)
+    if session.wants_data:
+        show_list(session, page, _ANNOTATION_COLUMNS)
         return
-    items = [msgspec.json.decode(item) for item in page.items]
-    write_table(
-        ("created at", "created by", "artifact id", "meta"),
-        [
-            (
-                each["created_at"],
-                each["created_by"],
-                each["artifact_id"],
-                msgspec.json.encode(each["meta"]).decode(),
-            )
-            for each in items
-        ],
-    )
+    said = [msgspec.json.decode(item) for item in page.items]
+    rows = [{**each, "meta": msgspec.json.encode(each["meta"]).decode()} for each in said]
+    show_rows(session, _ANNOTATION_COLUMNS, rows, named=lambda row: row["artifact_id"])
 
 
 def _show_artifact(session: Session, reply: Reply) -> None:
-    if session.is_json:
-        write_json(reply.body)
+    if session.wants_data:
+        show_data(session, reply.body)
         return
     found = reply.json()
     if "action" in found:
         found["action"] = ACTIONS[found["action"]]
     if tag := found.get("tag"):
         found["tag"] = f"{tag['name']}@{tag['version']}"
-    write_record(found, _MEMBERS)
+    show_members(session, found, _MEMBERS)
+    if session.quiet:
+        return
     if found["meta"]:
         print()
         write_document(msgspec.json.encode(found["meta"]))
@@ -309,5 +316,4 @@ def _show_artifact(session: Session, reply: Reply) -> None:
         if rows:
             print()
             used = [column for column in columns if any(column in row for row in rows)]
-            headers = [column.replace("_", " ") for column in used]
-            write_table(headers, [[row.get(column) for column in used] for row in rows])
+            show_rows(session, used, rows)

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.documents import parse_json, read_bytes
-from orchestrator.cli.failure import WrongUsage
-from orchestrator.cli.reference import reference
-from orchestrator.documents.canonical import canonicalise, parse
+from orchestrator.cli.documents import read_document
+from orchestrator.cli.failure import InvalidContent, WrongUsage
+from orchestrator.cli.reference import parent_reference
 from orchestrator.errors import InvalidInput
 
 
@@ -15,9 +14,9 @@ def meta_in(pairs: Iterable[str], file: Path | None = None) -> dict[str, Any]:
     """The members of a file and of KEY=VALUE pairs together; none may be there twice."""
     meta: dict[str, Any] = {}
     if file is not None:
-        found: Any = parse_json(file, read_bytes(file))
+        found = read_document(file).value
         if not isinstance(found, dict):
-            raise WrongUsage(f"{file}: meta is a JSON object.")
+            raise InvalidContent(f"{file}: meta is an object.")
         meta = found
     for key, text in members_in(pairs).items():
         if key in meta:
@@ -43,6 +42,8 @@ def _value(text: str) -> str | float | None:
     """A number, true, false or null if JSON writes it just so. Else it is text: 1.10 and 1e5 are
     versions or hashes more often than numbers, and as numbers they would not come back like this.
     """
+    from orchestrator.documents.canonical import canonicalise, parse
+
     try:
         value = parse(text.encode(), bytes_max=len(text.encode()))
     except InvalidInput:
@@ -55,4 +56,4 @@ def _value(text: str) -> str | float | None:
 def parent_in(text: str) -> dict[str, str]:
     """REF or RELATION=REF: no reference has a = in it."""
     relation, equals, name = text.partition("=")
-    return {**reference(name), "relation": relation} if equals else reference(text)
+    return {**parent_reference(name), "relation": relation} if equals else parent_reference(text)

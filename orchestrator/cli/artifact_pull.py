@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from orchestrator.cli.connection import ConnectionLost, ServerConnection
 from orchestrator.cli.failure import CommandFailed, ServerUnusable
@@ -29,15 +29,14 @@ Action = Literal["written", "unchanged"]
 _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def files_of(server: ServerConnection, name: str, artifact_id: str) -> "list[ManifestBlob]":
+def files_of(server: ServerConnection, name: str, found: dict[str, Any]) -> "list[ManifestBlob]":
     """The files of an artifact, by its manifest, whose hash shows that it is the right one."""
     from orchestrator.documents.manifest import read_manifest
 
-    found = server.get("artifacts", artifact_id).json()
     cas_id = found["cas_id"]
     files: list[ManifestBlob] = []
     if found["media_type"] == MANIFEST:
-        if ":" in name and cas_id != name:
+        if ":" in name and not cas_id.startswith(name):
             raise OtherBytes(f"What came is not {name}, but {cas_id}.")
         pieces = blob_pieces(server, cas_id, lambda _done, _total: None)
         files = read_manifest(b"".join(Verifier(cas_id).passing(pieces))).blobs

@@ -12,15 +12,29 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
-from cyclopts import Parameter, validators
+from cyclopts import App, Parameter, validators
 
-from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.failure import CommandFailed, ExitCode, WrongUsage
 from orchestrator.cli.options import WithSession
-from orchestrator.cli.output import console, write_error, write_json, write_record
+from orchestrator.cli.output import console, write_lines
 from orchestrator.cli.session import FOLDER, Session
+from orchestrator.cli.showing import show_data, show_failure, show_members
 
 if TYPE_CHECKING:
     from orchestrator.backup.place import Place
+
+backup_app = App(
+    name="backup",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator backup /mnt/backup\n"
+    "  orchestrator backup /mnt/backup --keep 14 -o json",
+)
+restore_app = App(
+    name="restore",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator restore /mnt/backup --data-dir /var/lib/orchestrator\n"
+    "  orchestrator restore /mnt/backup --database-url postgresql://orchestrator@db/restored",
+)
 
 #: Lines about blobs that a person may read; all of them are in the JSON output.
 _LINES_MAX = 20
@@ -44,6 +58,7 @@ BlobStore: TypeAlias = Annotated[
 ]
 
 
+@backup_app.default
 def backup(
     folder: Folder,
     /,
@@ -90,9 +105,10 @@ def backup(
     }
     _show(session, report, shown)
     lines = [f"{each.cas_id}: {each.reason}" for each in report.damaged]
-    return _warned("Blobs that could not be copied", lines, is_failure=not allow_damaged)
+    return _warned(session, "Blobs that could not be copied", lines, is_failure=not allow_damaged)
 
 
+@restore_app.default
 def restore(
     folder: Folder,
     /,
@@ -128,8 +144,9 @@ def restore(
     }
     _show(session, report, shown)
     lines = [f"{each.cas_id}: {each.reason}" for each in report.damaged]
-    damaged = _warned("Blobs in quarantine", lines, is_failure=not allow_damaged)
-    wrong = _warned("Problems that the verification found", report.problems, is_failure=True)
+    damaged = _warned(session, "Blobs in quarantine", lines, is_failure=not allow_damaged)
+    found = "Problems that the verification found"
+    wrong = _warned(session, found, report.problems, is_failure=True)
     return damaged or wrong
 
 
@@ -142,19 +159,22 @@ def _place(session: Session, database_url: str | None, blob_store: str | None) -
 
 
 def _show(session: Session, report: msgspec.Struct, shown: dict[str, Any]) -> None:
-    if session.is_json:
-        write_json(msgspec.json.encode(report))
+    if session.wants_data:
+        show_data(session, msgspec.json.encode(report))
+    elif session.quiet:
+        write_lines([shown["snapshot"]])
     else:
-        write_record(shown, shown)
+        show_members(session, shown, shown)
 
 
-def _warned(what: str, lines: list[str], *, is_failure: bool) -> int:
+def _warned(session: Session, what: str, lines: list[str], *, is_failure: bool) -> int:
     """Print the lines if there are any, and return the exit code."""
     if not lines:
-        return 0
+        return ExitCode.DONE
     more = [f"and {len(lines) - _LINES_MAX:,} more"] if len(lines) > _LINES_MAX else []
-    write_error(f"{what}: {len(lines):,}", lines[:_LINES_MAX] + more)
-    return CommandFailed.exit_code if is_failure else 0
+    failure = CommandFailed(f"{what}: {len(lines):,}", lines[:_LINES_MAX] + more)
+    show_failure(session.output, failure)
+    return failure.exit_code if is_failure else ExitCode.DONE
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from cyclopts import App, Parameter
 from orchestrator.cli.documents import STDIN, read_bytes
 from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import MAY_BE_STDIN, FileName, WithSession
-from orchestrator.cli.output import write_bytes, write_json
+from orchestrator.cli.output import write_bytes, write_lines
 from orchestrator.cli.progress import Show, progress
-from orchestrator.cli.showing import show_record
+from orchestrator.cli.showing import show_data, show_record
 from orchestrator.cli.transfer import (
     Verifier,
     blob_pieces,
@@ -26,7 +26,13 @@ from orchestrator.cli.transfer import (
 )
 from orchestrator.cli.upload import ResumableUpload
 
-app = App(name="cas", help="Blobs by the hash of their bytes: put, get, ask which are missing.")
+app = App(
+    name="cas",
+    help="Blobs by the hash of their bytes: put, get, ask which are missing.",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator cas put report.pdf\n"
+    "  orchestrator cas get blake3:6c21… -o report.pdf",
+)
 
 OCTET_STREAM = "application/octet-stream"
 _MEMBERS = ("cas_id", "sha256", "size_bytes", "media_type", "created_at")
@@ -117,10 +123,10 @@ def missing(
         names = read_bytes(STDIN).decode("utf-8", "replace").split()
     with session.connect() as server:
         found = missing_blobs(server, names)
-    if session.is_json:
-        write_json(msgspec.json.encode({"missing": found}))
+    if session.wants_data:
+        show_data(session, msgspec.json.encode({"missing": found}))
     else:
-        write_bytes("".join(f"{name}\n" for name in found).encode())
+        write_lines(found)
 
 
 def _download_progress(*, to_terminal: bool) -> AbstractContextManager[Show]:

@@ -2,9 +2,9 @@
 
 import ipaddress
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from orchestrator.cli.exchange import Reply, exchange
-from orchestrator.cli.failure import CommandFailed, ServerUnusable
+from orchestrator.cli.failure import CommandFailed, InvalidContent, ServerUnusable
 from orchestrator.cli.limits import DEFAULTS, Limits
 from orchestrator.cli.refusal import refusal
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 #: The server has its own: what the two have in common is the protocol, not code.
 API = "/api/v1"
 JSON = "application/json"
-MERGE_CONFLICT = b"urn:orchestrator:problem:merge-conflict"
+NAMESPACE = "namespace"
 CONNECT_SECONDS_MAX = 5.0
 READ_SECONDS_MAX = 60.0
 #: These carry an Idempotency-Key, so they may be sent twice.
 KEYED = frozenset({"POST", "PATCH"})
+IF_ABSENT = {"If-None-Match": "*"}
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 REPEATABLE = KEYED | {"GET"}
 
 
@@ -58,7 +60,7 @@ class ServerConnection:
         self.token_from = token_from
         self.limits = limits
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._params = {"namespace": namespace} if namespace else {}
+        self._params = {NAMESPACE: namespace} if namespace else {}
         self._client: httpx2.Client | None = None
         self.read_seconds_max = READ_SECONDS_MAX
 
@@ -74,26 +76,77 @@ class ServerConnection:
         if self._client:
             self._client.close()
 
-    def get(self, *path: str, **params: str | int | bool | None) -> Reply:
+    def get(self, *path: str, **params: Any) -> Reply:
         """Read what the path names; parameters that are None are left out."""
-        return self._accepted(self._send("GET", address(*path), params=params))
+        return self._call("GET", path, params=params)
 
     def probe(self, path: str) -> Reply:
         """Read from outside the API, without the token, whatever the status is."""
-        return self._send("GET", path, is_public=True)
+        return self._send("GET", path, params=(), is_public=True)
 
-    def post(self, *path: str, params: Mapping[str, Any] | None = None, **members: Any) -> Reply:
-        """Send a JSON object; members that are None are left out."""
-        return self._accepted(self._send("POST", address(*path), *_body(members), params=params))
+    def post(
+        self,
+        *path: str,
+        is_absent: bool = False,
+        params: Mapping[str, Any] = NOTHING,
+        **members: Any,
+    ) -> Reply:
+        """Send a JSON object; members that are None are left out. `is_absent`: only where the tag
+        does not exist.
+        """
+        headers = IF_ABSENT if is_absent else NOTHING
+        return self._call("POST", path, _body(members), params=params, headers=headers)
 
-    def put(self, *path: str, **members: Any) -> Reply:
+    def put(self, *path: str, is_absent: bool = False, **members: Any) -> Reply:
         """Send a JSON object to what the path names."""
-        return self._accepted(self._send("PUT", address(*path), *_body(members)))
+        return self._call("PUT", path, _body(members), headers=IF_ABSENT if is_absent else NOTHING)
 
-    def delete(self, *path: str, expected_version: int | None = None) -> Reply:
-        """Delete what the path names, if it is at the expected version."""
-        condition = {} if expected_version is None else {"If-Match": f'"{expected_version}"'}
-        return self._accepted(self._send("DELETE", address(*path), headers=condition))
+    def patch(
+        self,
+        *path: str,
+        content: tuple[bytes, str],
+        if_match: str | None = None,
+        **params: Any,
+    ) -> Reply:
+        """Send a patch with its media type; `if_match` is the version hash that it is meant for."""
+        headers = NOTHING if if_match is None else {"If-Match": f'"{if_match}"'}
+        return self._call("PATCH", path, content, params=params, headers=headers)
+
+    def delete(self, *path: str, **params: Any) -> Reply:
+        """Delete what the path names."""
+        return self._call("DELETE", path, params=params)
+
+    def _call(
+        self,
+        method: str,
+        path: Sequence[str],
+        body: tuple[bytes, str] | tuple[()] = (),
+        *,
+        params: Mapping[str, Any] = NOTHING,
+        headers: Mapping[str, str] = NOTHING,
+    ) -> Reply:
+        """A request of the API in our namespace; a refusal is a failure."""
+        query = {**self._params, **params}.items()
+        return self._accepted(
+            self._send(method, address(*path), *body, params=query, headers=headers)
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        media_type: str | None,
+        *,
+        params: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+    ) -> Reply:
+        """Any request, by its whole path; a namespace among the parameters goes before ours."""
+        if path.startswith(f"{API}/") and not any(name == NAMESPACE for name, _ in params):
+            params = [*self._params.items(), *params]
+        return self._accepted(
+            self._send(method, path, content, media_type, params=params, headers=headers)
+        )
 
     def list_all(
         self, *path: str, limit: int | None = None, **params: str | int | None
@@ -118,22 +171,22 @@ class ServerConnection:
         content: bytes | None = None,
         media_type: str | None = None,
         *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        params: Iterable[tuple[str, Any]],
+        headers: Mapping[str, str] = NOTHING,
         is_public: bool = False,
     ) -> Reply:
-        """Send a request; no answer is a failure."""
+        """Send a request; no answer is a failure. A parameter that is None is left out."""
         client = self._opened()
         request = client.build_request(
             method,
             self.url + path,
             content=content,
-            params=None if is_public else _given({**self._params, **(params or {})}),
+            params=[(name, value) for name, value in params if value is not None],
             headers={
                 **({} if is_public else self._headers),
                 **({"Content-Type": media_type} if media_type else {}),
                 **({"Idempotency-Key": uuid4().hex} if method in KEYED else {}),
-                **(headers or {}),
+                **headers,
             },
         )
         with self._reaching():
@@ -231,36 +284,6 @@ class ServerConnection:
             lines = ["If it is the right one, name its certificate in SSL_CERT_FILE."]
         return ConnectionLost(f"The server at {self.url} cannot be reached: {reason}", lines)
 
-    def patch(
-        self, *path: str, content: tuple[bytes, str], if_match: str | None, **params: Any
-    ) -> Reply:
-        """Send a patch with its media type; `if_match` is the version hash that it is meant for.
-
-        The conflicts of a merge are an answer, too.
-        """
-        condition = {} if if_match is None else {"If-Match": f'"{if_match}"'}
-        return self._merging(
-            self._send("PATCH", address(*path), *content, params=params, headers=condition)
-        )
-
-    def create(self, *path: str, **members: Any) -> Reply:
-        """Send a JSON object to where nothing is yet."""
-        condition = {"If-None-Match": "*"}
-        reply = self._send("PUT", address(*path), *_body(members), headers=condition)
-        if reply.status == 412:
-            raise CommandFailed(f"The name {path[-1]!r} is taken.")
-        return self._accepted(reply)
-
-    def post_merging(
-        self, *path: str, params: Mapping[str, Any] | None = None, **members: Any
-    ) -> Reply:
-        """Send a JSON object; the conflicts of a merge are an answer too, with status 409."""
-        return self._merging(self._send("POST", address(*path), *_body(members), params=params))
-
-    def _merging(self, reply: Reply) -> Reply:
-        is_conflict = reply.status == 409 and MERGE_CONFLICT in reply.body
-        return reply if is_conflict else self._accepted(reply)
-
 
 def _send_elsewhere(client: "httpx2.Client", response: "httpx2.Response") -> "httpx2.Response":
     """Ask the bucket to which a server leads for a large blob. It must not get the token: the
@@ -277,7 +300,7 @@ def address(*path: str) -> str:
     for name in path:
         # The client would take these out of the path, and so name something else.
         if name in {"", ".", ".."}:
-            raise CommandFailed(f"{name!r} is not a name.")
+            raise InvalidContent(f"{name!r} is not a name.")
     return "/".join([API, *(quote(name, safe=":") for name in path)])
 
 

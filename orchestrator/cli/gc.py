@@ -7,17 +7,19 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
-from cyclopts import Parameter, validators
+from cyclopts import App, Parameter, validators
 
 from orchestrator.cli.options import WithSession
-from orchestrator.cli.output import console, printable, write_json
+from orchestrator.cli.output import console, printable, write_lines
+from orchestrator.cli.showing import show_data
 
-EXAMPLES = (
-    "Examples:\n\n"
+app = App(
+    name="gc",
+    help_epilogue="Examples:\n\n"
     "  orchestrator gc --dry-run\n"
     "  orchestrator gc --dry-run --explain\n"
     "  orchestrator gc\n"
-    "  orchestrator gc --output json"
+    "  orchestrator gc -o json",
 )
 
 
@@ -55,6 +57,7 @@ class _Collection(msgspec.Struct, omit_defaults=True):
         self.bytes_freed += page.bytes_freed
 
 
+@app.default
 def gc(
     *,
     dry_run: Annotated[
@@ -86,18 +89,20 @@ def gc(
                 )
             page = msgspec.json.decode(reply.body, type=_GCPage)
             whole.add(page)
-            if session.is_json:
+            if session.wants_data:
                 whole.deleted += page.deleted
                 whole.kept = None if whole.kept is None else whole.kept + page.kept
+            elif session.quiet:
+                write_lines(msgspec.json.decode(item, type=_Item).id for item in page.deleted)
             else:
                 _write_lines("would delete" if dry_run else "deleted", page.deleted)
                 _write_lines("kept", page.kept)
             cursor = page.next
             if cursor is None:
                 break
-    if session.is_json:
-        write_json(msgspec.json.encode(whole))
-    else:
+    if session.wants_data:
+        show_data(session, msgspec.json.encode(whole))
+    elif not session.quiet:
         print(_summary(whole))
 
 

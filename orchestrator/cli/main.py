@@ -1,22 +1,22 @@
-"""The command `orchestrator`: its parts, its global options, and what a failure looks like."""
+"""The command `orchestrator`: its parts, its global options, and what a failure looks like.
+
+A part is loaded when one of its commands is called, so that none pays for the others.
+"""
 
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, get_args
 
-import msgspec
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from orchestrator import __version__
-from orchestrator.cli import artifact, backup, cas, gc, server, tag, transaction, verify, workflow
-from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.failure import CommandFailed, ExitCode
 from orchestrator.cli.limits import DEFAULTS, Limits
-from orchestrator.cli.output import write_bytes, write_error
-from orchestrator.cli.session import Session
-from orchestrator.errors import DomainError
+from orchestrator.cli.session import OutputFormat, Session
 
 NOTHING_GIVEN = Session()
 EXAMPLES = """\
@@ -27,6 +27,27 @@ Examples:
   orchestrator workflow get hello
   orchestrator tag undo hello
 """
+#: The headings of the help, and below each the commands with what they are, by module.
+COMMANDS = {
+    "Versions": {
+        "workflow": "workflow:app",
+        "tag": "tag:app",
+        "release": "release:app",
+        "transaction": "transaction:app",
+        "moves": "moves:app",
+    },
+    "Content": {"artifact": "artifact:app", "cas": "cas:app"},
+    "Server": {
+        "serve": "server:serve_app",
+        "status": "server:status_app",
+        "migrate": "server:migrate_app",
+        "backup": "backup:backup_app",
+        "restore": "backup:restore_app",
+        "verify": "verify:app",
+        "gc": "gc:app",
+    },
+    "Tools": {"api": "api:app", "whoami": "whoami:app", "completion": "completion:app"},
+}
 
 app = App(
     name="orchestrator",
@@ -35,61 +56,12 @@ app = App(
     help_format="plaintext",
     help_epilogue=EXAMPLES,
 )
-app.command(workflow.app)
-app.command(tag.app)
-app.command(transaction.app)
-app.command(transaction.release, help_epilogue=transaction.RELEASE_EXAMPLES)
-app.command(tag.moves, help_epilogue=tag.MOVES_EXAMPLES)
-app.command(artifact.app)
-app.command(cas.app)
-app.command(gc.gc, help_epilogue=gc.EXAMPLES)
-app.command(
-    server.serve,
-    help_epilogue="Examples:\n\n"
-    "  orchestrator serve\n"
-    "  orchestrator serve --port 9000 --data-dir /var/lib/orchestrator --workers 2",
-)
-app.command(
-    server.migrate,
-    help_epilogue="Examples:\n\n"
-    "  orchestrator migrate --status\n"
-    "  orchestrator migrate --database-url postgresql://orchestrator@db/orchestrator",
-)
-app.command(
-    backup.backup,
-    help_epilogue="Examples:\n\n"
-    "  orchestrator backup /mnt/backup\n"
-    "  orchestrator backup /mnt/backup --keep 14 --output json",
-)
-app.command(
-    backup.restore,
-    help_epilogue="Examples:\n\n"
-    "  orchestrator restore /mnt/backup --data-dir /var/lib/orchestrator\n"
-    "  orchestrator restore /mnt/backup --database-url postgresql://orchestrator@db/restored",
-)
-app.command(
-    server.status,
-    help_epilogue="Examples:\n\n  orchestrator status\n  orchestrator status --output json",
-)
-app.command(
-    verify.verify,
-    help_epilogue="Examples:\n\n"
-    "  orchestrator verify\n"
-    "  orchestrator verify --read-data --output json > report.json\n"
-    "  orchestrator verify --repair",
-)
-
-
-@app.command(
-    help_epilogue="Examples:\n\n"
-    "  orchestrator completion bash > ~/.local/share/bash-completion/completions/orchestrator\n"
-    "  orchestrator completion zsh > ~/.zsh/completions/_orchestrator\n"
-    "  orchestrator completion fish > ~/.config/fish/completions/orchestrator.fish"
-)
-def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Print the script that completes commands and options in a shell."""
-    write_bytes(app.generate_completion(shell=shell).encode())
-
+for _place, (_heading, _parts) in enumerate(COMMANDS.items()):
+    _group = Group(_heading, sort_key=_place)
+    for _name, _part in _parts.items():
+        app.command(f"orchestrator.cli.{_part}", name=_name, group=_group)
+for _flag in ("--help", "--version"):
+    app[_flag].group = _group
 
 app.meta.group_parameters = Group("Global options", sort_key=100)
 app.meta.suppress_keyboard_interrupt = False  # `main` says what it means.
@@ -102,57 +74,61 @@ def _launch(
     limits: Annotated[Limits, Parameter(parse=False)] = DEFAULTS,
 ) -> Any:
     """Run the command that the tokens name, with what the global options say."""
-    command, bound, injected = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    session = replace(session, limits=limits)
-    options = {"session": session} if "session" in injected else {}
     try:
+        command, bound, injected = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        session = replace(session, limits=limits)
+        options = {"session": session} if "session" in injected else {}
         return command(*bound.args, **bound.kwargs, **options)
-    except Exception:
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence; --debug shows the rest.
         if session.debug:
             traceback.print_exc()
-        raise
+        return _explain(error, session.output)
 
 
 def main(arguments: Sequence[str] | None = None, *, limits: Limits = DEFAULTS) -> int:
-    """Run the command and return its exit code: 0, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
+        _load_for_help(given)
         launch, bound, injected = app.meta.parse_args(given, exit_on_error=False, print_error=False)
         options = {"limits": limits} if "limits" in injected else {}
         code = launch(*bound.args, **bound.kwargs, **options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has ended. The flush at exit must not fail because of it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CommandFailed.exit_code
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence; --debug shows the rest.
-        return _explain(error)
-    return code or 0
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - as above, before the options are known.
+        return _explain(error, _wanted_output(given))
+    return code or ExitCode.DONE
 
 
-def _explain(error: Exception) -> int:
+def _load_for_help(tokens: Sequence[str]) -> None:
+    """A list of all commands says of each what it is, so all of them are loaded."""
+    names = [name for parts in COMMANDS.values() for name in parts]
+    is_help = not tokens or not {"--help", "-h"}.isdisjoint(tokens)
+    if is_help and set(names).isdisjoint(tokens):
+        for name in names:
+            app[name]
+
+
+def _explain(error: Exception, output: OutputFormat) -> ExitCode:
     """Say what went wrong; returns the exit code."""
-    token = getattr(error, "token", None)  # Of the command line, or from a variable.
-    if isinstance(error, CycloptsError) and token is not None and token.source == "env":
-        # Nobody typed it now, and it may have been meant for another variable: it is not shown.
-        write_error(f"{token.keyword} has a value that it does not take; see --help.")
-        return WrongUsage.exit_code
-    if isinstance(error, UnicodeEncodeError):
-        write_error("An argument or a variable is not text in UTF-8.")
-        return WrongUsage.exit_code
-    if isinstance(error, CycloptsError):
-        chain = " ".join(["orchestrator", *(error.command_chain or ()), "--help"])
-        write_error(str(error), [f"Try: {chain}"])
-        return WrongUsage.exit_code
-    if isinstance(error, CommandFailed):
-        write_error(error.detail, error.lines)
-        return error.exit_code
-    if isinstance(error, DomainError):
-        write_error(str(error))
-    elif isinstance(error, msgspec.MsgspecError):
-        write_error(f"The answer is not that of an orchestrator server: {error}")
-    else:
-        write_error(f"{type(error).__name__}: {error}", ["This is a defect; --debug shows where."])
-    return CommandFailed.exit_code
+    from orchestrator.cli.showing import show_failure
+    from orchestrator.cli.usage import failure_of
+
+    failure = error if isinstance(error, CommandFailed) else failure_of(error, app)
+    show_failure(output, failure)
+    return failure.exit_code
+
+
+def _wanted_output(tokens: Sequence[str]) -> OutputFormat:
+    """How to say that the global options themselves are wrong."""
+    given = [after for before, after in pairwise(tokens) if before in {"--output", "-o"}]
+    given += [token.removeprefix("--output=") for token in tokens if token.startswith("--output=")]
+    wanted: Any = given[-1] if given else os.environ.get("ORCHESTRATOR_OUTPUT")
+    return wanted if wanted in get_args(OutputFormat) else "table"

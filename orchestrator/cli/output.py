@@ -1,20 +1,23 @@
-"""Prints: tables for people, bodies for programs; it knows no command."""
+"""Prints: tables and records for people, bodies for programs; it knows no command."""
 
 import json
+import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
+from orchestrator.cli.table import Column, record_lines, table_lines
+
 #: Not a terminal, so nothing needs to fit.
 WIDTH_MAX = 10_000
-#: Between two columns.
-GAP = 2
 #: JSON escapes the control characters of ASCII except this one.
 _NOT_ASCII = re.compile(r"[\x7f-\U0010ffff]+")
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def write_json(body: bytes) -> None:
@@ -53,45 +56,25 @@ def write_bytes(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """One line for each row; on a narrow terminal the widest columns are cut."""
-    from rich.cells import cell_len
-    from rich.table import Table
-
-    screen = console(sys.stdout)
-    values = list(rows)
-    lines = [[_cell(value) for value in row] for row in values]
-    widths = [max(map(cell_len, column)) for column in zip(columns, *lines, strict=True)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, width in enumerate(_fitted(widths, screen.width)):
-        is_number = bool(values) and all(isinstance(row[at], int) for row in values)
-        side: Literal["left", "right"] = "right" if is_number else "left"
-        table.add_column(columns[at], width=width, no_wrap=True, overflow="ellipsis", justify=side)
-    for line in lines:
-        table.add_row(*line)
-    _print(screen, table)
+def write_lines(lines: Iterable[str]) -> None:
+    """Lines of text."""
+    write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
-def _fitted(widths: list[int], width_max: int) -> list[int]:
-    """Widths that fit together: the widest column is cut first, short ones last."""
-    fitted = list(widths)
-    gaps = GAP * (len(fitted) - 1)
-    while sum(fitted) + gaps > width_max and max(fitted) > 1:
-        fitted[fitted.index(max(fitted))] -= 1
-    return fitted
+def write_table(columns: Sequence[Column]) -> None:
+    """One line for each row, as wide as the terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    write_lines(table_lines(columns, width, _emphasised))
 
 
-def write_record(members: Mapping[str, Any], names: Iterable[str]) -> None:
-    """One line for each member that has a value."""
-    from rich.table import Table
+def write_record(members: Mapping[str, str]) -> None:
+    """One line for each member."""
+    write_lines(record_lines(members, _emphasised))
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name in names:
-        if members.get(name) is not None:
-            table.add_row(name.replace("_", " "), _cell(members[name]))
-    _print(console(sys.stdout), table)
+
+def _emphasised(text: str) -> str:
+    is_plain = not sys.stdout.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}
+    return text if is_plain else f"{_BOLD}{text}{_PLAIN}"
 
 
 def printable(text: str) -> str:
@@ -99,21 +82,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else printable(str(value))
-
-
-def _print(screen: Any, table: Any) -> None:
-    """Print the table; without trailing spaces where a program may read it."""
-    if screen.is_terminal:
-        screen.print(table)
-        return
-    with screen.capture() as captured:
-        screen.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
 
 
 def console(stream: TextIO) -> Any:
@@ -129,18 +97,20 @@ def console(stream: TextIO) -> Any:
     )
 
 
-def write_warning(text: str) -> None:
-    """What may be a mistake, of something that was done."""
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-    print(f"warning: {printable(text)}", file=sys.stderr)
-
-
 def write_error(detail: str, lines: Iterable[str] = ()) -> None:
     """What went wrong, and more about it below."""
-    # If both streams go to one file, what was printed before stands there before the error.
+    text = [f"error: {printable(detail)}", *(f"  {printable(line)}" for line in lines)]
+    write_to_stderr("".join(f"{line}\n" for line in text))
+
+
+def write_warning(text: str) -> None:
+    """What may be a mistake, of something that was done."""
+    write_to_stderr(f"warning: {printable(text)}\n")
+
+
+def write_to_stderr(text: str) -> None:
+    """After what was printed before, if both streams go to one file."""
     with suppress(BrokenPipeError):
         sys.stdout.flush()
-    print(f"error: {printable(detail)}", file=sys.stderr)
-    for line in lines:
-        print(f"  {printable(line)}", file=sys.stderr)
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,16 +1,19 @@
-"""The ways in which a person names an artifact: an id, a hash, a tag, a version of a tag."""
+"""The ways in which a person names a version or an artifact: a tag, a version of a tag, an id, a
+hash or its first digits. What they name is for the server to say.
+"""
 
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from orchestrator.cli.connection import ServerConnection
-from orchestrator.cli.failure import CommandFailed
+from orchestrator.cli.expectation import HASH_DIGITS, HASH_DIGITS_MIN
+from orchestrator.cli.failure import WrongUsage
+
+_HEX = frozenset("0123456789abcdef")
 
 
-def reference(text: str) -> dict[str, str]:
-    """The member of a request that names it. No tag can look like an id or a hash, so there is
+def parent_reference(text: str) -> dict[str, str]:
+    """The member of a parent that names it. No tag can look like an id or a hash, so there is
     nothing to guess.
     """
     if _is_uuid(text):
@@ -18,21 +21,32 @@ def reference(text: str) -> dict[str, str]:
     return {"cas_id": text} if ":" in text else {"tag": text}
 
 
-def artifact_id_of(server: ServerConnection, text: str) -> str:
-    """The id of the artifact that is named."""
-    ((member, value),) = reference(text).items()
-    if member == "artifact_id":
-        return value
-    if member == "tag":
-        tag, _, version = value.partition("@")
-        return str(server.get("tags", tag, version=version or None).json()["artifact_id"])
-    page = server.list_all("artifacts", version_hash=value)
-    found: list[dict[str, Any]] = [msgspec.json.decode(item) for item in page.items]
+def tag_and_version(text: str, version: int | None, at: str | None) -> tuple[str, int | None]:
+    """A tag, and the version of it that is meant, which may be a part of its name: tag@3."""
+    tag, found, number = text.partition("@")
     if not found:
-        raise CommandFailed(f"There is no version {value}.")
-    # The same document may also be the result of patches; as a version it stands for itself.
-    versions = [artifact for artifact in found if artifact["kind"] == "dag_version"]
-    return str((versions or found)[0]["artifact_id"])
+        return text, version
+    if not (number.isascii() and number.isdecimal()):
+        raise WrongUsage(f"{text!r} names no version: a version of a tag is written tag@3.")
+    if version is not None or at is not None:
+        raise WrongUsage(f"{text!r} names a version already: leave --version and --at out.")
+    return tag, int(number)
+
+
+def names_tag(text: str) -> bool:
+    """Whether it is a tag or a version of one, if anything; it may be the beginning of a hash."""
+    return ":" not in text and not _is_uuid(text)
+
+
+def may_be_hash(text: str) -> bool:
+    """Whether it may be the first digits of a version hash. A tag of this name goes first."""
+    return HASH_DIGITS_MIN <= len(text) <= HASH_DIGITS and _HEX.issuperset(text)
+
+
+def artifact_named(server: ServerConnection, text: str) -> dict[str, Any]:
+    """The artifact with all that the server says of it."""
+    found: dict[str, Any] = server.get("artifacts", text).json()
+    return found
 
 
 def _is_uuid(text: str) -> bool:

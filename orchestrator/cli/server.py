@@ -4,17 +4,35 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter, validators
+from cyclopts import App, Parameter, validators
 
-from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.failure import CommandFailed, ExitCode, WrongUsage
 from orchestrator.cli.options import WithSession
-from orchestrator.cli.output import write_json, write_record
+from orchestrator.cli.output import printable, write_lines
 from orchestrator.cli.session import FOLDER
-from orchestrator.setting_rules import check_database_url
+from orchestrator.cli.showing import show_data, show_members
+
+serve_app = App(
+    name="serve",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator serve\n"
+    "  orchestrator serve --port 9000 --data-dir /var/lib/orchestrator --workers 2",
+)
+migrate_app = App(
+    name="migrate",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator migrate --status\n"
+    "  orchestrator migrate --database-url postgresql://orchestrator@db/orchestrator",
+)
+status_app = App(
+    name="status",
+    help_epilogue="Examples:\n\n  orchestrator status\n  orchestrator status -o json",
+)
 
 ExistingFile = Annotated[Path | None, Parameter(validator=validators.Path(dir_okay=False))]
 
 
+@serve_app.default
 def serve(
     *,
     host: Annotated[str, Parameter(help="The address to listen at.")] = "127.0.0.1",
@@ -49,6 +67,7 @@ def serve(
     )
 
 
+@migrate_app.default
 def migrate(
     *,
     database_url: Annotated[
@@ -65,6 +84,8 @@ def migrate(
 
     `orchestrator serve` does that by itself; this is for a database that several servers share.
     """
+    from orchestrator.setting_rules import check_database_url
+
     if not database_url:
         raise WrongUsage("Give --database-url, or set ORCHESTRATOR_DATABASE_URL.")
     try:
@@ -72,10 +93,14 @@ def migrate(
     except ValueError as error:
         raise WrongUsage(f"{error}.") from None
     before, after, newest = _migrated(database_url, None if status else to, may_lose=yes)
-    if session.is_json:
-        write_json(msgspec.json.encode({"before": before, "schema": after, "newest": newest}))
+    if session.wants_data:
+        answer = {"before": before, "schema": after, "newest": newest}
+        show_data(session, msgspec.json.encode(answer))
+    elif session.quiet:
+        write_lines([after or "none"])
     elif status:
-        write_record({"schema": after or "none", "newest": newest}, ("schema", "newest"))
+        found = {"schema": after or "none", "newest": newest}
+        show_members(session, found, ("schema", "newest"))
     elif before == after:
         print(f"The database has schema {after or 'none'} already.")
     else:
@@ -129,6 +154,7 @@ class _Status(msgspec.Struct):
     checks: dict[str, str | None]
 
 
+@status_app.default
 def status(*, session: WithSession) -> int:
     """Show which server commands talk to, and whether it is ready."""
     with session.connect() as server:
@@ -141,10 +167,12 @@ def status(*, session: WithSession) -> int:
         message = f"What answers at {server.url} is not an orchestrator server."
         raise CommandFailed(message) from None
     answer = _Status(server.url, found.status, version, token_from, found.checks)
-    if session.is_json:
-        write_json(msgspec.json.encode(answer))
+    if session.wants_data:
+        show_data(session, msgspec.json.encode(answer))
+    elif session.quiet:
+        write_lines([printable(answer.status)])
     else:
         checks = {f"check {name}": result for name, result in answer.checks.items()}
         members = {**msgspec.structs.asdict(answer), "token_from": token_from or "none", **checks}
-        write_record(members, ["url", "status", "version", "token_from", *checks])
-    return 0 if ready.status == 200 else CommandFailed.exit_code
+        show_members(session, members, ("url", "status", "version", "token_from", *checks))
+    return ExitCode.DONE if ready.status == 200 else ExitCode.FAILED

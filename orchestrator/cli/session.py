@@ -8,7 +8,7 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,10 +17,14 @@ from cyclopts import Parameter
 from orchestrator.cli.connection import ServerConnection, is_loopback
 from orchestrator.cli.failure import CommandFailed, ServerUnusable, WrongUsage
 from orchestrator.cli.limits import DEFAULTS, Limits
+from orchestrator.cli.times import TimeFormat
 
 FOLDER = Path(".orchestrator")
 URL_OPTIONS = "--url or ORCHESTRATOR_URL"
 TOKEN_OPTIONS = "--token or ORCHESTRATOR_TOKEN"  # noqa: S105 - where it is, not what it is.
+
+
+OutputFormat: TypeAlias = Literal["table", "json", "yaml"]
 
 
 class _Published(msgspec.Struct):
@@ -46,7 +50,11 @@ class Session:
     ] = field(default=None, repr=False)
     namespace: Annotated[
         str | None,
-        Parameter(env_var="ORCHESTRATOR_NAMESPACE", help="Else that of the token."),
+        Parameter(
+            name=["--namespace", "-n"],
+            env_var="ORCHESTRATOR_NAMESPACE",
+            help="Else that of the token.",
+        ),
     ] = None
     data_dir: Annotated[
         Path | None,
@@ -56,16 +64,39 @@ class Session:
         ),
     ] = None
     output: Annotated[
-        Literal["table", "json"],
-        Parameter(env_var="ORCHESTRATOR_OUTPUT", help="For people, or as the server sent it."),
+        OutputFormat,
+        Parameter(
+            name=["--output", "-o"],
+            env_var="ORCHESTRATOR_OUTPUT",
+            help="For people, or as the server sent it; errors, too.",
+        ),
     ] = "table"
+    quiet: Annotated[
+        bool,
+        Parameter(
+            name=["--quiet", "-q"],
+            negative="",
+            help="Print only what names each thing: a hash, a tag, an id.",
+        ),
+    ] = False
+    time_format: Annotated[
+        TimeFormat | None,
+        Parameter(
+            env_var="ORCHESTRATOR_TIME_FORMAT",
+            help="How tables show times. Else local and relative at a terminal, and rfc3339 "
+            "elsewhere.",
+        ),
+    ] = None
+    full: Annotated[
+        bool, Parameter(negative="", help="Whole hashes, also where tables shorten them.")
+    ] = False
     debug: Annotated[bool, Parameter(negative="", help="Show the traceback of a failure.")] = False
     limits: Annotated[Limits, Parameter(parse=False)] = DEFAULTS
 
     @property
-    def is_json(self) -> bool:
-        """Whether a program reads what is printed."""
-        return self.output == "json"
+    def wants_data(self) -> bool:
+        """Whether a program reads what is printed: all that the server sent, in a format."""
+        return self.output != "table" and not self.quiet
 
     def connect(self) -> ServerConnection:
         """A connection to the server that was named or found; nothing is sent yet."""

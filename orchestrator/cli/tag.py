@@ -2,48 +2,52 @@
 
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter, validators
+from cyclopts import App, Parameter
 
+from orchestrator.cli import tag_watch
+from orchestrator.cli.deletion import delete_tag
+from orchestrator.cli.expectation import Expectation, version_expected
+from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import (
+    ALL_TAGS,
     AtOption,
-    ExpectedVersionOption,
-    KindOption,
+    ExpectOption,
     LimitOption,
     MessageOption,
-    MovedByOption,
-    PrefixOption,
     ReferenceName,
-    SinceOption,
+    TagFilters,
     TagName,
-    UntilOption,
+    VersionedTagName,
     VersionOption,
     WithSession,
+    YesOption,
 )
-from orchestrator.cli.reference import artifact_id_of
+from orchestrator.cli.reference import tag_and_version
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import show_list, show_record
+from orchestrator.cli.showing import TAG_MEMBERS, show_list, show_record
 
-app = App(name="tag", help="Named pointers to artifacts: show, move, undo, redo, look back.")
+app = App(
+    name="tag",
+    help="Named pointers to artifacts: show, move, undo, redo, look back.",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator tag list\n"
+    "  orchestrator tag move production release/v1.0 -m 'Roll out'\n"
+    "  orchestrator tag undo production",
+)
 
-MEMBERS = (
-    "action",
-    "namespace",
-    "name",
+app.command(tag_watch.app, name="*")
+
+_LIST_COLUMNS = ("name", "version", "kind", "version_hash", "moved_at", "moved_by", "message")
+_HISTORY_COLUMNS = (
     "version",
-    "artifact_id",
+    "action",
     "kind",
     "version_hash",
-    "message",
-    "moved_by",
     "moved_at",
+    "moved_by",
+    "transaction_id",
+    "message",
 )
-_LIST_COLUMNS = ("name", "version", "artifact_id", "moved_at", "message")
-_MOVE_COLUMNS = ("seq", "action", "to_id", "from_id", "moved_at", "moved_by", "message")
-_ALL_MOVES_COLUMNS = ("moved_at", "moved_by", "name", "version", "action", "to_id", "message")
-MOVES_EXAMPLES = (
-    "Examples:\n\n  orchestrator moves --limit 10\n  orchestrator moves --prefix prod/ --since -2h"
-)
-_EITHER = Group("Condition", validator=validators.mutually_exclusive, sort_key=10)
 
 
 @app.command(
@@ -51,56 +55,47 @@ _EITHER = Group("Condition", validator=validators.mutually_exclusive, sort_key=1
     help_epilogue="Examples:\n\n"
     "  orchestrator tag list --limit 10\n"
     "  orchestrator tag list --prefix release/ --since -7d\n"
-    "  orchestrator tag list --at 2026-01-31",
+    "  orchestrator tag list --at 2026-01-31\n"
+    "  orchestrator tag list -q",
 )
 def list_tags(
     *,
-    prefix: PrefixOption = None,
-    moved_by: MovedByOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    kind: KindOption = None,
-    at: AtOption = None,
+    only: TagFilters = ALL_TAGS,
     deleted: Annotated[
         bool, Parameter(negative="", help="Those that are deleted, instead of those that are not.")
     ] = False,
-    limit: LimitOption = None,
     session: WithSession,
 ) -> None:
     """List the tags of the namespace by name, as they are or as they were."""
     with session.connect() as server:
-        page = server.list_all(
-            "tags",
-            prefix=prefix,
-            moved_by=moved_by,
-            since=since,
-            until=until,
-            kind=kind,
-            at=at,
-            deleted="true" if deleted else None,
-            limit=limit,
-        )
+        page = server.list_all("tags", **only.params, deleted="true" if deleted else None)
     show_list(session, page, _LIST_COLUMNS)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator tag show release/v1.0\n"
-    "  orchestrator tag show release/v1.0 --version 3\n"
+    "  orchestrator tag show release/v1.0@3\n"
     "  orchestrator tag show release/v1.0 --at 2026-01-31T12:00:00Z"
 )
 def show(
-    tag: TagName, /, *, version: VersionOption = None, at: AtOption = None, session: WithSession
+    tag: VersionedTagName,
+    /,
+    *,
+    version: VersionOption = None,
+    at: AtOption = None,
+    session: WithSession,
 ) -> None:
     """Show what a tag names, or named."""
+    name, named = tag_and_version(tag, version, at)
     with session.connect() as server:
-        show_record(session, server.get("tags", tag, version=version, at=at), MEMBERS)
+        show_record(session, server.get("tags", name, version=named, at=at), TAG_MEMBERS)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator tag move production release/v1.0\n"
-    "  orchestrator tag move production blake3:6c21… --expected-version 7 --message 'Roll out'\n"
+    "  orchestrator tag move production 6c21e0a9 --expect 7 -m 'Roll out'\n"
     "  orchestrator tag move staging production --create"
 )
 def move(
@@ -109,49 +104,50 @@ def move(
     /,
     *,
     message: MessageOption = None,
-    expected_version: Annotated[ExpectedVersionOption, Parameter(group=_EITHER)] = None,
+    expect: ExpectOption = None,
     create: Annotated[
-        bool, Parameter(group=_EITHER, negative="", help="Create the tag if there is none.")
+        bool, Parameter(negative="", help="Create the tag if there is none.")
     ] = False,
     session: WithSession,
 ) -> None:
     """Let a tag name another artifact."""
+    is_absent = expect is not None and expect.is_absent
+    if create and expect and not is_absent:
+        raise WrongUsage("A tag that is expected somewhere is there: leave --create out.")
+    members: dict[str, Any] = {"from": target, "message": message}
     with session.connect() as server:
-        members: dict[str, Any] = {
-            "artifact_id": artifact_id_of(server, target),
-            "message": message,
-        }
-        if create:
-            reply = server.put("tags", tag, **members)
+        if create or is_absent:
+            reply = server.put("tags", tag, is_absent=is_absent, **members)
         else:
-            reply = server.post("tags", tag, "move", **members, expected_version=expected_version)
-    show_record(session, reply, MEMBERS)
+            version = version_expected(server, tag, expect)
+            reply = server.post("tags", tag, "move", **members, expected_version=version)
+    show_record(session, reply, TAG_MEMBERS)
 
 
-@app.command(help_epilogue="Examples:\n\n  orchestrator tag undo production --message 'Roll back'")
+@app.command(help_epilogue="Examples:\n\n  orchestrator tag undo production -m 'Roll back'")
 def undo(
     tag: TagName,
     /,
     *,
     message: MessageOption = None,
-    expected_version: ExpectedVersionOption = None,
+    expect: ExpectOption = None,
     session: WithSession,
 ) -> None:
     """Take the last move back; again, the one before it."""
-    _step(session, tag, "undo", message, expected_version)
+    _step(session, "undo", tag, message, expect)
 
 
-@app.command(help_epilogue="Examples:\n\n  orchestrator tag redo production")
+@app.command(help_epilogue="Examples:\n\n  orchestrator tag redo production --expect 8")
 def redo(
     tag: TagName,
     /,
     *,
     message: MessageOption = None,
-    expected_version: ExpectedVersionOption = None,
+    expect: ExpectOption = None,
     session: WithSession,
 ) -> None:
     """Do again what was undone."""
-    _step(session, tag, "redo", message, expected_version)
+    _step(session, "redo", tag, message, expect)
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator tag history production --limit 5")
@@ -159,47 +155,34 @@ def history(tag: TagName, /, *, limit: LimitOption = None, session: WithSession)
     """List every move of a tag, newest first; also of a tag that was deleted."""
     with session.connect() as server:
         page = server.list_all("tags", tag, "history", limit=limit)
-    show_list(session, page, _MOVE_COLUMNS)
+    show_list(session, page, _HISTORY_COLUMNS, named=lambda move: f"{tag}@{move['version']}")
 
 
-@app.command(help_epilogue="Examples:\n\n  orchestrator tag delete candidate --expected-version 4")
+@app.command(
+    help_epilogue="Examples:\n\n"
+    "  orchestrator tag delete candidate --expect 4 -m 'Superseded'\n"
+    "  orchestrator tag delete candidate --yes"
+)
 def delete(
-    tag: TagName, /, *, expected_version: ExpectedVersionOption = None, session: WithSession
-) -> None:
-    """Delete a tag; its history and what it named stay."""
-    with session.connect() as server:
-        show_record(session, server.delete("tags", tag, expected_version=expected_version), MEMBERS)
-
-
-def moves(
+    tag: TagName,
+    /,
     *,
-    prefix: PrefixOption = None,
-    moved_by: MovedByOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    transaction: Annotated[
-        str | None, Parameter(help="Only what this transaction moved: its id.")
-    ] = None,
-    limit: LimitOption = None,
+    message: MessageOption = None,
+    expect: ExpectOption = None,
+    yes: YesOption = False,
     session: WithSession,
 ) -> None:
-    """List every move of every tag of the namespace, newest first."""
-    with session.connect() as server:
-        page = server.list_all(
-            "moves",
-            prefix=prefix,
-            moved_by=moved_by,
-            since=since,
-            until=until,
-            transaction_id=transaction,
-            limit=limit,
-        )
-    show_list(session, page, _ALL_MOVES_COLUMNS)
+    """Delete a tag; its history and what it named stay, and undo restores it.
+
+    At a terminal you are asked before, unless --yes says that you are sure.
+    """
+    delete_tag(session, "tags", tag, message, expect, is_sure=yes)
 
 
 def _step(
-    session: Session, tag: str, step: str, message: str | None, expected_version: int | None
+    session: Session, step: str, tag: str, message: str | None, expect: Expectation | None
 ) -> None:
     with session.connect() as server:
-        reply = server.post("tags", tag, step, message=message, expected_version=expected_version)
-    show_record(session, reply, MEMBERS)
+        version = version_expected(server, tag, expect)
+        reply = server.post("tags", tag, step, message=message, expected_version=version)
+    show_record(session, reply, TAG_MEMBERS)

@@ -1,65 +1,101 @@
-"""`orchestrator transaction …` and `release`: many tags at once, all or none."""
+"""`orchestrator transaction …`: many tags at once, all or none."""
 
 from typing import Annotated, Any
 
-import msgspec
 from cyclopts import App, Parameter
 
-from orchestrator.cli.documents import parse_json, read_bytes
+from orchestrator.cli.documents import read_document
 from orchestrator.cli.exchange import Reply
-from orchestrator.cli.failure import WrongUsage
+from orchestrator.cli.expectation import versions_expected
+from orchestrator.cli.failure import InvalidContent, WrongUsage
 from orchestrator.cli.options import (
-    DryRunOption,
-    FileName,
-    LenientOption,
+    FOR_GOOD,
+    STRICTLY,
+    DocumentName,
+    ExpectTagsOption,
+    JudgementOptions,
     LimitOption,
     MessageOption,
+    SinceOption,
+    TransactionId,
+    TrialOptions,
+    UntilOption,
     WithSession,
-    manner,
 )
-from orchestrator.cli.output import write_json, write_record, write_table
+from orchestrator.cli.output import write_lines
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import ACTIONS, DRY_RUN, show_change, show_list
+from orchestrator.cli.showing import (
+    ACTIONS,
+    DRY_RUN,
+    show_change,
+    show_data,
+    show_list,
+    show_members,
+    show_rows,
+)
 
-app = App(name="transaction", help="Many tags at once, all or none: apply, look back, revert.")
+app = App(
+    name="transaction",
+    help="Many tags at once, all or none: apply, look back, revert.",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator transaction apply release.json -m 'May'\n"
+    "  orchestrator transaction list --since -7d",
+)
 
-MEMBERS = ("transaction_id", "namespace", "message", "made_by", "made_at")
-_LINKS = ("reverts_id", "reverted_by_id")
-_LIST_COLUMNS = (*MEMBERS[:1], "made_at", "made_by", "reverted_by_id", "message")
-_RESULT_COLUMNS = ("tag", "action", "version", "artifact_id")
-
-TransactionId = Annotated[str, Parameter(help="The id of a transaction.")]
-RELEASE_EXAMPLES = """\
-Examples:
-
-  orchestrator release billing orders --to prod --message 'May'
-  orchestrator release billing@7 --to prod
-"""
+_MEMBERS = (
+    "transaction_id",
+    "namespace",
+    "message",
+    "made_by",
+    "made_at",
+    "reverts_id",
+    "reverted_by_id",
+)
+_LIST_COLUMNS = ("transaction_id", "made_at", "made_by", "reverted_by_id", "message")
+_MOVE_COLUMNS = ("name", "action", "version", "version_hash", "artifact_id")
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator transaction apply release.json --message 'May'\n"
-    "  orchestrator transaction apply release.json --dry-run\n"
+    "  orchestrator transaction apply release.json -m 'May'\n"
+    "  orchestrator transaction apply release.yaml --expect prod/billing=3 --dry-run\n"
     "  generate | orchestrator transaction apply -"
 )
 def apply(
-    file: FileName,
+    file: DocumentName,
     /,
     *,
     message: MessageOption = None,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    expect: ExpectTagsOption = None,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Carry out the operations of a file: a list, or the body of the request."""
-    body = parse_json(file, read_bytes(file))
+    body = read_document(file).value
     members = body if isinstance(body, dict) else {"operations": body}
+    operations = members.get("operations")
+    if not isinstance(operations, list):
+        raise InvalidContent(f"{file}: There is no list of operations.")
+    members = {**members, "operations": _expecting(operations, versions_expected(expect))}
     if message is not None:
-        members = {**members, "message": message}
-    how = manner(dry_run=dry_run, lenient=lenient)
+        members["message"] = message
     with session.connect() as server:
-        _show_results(session, server.post("transactions", params=how, **members))
+        show_results(session, server.post("transactions", params=how.params, **members))
+
+
+def _expecting(operations: list[Any], expected: dict[str, int]) -> list[Any]:
+    """The operations, with the versions at which their tags are expected."""
+    named = {each.get("tag") for each in operations if isinstance(each, dict)}
+    if others := sorted(expected.keys() - named):
+        raise WrongUsage(
+            f"No operation is about {', '.join(others)}, so nothing is expected there."
+        )
+    return [
+        {**each, "expected_version": expected[each["tag"]]}
+        if isinstance(each, dict) and each.get("tag") in expected
+        else each
+        for each in operations
+    ]
 
 
 @app.command(
@@ -71,8 +107,8 @@ def apply(
 def list_transactions(
     *,
     made_by: Annotated[str | None, Parameter(help="Only those of this principal.")] = None,
-    since: Annotated[str | None, Parameter(help="Only those since this time.")] = None,
-    until: Annotated[str | None, Parameter(help="Only those before this time.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: LimitOption = None,
     session: WithSession,
 ) -> None:
@@ -89,83 +125,66 @@ def show(transaction_id: TransactionId, /, *, session: WithSession) -> None:
     """Show what a transaction moved."""
     with session.connect() as server:
         reply = server.get("transactions", transaction_id)
-    if session.is_json:
-        write_json(reply.body)
+    if session.wants_data:
+        show_data(session, reply.body)
         return
     found = reply.json()
-    write_record(found, (*MEMBERS, *_LINKS))
-    _write_moves(
-        (each["name"], each["action"], each["version"], each["to_id"]) for each in found["moves"]
-    )
+    show_members(session, found, _MEMBERS)
+    _show_moves(session, [{**each, "artifact_id": each["to_id"]} for each in found["moves"]])
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator transaction revert 01936f3f-2b3c-… --message 'Roll back'"
+    "  orchestrator transaction revert 01936f3f-2b3c-… -m 'Roll back'\n"
+    "  orchestrator transaction revert 01936f3f-2b3c-… --expect prod/billing=4"
 )
 def revert(
     transaction_id: TransactionId,
     /,
     *,
     message: MessageOption = None,
-    dry_run: DryRunOption = False,
+    expect: ExpectTagsOption = None,
+    how: TrialOptions = FOR_GOOD,
     session: WithSession,
 ) -> None:
     """Take a transaction back: each of its tags stands where it stood before."""
-    path = ("transactions", transaction_id, "revert")
+    expected = versions_expected(expect) or None
     with session.connect() as server:
-        _show_results(session, server.post(*path, params=manner(dry_run=dry_run), message=message))
+        reply = server.post(
+            *("transactions", transaction_id, "revert"),
+            params=how.params,
+            message=message,
+            expected=expected,
+        )
+    show_results(session, reply)
 
 
-def release(
-    *tags: Annotated[str, Parameter(help="A tag, or a version of a tag: tag@3.")],
-    to: Annotated[str, Parameter(help="What the names of the released tags begin with.")],
-    message: MessageOption = None,
-    session: WithSession,
-) -> None:
-    """Let TO/TAG name what TAG names, for each of the tags, all or none.
-
-    A released tag is created if there is none. If one is moved by somebody else meanwhile, nothing
-    is released.
-    """
-    if not tags:
-        raise WrongUsage("Name the tags that are to be released.")
-    with session.connect() as server:
-        page = server.list_all("tags", prefix=f"{to}/")
-        versions = {item["name"]: item["version"] for item in map(msgspec.json.decode, page.items)}
-        operations = [_released(f"{to}/{tag.partition('@')[0]}", tag, versions) for tag in tags]
-        reply = server.post("transactions", operations=operations, message=message)
-    _show_results(session, reply)
-
-
-def _released(name: str, source: str, versions: dict[str, int]) -> dict[str, Any]:
-    if name not in versions:
-        return {"op": "create", "tag": name, "from": source}
-    return {"op": "move", "tag": name, "from": source, "expected_version": versions[name]}
-
-
-def _show_results(session: Session, reply: Reply) -> None:
-    if session.is_json:
-        write_json(reply.body)
+def show_results(session: Session, reply: Reply) -> None:
+    """What a transaction did to each of its tags."""
+    if session.wants_data:
+        show_data(session, reply.body)
         return
     found = reply.json()
-    if "dry_run" in found:
-        print(DRY_RUN)
-    else:
-        write_record(found, ("transaction_id",))
-    _write_moves(
-        (
-            each.get("tag") or each["name"],
-            each["action"],
-            each.get("tag_version") or each["version"],
-            each["artifact_id"],
-        )
-        for each in found["results"]
+    if "dry_run" not in found:
+        show_members(session, found, ("transaction_id",))
+    elif not session.quiet:
+        write_lines([DRY_RUN])
+    _show_moves(
+        session,
+        [
+            {
+                **each,
+                "name": each.get("tag") or each["name"],
+                "version": each.get("tag_version") or each["version"],
+            }
+            for each in found["results"]
+        ],
     )
     for each in found["results"]:
-        show_change(each)
+        show_change(session, each)
 
 
-def _write_moves(rows: Any) -> None:
-    shown = [(tag, ACTIONS[action], version, target) for tag, action, version, target in rows]
-    write_table([name.replace("_", " ") for name in _RESULT_COLUMNS], shown)
+def _show_moves(session: Session, moves: list[dict[str, Any]]) -> None:
+    if not session.quiet:
+        rows = [{**each, "action": ACTIONS[each["action"]]} for each in moves]
+        show_rows(session, _MOVE_COLUMNS, rows)

@@ -7,11 +7,21 @@ from dataclasses import replace
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from orchestrator.cli.connection import ServerConnection
+from orchestrator.cli.failure import ExitCode
 from orchestrator.cli.options import WithSession
-from orchestrator.cli.output import console, printable, write_json
+from orchestrator.cli.output import console, printable
+from orchestrator.cli.showing import show_data
+
+app = App(
+    name="verify",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator verify\n"
+    "  orchestrator verify --read-data -o json > report.json\n"
+    "  orchestrator verify --repair",
+)
 
 #: A page may be one blob of many GiB, read from far away.
 PAGE_SECONDS_MAX = 3_600.0
@@ -50,6 +60,7 @@ class _VerifyPage(VerifyReport):
 Show = Callable[[VerifyReport, int | None], None]
 
 
+@app.default
 def verify(
     *,
     read_data: Annotated[
@@ -80,15 +91,15 @@ def verify(
             report.checked_bytes += page.checked_bytes
             report.checked_objects += page.checked_objects
             report.problems += page.problems
-            if not session.is_json:
+            if not session.wants_data:
                 for each in page.problems:
                     print(_line(each))
             show(report, total)
-    if session.is_json:
-        write_json(msgspec.json.encode(report))
-    else:
+    if session.wants_data:
+        show_data(session, msgspec.json.encode(report))
+    elif not session.quiet:
         print(_summary(report, read_data=read_data))
-    return 1 if report.unrepaired else 0
+    return ExitCode.FAILED if report.unrepaired else ExitCode.DONE
 
 
 def _pages(server: ServerConnection, *, read_data: bool, repair: bool) -> Iterator[_VerifyPage]:

@@ -6,31 +6,43 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from cyclopts import App, Parameter
 
-from orchestrator.cli.documents import parse_json, read_bytes
+from orchestrator.cli.completers import complete_reference
+from orchestrator.cli.connection import ServerConnection
+from orchestrator.cli.documents import parse_json, read_document
 from orchestrator.cli.exchange import Reply
-from orchestrator.cli.failure import WrongUsage
+from orchestrator.cli.expectation import Expectation, version_expected
+from orchestrator.cli.failure import CommandFailed, ExitCode, WrongUsage
 from orchestrator.cli.options import (
+    FOR_GOOD,
+    STRICTLY,
     ByIdOption,
-    DryRunOption,
-    ExpectedVersionOption,
-    FileName,
-    LenientOption,
+    DocumentName,
+    ExpectOption,
+    Judgement,
+    JudgementOptions,
     MessageOption,
     TagName,
+    TrialOptions,
     WithSession,
-    manner,
 )
-from orchestrator.cli.output import printable, write_json, write_record
+from orchestrator.cli.output import printable
+from orchestrator.cli.reference import artifact_named
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import DRY_RUN, show_change, show_record
-from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
-from orchestrator.cli.version_text import refuse_conflicts, write_diff
+from orchestrator.cli.showing import (
+    DRY_RUN,
+    TAG_MEMBERS,
+    show_change,
+    show_data,
+    show_members,
+    show_record,
+)
+from orchestrator.cli.version_text import write_diff
 
 app = App()
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-_MEMBERS = (
+CHANGED_MEMBERS = (
     "action",
     "namespace",
     "tag",
@@ -59,9 +71,19 @@ _OUTCOMES = {
     "up_to_date": "Already up to date: {ours} has all of {theirs}.",
 }
 
+MERGE_CONFLICT = b"urn:orchestrator:problem:merge-conflict"
+_SETTLE = (
+    "Settle all of them with --prefer ours or --prefer theirs,",
+    'or one by one with --resolve POINTER=ours, =theirs or ={"value": ...}.',
+)
+
 VersionName: TypeAlias = Annotated[
     str,
-    Parameter(help="A tag, tag@3, @3 (of the tag itself), an artifact id, or a version hash."),
+    Parameter(
+        help="A tag, tag@3, @3 (of the tag itself), an artifact id, or a version hash, of which "
+        "the first 8 digits are enough.",
+        completer=complete_reference,
+    ),
 ]
 Prefer: TypeAlias = Annotated[
     Literal["ours", "theirs"] | None,
@@ -88,17 +110,17 @@ class _Merged(msgspec.Struct):
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator workflow patch billing longer.json --message 'Wait longer'\n"
+    "  orchestrator workflow patch billing longer.json -m 'Wait longer' --expect 3\n"
     '  echo \'{"metadata": {"owner": "ann"}}\' |\n'
     "    orchestrator workflow patch billing - --merge-patch\n"
-    "  orchestrator workflow patch billing longer.json --expected-version 3 --on-conflict merge\n"
+    "  orchestrator workflow patch billing longer.json --expect 3 --on-conflict merge\n"
+    "  orchestrator workflow patch billing longer.json --dry-run\n"
     '  echo \'[{"op": "remove", "path": "/nodes/remind"}]\' |\n'
-    "    orchestrator workflow patch billing - --by-id\n"
-    "  orchestrator workflow patch billing longer.json --dry-run"
+    "    orchestrator workflow patch billing - --by-id"
 )
 def patch(
     tag: TagName,
-    file: FileName,
+    file: DocumentName,
     /,
     *,
     merge_patch: Annotated[
@@ -106,49 +128,60 @@ def patch(
         Parameter(negative="", help="It is a merge patch (RFC 7396), not a JSON Patch (RFC 6902)."),
     ] = False,
     message: MessageOption = None,
-    if_match: Annotated[
-        str | None, Parameter(help="Refuse if the tag does not name this version hash.")
-    ] = None,
-    expected_version: ExpectedVersionOption = None,
+    expect: ExpectOption = None,
     on_conflict: Annotated[
         Literal["refuse", "merge"] | None,
         Parameter(
-            help="What becomes of a patch that was made for another version: with merge it is "
-            "applied there, and the result is merged into what the tag names."
+            help="What becomes of a patch that was made for another version, the one that is "
+            "expected: with merge it is applied there, and the result is merged into what the tag "
+            "names."
         ),
     ] = None,
     by_id: ByIdOption = False,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Change what a tag names by a patch."""
-    content = read_bytes(file)
-    document = parse_json(file, content)
-    if isinstance(document, dict) and not merge_patch:
+    document = read_document(file)
+    if isinstance(document.value, dict) and not merge_patch:
         raise WrongUsage(
             "This is an object, and a JSON Patch is a list of operations.",
             ["If it is a merge patch (RFC 7396), say so with --merge-patch."],
         )
     media_type = MERGE_PATCH if merge_patch else JSON_PATCH
     with session.connect() as server:
+        if on_conflict == "merge":
+            made_for = _version_patched(server, expect)
+        else:
+            made_for = {"expected_version": version_expected(server, tag, expect)}
         reply = server.patch(
             *("workflows", tag),
-            content=(content, media_type),
-            if_match=if_match,
+            content=(document.content, media_type),
             message=message,
-            expected_version=expected_version,
             on_conflict=on_conflict,
-            address="id" if by_id else None,
-            **manner(dry_run=dry_run, lenient=lenient),
+            address=_address(by_id),
+            **made_for,
+            **how.params,
         )
-    show_record(session, refuse_conflicts(session, reply, can_settle=False), _MEMBERS)
+    show_record(session, reply, CHANGED_MEMBERS)
+
+
+def _version_patched(server: ServerConnection, expect: Expectation | None) -> dict[str, Any]:
+    """The version that a patch was made for, which the tag need not name any more."""
+    if expect is None or expect.is_absent:
+        raise WrongUsage("To merge, say which version the patch was made for: --expect VERSION.")
+    if expect.digits is None:
+        return {"expected_version": expect.version}
+    named = f"blake3:{expect.digits}"
+    if not expect.is_whole_hash:
+        named = artifact_named(server, named)["version_hash"]
+    return {"if_match": named}
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow merge billing billing/trial --dry-run\n"
-    "  orchestrator workflow merge billing billing/trial --message 'Take the trial'\n"
+    "  orchestrator workflow merge billing billing/trial -m 'Take the trial'\n"
     "  orchestrator workflow merge billing billing/trial --prefer theirs\n"
     "  orchestrator workflow merge billing billing/trial --resolve /nodes/collect=ours"
 )
@@ -161,11 +194,11 @@ def merge(
         VersionName | None, Parameter(help="Where both began. Else their nearest common ancestor.")
     ] = None,
     message: MessageOption = None,
+    expect: ExpectOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
     by_id: ByIdOption = False,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Bring the changes of another version into a tag.
@@ -173,21 +206,19 @@ def merge(
     Where both changed the same, nothing is stored, and every such place is listed.
     """
     members = {"from": from_, "base": base, "message": message, **_settlement(prefer, resolve)}
-    how = {"address": "id" if by_id else None, **manner(dry_run=dry_run, lenient=lenient)}
-    with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "merge", params=how, **members)
-    refuse_conflicts(session, reply)
-    if session.is_json:
-        write_json(reply.body)
+    reply = _settled(session, tag, "merge", members, expect, how, by_id=by_id)
+    if session.wants_data:
+        show_data(session, reply.body)
     else:
-        _write_merged(msgspec.json.decode(reply.body, type=_Merged), ours=tag, theirs=from_)
+        merged = msgspec.json.decode(reply.body, type=_Merged)
+        _write_merged(session, merged, ours=tag, theirs=from_)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow compact billing\n"
     "  orchestrator workflow compact billing --move --dry-run\n"
-    "  orchestrator workflow compact billing --move --message 'Start afresh'"
+    "  orchestrator workflow compact billing --move -m 'Start afresh'"
 )
 def compact(
     tag: TagName,
@@ -195,20 +226,27 @@ def compact(
     *,
     move: Annotated[bool, Parameter(negative="", help="Let the tag name the new version.")] = False,
     message: MessageOption = None,
-    dry_run: DryRunOption = False,
+    expect: ExpectOption = None,
+    how: TrialOptions = FOR_GOOD,
     session: WithSession,
 ) -> None:
     """Make one whole version of a chain of patches; the chain stays."""
-    how = manner(dry_run=dry_run)
     with session.connect() as server:
-        reply = server.post("workflows", tag, "compact", params=how, move=move, message=message)
+        version = version_expected(server, tag, expect)
+        reply = server.post(
+            *("workflows", tag, "compact"),
+            params=how.params,
+            move=move,
+            message=message,
+            expected_version=version,
+        )
     show_record(session, reply, _COMPACT_MEMBERS)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow branch billing/trial billing\n"
-    "  orchestrator workflow branch billing/fix billing@3 --message 'Before the merge'"
+    "  orchestrator workflow branch billing/fix billing@3 -m 'Before the merge'"
 )
 def branch(
     new: TagName,
@@ -220,15 +258,19 @@ def branch(
 ) -> None:
     """Create a tag that names what another one names."""
     with session.connect() as server:
-        reply = server.create("tags", new, **{"from": from_}, message=message)
+        try:
+            reply = server.put("tags", new, is_absent=True, message=message, **{"from": from_})
+        except CommandFailed as failure:
+            if failure.exit_code is not ExitCode.CONFLICT:
+                raise
+            raise failure.with_detail(f"The name {new!r} is taken.") from failure
     show_record(session, reply, TAG_MEMBERS)
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow cherry-pick billing billing/trial@2\n"
-    "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs\n"
-    "  orchestrator workflow cherry-pick billing billing/trial@2 --dry-run"
+    "  orchestrator workflow cherry-pick billing billing/trial --prefer theirs"
 )
 def cherry_pick(
     tag: TagName,
@@ -236,25 +278,23 @@ def cherry_pick(
     /,
     *,
     message: MessageOption = None,
+    expect: ExpectOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Make the change that made a version again, on what a tag names."""
     members = {"version": version, "message": message, **_settlement(prefer, resolve)}
-    how = manner(dry_run=dry_run, lenient=lenient)
-    with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "cherry-pick", params=how, **members)
-    _show_changed(session, reply)
+    show_record(
+        session, _settled(session, tag, "cherry-pick", members, expect, how), CHANGED_MEMBERS
+    )
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator workflow revert billing --seq 2 --message 'Too slow'\n"
-    "  orchestrator workflow revert billing billing@3\n"
-    "  orchestrator workflow revert billing billing@3 --dry-run"
+    "  orchestrator workflow revert billing --seq 2 -m 'Too slow'\n"
+    "  orchestrator workflow revert billing billing@3"
 )
 def revert(
     tag: TagName,
@@ -265,21 +305,22 @@ def revert(
         int | None, Parameter(help="Instead of VERSION: a position in the chain, as in the log.")
     ] = None,
     message: MessageOption = None,
+    expect: ExpectOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Take back the change that made a version, wherever in the history it is."""
     if (version is None) == (seq is None):
         raise WrongUsage("Name one version: by VERSION, or by --seq.")
-    members: dict[str, Any] = {"version": version, "seq": seq, "message": message}
+    members = {"version": version, "seq": seq, "message": message}
     members |= _settlement(prefer, resolve)
-    how = manner(dry_run=dry_run, lenient=lenient)
-    with session.connect() as server:
-        reply = server.post_merging("workflows", tag, "revert", params=how, **members)
-    _show_changed(session, reply)
+    show_record(session, _settled(session, tag, "revert", members, expect, how), CHANGED_MEMBERS)
+
+
+def _address(by_id: bool) -> str | None:  # noqa: FBT001 - as the option says it.
+    return "id" if by_id else None
 
 
 def _settlement(prefer: str | None, resolve: list[str] | None) -> dict[str, Any]:
@@ -301,11 +342,34 @@ def _resolution(text: str) -> tuple[str, Any]:
     return pointer, parse_json(Path("--resolve"), f"{{{value}".encode())
 
 
-def _show_changed(session: Session, reply: Reply) -> None:
-    show_record(session, refuse_conflicts(session, reply), _MEMBERS)
+def _settled(
+    session: Session,
+    tag: str,
+    step: str,
+    members: dict[str, Any],
+    expect: Expectation | None,
+    how: Judgement,
+    *,
+    by_id: bool = False,
+) -> Reply:
+    """The answer to a change whose conflicts the person can settle, and how if there are any."""
+    with session.connect() as server:
+        version = version_expected(server, tag, expect)
+        try:
+            params = {"address": _address(by_id), **how.params}
+            members = {**members, "expected_version": version}
+            return server.post("workflows", tag, step, params=params, **members)
+        except CommandFailed as failure:
+            if MERGE_CONFLICT not in (failure.problem or b""):
+                raise
+            raise failure.with_lines([*failure.lines, *_SETTLE]) from failure
 
 
-def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
+def _write_merged(session: Session, merged: _Merged, *, ours: str, theirs: str) -> None:
+    if session.quiet:
+        if not merged.dry_run:
+            show_members(session, merged.result, CHANGED_MEMBERS)
+        return
     print(printable(_OUTCOMES[merged.outcome].format(ours=ours, theirs=theirs)))
     for conflict in merged.settled:
         print(printable(f"Settled: {conflict['pointer']}"))
@@ -313,5 +377,5 @@ def _write_merged(merged: _Merged, *, ours: str, theirs: str) -> None:
         print(DRY_RUN)
         write_diff(merged.diff)
     elif merged.result["action"] is not None:
-        write_record(merged.result, _MEMBERS[1:])
-    show_change(merged.result)
+        show_members(session, merged.result, CHANGED_MEMBERS[1:])
+    show_change(session, merged.result)

@@ -3,19 +3,32 @@
 from typing import Annotated, Any
 
 import msgspec
-from cyclopts import App, Group, Parameter, validators
+from cyclopts import App, Parameter
 
 from orchestrator.cli.connection import ServerConnection
-from orchestrator.cli.failure import CommandFailed
-from orchestrator.cli.options import ByIdOption, LimitOption, ReferenceName, TagName, WithSession
-from orchestrator.cli.output import write_document, write_exactly, write_json, write_table
+from orchestrator.cli.failure import CommandFailed, WrongUsage
+from orchestrator.cli.options import (
+    ByIdOption,
+    LimitOption,
+    NodeName,
+    ReferenceName,
+    TagName,
+    WithSession,
+)
+from orchestrator.cli.output import write_document, write_exactly, write_json
 from orchestrator.cli.session import Session
-from orchestrator.cli.showing import show_record, workflow_in
+from orchestrator.cli.showing import (
+    hash_of,
+    show_data,
+    show_list,
+    show_record,
+    show_rows,
+    workflow_in,
+)
 from orchestrator.cli.version_lineage import log_graph
-from orchestrator.cli.version_text import hash_of, moment, write_diff
+from orchestrator.cli.version_text import write_diff
 
 app = App()
-_SHOWN = Group("What to show", validator=validators.mutually_exclusive, sort_key=10)
 
 _VERSION_MEMBERS = (
     "seq",
@@ -27,6 +40,10 @@ _VERSION_MEMBERS = (
     "created_by",
     "created_at",
 )
+_CHAIN_COLUMNS = ("version", "seq", "by", "changed_at", "op_count", "message")
+_BLAME_COLUMNS = ("what", "name", "version", "by", "changed_at", "message")
+_NODE_COLUMNS = ("action", *_BLAME_COLUMNS[2:])
+_HEADERS = {"changed_at": "at", "op_count": "operations"}
 
 
 class _Difference(msgspec.Struct):
@@ -65,51 +82,48 @@ def diff(
             before, after = _version_before(server, before), before
         address = "id" if by_id else None
         reply = server.get("diff", **{"from": before, "to": after}, address=address)
-    if session.is_json and not patch:
-        write_json(reply.body)
+    if session.wants_data and not patch:
+        show_data(session, reply.body)
         return
     found = msgspec.json.decode(reply.body, type=_Difference)
-    if patch:
-        write_json(bytes(found.patch))
-    else:
+    if not patch:
         write_diff(found.diff)
+    elif session.wants_data:
+        show_data(session, bytes(found.patch))
+    else:
+        write_json(bytes(found.patch))
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow log billing\n"
     "  orchestrator workflow log billing --graph --limit 20\n"
-    "  orchestrator workflow log billing --node invoice"
+    "  orchestrator workflow log billing invoice"
 )
 def log(
     tag: TagName,
+    node: NodeName | None = None,
     /,
     *,
     graph: Annotated[
         bool,
-        Parameter(
-            group=_SHOWN,
-            negative="",
-            help="Draw all that led here: merges, revisions, compactions too.",
-        ),
-    ] = False,
-    node: Annotated[
-        str | None,
-        Parameter(group=_SHOWN, help="Only the versions that added, changed or removed this node."),
-    ] = None,
-    full: Annotated[
-        bool, Parameter(negative="", help="Whole version hashes, as commands take them.")
+        Parameter(negative="", help="Draw all that led here: merges, revisions, compactions too."),
     ] = False,
     limit: LimitOption = None,
     session: WithSession,
 ) -> None:
-    """List the chain of versions below a tag, newest first."""
+    """List the chain of versions below a tag, newest first.
+
+    With NODE, only the versions that added, changed or removed this node.
+    """
+    if graph and node is not None:
+        raise WrongUsage("A graph is one of whole versions: leave NODE or --graph out.")
     if graph:
-        log_graph(session, tag, limit, is_full=full)
+        log_graph(session, tag, limit)
     elif node is not None:
-        _log_node(session, tag, node, limit, is_full=full)
+        _log_node(session, tag, node, limit)
     else:
-        _log_chain(session, tag, limit, is_full=full)
+        _log_chain(session, tag, limit)
 
 
 @app.command(
@@ -135,77 +149,68 @@ def show(
         write_exactly(content)
         return
     show_record(session, reply, _VERSION_MEMBERS)
-    if not session.is_json:
+    if not (session.wants_data or session.quiet):
         print()
         write_document(content)
 
 
 @app.command(help_epilogue="Examples:\n\n  orchestrator workflow blame billing")
-def blame(
-    tag: TagName,
-    /,
-    *,
-    full: Annotated[
-        bool, Parameter(negative="", help="Whole version hashes, as commands take them.")
-    ] = False,
-    session: WithSession,
-) -> None:
+def blame(tag: TagName, /, *, session: WithSession) -> None:
     """Show which version made each node and each edge what it is, by whom, when and why."""
     with session.connect() as server:
         reply = server.get("workflows", tag, "blame")
-    if session.is_json:
-        write_json(reply.body)
+    if session.wants_data:
+        show_data(session, reply.body)
         return
     found = reply.json()
     rows = [
-        (kind, name, *_blamed(version, is_full=full))
+        _blamed(session, version, what=kind, name=name)
         for kind, members in (("node", found["nodes"]), ("edge", found["edges"]))
         for name, version in members.items()
     ]
-    write_table(("what", "name", "version", "by", "at", "message"), rows)
+    show_rows(session, _BLAME_COLUMNS, rows, _HEADERS)
     if found["truncated"]:
         print("Older versions were not read: the oldest of those shown may stand for them.")
 
 
-def _log_node(session: Session, tag: str, node: str, limit: int | None, *, is_full: bool) -> None:
-    with session.connect() as server:
-        page = server.list_all("workflows", tag, "nodes", node, "history", limit=limit)
-    if session.is_json:
-        write_json(msgspec.json.encode(page))
-        return
-    events = [msgspec.json.decode(item) for item in page.items]
-    rows = [(event["action"], *_blamed(event, is_full=is_full)) for event in events]
-    write_table(("action", "version", "by", "at", "message"), rows)
-
-
-def _blamed(version: dict[str, Any], *, is_full: bool) -> tuple[Any, ...]:
-    return (
-        hash_of(version, is_full=is_full),
-        version["changed_by"],
-        moment(version["changed_at"]),
-        version["message"],
-    )
-
-
-def _log_chain(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:
+def _log_chain(session: Session, tag: str, limit: int | None) -> None:
     with session.connect() as server:
         page = server.list_all("workflows", tag, "versions", limit=limit)
-    if session.is_json:
-        write_json(msgspec.json.encode(page))
+    if session.wants_data:
+        show_list(session, page, _CHAIN_COLUMNS)
         return
     versions = [msgspec.json.decode(item) for item in page.items]
     rows = [
-        (
-            hash_of(version, is_full=is_full),
-            version["seq"],
-            version["created_by"],
-            moment(version["created_at"]),
-            version["op_count"],
-            version["message"],
-        )
-        for version in versions
+        {
+            **each,
+            "version": hash_of(session, each),
+            "by": each["created_by"],
+            "changed_at": each["created_at"],
+        }
+        for each in versions
     ]
-    write_table(("version", "seq", "by", "at", "operations", "message"), rows)
+    show_rows(session, _CHAIN_COLUMNS, rows, _HEADERS)
+
+
+def _log_node(session: Session, tag: str, node: str, limit: int | None) -> None:
+    with session.connect() as server:
+        page = server.list_all("workflows", tag, "nodes", node, "history", limit=limit)
+    if session.wants_data:
+        show_list(session, page, _NODE_COLUMNS)
+        return
+    events = [msgspec.json.decode(item) for item in page.items]
+    rows = [_blamed(session, event, action=event["action"]) for event in events]
+    show_rows(session, _NODE_COLUMNS, rows, _HEADERS)
+
+
+def _blamed(session: Session, version: dict[str, Any], **more: str) -> dict[str, Any]:
+    return {
+        **more,
+        "version": hash_of(session, version),
+        "by": version["changed_by"],
+        "changed_at": version["changed_at"],
+        "message": version["message"],
+    }
 
 
 def _version_before(server: ServerConnection, tag: str) -> str:

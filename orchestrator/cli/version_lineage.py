@@ -10,16 +10,18 @@ from cyclopts import App, Parameter, validators
 from orchestrator.cli.connection import ListPage, ServerConnection
 from orchestrator.cli.limits import DEFAULTS
 from orchestrator.cli.options import ReferenceName, WithSession
-from orchestrator.cli.output import printable, write_bytes, write_json, write_table
-from orchestrator.cli.reference import artifact_id_of
+from orchestrator.cli.output import printable, write_lines
+from orchestrator.cli.reference import artifact_named
 from orchestrator.cli.session import Session
+from orchestrator.cli.showing import hash_of, show_data, show_list, show_rows, shown_time
 from orchestrator.cli.version_graph import in_lines, rails
-from orchestrator.cli.version_text import hash_of, moment
 
 app = App()
 
 #: What leads from a version to the ones below it; the one it was made on comes first.
 _RAILS = ("patch_of", "revision_of", "compacted_from", "merged_from")
+_COLUMNS = ("distance", "child", "relation", "parent", "artifact_id", "created_at")
+_FARTHER = {"up": "parent id", "down": "child id", "both": "artifact id"}
 _NOTES = {"cherry_picked_from": "cherry-pick of", "revert_of": "revert of"}
 
 Artifact = dict[str, Any]
@@ -68,25 +70,24 @@ def lineage(
     """List how an artifact is related to others, the nearest first."""
     with session.connect() as server:
         found = _load(server, artifact, direction=direction, depth=depth)
-    if session.is_json:
-        write_json(msgspec.json.encode(found.page))
+    if session.wants_data:
+        show_list(session, found.page, _COLUMNS)
         return
     rows = [
-        (
-            edge.distance,
-            hash_of(found.artifacts[edge.child_id]),
-            edge.relation,
-            hash_of(found.artifacts[edge.parent_id]),
-            edge.artifact["artifact_id"],
-            moment(edge.artifact["created_at"]),
-        )
+        {
+            "distance": edge.distance,
+            "child": hash_of(session, found.artifacts[edge.child_id]),
+            "relation": edge.relation,
+            "parent": hash_of(session, found.artifacts[edge.parent_id]),
+            "artifact_id": edge.artifact["artifact_id"],
+            "created_at": edge.artifact["created_at"],
+        }
         for edge in sorted(found.edges, key=lambda edge: (edge.direction != "up", edge.distance))
     ]
-    farther = {"up": "parent id", "down": "child id", "both": "artifact id"}[direction]
-    write_table(("distance", "child", "relation", "parent", farther, "created at"), rows)
+    show_rows(session, _COLUMNS, rows, {"artifact_id": _FARTHER[direction]})
 
 
-def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -> None:
+def log_graph(session: Session, tag: str, limit: int | None) -> None:
     """Draw what a tag names and all that it came from, up to a number of versions."""
     depth_max = session.limits.lineage_depth_max
     with session.connect() as server:
@@ -96,23 +97,26 @@ def log_graph(session: Session, tag: str, limit: int | None, *, is_full: bool) -
         above[edge.child_id].append(edge)
     parents = {child: _parents(edges) for child, edges in above.items()}
     history = islice(in_lines(found.start, parents), limit)
-    if session.is_json:
+    if session.wants_data:
         items = [{**found.artifacts[node], "parents": below} for node, below in history]
-        write_json(msgspec.json.encode({"items": items}))
+        show_data(session, msgspec.json.encode({"items": items}))
+        return
+    if session.quiet:
+        write_lines(hash_of(session, found.artifacts[node]) for node, _ in history)
         return
     for rail, node in rails(history):
-        text = "" if node is None else f" {_describe(found, node, above[node], is_full=is_full)}"
-        write_bytes(f"{rail}{text}\n".encode())
+        text = "" if node is None else f" {_describe(session, found, node, above[node])}"
+        write_lines([f"{rail}{text}"])
     if any(edge.distance == depth_max for edge in found.edges):
         print(f"What is more than {depth_max:,} steps back is not shown.")
 
 
 def _load(server: ServerConnection, name: str, *, direction: str, depth: int) -> _Lineage:
-    start = artifact_id_of(server, name)
-    artifacts = {start: server.get("artifacts", start).json()}
+    first = artifact_named(server, name)
+    start = first["artifact_id"]
     page = server.list_all("artifacts", start, "lineage", direction=direction, depth=depth)
     edges = [msgspec.json.decode(item, type=_Edge) for item in page.items]
-    artifacts |= {edge.artifact["artifact_id"]: edge.artifact for edge in edges}
+    artifacts = {start: first, **{edge.artifact["artifact_id"]: edge.artifact for edge in edges}}
     return _Lineage(start, page, edges, artifacts)
 
 
@@ -122,17 +126,17 @@ def _parents(edges: list[_Edge]) -> list[str]:
     return [edge.parent_id for edge in sorted(leading, key=lambda e: _RAILS.index(e.relation))]
 
 
-def _describe(found: _Lineage, node: str, above: list[_Edge], *, is_full: bool) -> str:
+def _describe(session: Session, found: _Lineage, node: str, above: list[_Edge]) -> str:
     artifact = found.artifacts[node]
     parts = [
-        hash_of(artifact, is_full=is_full),
+        hash_of(session, artifact),
         f"seq {artifact['depth']}",
         artifact["created_by"],
-        moment(artifact["created_at"]),
+        shown_time(session, artifact["created_at"]),
         _how_made(artifact, above),
         artifact["meta"].get("message") or "",
         *(
-            f"({_NOTES[edge.relation]} {hash_of(edge.artifact, is_full=is_full)})"
+            f"({_NOTES[edge.relation]} {hash_of(session, edge.artifact)})"
             for edge in above
             if edge.relation in _NOTES
         ),

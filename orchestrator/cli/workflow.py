@@ -1,39 +1,63 @@
 """`orchestrator workflow …`: documents by tag; the server checks their rules."""
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from cyclopts import App, Group, Parameter, validators
 
-from orchestrator.cli import version, version_history, version_lineage, workflow_import
-from orchestrator.cli.documents import parse_json, read_bytes
-from orchestrator.cli.failure import InvalidDocument, violation_lines
+from orchestrator.cli import (
+    version,
+    version_history,
+    version_lineage,
+    workflow_edit,
+    workflow_export,
+    workflow_import,
+)
+from orchestrator.cli.deletion import delete_tag
+from orchestrator.cli.documents import read_workflow
+from orchestrator.cli.expectation import creating
+from orchestrator.cli.failure import InvalidContent, violation_lines
 from orchestrator.cli.options import (
+    ALL_TAGS,
+    STRICTLY,
     AtOption,
-    DryRunOption,
-    ExpectedVersionOption,
-    FileName,
-    KindOption,
+    DocumentName,
+    ExpectOption,
+    Judgement,
+    JudgementOptions,
     LenientOption,
-    LimitOption,
     MessageOption,
-    MovedByOption,
-    PrefixOption,
-    SinceOption,
+    ReferenceName,
+    TagFilters,
     TagName,
-    UntilOption,
     VersionOption,
     WithSession,
-    manner,
+    YesOption,
 )
-from orchestrator.cli.output import write_document, write_exactly, write_record
-from orchestrator.cli.showing import show_list, show_record, workflow_in
-from orchestrator.cli.tag import MEMBERS as TAG_MEMBERS
+from orchestrator.cli.output import write_document, write_exactly
+from orchestrator.cli.reference import tag_and_version
+from orchestrator.cli.session import Session
+from orchestrator.cli.showing import show_data, show_list, show_members, show_record
+from orchestrator.cli.version_read import find_version
 from orchestrator.errors import Violation
 
-app = App(name="workflow", help="Workflows by tag: create, look up, patch, compare, merge.")
-for _part in (version.app, version_history.app, version_lineage.app):
+app = App(
+    name="workflow",
+    help="Workflows by tag: create, look up, patch, compare, merge.",
+    help_epilogue="Examples:\n\n"
+    "  orchestrator workflow create billing billing.json\n"
+    "  orchestrator workflow edit billing\n"
+    "  orchestrator workflow diff billing@3 billing\n"
+    "  orchestrator workflow merge billing billing/trial",
+)
+for _part in (
+    version.app,
+    version_history.app,
+    version_lineage.app,
+    workflow_edit.app,
+    workflow_export.app,
+    workflow_import.app,
+):
     app.command(_part, name="*")
 
 MEMBERS = (
@@ -54,7 +78,7 @@ MEMBERS = (
     "created_by",
     "created_at",
 )
-_JUDGED = ("version_hash", "size_bytes", "nodes_count", "edges_count")
+_JUDGED_MEMBERS = ("version_hash", "size_bytes", "nodes_count", "edges_count")
 _LIST_COLUMNS = (
     "tag",
     "tag_version",
@@ -63,7 +87,7 @@ _LIST_COLUMNS = (
     "version_hash",
     "moved_at",
 )
-_PATCH_COLUMNS = ("seq", "op_count", "version_hash", "artifact_id", "created_by", "created_at")
+_PATCH_MEMBERS = ("seq", "op_count", "version_hash", "artifact_id", "created_by", "created_at")
 _PARTS = Group("What to print", validator=validators.mutually_exclusive, sort_key=10)
 
 
@@ -84,32 +108,30 @@ class _Components(msgspec.Struct):
 
 @app.command(
     help_epilogue="Examples:\n\n"
-    "  orchestrator workflow create release/v1.0 billing.json --message 'First'\n"
-    "  generate | orchestrator workflow create billing - --expected-version 3\n"
-    "  orchestrator workflow create billing billing.json --dry-run"
+    "  orchestrator workflow create release/v1.0 billing.json -m 'First' --expect absent\n"
+    "  orchestrator workflow create billing billing.yaml --expect 3 --dry-run\n"
+    "  generate | orchestrator workflow create billing -"
 )
 def create(
     tag: TagName,
-    file: FileName,
+    file: DocumentName,
     /,
     *,
     message: MessageOption = None,
-    expected_version: ExpectedVersionOption = None,
-    dry_run: DryRunOption = False,
-    lenient: LenientOption = False,
+    expect: ExpectOption = None,
+    how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
     """Store a version of a workflow and let the tag name it."""
-    content = read_bytes(file)
-    parse_json(file, content)  # The server reads it again; only here is the file's name known.
+    document = read_workflow(file)  # The server reads it again; only here is the name known.
     with session.connect() as server:
         reply = server.post(
             "workflows",
-            params=manner(dry_run=dry_run, lenient=lenient),
+            params=how.params,
             tag=tag,
-            workflow=msgspec.Raw(content),
+            workflow=msgspec.Raw(document.content),
             message=message,
-            expected_version=expected_version,
+            **creating(server, tag, expect),
         )
     show_record(session, reply, MEMBERS)
 
@@ -117,33 +139,35 @@ def create(
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow validate billing.json\n"
-    "  generate | orchestrator workflow validate - --lenient --output json"
+    "  generate | orchestrator workflow validate - --lenient -o json"
 )
-def validate(file: FileName, /, *, lenient: LenientOption = False, session: WithSession) -> None:
+def validate(
+    file: DocumentName, /, *, lenient: LenientOption = False, session: WithSession
+) -> None:
     """Judge a document without storing it; the exit code is 6 if it breaks rules."""
-    content = read_bytes(file)
-    parse_json(file, content)
+    document = read_workflow(file)
     with session.connect() as server:
         reply = server.post(
-            "workflows",
-            "validate",
-            params=manner(lenient=lenient),
-            workflow=msgspec.Raw(content),
+            *("workflows", "validate"),
+            params=Judgement(lenient=lenient).params,
+            workflow=msgspec.Raw(document.content),
         )
-    show_record(session, reply, _JUDGED)
+    show_record(session, reply, _JUDGED_MEMBERS)
     violations = msgspec.json.decode(reply.body, type=_Judged).violations
     if violations:
-        raise InvalidDocument(f"{file} breaks rules.", violation_lines("", violations))
+        raise InvalidContent(f"{file} breaks rules.", violation_lines("", violations))
 
 
 @app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow get billing\n"
+    "  orchestrator workflow get billing@3 -o yaml\n"
+    "  orchestrator workflow get 6c21e0a9\n"
     "  orchestrator workflow get billing --at 2026-01-31T12:00:00Z\n"
     "  orchestrator workflow get billing --document | b3sum"
 )
 def get(
-    tag: TagName,
+    reference: ReferenceName,
     /,
     *,
     version: VersionOption = None,
@@ -157,21 +181,21 @@ def get(
     ] = False,
     session: WithSession,
 ) -> None:
-    """Look a workflow up by its tag."""
-    materialize = "false" if components else None
-    with session.connect() as server:
-        reply = server.get("workflows", tag, version=version, at=at, materialize=materialize)
-    if document:
-        write_exactly(workflow_in(reply))
-        return
-    show_record(session, reply, MEMBERS)
-    if session.is_json:
-        return
+    """Look a version of a workflow up."""
     if components:
-        _write_components(msgspec.json.decode(reply.body, type=_Components))
+        _show_components(session, reference, version, at)
+        return
+    with session.connect() as server:
+        found = find_version(server, reference, version, at)
+    if document:
+        write_exactly(found.content)
+    elif session.wants_data:
+        show_data(session, found.body)
     else:
-        print()
-        write_document(workflow_in(reply))
+        show_members(session, found.members, MEMBERS)
+        if not session.quiet:
+            print()
+            write_document(found.content)
 
 
 @app.command(
@@ -179,71 +203,49 @@ def get(
     help_epilogue="Examples:\n\n"
     "  orchestrator workflow list\n"
     "  orchestrator workflow list --prefix team/ --at -7d\n"
-    "  orchestrator workflow list --output json | jq -r '.items[].tag'",
+    "  orchestrator workflow list -q",
 )
-def list_workflows(
-    *,
-    prefix: PrefixOption = None,
-    moved_by: MovedByOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    kind: KindOption = None,
-    at: AtOption = None,
-    limit: LimitOption = None,
-    session: WithSession,
-) -> None:
+def list_workflows(*, only: TagFilters = ALL_TAGS, session: WithSession) -> None:
     """List the workflows of the namespace by tag, as they are or as they were."""
     with session.connect() as server:
-        page = server.list_all(
-            "workflows",
-            prefix=prefix,
-            moved_by=moved_by,
-            since=since,
-            until=until,
-            kind=kind,
-            at=at,
-            limit=limit,
-        )
+        page = server.list_all("workflows", **only.params)
     show_list(session, page, _LIST_COLUMNS)
 
 
-@app.command(help_epilogue="Examples:\n\n  orchestrator workflow delete billing")
-def delete(tag: TagName, /, *, session: WithSession) -> None:
-    """Delete the tag; its history and every version that it named stay."""
-    with session.connect() as server:
-        show_record(session, server.delete("workflows", tag), TAG_MEMBERS)
-
-
 @app.command(
-    name="import",
     help_epilogue="Examples:\n\n"
-    "  orchestrator workflow import runs/*.json --prefix wfcommons/\n"
-    "  orchestrator workflow import montage.json --tag montage",
+    "  orchestrator workflow delete billing -m 'Replaced by invoices'\n"
+    "  orchestrator workflow delete billing --expect 7 --yes"
 )
-def import_(
-    file: FileName,
+def delete(
+    tag: TagName,
     /,
-    *files: Annotated[Path, Parameter(help="More files.")],
-    prefix: Annotated[str, Parameter(help="Before each tag, such as team/.")] = "",
-    tag: Annotated[str | None, Parameter(help="The tag of the one file.")] = None,
+    *,
     message: MessageOption = None,
+    expect: ExpectOption = None,
+    yes: YesOption = False,
     session: WithSession,
 ) -> None:
-    """Create a version of each file, WfFormat (wfcommons.org) or workflow.
+    """Delete the tag of a workflow; its history and every version that it named stay.
 
-    The tag is the name of the file without its ending. A file that cannot be imported does not
-    keep the others from being.
+    At a terminal you are asked before, unless --yes says that you are sure.
     """
-    plan = workflow_import.plan([file, *files], prefix=prefix, tag=tag)
-    workflow_import.run(session, plan, message)
+    delete_tag(session, "workflows", tag, message, expect, is_sure=yes)
 
 
-def _write_components(parts: _Components) -> None:
+def _show_components(session: Session, reference: str, version: int | None, at: str | None) -> None:
+    tag, named = tag_and_version(reference, version, at)
+    with session.connect() as server:
+        reply = server.get("workflows", tag, version=named, at=at, materialize="false")
+    show_record(session, reply, MEMBERS)
+    if session.wants_data or session.quiet:
+        return
+    parts = msgspec.json.decode(reply.body, type=_Components)
     print("\nbase")
-    write_record(msgspec.structs.asdict(parts.base), ("artifact_id", "version_hash"))
+    show_members(session, msgspec.structs.asdict(parts.base), ("artifact_id", "version_hash"))
     write_document(bytes(parts.base.workflow))
     for patch in parts.patches:
         print("\npatch")
         members = {name: msgspec.json.decode(value) for name, value in patch.items()}
-        write_record(members, _PATCH_COLUMNS)
+        show_members(session, members, _PATCH_MEMBERS)
         write_document(bytes(patch["operations"]))

@@ -127,7 +127,7 @@ class VersionService:
         artifact = version.artifact
         below = artifact.previous_id or artifact.base_id
         if below is None and reference is not None and reference.tag is not None:
-            below = await self._replaced(conn, namespace, reference)
+            below = await self._replaced(conn, namespace, reference, artifact)
         elif below is None:
             below = await self._artifacts.get_parent_id(conn, artifact)
         if below is None:
@@ -136,11 +136,17 @@ class VersionService:
         return await self.with_content(conn, parent)
 
     async def _replaced(
-        self, conn: Connection, namespace: str, reference: Reference
+        self, conn: Connection, namespace: str, reference: Reference, artifact: Artifact
     ) -> UUID | None:
         """What the tag named before the move that the reference is about."""
         name = reference.tag or ""
         if reference.tag_version is None:
-            return (await self._tags.get(conn, namespace, name)).from_id
+            try:
+                return (await self._tags.get(conn, namespace, name)).from_id
+            except NotFound:
+                if reference.hashes is None:
+                    raise
+                # There is no such tag: they are digits of a hash.
+                return await self._artifacts.get_parent_id(conn, artifact)
         move = await self._tags.at_version(conn, namespace, name, reference.tag_version)
         return move.from_id

@@ -54,7 +54,7 @@ def test_any_number_of_blobs_is_asked_for(cli: Run) -> None:
 def test_a_blob_that_does_not_exist_is_refused(cli: Run) -> None:
     assert cli("cas", "get", NOTHING).err == f"error: The blob '{NOTHING}' does not exist.\n"
     wrong = cli("cas", "get", "blake3:00")
-    assert wrong.code == 1
+    assert wrong.code == 6
     assert "  /cas_id: A blob is named" in wrong.err
 
 
@@ -71,7 +71,7 @@ def test_the_second_name_is_shown_to_who_asks_for_it(cli: Run, write: Write) -> 
 
 def test_a_file_that_is_there_stays_until_the_blob_is_whole(cli: Run, write: Write) -> None:
     write("copy", b"before")
-    assert cli("cas", "get", NOTHING, "-o", "copy").code == 1
+    assert cli("cas", "get", NOTHING, "-o", "copy").code == 3
     assert Path("copy").read_bytes() == b"before"
     name = cli("cas", "put", write("blob", BINARY), "--output", "json").json()["cas_id"]
     Path("link").symlink_to("copy")

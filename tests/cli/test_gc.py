@@ -116,7 +116,7 @@ def test_a_backup_that_is_running_is_told(cli: Run, garbage: Garbage, shared_dat
         return refused
 
     refused = asyncio.run(call())
-    assert refused.code == 1
+    assert refused.code == 4
     assert refused.err.startswith("error: A backup is running")
     assert {each["id"] for each in cli("gc", "--output", "json").json()["deleted"]} == garbage.ids
 

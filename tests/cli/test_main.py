@@ -32,6 +32,7 @@ ALL = sorted(commands(app))
 
 def test_every_command_that_was_promised_is_there() -> None:
     assert [" ".join(chain) for chain in ALL if len(chain) == 2 or chain[0] not in "cas tag"] == [
+        "api",
         "artifact",
         "artifact annotate",
         "artifact annotations",
@@ -59,12 +60,14 @@ def test_every_command_that_was_promised_is_there() -> None:
         "tag redo",
         "tag show",
         "tag undo",
+        "tag watch",
         "transaction",
         "transaction apply",
         "transaction list",
         "transaction revert",
         "transaction show",
         "verify",
+        "whoami",
         "workflow",
         "workflow blame",
         "workflow branch",
@@ -73,6 +76,8 @@ def test_every_command_that_was_promised_is_there() -> None:
         "workflow create",
         "workflow delete",
         "workflow diff",
+        "workflow edit",
+        "workflow export",
         "workflow get",
         "workflow import",
         "workflow lineage",
@@ -125,7 +130,7 @@ def test_wrong_usage_is_2_and_points_to_the_help(run: Run, arguments: tuple[str,
 def test_completion_is_a_script_for_the_shell(run: Run, shell: str) -> None:
     done = run("completion", shell)
     assert done.code == 0
-    for word in ("workflow", "history", "expected-version", "data-dir"):
+    for word in ("workflow", "history", "expect", "data-dir"):
         assert word in done.out
 
 
@@ -144,12 +149,12 @@ def test_completion_completes_in_bash(shell: Shell) -> None:
     assert done.code == 0, done.err
     commands_, options = done.out.splitlines()
     assert {"create", "get", "import", "merge", "log"} <= set(commands_.split())
-    assert options == "--expected-version"
+    assert options == "--expect"
 
 
 def test_the_traceback_is_shown_on_request_only(run: Run) -> None:
     plain = run("tag", "list", "--url", "http://127.0.0.1:1", "--token", "t")
-    assert plain.code == 1
+    assert plain.code == 7
     assert "Traceback" not in plain.err
     assert plain.err.startswith("error: The server at http://127.0.0.1:1 cannot be reached: ")
     assert "Start one with: orchestrator serve" in plain.err
@@ -218,7 +223,7 @@ def test_exit_codes_reach_the_shell(shell: Shell) -> None:
         """
     )
     codes = [line for line in done.out.splitlines() if line.isdecimal()]
-    assert codes == ["0", "1", "0", "2"]
+    assert codes == ["0", "3", "0", "2"]
 
 
 def test_the_arguments_are_those_of_the_process_unless_given(

@@ -94,7 +94,7 @@ def test_the_status_needs_no_token(cli: Run, data_dir: Path) -> None:
 
 def test_the_status_of_nothing_is_a_failure(run: Run) -> None:
     done = run("status", "--url", "http://127.0.0.1:1")
-    assert done.code == 1
+    assert done.code == 7
     assert "http://127.0.0.1:1 cannot be reached" in done.err
 
 
@@ -171,7 +171,7 @@ def test_a_served_folder_is_found_from_below_until_the_server_ends(
     server.send_signal(number)
     assert server.wait(10) == 0
     server.stdout.close()
-    assert warm.run(["status"], cwd=alone, env=environ()).code == 1
+    assert warm.run(["status"], cwd=alone, env=environ()).code == 7
 
 
 @pytest.mark.parametrize("url", UNREADABLE)

@@ -29,6 +29,13 @@ SHOWING = [
     *(("workflow", "log", "w", *form) for form in ([], ["--graph"], ["--output", "json"])),
     ("workflow", "lineage", "w"),
     ("workflow", "list"),
+    ("workflow", "list", "-o", "yaml"),
+    ("workflow", "get", "w", "-o", "yaml"),
+    ("workflow", "export", "w", "--format", "yaml"),
+    ("workflow", "blame", "w"),
+    ("tag", "show", "\x9b31m"),
+    ("tag", "show", "\x9b31m", "-o", "json"),
+    ("moves", "-o", "yaml"),
     ("workflow", "list", "--output", "json"),
     ("workflow", "merge", "w", "other", "--dry-run"),
     ("workflow", "merge", "w", "other"),
@@ -57,9 +64,9 @@ def test_a_table_fits_and_keeps_its_short_columns(terminal: Terminal) -> None:
     code, seen = terminal("workflow", "list")
     assert code == 0
     header, *rows = STYLE.sub("", seen).splitlines()
-    assert "version  nodes  edges" in header
+    assert "version hash" in header
     assert len(rows) == 2
-    assert all("…" in row and len(row) <= 80 for row in rows)
+    assert all(len(row) <= 80 and "…" not in row for row in rows)
 
 
 @pytest.mark.usefixtures("workflows")
@@ -121,6 +128,6 @@ def test_no_text_that_was_stored_can_change_what_a_terminal_shows(
     for arguments in SHOWING:
         code, seen = terminal(*arguments)
         assert not set(seen) & obeyed, arguments
-        assert code in {0, 1}, (arguments, seen)
+        assert code in {0, 4, 6}, (arguments, seen)
         shown += any(sign in seen for sign in ("\\x9b31m", "\\u009b31m"))
     assert shown > len(SHOWING) // 2

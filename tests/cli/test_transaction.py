@@ -36,7 +36,7 @@ def test_a_release_moves_all_tags_and_is_taken_back(cli: Run, apps: tuple[str, s
     assert (taken.code, taken.out.count("undone")) == (0, 2), taken.err
     assert [named(cli, f"prod/{tag}") for tag in apps] == before
     again = cli("transaction", "revert", made["transaction_id"])
-    assert (again.code, "was reverted already" in again.err) == (1, True)
+    assert (again.code, "was reverted already" in again.err) == (4, True)
 
 
 def test_the_operations_of_a_file_are_applied_all_or_none(
@@ -45,11 +45,11 @@ def test_the_operations_of_a_file_are_applied_all_or_none(
     create = {"op": "create", "tag": "applied/one", "from": apps[0]}
     file = write("operations.json", [create, {"op": "delete", "tag": "applied/none"}])
     refused = cli("transaction", "apply", file)
-    assert (refused.code, "applied/none" in refused.err) == (1, True)
-    assert cli("tag", "show", "applied/one").code == 1
+    assert (refused.code, "applied/none" in refused.err) == (3, True)
+    assert cli("tag", "show", "applied/one").code == 3
     file = write("operations.json", {"operations": [create], "message": "from the file"})
     done = cli("transaction", "apply", file, "--output", "json").json()
     assert done["results"][0]["message"] == "from the file"
     refused = cli("release", "nope", "--to", "prod")
-    assert (refused.code, "'nope'" in refused.err) == (1, True)
+    assert (refused.code, "'nope'" in refused.err) == (3, True)
     assert cli("release", "--to", "prod").code == 2

@@ -49,7 +49,7 @@ def test_an_upload_that_was_given_up_is_resumed_by_its_url(
     # Each attempt asks, and is cut off when it sends.
     proxy.limits = [(1_500_000, 1 << 60)] + [(10, 1 << 60)] * 5
     failed = cli("cas", "put", file, "--resumable")
-    assert failed.code == 1
+    assert failed.code == 7
     line = failed.err.splitlines()[-1]
     assert line.startswith("  Go on with: orchestrator cas put blob --resume ")
     url = line.split()[-1]
@@ -81,7 +81,7 @@ def test_a_file_that_changes_while_it_is_sent_is_refused(
     proxy.altered = change
     failed = cli("cas", "put", file, "--resumable")
     assert len(changed) == 1
-    assert failed.code == 1
+    assert failed.code == 6
     assert CAS_ID in failed.err
     assert "--resume" not in failed.err, "it can never succeed"
 
@@ -123,7 +123,7 @@ def test_an_ordinary_upload_of_a_file_is_sent_once_more(
     proxy.limits = [(1_000_000, 1 << 60)] * 2
     assert "cannot be reached" in cli("cas", "put", "blob").err
     proxy.limits = [(1_000_000, 1 << 60)]
-    assert cli("cas", "put", "-", stdin=CONTENT).code == 1, "this can be read only once"
+    assert cli("cas", "put", "-", stdin=CONTENT).code == 7, "this can be read only once"
 
 
 def test_a_download_goes_on_where_the_connection_was_lost(

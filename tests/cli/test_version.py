@@ -89,9 +89,9 @@ def test_a_merge_patch_is_asked_for(cli: Run, base: dict[str, Any]) -> None:
 
 def test_a_patch_for_an_older_version_is_merged(cli: Run, base: dict[str, Any]) -> None:
     patch(cli, "main", timeout(5))
-    for node, code in ((1, 0), (0, 1)):
+    for node, code in ((1, 0), (0, 4)):
         content = json.dumps([timeout(7, node)]).encode()
-        options = ("--expected-version", "1", "--on-conflict", "merge")
+        options = ("--expect", "1", "--on-conflict", "merge")
         done = cli("workflow", "patch", "main", "-", *options, stdin=content)
         assert done.code == code, done.err
     assert "/nodes/a/timeout_ms: Both sides" in done.err
@@ -100,14 +100,14 @@ def test_a_patch_for_an_older_version_is_merged(cli: Run, base: dict[str, Any]) 
 
 
 def test_a_patch_can_demand_the_version_it_is_for(cli: Run, base: dict[str, Any]) -> None:
-    first = patch(cli, "main", timeout(5), **{"if-match": base["version_hash"]})
+    first = patch(cli, "main", timeout(5), expect=base["version_hash"])
     content = json.dumps([timeout(6)]).encode()
     stale = cli(
-        *("workflow", "patch", "main", "-", "--if-match", base["version_hash"]), stdin=content
+        *("workflow", "patch", "main", "-", "--expect", base["version_hash"]), stdin=content
     )
-    assert stale.code == 1
-    assert stale.err.endswith("  It is at version 2 now.\n")
-    assert patch(cli, "main", timeout(6), **{"if-match": first["version_hash"]})["depth"] == 2
+    assert stale.code == 4
+    assert stale.err.endswith(", at version 2.\n")
+    assert patch(cli, "main", timeout(6), expect=first["version_hash"][:15])["depth"] == 2
 
 
 def test_a_patch_that_cannot_be_applied_names_its_operation(
@@ -115,7 +115,7 @@ def test_a_patch_that_cannot_be_applied_names_its_operation(
 ) -> None:
     file = write("p.json", [timeout(5), {"op": "remove", "path": "/nodes/7"}])
     done = cli("workflow", "patch", "main", file)
-    assert done.code == 1
+    assert done.code == 6
     assert done.err.startswith("error: Operation 1 (remove")
     assert cli("workflow", "patch", "main", write("q.json", b"[,]")).err.startswith("error: q.json")
 
@@ -150,7 +150,7 @@ def test_a_dry_run_shows_the_merge_and_stores_nothing(cli: Run, base: dict[str, 
 def test_every_conflict_is_shown_with_all_three_sides(cli: Run, conflict: None) -> None:
     for arguments in (("main", "side"), ("main", "side", "--dry-run")):
         done = cli("workflow", "merge", *arguments)
-        assert (done.code, done.out) == (1, "")
+        assert (done.code, done.out) == (4, "")
         assert done.err == (
             "error: 2 places cannot be merged; settle them, or say whom to prefer.\n"
             "  /nodes/a/timeout_ms: Both sides added this, and not the same.\n"
@@ -168,8 +168,8 @@ def test_every_conflict_is_shown_with_all_three_sides(cli: Run, conflict: None) 
 
 def test_programs_can_read_the_conflicts(cli: Run, conflict: None) -> None:
     done = cli("workflow", "merge", "main", "side", "--output", "json")
-    assert done.code == 1
-    assert [each["ours"]["value"] for each in json.loads(done.out)["conflicts"]] == [5, 1]
+    assert done.code == 4
+    assert [each["ours"]["value"] for each in json.loads(done.err)["conflicts"]] == [5, 1]
 
 
 def test_a_long_value_of_a_conflict_is_cut(cli: Run, base: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def test_the_other_side_can_be_preferred(cli: Run, conflict: None) -> None:
 def test_conflicts_are_settled_one_by_one(cli: Run, conflict: None) -> None:
     options = ("--resolve", "/nodes/a/timeout_ms=theirs")
     left = cli("workflow", "merge", "main", "side", *options)
-    assert left.code == 1
+    assert left.code == 4
     assert "/nodes/a/timeout_ms" not in left.err
     assert "or one by one with --resolve POINTER=ours" in left.err
     both = (*options, "--resolve", '/nodes/b/timeout_ms={"value": 6}')
@@ -210,9 +210,9 @@ def test_conflicts_are_settled_one_by_one(cli: Run, conflict: None) -> None:
 
 def test_a_resolution_that_settles_nothing_is_refused(cli: Run, conflict: None) -> None:
     for text, code, message in (
-        ("/x=ours", 1, "There is no conflict at '/x' to settle."),
+        ("/x=ours", 6, "There is no conflict at '/x' to settle."),
         ("/x", 2, "'/x' settles nothing."),
-        ("/x={oops", 1, "--resolve: "),
+        ("/x={oops", 6, "--resolve: "),
     ):
         done = cli("workflow", "merge", "main", "side", "--resolve", text)
         assert done.code == code
@@ -232,7 +232,7 @@ def test_versions_without_a_common_history_need_a_base(cli: Run, write: Write) -
     for tag, ids in (("one", ("a",)), ("two", ("a", "q"))):
         cli("workflow", "create", tag, write("w.json", chain(*ids)))
     refused = cli("workflow", "merge", "one", "two")
-    assert refused.code == 1
+    assert refused.code == 4
     assert "common" in refused.err
     named = cli("workflow", "merge", "one", "two", "--base", "one", "--output", "json").json()
     assert named["outcome"] == "merged"
@@ -241,7 +241,7 @@ def test_versions_without_a_common_history_need_a_base(cli: Run, write: Write) -
 def test_exit_codes_are_those_of_the_process(
     cli: Run, conflict: None, shell: Callable[[str], Result]
 ) -> None:
-    assert shell("orchestrator workflow merge main side").code == 1
+    assert shell("orchestrator workflow merge main side").code == 4
     assert shell("orchestrator workflow merge main side --prefer mine").code == 2
     assert shell("orchestrator workflow merge main side --prefer theirs").code == 0
 
@@ -254,8 +254,9 @@ def test_a_branch_is_not_made_over_a_tag(cli: Run, base: dict[str, Any]) -> None
     made = cli("workflow", "branch", "old", "main@1", "--message", "Before", "--output", "json")
     assert made.json()["artifact_id"] == base["artifact_id"]
     taken = cli("workflow", "branch", "old", "main")
-    assert (taken.code, taken.err) == (1, "error: The name 'old' is taken.\n")
-    assert cli("workflow", "branch", "new", "nobody").code == 1
+    assert taken.code == 4
+    assert taken.err.startswith("error: The name 'old' is taken.\n")
+    assert cli("workflow", "branch", "new", "nobody").code == 3
 
 
 def test_one_change_of_another_chain_is_made_here(cli: Run, base: dict[str, Any]) -> None:
@@ -292,7 +293,7 @@ def test_a_revert_names_one_version(cli: Run, conflict: None) -> None:
 
 def test_a_compaction_leaves_the_tag_unless_asked(cli: Run, base: dict[str, Any]) -> None:
     refused = cli("workflow", "compact", "main")
-    assert (refused.code, refused.out) == (1, "")
+    assert (refused.code, refused.out) == (4, "")
     head = patch(cli, "main", timeout(5))
     left = cli("workflow", "compact", "main", "--output", "json").json()
     assert (left["moved"], left["version_hash"]) == (False, head["version_hash"])

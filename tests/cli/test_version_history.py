@@ -149,7 +149,7 @@ def test_a_position_of_the_chain_is_shown(cli: Run, base: dict[str, Any]) -> Non
         document(cli, "main"), sort_keys=True, separators=(",", ":")
     )
     assert cli("workflow", "show", "main", "1", "--output", "json").json()["seq"] == 1
-    assert cli("workflow", "show", "main", "9").code == 1
+    assert cli("workflow", "show", "main", "9").code == 3
 
 
 def test_lineage_goes_up_and_down(cli: Run, base: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ def test_lineage_stops_after_so_many_steps(cli: Run, base: dict[str, Any]) -> No
         page = cli("workflow", "lineage", "main", "--depth", depth, "--output", "json").json()
         assert [edge["distance"] for edge in page["items"]] == list(range(1, depth + 1))
     assert cli("workflow", "lineage", "main", "--depth", "0").code == 2
-    assert cli("workflow", "lineage", "nobody").code == 1
+    assert cli("workflow", "lineage", "nobody").code == 3
 
 
 def test_blame_and_the_log_of_a_node_say_who_changed_it(cli: Run, base: dict[str, Any]) -> None:
@@ -185,10 +185,10 @@ def test_blame_and_the_log_of_a_node_say_who_changed_it(cli: Run, base: dict[str
     assert others == {base["version_hash"]}
     table = cli("workflow", "blame", "main").out
     assert re.search(rf"^node +a +{short(head)} +admin", table, re.MULTILINE)
-    log = cli("workflow", "log", "main", "--node", "a").out.splitlines()[1:]
+    log = cli("workflow", "log", "main", "a").out.splitlines()[1:]
     assert [line.split()[:2] for line in log] == [
         ["changed", short(head)],
         ["added", short(base)],
     ]
-    assert cli("workflow", "log", "main", "--node", "nobody").code == 1
-    assert cli("workflow", "log", "main", "--node", "a", "--graph").code == 2
+    assert cli("workflow", "log", "main", "nobody").code == 3
+    assert cli("workflow", "log", "main", "a", "--graph").code == 2

@@ -1,6 +1,7 @@
 """`orchestrator workflow …` against a real server."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,12 @@ def test_a_message_and_an_expected_version_go_with_it(cli: Run, write: Write) ->
     cli("workflow", "create", "w", file)
     other = write("w2.json", chain("b"))
     done = cli(
-        *("workflow", "create", "w", other, "--message", "Why", "--expected-version", "1"),
+        *("workflow", "create", "w", other, "--message", "Why", "--expect", "1"),
         *("--output", "json"),
     )
     assert done.json()["message"] == "Why"
-    stale = cli("workflow", "create", "w", file, "--expected-version", "1")
-    assert stale.code == 1
+    stale = cli("workflow", "create", "w", file, "--expect", "1")
+    assert stale.code == 4
     assert stale.err == (
         "error: The tag 'w' is not at the expected version 1.\n  It is at version 2 now.\n"
     )
@@ -64,7 +65,7 @@ def test_a_workflow_is_read_from_standard_input(cli: Run) -> None:
 def test_every_violation_is_shown_with_its_place(cli: Run, write: Write) -> None:
     broken = {**chain("a"), "edges": [{"from": "x", "to": "a"}, {"from": "a", "to": "y"}]}
     done = cli("workflow", "create", "w", write("w.json", broken))
-    assert done.code == 1
+    assert done.code == 6
     first, *rest = done.err.splitlines()
     assert first.startswith("error: The workflow breaks ")
     assert [line.split(":")[0] for line in rest] == [
@@ -79,7 +80,7 @@ def test_every_violation_is_shown_with_its_place(cli: Run, write: Write) -> None
 )
 def test_a_file_that_is_no_json_is_named(cli: Run, write: Write, content: bytes, said: str) -> None:
     done = cli("workflow", "create", "w", write("w.json", content))
-    assert done.code == 1
+    assert done.code == 6
     assert done.err.startswith("error: w.json: ")
     assert said in done.err
     done = cli("workflow", "create", "w", "-", stdin=content)
@@ -168,7 +169,7 @@ def test_a_deleted_workflow_is_gone(cli: Run, write: Write) -> None:
     assert done.code == 0
     assert "deleted" in done.out
     gone = cli("workflow", "get", "w")
-    assert (gone.code, gone.err) == (1, "error: The workflow 'w' does not exist.\n")
+    assert (gone.code, gone.err) == (3, "error: The workflow 'w' does not exist.\n")
 
 
 def test_an_import_says_what_became_of_each_file(cli: Run, write: Write) -> None:
@@ -229,16 +230,16 @@ def test_an_import_without_a_tag_for_each_file_does_nothing(
 def test_an_import_stops_when_the_server_is_gone(run: Run, write: Write) -> None:
     files = [write("a.json", chain("a")), write("b.json", chain("a"))]
     done = run("workflow", "import", *files, "--url", "http://127.0.0.1:1", "--token", "t")
-    assert done.code == 1
+    assert done.code == 7
     assert done.err.count("error: ") == 1
 
 
 def test_the_document_can_be_hashed_in_a_pipe(shell: Callable[[str], Result], write: Write) -> None:
     write("w.json", chain("a"))
     done = shell(
-        """
+        f"""
         orchestrator workflow import w.json
-        orchestrator workflow get w --document | python -c '
+        orchestrator workflow get w --document | {sys.executable} -c '
 import blake3, sys
 print(blake3.blake3(sys.stdin.buffer.read()).hexdigest())'
         """
@@ -274,9 +275,11 @@ def test_a_document_is_judged_and_the_exit_code_says_how(cli: Run, write: Write)
     cycle = write("cycle.json", chain("a", "b", "a") | {"nodes": chain("a", "b")["nodes"]})
     refused = cli("workflow", "validate", cycle, "--output", "json")
     assert (refused.code, len(json.loads(refused.out)["violations"])) == (6, 3)
-    assert refused.err.startswith("error: cycle.json breaks rules.\n  /workflow/nodes: Every node")
+    problem = json.loads(refused.err)
+    assert problem["detail"] == "cycle.json breaks rules."
+    assert problem["hints"][0].startswith("/workflow/nodes: Every node")
     assert cli("workflow", "validate", cycle, "--lenient").code == 0
-    assert cli("workflow", "create", "cycle", cycle).code == 1
+    assert cli("workflow", "create", "cycle", cycle).code == 6
     stored = cli("workflow", "create", "cycle", cycle, "--lenient")
     assert (stored.code, stored.err.count("warning: ")) == (0, 3)
 
@@ -284,7 +287,7 @@ def test_a_document_is_judged_and_the_exit_code_says_how(cli: Run, write: Write)
 def test_dry_runs_show_what_would_change_and_store_nothing(cli: Run, write: Write) -> None:
     file = write("dry.json", chain("a", "b"))
     new = cli("workflow", "create", "dry", file, "--dry-run")
-    assert (new.code, cli("workflow", "get", "dry").code) == (0, 1), new.err
+    assert (new.code, cli("workflow", "get", "dry").code) == (0, 3), new.err
     first, action, *_ = new.out.splitlines()
     assert first == "This is a dry run: nothing is stored."
     assert action.split() == ["action", "created"]
@@ -304,7 +307,7 @@ def test_dry_runs_show_what_would_change_and_store_nothing(cli: Run, write: Writ
         done = cli(*words, "--dry-run")
         assert (done.code, done.out.splitlines()[0]) == (0, first), (words, done.err)
     assert cli("tag", "show", "dry", "--output", "json").json()["version"] == 2
-    assert cli("tag", "show", "dry/too").code == 1
+    assert cli("tag", "show", "dry/too").code == 3
     made = cli("transaction", "apply", operations, "--output", "json").json()["transaction_id"]
     assert cli("transaction", "revert", made, "--dry-run").out.splitlines()[0] == first
     assert cli("tag", "show", "dry/too").code == 0

@@ -425,3 +425,12 @@ async def test_a_branch_starts_from_any_tag_version_artifact_or_hash(api: Api) -
         ({"from": "main", "artifact_id": first["artifact_id"]}, 400),
     ):
         assert (await api.put("/tags/x", bad)).status_code == status, bad
+
+
+async def test_a_whole_version_named_by_digits_is_reverted_to_its_parent(api: Api) -> None:
+    await api.create("main", "a", "b")
+    second = await api.create("main", "a", "b", "c")
+    digits = second["version_hash"][7:15]
+    done = await api.post("/workflows/main/revert", {"version": digits})
+    assert done.status_code == 200, done.text
+    assert (done.json()["nodes_count"], done.json()["tag_version"]) == (2, 3)
