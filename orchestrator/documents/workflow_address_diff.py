@@ -66,11 +66,11 @@ def _nodes(difference: Difference, old: Parts, new: Parts, after: Any) -> _Part:
 
 def _node_operations(difference: Difference, old: Parts, new: Parts, after: Any) -> Iterator[Sized]:
     """Those on nodes and their members. A node in a map has its dependencies when it is added."""
-    for id_, node in old.nodes.items():
+    for id_ in old.nodes:
         if id_ not in new.nodes:
             yield _sized("remove", "nodes", id_)
         else:
-            yield from difference.between(pointer_to(("nodes", id_)), node, new.nodes[id_])
+            yield from _node_changes(difference, old, new, id_)
             if (id_ in old.dependents) != (id_ in new.dependents):
                 place = ("nodes", id_, "dependencies")
                 is_gone = id_ in old.dependents
@@ -79,6 +79,14 @@ def _node_operations(difference: Difference, old: Parts, new: Parts, after: Any)
         if id_ not in old.nodes:
             value = after["nodes"][id_] if id_ in new.dependents else node
             yield _sized("add", "nodes", id_, value=value)
+
+
+def _node_changes(difference: Difference, old: Parts, new: Parts, id_: str) -> Iterable[Sized]:
+    """Those on the members of one node, but for its dependencies: what has some is not replaced."""
+    node, changed, place = old.nodes[id_], new.nodes[id_], ("nodes", id_)
+    if id_ in old.dependents or id_ in new.dependents:
+        return _members(difference, node, changed, place)
+    return difference.between(pointer_to(place), node, changed)
 
 
 def _edges(difference: Difference, old: Parts, new: Parts, after: Any) -> _Part:
@@ -120,15 +128,20 @@ def _listed(parts: Parts) -> dict[EdgeKey, dict[str, Any]]:
     return {key: edge for key, edge in parts.edges.items() if key not in parts.inside}
 
 
-def _members(difference: Difference, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Sized]:
-    """All that is neither node nor edge."""
+def _members(
+    difference: Difference,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    place: tuple[str, ...] = (),
+) -> Iterator[Sized]:
+    """Those on the members of an object, one by one."""
     for key in sorted(old.keys() | new.keys()):
         if key not in new:
-            yield _sized("remove", key)
+            yield _sized("remove", *place, key)
         elif key not in old:
-            yield _sized("add", key, value=new[key])
+            yield _sized("add", *place, key, value=new[key])
         else:
-            yield from difference.between(pointer_to((key,)), old[key], new[key])
+            yield from difference.between(pointer_to((*place, key)), old[key], new[key])
 
 
 def _sized(op: Op, *place: str, **members: Any) -> Sized:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.documents.equality import equal
@@ -68,6 +68,7 @@ def places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         yield from places(child, (*place, str(key)))
 
 
+@settings(max_examples=25)
 @given(workflows())
 def test_every_place_has_an_address_that_leads_back_to_it(workflow: Any) -> None:
     names = Names(workflow)
@@ -180,6 +181,7 @@ def wild_cases(draw: st.DrawFn) -> tuple[Any, list[PatchOperation]]:
     return workflow, draw(st.lists(operation, max_size=6))
 
 
+@settings(max_examples=50)
 @given(wild_cases())
 def test_whatever_is_sent_is_refused_or_done_as_the_positions_say(
     case: tuple[Any, list[PatchOperation]],
