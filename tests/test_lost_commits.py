@@ -144,7 +144,7 @@ CASES: dict[tuple[str, str], tuple[Request, bool]] = {
     ("POST", "/verify"): (posting("/verify", {"read_data": True, "repair": True}), False),
 }
 #: It asks only; its key is remembered all the same.
-ASKS = {("POST", "/cas/missing")}
+ASKS = {("POST", "/workflows/validate"), ("POST", "/cas/missing")}
 KEYED = [route for route, (_, has_key) in CASES.items() if has_key]
 
 

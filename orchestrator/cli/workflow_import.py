@@ -56,6 +56,8 @@ def import_(
             except ServerUnusable:
                 raise
             except CommandFailed as failure:
+                if len(planned) == 1:
+                    raise
                 failures[path] = failure
                 if str(path) not in failure.detail:
                     failure = failure.with_detail(f"{path}: {failure.detail}")
