@@ -34,8 +34,8 @@ EXEMPTIONS = {
 
 FILE = re.compile(r"(?<![\w/.<>*-])((?:[\w-]+/)*[\w-]+\.(?:py|toml|lock|sh|yaml|yml|service))\b")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<heading>[^)]*))?\)")
-#: What a page names because there is no such file here.
-ELSEWHERE = {"uv.lock"}
+#: What a page names because there is no such file here, or because it makes it.
+ELSEWHERE = {"uv.lock", "billing.yaml", "ports.yaml"}
 
 
 def name(path: Path) -> str:
