@@ -136,7 +136,12 @@ class Listener:
 
     async def _look_again_and_again(self) -> None:
         limits = self.limits
-        shortest = min(limits.head_seconds_max, limits.idle_seconds_max, limits.send_seconds_max)
+        shortest = min(
+            limits.head_seconds_max,
+            limits.idle_seconds_max,
+            limits.send_seconds_max,
+            limits.close_seconds_max,
+        )
         seconds = min(LOOK_SECONDS_MAX, shortest / LOOKS_PER_DEADLINE)
         while True:
             self._look()

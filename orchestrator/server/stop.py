@@ -7,9 +7,9 @@ raises, and a clean-up would stay half done.
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import FrameType
 from typing import Self, TypeVar
@@ -28,6 +28,19 @@ def end_by_signals() -> None:
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """While a process is forked: one that comes to it before it has handlers of its own would be
+    noted by ours, and be lost.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class Stop:

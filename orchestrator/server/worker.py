@@ -17,6 +17,9 @@ from orchestrator.server.stop import SIGNALS
 from orchestrator.server.worker_exit import exit_with_parent
 from orchestrator.settings import Settings
 
+#: Clients that are there end a connection at once when its server does.
+CLOSE_SECONDS_MAX = 2.0
+
 
 class ApplicationError(Exception):
     """The application has not started."""
@@ -67,7 +70,7 @@ def limits_of(settings: Settings) -> ConnectionLimits:
         idle_seconds_max=settings.idle_seconds_max,
         send_seconds_max=settings.send_seconds_max,
         buffer_bytes_max=settings.connection_buffer_bytes_max,
-        close_seconds_max=settings.refused_body_seconds_max,
+        close_seconds_max=min(CLOSE_SECONDS_MAX, settings.refused_body_seconds_max),
         close_bytes_max=settings.refused_body_bytes_max,
     )
 

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 
 from orchestrator.server.error import ServeError
 from orchestrator.server.options import WORKER_SECONDS_MAX, HTTPOptions
-from orchestrator.server.stop import Stop, end_by_signals
+from orchestrator.server.stop import Stop, end_by_signals, signals_held_back
 from orchestrator.settings import Settings
 from orchestrator.telemetry.logs import LINES
 
@@ -37,7 +37,8 @@ def run_workers(options: HTTPOptions, settings: Settings, stop: Stop) -> None:
 
     def started() -> tuple[BaseProcess, float]:
         worker = context.Process(target=run_worker, args=(options, settings), name="worker")
-        worker.start()
+        with signals_held_back():
+            worker.start()
         return worker, time.monotonic()
 
     workers = [started() for _ in range(options.workers)]
