@@ -163,7 +163,7 @@ def test_large_values_of_lists_are_compared_within_seconds(name: str) -> None:
     start = time.process_time()
     patch = patch_between(before, after)
     diff_workflows(*({"nodes": [], "m": value} for value in (before, after)))
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 40, "pairs of items would take an hour"
     assert equal(apply(before, patch), after)
 
 
