@@ -40,25 +40,31 @@ class FairQueue:
         self._callers: OrderedDict[str, deque[_Waiting]] = OrderedDict()
 
     @asynccontextmanager
-    async def place(self, caller: str, size_bytes: int) -> AsyncIterator[None]:
-        """Have a place within this block."""
+    async def place(
+        self, caller: str, size_bytes: int, deadline: float | None = None
+    ) -> AsyncIterator[None]:
+        """Have a place within this block. It is waited for until the deadline, by the clock of the
+        event loop, if there is one.
+        """
         if self._free:
             self._free -= 1
         else:
-            await self._turn(caller, size_bytes)
+            await self._turn(caller, size_bytes, deadline)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _turn(self, caller: str, size_bytes: int) -> None:
+    async def _turn(self, caller: str, size_bytes: int, deadline: float | None) -> None:
         waiting = _Waiting(size_bytes)
         self._callers.setdefault(caller, deque()).append(waiting)
         self._waiting_bytes += size_bytes
         while self._waiting_bytes > self._waiting_bytes_max:
             self._refuse_one()
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + self._wait_seconds_max
         try:
-            async with asyncio.timeout(self._wait_seconds_max):
+            async with asyncio.timeout_at(deadline):
                 await waiting.place
         except BaseException as error:
             if waiting in self._callers.get(caller, ()):

@@ -99,7 +99,7 @@ class ArtifactCreateHandler:
         message = checked_message(data.message)
         precondition = _precondition(call, data)
         repeated = call.idempotent(body)
-        if (first := await self._replay.first_answer(repeated)) is not None:
+        if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
         wanted = WantedArtifact(
             new=await self._manifest(call, data.draft, len(body)),
@@ -117,19 +117,19 @@ class ArtifactCreateHandler:
             with precondition_guard(precondition):
                 return _created_answer(await self._create(conn, wanted))
 
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
     async def _manifest(self, call: Call, draft: ArtifactDraft, size_bytes: int) -> NewManifest:
         """The artifact with what its blobs are."""
-        blobs = await self._blobs(call.namespace, [file.blob for file in draft.files])
+        blobs = await self._blobs(call, [file.blob for file in draft.files])
         work = partial(new_manifest, draft, blobs, call.namespace, call.by)
         return await self._computing.run(call, work, size_bytes)
 
-    async def _blobs(self, namespace: str, names: Sequence[BlobName]) -> dict[BlobName, Blob]:
+    async def _blobs(self, call: Call, names: Sequence[BlobName]) -> dict[BlobName, Blob]:
         """Those that the namespace can see. What a blob is never changes; that it can be seen is
         believed for a short time, as where blobs are fetched.
         """
-        now = monotonic()
+        now, namespace = monotonic(), call.namespace
         found: dict[BlobName, Blob] = {}
         for name in names:
             seen = self._seen.get((namespace, name))
@@ -138,7 +138,7 @@ class ArtifactCreateHandler:
         unknown = [name for name in names if name not in found]
         if not unknown:
             return found
-        async with self._database.connection() as conn:
+        async with self._database.connection(deadline=call.deadline(self._database)) as conn:
             visible = await self._cas.list_visible(conn, namespace, unknown)
         until = now + self._cache_seconds
         for name, blob in visible.items():

@@ -111,7 +111,8 @@ class CASHandler:
             try:
                 answer = await self._commit(taken, call, repeated)
             except InlineNeeded:
-                taken.received = await self._delivery.inlined(taken.received)
+                with call.pausing():
+                    taken.received = await self._delivery.inlined(taken.received)
                 answer = await self._commit(taken, call, repeated)
         return answer
 
@@ -131,7 +132,7 @@ class CASHandler:
             is_used = stored.used
             return _stored_answer(stored, namespace)
 
-        answer = await self._replay.once(call.namespace, repeated, make)
+        answer = await self._replay.once(call, repeated, make)
         taken.is_used = is_used and received.placement is not None
         return answer
 
@@ -166,7 +167,7 @@ class CASHandler:
         if repeated is None:  # Nothing is written.
             async with self._database.connection() as conn:
                 return await make(conn)
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
 
 def _stored_answer(stored: StoredBlob, namespace: str) -> Answer:

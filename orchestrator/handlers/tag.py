@@ -159,7 +159,7 @@ class TagHandler:
             with precondition_guard(precondition):
                 return tag_answer(await self._tags.move(conn, replace(order, target_id=target_id)))
 
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
     async def _move_together(
         self, orders: Sequence[TagOrder], deadline: float
@@ -195,7 +195,7 @@ class TagHandler:
             with precondition_guard(precondition):
                 return tag_answer(await step(conn, order))
 
-        return await self._replay.once(call.namespace, call.idempotent(body), make)
+        return await self._replay.once(call, call.idempotent(body), make)
 
     async def history(
         self, call: Call, name: TagPath, limit: Limit = 100, cursor: Cursor = None

@@ -140,7 +140,7 @@ class TransactionHandler:
         data = await self._computing.run(call, read, size_of_reading(body))
         work = Work(call.namespace, call.by, checked_message(data.message), data.steps)
         repeated = call.idempotent(body, dry_run=dry_run)
-        if (first := await self._replay.first_answer(repeated)) is not None:
+        if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
         manner = manner_of(validation, address, dry_run=dry_run)
         patches: dict[int, Patched] = {}
@@ -153,7 +153,7 @@ class TransactionHandler:
                 ran = await self._run(conn, work, patches)
                 return transaction_answer(ran.transaction_id, ran.results)
 
-            return await self._replay.once(call.namespace, repeated, make)
+            return await self._replay.once(call, repeated, make)
 
         async def made() -> Answer:
             patches.update(await self._patches.make(call, work.steps, manner))
@@ -170,10 +170,11 @@ class TransactionHandler:
                 made_again,
                 caller=call.principal.name,
                 tags=[(call.namespace, tag) for tag in late.values()],
+                deadline=partial(call.deadline, self._database),
                 is_late=lambda conflict: conflict.operation in late,
             )
         except DUE_TO_A_COPY:
-            if (first := await self._replay.first_answer(repeated)) is None:
+            if (first := await self._replay.first_answer(call, repeated)) is None:
                 raise
             return first
 
@@ -185,7 +186,9 @@ class TransactionHandler:
     ) -> Answer:
         """Run it all, and roll it back: so what it says of names, versions and locks is true."""
         new = {at: each.workflow.content for at, each in enumerate(work.steps) if each.workflow}
-        async with self._database.transaction(of=work.namespace, dry_run=True) as conn:
+        async with self._database.transaction(
+            of=work.namespace, deadline=call.deadline(self._database), dry_run=True
+        ) as conn:
             ran = await self._run(conn, work, patches)
             changes = [ran.changes[at] for at in new]
             before = await self._workflows.list_before(conn, work.namespace, changes)

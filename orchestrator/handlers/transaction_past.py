@@ -131,7 +131,7 @@ class TransactionPastHandler:
             return transaction_answer(made, results, dry_run=dry_run)
 
         repeated = call.idempotent(body, dry_run=dry_run)
-        return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
+        return await self._replay.once(call, repeated, make, dry_run=dry_run)
 
     async def _revert(
         self,

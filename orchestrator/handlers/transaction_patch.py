@@ -115,7 +115,7 @@ class TransactionPatches:
             return {}
         wanted = [(call.namespace, tag) for tag in tags.values()]
         found: dict[int, ResolvedWorkflow] = {}
-        async with self._database.connection() as conn:
+        async with self._database.connection(deadline=call.deadline(self._database)) as conn:
             outcomes = await self._workflows.get_by_tags(conn, wanted)
             for at, outcome in zip(tags, outcomes, strict=True):
                 with failing(at):

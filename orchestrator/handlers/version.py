@@ -267,7 +267,7 @@ class VersionHandler:
             )
 
         repeated = call.idempotent(body, dry_run=dry_run)
-        return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
+        return await self._replay.once(call, repeated, make, dry_run=dry_run)
 
 
 def _current(head: Head) -> Current:

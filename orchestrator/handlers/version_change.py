@@ -5,6 +5,7 @@ If the tag moved meanwhile, the change is refused, or made again on what the tag
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from orchestrator.core.database import Connection, Database
@@ -98,7 +99,7 @@ class GuardedChanges:
         """
         precondition = precondition or workflow_precondition(call)
         repeated = call.idempotent(body, dry_run=dry_run)
-        if (first := await self._replay.first_answer(repeated)) is not None:
+        if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
         found: tuple[Change[R], R] | None = None
 
@@ -109,11 +110,11 @@ class GuardedChanges:
             async def make(conn: Connection) -> Answer:
                 return await store(conn, change, result)
 
-            return await self._replay.once(call.namespace, repeated, make, dry_run=dry_run)
+            return await self._replay.once(call, repeated, make, dry_run=dry_run)
 
         async def made() -> Answer:
             nonlocal found
-            async with self._database.connection() as conn:
+            async with self._database.connection(deadline=call.deadline(self._database)) as conn:
                 head = await self.head(conn, call.namespace, tag, precondition)
                 change = await plan(conn, head)
             found = change, await computed(change)
@@ -121,7 +122,7 @@ class GuardedChanges:
 
         async def made_again() -> Answer:
             assert found is not None
-            async with self._database.connection() as conn:
+            async with self._database.connection(deadline=call.deadline(self._database)) as conn:
                 head = await self.head(conn, call.namespace, tag, precondition)
                 renewed = await again(conn, head, *found)
             return await stored(renewed, await computed(renewed))
@@ -132,9 +133,13 @@ class GuardedChanges:
                     return await made()
                 tags = [(call.namespace, tag)]
                 return await self._rebasing.make(
-                    made, made_again, caller=call.principal.name, tags=tags
+                    made,
+                    made_again,
+                    caller=call.principal.name,
+                    tags=tags,
+                    deadline=partial(call.deadline, self._database),
                 )
         except DUE_TO_A_COPY:
-            if (first := await self._replay.first_answer(repeated)) is None:
+            if (first := await self._replay.first_answer(call, repeated)) is None:
                 raise
             return first

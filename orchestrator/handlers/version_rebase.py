@@ -39,15 +39,17 @@ class Rebasing:
         *,
         caller: str,
         tags: Iterable[TagKey],
+        deadline: Callable[[], float],
         is_late: Callable[[VersionConflict], bool] = lambda _: True,
     ) -> R:
         """Make a change of these tags; if it comes too late for what they named, make it again.
 
-        The first attempt is the one that finds out what it is made on.
+        The first attempt is the one that finds out what it is made on. A turn is waited for until
+        the deadline, by the clock of the event loop.
         """
         keys = sorted(tags)
         if any(key in self._turns for key in keys):
-            async with self._in_turn(caller, keys):
+            async with self._in_turn(caller, keys, deadline):
                 await asyncio.sleep(random() * PAUSE_SECONDS_MAX)  # noqa: S311 - no secret.
                 return await self._tried([first, *self._rest(again)], is_late)
         try:
@@ -55,7 +57,7 @@ class Rebasing:
         except VersionConflict as conflict:
             if not is_late(conflict) or self._attempts_max == 1:
                 raise
-        async with self._in_turn(caller, keys):
+        async with self._in_turn(caller, keys, deadline):
             return await self._tried(self._rest(again), is_late)
 
     def _rest(self, again: Attempt[R]) -> list[Attempt[R]]:
@@ -73,7 +75,9 @@ class Rebasing:
         return await attempts[-1]()
 
     @asynccontextmanager
-    async def _in_turn(self, caller: str, keys: list[TagKey]) -> AsyncIterator[None]:
+    async def _in_turn(
+        self, caller: str, keys: list[TagKey], deadline: Callable[[], float]
+    ) -> AsyncIterator[None]:
         """Let changes of one tag that came too late be made again one after the other, and those
         that come meanwhile wait: made all at once, all but one would be too late again.
 
@@ -88,5 +92,5 @@ class Rebasing:
                         waiting_bytes_max=self._waiting_max,
                         wait_seconds_max=self._wait_seconds_max,
                     )
-                await stack.enter_async_context(turns.place(caller, 1))
+                await stack.enter_async_context(turns.place(caller, 1, deadline()))
             yield

@@ -150,7 +150,7 @@ class WorkflowHandler:
         async def make(conn: Connection) -> Answer:
             return created_answer(await create(conn), warnings)
 
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
     async def validate(
         self, call: Call, validation: Validation = "strict", address: AddressQuery = "position"

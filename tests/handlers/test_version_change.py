@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from orchestrator.core.connection_pool import ConnectionPool
 from orchestrator.core.database import Connection
+from orchestrator.core.fair_queue import FairQueue
 from orchestrator.errors import StorageUnavailable
 from orchestrator.models.version import Head
 from orchestrator.repository.idempotency import IdempotencyRepository
@@ -76,6 +78,60 @@ async def test_a_change_that_a_copy_of_it_has_made_is_answered_as_the_copy_is(
         copies[0].headers.get("etag"),
     )
     assert (await api.get("/tags/main")).json()["version"] == 3, "it was made once"
+
+
+async def changed(api: Api, kind: str, blob: str) -> Any:
+    """Each takes several connections, one after the other."""
+    match kind:
+        case "patch":
+            return await patch(api, "main", [timeout(2)], headers={"Idempotency-Key": "p"})
+        case "rebased patch":
+            return await patch(api, "main", add_node("c", "b"))
+        case "merge":
+            return await api.post("/workflows/main/merge", {"from": "side"})
+        case "artifact":
+            body = {"kind": "acme/report", "blobs": [{"cas_id": blob, "name": "a"}]}
+            return await api.post("/artifacts", {**body, "tag": "report", "absent": True})
+        case _:
+            step = {"op": "patch", "tag": "main", "patch": [timeout(2)]}
+            headers = {"Idempotency-Key": "t"}
+            return await api.post("/transactions", {"operations": [step]}, headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["patch", "rebased patch", "merge", "artifact", "transaction"])
+async def test_all_that_a_request_waits_for_has_one_deadline(
+    api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    base = await api.create("main", "a", "b")
+    await api.put("/tags/side", {"artifact_id": base["artifact_id"]})
+    await patch(api, "side", [timeout(2)])
+    deadlines: list[float] = []
+    acquire, take, get_head = ConnectionPool.acquire, FairQueue.place, VersionService.get_head
+
+    async def acquire_noted(pool: ConnectionPool[Connection], deadline: float) -> Connection:
+        deadlines.append(deadline)
+        return await acquire(pool, deadline)
+
+    def place_noted(queue: FairQueue, caller: str, size: int, deadline: float) -> Any:
+        deadlines.append(deadline)
+        return take(queue, caller, size, deadline)
+
+    async def get_head_of_before(*given: Any) -> Head:
+        monkeypatch.setattr(VersionService, "get_head", get_head)
+        head = await get_head(*given)
+        before = len(deadlines)
+        await patch(api, "main", [timeout(3)])
+        del deadlines[before:]
+        return head
+
+    if kind == "rebased patch":
+        monkeypatch.setattr(VersionService, "get_head", get_head_of_before)
+    monkeypatch.setattr(ConnectionPool, "acquire", acquire_noted)
+    monkeypatch.setattr(FairQueue, "place", place_noted)
+    answer = await changed(api, kind, base["cas_id"])
+    assert answer.status_code in {200, 201}, answer.text
+    assert len(deadlines) > (4 if kind == "rebased patch" else 1)
+    assert len(set(deadlines)) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 to the operation.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from blake3 import blake3
 from litestar.types import HTTPScope, Receive
 
+from orchestrator.core.database import Database
 from orchestrator.errors import InvalidInput, TooLarge
 from orchestrator.errors_request import UnsupportedMediaType, UnsupportedTransferCoding
 from orchestrator.handlers.http.reply import JSON
@@ -28,7 +31,10 @@ _KEY = re.compile(KEY_PATTERN)
 class Call:
     """Made once, at the edge of a handler. The body can be read once."""
 
-    __slots__ = ("_receive", "by", "headers", "method", "namespace", "path", "principal", "query")
+    __slots__ = (
+        *("_deadline", "_receive"),
+        *("by", "headers", "method", "namespace", "path", "principal", "query"),
+    )
 
     def __init__(
         self,
@@ -51,6 +57,26 @@ class Call:
             self.principal.namespace if namespace is None else parse_namespace(namespace)
         )
         self._receive = receive
+        self._deadline: float | None = None
+
+    def deadline(self, database: Database) -> float:
+        """When all steps of it together have waited long enough for the database, by the clock of
+        the event loop.
+        """
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + database.acquire_seconds_max
+        return self._deadline
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Within this block it waits for something else: its deadline is later by that time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            if self._deadline is not None:
+                self._deadline += loop.time() - began
 
     @property
     def declared_length(self) -> int | None:

@@ -36,7 +36,8 @@ class Computing:
             return work()
         outcome = "done"
         try:
-            return await self._watched(call, work, size_bytes)
+            with call.pausing():
+                return await self._watched(call, work, size_bytes)
         except DomainError as error:
             outcome = OUTCOMES.get(type(error), outcome)
             raise

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.core.database import Connection, Database
 from orchestrator.errors import OutcomeUnknown, OutcomeUnknownToKey
+from orchestrator.handlers.http.call import Call
 from orchestrator.models.idempotency import Answer, IdempotentCall
 from orchestrator.service.idempotency import IdempotencyService
 
@@ -17,7 +18,7 @@ class Replay:
 
     async def once(
         self,
-        namespace: str,
+        call: Call,
         repeated: IdempotentCall | None,
         make: Callable[[Connection], Awaitable[Answer]],
         *,
@@ -30,7 +31,9 @@ class Replay:
         run, which has no key, the answer is all that stays.
         """
         try:
-            async with self._database.transaction(of=namespace, dry_run=dry_run) as conn:
+            async with self._database.transaction(
+                of=call.namespace, deadline=call.deadline(self._database), dry_run=dry_run
+            ) as conn:
                 if (first := await self._idempotency.claim(conn, repeated)) is not None:
                     return first
                 answer = await make(conn)
@@ -41,7 +44,7 @@ class Replay:
             raise OutcomeUnknownToKey from error.__cause__
         return answer
 
-    async def first_answer(self, repeated: IdempotentCall | None) -> Answer | None:
+    async def first_answer(self, call: Call, repeated: IdempotentCall | None) -> Answer | None:
         """The first answer to this key, if there is one already.
 
         To be asked before a change is computed that may not be possible a second time, and again
@@ -50,5 +53,5 @@ class Replay:
         """
         if repeated is None:
             return None
-        async with self._database.connection() as conn:
+        async with self._database.connection(deadline=call.deadline(self._database)) as conn:
             return await self._idempotency.find(conn, repeated)

@@ -84,7 +84,7 @@ class UploadHandler:
         async def make(conn: Connection) -> Answer:
             return _created(await self._uploads.create(conn, new), has_bytes=False)
 
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
     async def head(self, call: Call, upload_id: UploadPath) -> Answer:
         """Where to go on."""

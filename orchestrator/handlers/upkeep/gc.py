@@ -66,13 +66,14 @@ class GCHandler:
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data = decode(body, CollectGarbage)
         repeated = call.idempotent(body)
-        if (first := await self._replay.first_answer(repeated)) is not None:
+        if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
-        page = await self._collection.collect(
-            after(data.cursor, GCPosition, GC_START),
-            limit=data.limit or self._page_items,
-            dry_run=data.dry_run,
-        )
+        with call.pausing():
+            page = await self._collection.collect(
+                after(data.cursor, GCPosition, GC_START),
+                limit=data.limit or self._page_items,
+                dry_run=data.dry_run,
+            )
         answer = json_answer(_body(page, explain=data.explain))
         if repeated is None:
             return answer
@@ -81,7 +82,7 @@ class GCHandler:
             return answer
 
         # A crash before this commit loses the page, not what was deleted: send it again.
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
 
 def _body(page: CollectedPage, *, explain: bool) -> CollectedBody:

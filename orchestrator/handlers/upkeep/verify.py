@@ -59,15 +59,16 @@ class VerifyHandler:
         position = _position(wanted.cursor)
         scope = Scope(read_data=wanted.read_data, repair=wanted.repair)
         repeated = call.idempotent(body)
-        if (first := await self._replay.first_answer(repeated)) is not None:
+        if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
-        report = await self._verification.page(position, scope, limit=wanted.limit)
+        with call.pausing():
+            report = await self._verification.page(position, scope, limit=wanted.limit)
 
         async def make(_: Connection) -> Answer:
             return json_answer(_body(report))
 
         # A crash before this commit loses the report, not what was repaired: send it again.
-        return await self._replay.once(call.namespace, repeated, make)
+        return await self._replay.once(call, repeated, make)
 
 
 def _position(cursor: str | None) -> VerifyPosition | None:

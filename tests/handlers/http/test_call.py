@@ -1,10 +1,12 @@
 """What an operation reads of a request: namespace, headers, body, and the key of a repetition."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from orchestrator.core.database import Database
 from orchestrator.errors import InvalidInput, TooLarge
 from orchestrator.errors_request import UnsupportedMediaType, UnsupportedTransferCoding
 from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
@@ -164,3 +166,15 @@ def test_whatever_a_request_says_makes_it_another_one() -> None:
     ]
     assert first is not None
     assert {other.fingerprint != first.fingerprint for other in others if other} == {True}
+
+
+async def test_what_a_request_does_besides_makes_its_deadline_later() -> None:
+    database = Database("postgresql:///none", acquire_seconds_max=3)
+    made = call()
+    with made.pausing():
+        await asyncio.sleep(0.01)
+    first = made.deadline(database)
+    assert 2 < first - asyncio.get_running_loop().time() <= 3
+    with made.pausing():
+        await asyncio.sleep(0.05)
+    assert 0.05 <= made.deadline(database) - first < 1

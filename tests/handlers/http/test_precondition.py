@@ -1,6 +1,7 @@
 """`If-Match` on reads: what somebody has not seen is not read (RFC 9110 §13.1.1)."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -62,3 +63,22 @@ async def test_the_refusal_says_what_is_there_instead(api: Api) -> None:
 async def test_what_is_not_there_is_not_found_whatever_was_demanded(api: Api) -> None:
     for where in ("/workflows/main", "/tags/main", f"/cas/blake3:{'0' * 64}"):
         assert (await api.get(where, headers={"If-Match": '"x"'})).status_code == 404
+
+
+async def test_a_header_and_a_body_that_expect_versions_must_both_be_right(api: Api) -> None:
+    target = (await api.create("main", "a"))["artifact_id"]
+    other = (await api.create("other", "b"))["artifact_id"]
+    both = {"If-Match": '"1", "2"'}
+    body = {"artifact_id": other, "expected_version": 2}
+    assert (await api.post("/tags/main/move", body, headers=both)).status_code == 412
+    body["expected_version"] = 1
+    assert (await api.post("/tags/main/move", body, headers=both)).status_code == 200
+    body = {"artifact_id": target, "expected_version": 2}
+    assert (await api.post("/tags/main/move", body, headers={"If-Match": '"1"'})).status_code == 412
+
+
+async def test_what_a_tag_shall_name_and_is_not_there_is_no_failed_precondition(api: Api) -> None:
+    await api.create("main", "a")
+    nothing = {"artifact_id": str(uuid4())}
+    refused = await api.post("/tags/main/move", nothing, headers={"If-Match": '"1"'})
+    assert (refused.status_code, refused.json()["kind"]) == (404, "artifact")
