@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from cyclopts import App, Parameter
 
-from orchestrator.cli import version_lineage
+from orchestrator.cli import version_history, version_lineage
 from orchestrator.cli.artifact_members import members_in, meta_in, parent_in
 from orchestrator.cli.completers import complete_tag
 from orchestrator.cli.exchange import Reply
@@ -40,6 +40,12 @@ app.command(
     help_epilogue="Examples:\n\n"
     "  orchestrator artifact lineage model/v1\n"
     "  orchestrator artifact lineage orders@3 --direction down",
+)
+app.command(
+    version_history.diff,
+    help_epilogue="Examples:\n\n"
+    "  orchestrator artifact diff model/v1\n"
+    "  orchestrator artifact diff model/v1@1 model/v2",
 )
 
 _MEMBERS = (

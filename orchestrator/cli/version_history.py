@@ -26,7 +26,7 @@ from orchestrator.cli.showing import (
     workflow_in,
 )
 from orchestrator.cli.version_lineage import log_graph
-from orchestrator.cli.version_text import write_diff
+from orchestrator.cli.version_text import write_diff, write_manifest_diff
 
 app = App()
 
@@ -47,8 +47,9 @@ _HEADERS = {"changed_at": "at", "op_count": "operations"}
 
 
 class _Difference(msgspec.Struct):
-    diff: msgspec.Raw
     patch: msgspec.Raw
+    diff: msgspec.Raw = msgspec.Raw()
+    manifest: msgspec.Raw = msgspec.Raw()
 
 
 @app.command(
@@ -86,12 +87,14 @@ def diff(
         show_data(session, reply.body)
         return
     found = msgspec.json.decode(reply.body, type=_Difference)
-    if not patch:
-        write_diff(found.diff)
-    elif session.wants_data:
+    if patch and session.wants_data:
         show_data(session, bytes(found.patch))
-    else:
+    elif patch:
         write_json(bytes(found.patch))
+    elif found.diff:
+        write_diff(found.diff)
+    else:
+        write_manifest_diff(found.manifest)
 
 
 @app.command(

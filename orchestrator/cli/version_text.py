@@ -33,3 +33,10 @@ def _write(diff: "WorkflowDiff") -> None:
     screen = console(sys.stdout)
     is_coloured = screen.color_system is not None and not screen.no_color
     write_bytes(render_text(diff, colour=is_coloured).encode())
+
+
+def write_manifest_diff(diff: msgspec.Raw) -> None:
+    """The same of artifacts that are named by their manifests, in plain lines."""
+    from orchestrator.documents.manifest_diff import ManifestDiff, render_manifest_diff
+
+    write_bytes(render_manifest_diff(msgspec.json.decode(diff, type=ManifestDiff)).encode())

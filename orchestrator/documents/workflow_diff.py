@@ -103,7 +103,7 @@ def diff_workflows(before: JSONValue, after: JSONValue) -> WorkflowDiff:
         edges_added=tuple(edge for key, edge in new.edges.items() if key not in old_edges),
         edges_removed=tuple(edge for key, edge in old_edges.items() if key not in new.edges),
         edges_changed=tuple(_edge_changes(old_edges, new.edges)),
-        members=_change(old.rest, new.rest),
+        members=reversible_patch(old.rest, new.rest),
         reordered=_are_reordered(
             [renamed.get(id_, id_) for id_ in old.nodes if old.nodes_are_listed],
             [id_ for id_ in new.nodes if new.nodes_are_listed],
@@ -130,7 +130,7 @@ def _node_changes(
     for id_, node in new.items():
         if id_ in old and not equal(old[id_], node):
             # In a list a node holds its id, in a map it need not: that is shape, not content.
-            change = _change({**old[id_], "id": id_}, {**node, "id": id_})
+            change = reversible_patch({**old[id_], "id": id_}, {**node, "id": id_})
             if change.patch:
                 yield NodeChange(id=id_, patch=change.patch, inverse=change.inverse)
 
@@ -142,7 +142,7 @@ def _edge_changes(
         if key in old:
             source, target, condition = key
             ends = {"from": source, "to": target}
-            change = _change({**old[key], **ends}, edge)
+            change = reversible_patch({**old[key], **ends}, edge)
             if change.patch:
                 yield EdgeChange(
                     source=source,
@@ -153,7 +153,8 @@ def _edge_changes(
                 )
 
 
-def _change(before: dict[str, Any], after: dict[str, Any]) -> ReversiblePatch:
+def reversible_patch(before: dict[str, Any], after: dict[str, Any]) -> ReversiblePatch:
+    """The patch between two objects, whose members are not replaced together if they are few."""
     patch = patch_between(before, after, object_bytes_free=OBJECT_BYTES_FREE)
     return ReversiblePatch(patch=patch, inverse=invert(before, patch) if patch else ())
 

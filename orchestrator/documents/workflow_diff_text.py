@@ -28,38 +28,40 @@ def render_text(diff: WorkflowDiff, *, colour: bool) -> str:
 
 
 def _lines(diff: WorkflowDiff) -> Iterator[str]:
-    yield from _details(diff.members, indent="")
+    yield from change_lines(diff.members)
     for removed in diff.nodes_removed:
         yield f"- node {_node_name(removed.id, removed.node)}"
     for added in diff.nodes_added:
         yield f"+ node {_node_name(added.id, added.node)}"
     for renamed in diff.nodes_renamed:
-        yield f"~ node {_plain(renamed.before)} is now {_plain(renamed.after)}"
+        yield f"~ node {plain(renamed.before)} is now {plain(renamed.after)}"
     for node in diff.nodes_changed:
-        yield f"~ node {_plain(node.id)}"
-        yield from _details(node, indent="    ")
+        yield f"~ node {plain(node.id)}"
+        yield from change_lines(node, indent="    ")
     for edge in diff.edges_removed:
         yield f"- edge {_edge_name(edge['from'], edge['to'], edge.get('condition'))}"
     for edge in diff.edges_added:
         yield f"+ edge {_edge_name(edge['from'], edge['to'], edge.get('condition'))}"
     for changed in diff.edges_changed:
         yield f"~ edge {_edge_name(changed.source, changed.target, changed.condition)}"
-        yield from _details(changed, indent="    ")
+        yield from change_lines(changed, indent="    ")
     if diff.reordered:
         yield "~ order of nodes or edges"
 
 
-def _details(change: ReversiblePatch, *, indent: str) -> Iterator[str]:
-    """Each operation of a patch between two values has exactly one that takes it back."""
+def change_lines(change: ReversiblePatch, *, indent: str = "", below: str = "") -> Iterator[str]:
+    """Each operation of a patch between two values has exactly one that takes it back. Its pointers
+    are shown `below` another one.
+    """
     for operation, back in zip(change.patch, reversed(change.inverse), strict=True):
-        for line in _operation_lines(operation, back):
+        for line in _operation_lines(operation, back, below):
             yield f"{indent}{line}"
 
 
-def _operation_lines(operation: PatchOperation, back: PatchOperation) -> Iterator[str]:
-    path = _plain(operation.path)
+def _operation_lines(operation: PatchOperation, back: PatchOperation, below: str) -> Iterator[str]:
+    path = plain(below + operation.path)
     if operation.op == "move":
-        yield f"~ {_plain(str(operation.source))} is now {path}"
+        yield f"~ {plain(below + str(operation.source))} is now {path}"
     if operation.op in {"remove", "replace"}:
         yield f"- {path}: {_value(back.value)}"
     if operation.op in {"add", "replace"}:
@@ -68,18 +70,19 @@ def _operation_lines(operation: PatchOperation, back: PatchOperation) -> Iterato
 
 def _node_name(id_: str, node: dict[str, Any]) -> str:
     kind = node.get("type")
-    return f"{_plain(id_)} ({_plain(kind)})" if isinstance(kind, str) else _plain(id_)
+    return f"{plain(id_)} ({plain(kind)})" if isinstance(kind, str) else plain(id_)
 
 
 def _edge_name(source: str, target: str, condition: str | None) -> str:
-    name = f"{_plain(source)} → {_plain(target)}"
-    return name if condition is None else f"{name} if {_plain(condition)}"
+    name = f"{plain(source)} → {plain(target)}"
+    return name if condition is None else f"{name} if {plain(condition)}"
 
 
 def _value(value: Any) -> str:
-    text = _plain(msgspec.json.encode(value).decode())
+    text = plain(msgspec.json.encode(value).decode())
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Text without what a terminal could take for a command."""
     return text if text.isprintable() else json.dumps(text)[1:-1]

@@ -23,11 +23,18 @@ from orchestrator.handlers.http.reading import (
 )
 from orchestrator.handlers.http.reply import json_answer
 from orchestrator.handlers.merge_body import MergeWorkflow, merged_body
-from orchestrator.handlers.merge_diff import diff_json, diff_text, endpoint
+from orchestrator.handlers.merge_diff import (
+    diff_json,
+    diff_text,
+    endpoint,
+    manifest_diff_json,
+    manifest_diff_text,
+)
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.reference import ReferenceText, parse_reference
 from orchestrator.models.version import Change, Head, WorkflowVersion
+from orchestrator.service.artifact_manifest import has_manifest
 from orchestrator.service.merge import MergeService
 from orchestrator.service.version import VersionService
 
@@ -91,16 +98,24 @@ class MergeHandler:
         format: DiffFormat = "json",  # noqa: A002 - its name in the query.
         address: AddressQuery = "position",
     ) -> Answer:
-        """What changed from one version to another, whatever names them."""
+        """What changed from one artifact to another, whatever names them: two versions of
+        workflows, or two that are named by their manifests.
+        """
         references = [
             parse_reference(text, tag=None, pointer=pointer)
             for text, pointer in ((from_, "/from"), (to, "/to"))
         ]
         async with self._database.connection() as conn:
-            before, after = [
-                await self._versions.get(conn, call.namespace, each) for each in references
-            ]
-        return await self._difference(call, before, after, format, address)
+            before, after = await self._versions.get_comparable(conn, call.namespace, references)
+        if not has_manifest(after.artifact.kind):
+            return await self._difference(call, before, after, format, address)
+        contents = before.content, after.content
+        size = sum(map(size_of_reading, contents))
+        if format == "text":
+            text = await self._computing.run(call, partial(manifest_diff_text, *contents), size)
+            return tagged(call, text, media_type=PLAIN_TEXT)
+        work = partial(manifest_diff_json, endpoint(before), endpoint(after), *contents)
+        return tagged(call, await self._computing.run(call, work, size))
 
     async def _difference(
         self,

@@ -8,7 +8,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from orchestrator.core.digest import CasIdText
+from orchestrator.documents.artifact_draft import KindText
 from orchestrator.documents.equality import equal
+from orchestrator.documents.manifest_diff import (
+    ManifestDiff,
+    diff_manifests,
+    render_manifest_diff,
+)
 from orchestrator.documents.patch import PatchOperation
 from orchestrator.documents.patch_difference import patch_between
 from orchestrator.documents.workflow_address import Address
@@ -17,7 +23,6 @@ from orchestrator.documents.workflow_address_patch import apply_by_id
 from orchestrator.documents.workflow_change import parsed
 from orchestrator.documents.workflow_diff import WorkflowDiff, diff_workflows
 from orchestrator.documents.workflow_diff_text import render_text
-from orchestrator.models.artifact import Kind
 from orchestrator.models.version import WorkflowVersion
 
 
@@ -25,12 +30,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a diff."""
 
     artifact_id: UUID
-    kind: Kind
+    kind: KindText
     version_hash: CasIdText
 
 
 class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed, node by node, and the patch that turns one document into the other.
+    """What changed, node by node in workflows, and in the manifests of other artifacts, and the
+    patch that turns one document into the other.
 
     With `address=id` the patch says nothing of the order of nodes and edges, and `exact` is whether
     it makes the very document with this hash.
@@ -38,7 +44,8 @@ class DiffBody(msgspec.Struct, frozen=True, kw_only=True):
 
     before: Endpoint
     after: Endpoint
-    diff: WorkflowDiff
+    diff: WorkflowDiff | UnsetType = UNSET
+    manifest: ManifestDiff | UnsetType = UNSET
     patch: list[PatchOperation]
     exact: bool | UnsetType = UNSET
 
@@ -48,7 +55,7 @@ def endpoint(version: WorkflowVersion) -> Endpoint:
     artifact = version.artifact
     return Endpoint(
         artifact_id=artifact.artifact_id,
-        kind=Kind(artifact.kind),
+        kind=artifact.kind,
         version_hash=str(artifact.version_hash),
     )
 
@@ -72,6 +79,22 @@ def diff_json(
     return msgspec.json.encode(
         DiffBody(before=before, after=after, diff=diff, patch=list(patch), exact=exact)
     )
+
+
+def manifest_diff_json(
+    before: Endpoint, after: Endpoint, old_content: bytes, new_content: bytes
+) -> bytes:
+    """The difference of two manifests for programs."""
+    patch = patch_between(parsed(old_content), parsed(new_content))
+    diff = diff_manifests(old_content, new_content)
+    return msgspec.json.encode(
+        DiffBody(before=before, after=after, manifest=diff, patch=list(patch))
+    )
+
+
+def manifest_diff_text(old_content: bytes, new_content: bytes) -> bytes:
+    """The difference of two manifests for people."""
+    return render_manifest_diff(diff_manifests(old_content, new_content)).encode()
 
 
 def diff_text(old_content: bytes, new_content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 How a version is made from others is in `version_change`.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator.core.database import Connection
@@ -12,6 +13,7 @@ from orchestrator.models.artifact import WORKFLOW_KINDS, Artifact
 from orchestrator.models.reference import Reference
 from orchestrator.models.version import Head, WorkflowVersion
 from orchestrator.service.artifact import ArtifactService
+from orchestrator.service.artifact_manifest import has_manifest
 from orchestrator.service.cas import CASService
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
@@ -54,6 +56,19 @@ class VersionService:
     async def get(self, conn: Connection, namespace: str, reference: Reference) -> WorkflowVersion:
         """The version that a reference names."""
         return await self.with_content(conn, await self.find(conn, namespace, reference))
+
+    async def get_comparable(
+        self, conn: Connection, namespace: str, references: Sequence[Reference]
+    ) -> list[WorkflowVersion]:
+        """The documents that references name: versions of workflows, or else manifests. WrongKind
+        if they are of both sorts, or have no document.
+        """
+        found = [await self.find(conn, namespace, each) for each in references]
+        if not all(has_manifest(each.kind) for each in found):
+            return [await self.with_content(conn, each) for each in found]
+        hashes = [each.cas_id for each in found]
+        contents = await self._cas.get_content_bulk(conn, hashes)
+        return [WorkflowVersion(artifact=each, content=contents[each.cas_id]) for each in found]
 
     async def find(
         self, conn: Connection, namespace: str, reference: Reference, *, locked: bool = False
