@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from blake3 import blake3
 
+from orchestrator.core.digest import CasIdText
 from orchestrator.documents.canonical import JSONValue, canonicalise, parse
 from orchestrator.errors import InvalidInput, Violation
 
@@ -23,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class ManifestBlob(msgspec.Struct, frozen=True, kw_only=True):
     """One blob in a manifest."""
 
-    cas_id: str
+    cas_id: CasIdText
     name: str | None
     media_type: str
     size_bytes: int

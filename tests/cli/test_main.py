@@ -36,6 +36,7 @@ def test_every_command_that_was_promised_is_there() -> None:
         "artifact",
         "artifact annotate",
         "artifact annotations",
+        "artifact diff",
         "artifact lineage",
         "artifact list",
         "artifact pull",
