@@ -7,9 +7,9 @@ import msgspec
 #: How long requests may take to end once the server is to end: a client that stalls does not delay
 #: it. Then the application has so long to put things in order.
 REQUESTS_SECONDS_MAX = 2.0
-SHUTDOWN_SECONDS_MAX = 3.0
+SHUTDOWN_SECONDS_MAX = 1.0
 #: A worker that is not gone by then is killed.
-WORKER_SECONDS_MAX = REQUESTS_SECONDS_MAX + SHUTDOWN_SECONDS_MAX + 1
+WORKER_SECONDS_MAX = REQUESTS_SECONDS_MAX + SHUTDOWN_SECONDS_MAX + 0.5
 
 
 class HTTPOptions(msgspec.Struct, frozen=True, kw_only=True):

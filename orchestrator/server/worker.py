@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvloop
 
@@ -37,12 +37,13 @@ def run_worker(options: HTTPOptions, settings: Settings) -> None:
 async def _work(options: HTTPOptions, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     wanted_end = asyncio.Event()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, wanted_end.set)
     exit_with_parent(loop)
     tls = _tls(options)
     app = application(options.target)
     async with _lifespan(app):
+        # Until here a signal has ended the process: there was nothing to put in order.
+        for number in SIGNALS:
+            loop.add_signal_handler(number, wanted_end.set)
         listener = Listener(
             app,
             limits_of(settings),
@@ -116,5 +117,6 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        async with asyncio.timeout(SHUTDOWN_SECONDS_MAX):
-            await step("shutdown")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_SECONDS_MAX):
+                await step("shutdown")
