@@ -227,7 +227,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_BASE):  # type: ignore[misc]
+class _Dumper(_BASE):  # type: ignore[misc] # Its base is chosen as the program runs.
     """Quotes every text that some reader could take for something else."""
 
     def ignore_aliases(self, _: object) -> bool:

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 BACKLOG = 2048
 #: How often deadlines are looked at, at most; a shorter one is looked at more often.
 LOOK_SECONDS_MAX = 1.0
+#: A deadline of nothing at all must not keep the processor busy.
+LOOK_SECONDS_MIN = 0.01
 LOOKS_PER_DEADLINE = 4
 
 
@@ -142,7 +144,7 @@ class Listener:
             limits.send_seconds_max,
             limits.close_seconds_max,
         )
-        seconds = min(LOOK_SECONDS_MAX, shortest / LOOKS_PER_DEADLINE)
+        seconds = max(LOOK_SECONDS_MIN, min(LOOK_SECONDS_MAX, shortest / LOOKS_PER_DEADLINE))
         while True:
             self._look()
             await asyncio.sleep(seconds)
