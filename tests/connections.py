@@ -64,6 +64,7 @@ class Connections:
                 self._idle.remove(pair)
                 connection = pair[1]
                 if not (connection.is_lost or connection.has_unread):
+                    connection.resume()
                     await connection.reset()
                     return connection
                 connection.terminate()

@@ -10,6 +10,9 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 WRITES = re.compile(rb"\b(INSERT\s+INTO|DELETE\s+FROM|SET)\b")
 TERMINATED = b"\0"
 NOTICED_SECONDS = 0.02
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+#: What PostgreSQL says on an idle connection before it closes it.
+ENDING = b"E" + (4 + len(_FIELDS)).to_bytes(4) + _FIELDS
 LOST = (OSError, asyncio.IncompleteReadError)
 
 
@@ -52,6 +55,14 @@ class LosingProxy:
         user, _, _ = parts.netloc.rpartition("@")
         netloc = f"{user}@127.0.0.1:{self._port}"
         return urlunsplit((parts.scheme, netloc, parts.path, "sslmode=disable", ""))
+
+    async def announce_end(self) -> None:
+        """Tell all connections that they end, unasked, as a server does that shuts down, and let
+        that be noticed. The end itself comes later, or not at all.
+        """
+        for link in self._links:
+            link.tell(ENDING)
+        await asyncio.sleep(NOTICED_SECONDS)
 
     async def cut(self) -> None:
         """Close all connections, as a server that is restarted does, and let that be noticed."""
@@ -103,6 +114,9 @@ class _Link:
     def close(self) -> None:
         self._client.close()
         self._server.close()
+
+    def tell(self, message: bytes) -> None:
+        self._client.write(message)
 
     async def pass_questions(self, reader: asyncio.StreamReader) -> None:
         header = await reader.readexactly(4)

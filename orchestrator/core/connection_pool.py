@@ -24,6 +24,12 @@ class Pooled(Protocol):
     def has_unread(self) -> bool:
         """Whether something has come that nobody asked for: mostly, that the server closes it."""
 
+    def rest(self) -> None:
+        """Nobody has it from now on: whatever comes meanwhile loses it."""
+
+    def resume(self) -> None:
+        """Somebody has it again."""
+
     def terminate(self) -> None:
         """Close it at once."""
 
@@ -69,6 +75,7 @@ class ConnectionPool(Generic[C]):
         while self._idle:
             idle = self._idle.pop()
             if not (idle.is_lost or idle.has_unread):
+                idle.resume()
                 return idle
             idle.terminate()
             self._count -= 1
@@ -133,6 +140,7 @@ class ConnectionPool(Generic[C]):
             if not waiter.done():
                 waiter.set_result(conn)
                 return
+        conn.rest()
         self._idle.append(conn)
 
     def _wake(self) -> None:

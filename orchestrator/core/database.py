@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from orchestrator.core.connection_pool import ConnectionPool
-from orchestrator.core.database_error import domain_error, may_have_taken_place
+from orchestrator.core.database_error import domain_error, may_have_taken_place, was_not_sent
 from orchestrator.core.places import Places
 from orchestrator.errors import DomainError, OutcomeUnknown, StorageUnavailable
 
@@ -22,10 +22,28 @@ else:
     _Connection = asyncpg.Connection
 
 
+class _Resting(asyncio.Protocol):
+    """Listens to a connection that nobody has.
+
+    What comes then says that the server closes it, or nothing that matters. The driver would read
+    it and refuse the next statement, and does not tell that before.
+    """
+
+    def __init__(self, transport: asyncio.Transport, driver: asyncio.BaseProtocol) -> None:
+        self._transport = transport
+        self._driver = driver
+
+    def data_received(self, _: bytes) -> None:
+        self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._driver.connection_lost(error)
+
+
 class Connection(_Connection):
     """A connection that knows what is to be done once its transaction is committed."""
 
-    __slots__ = ("_after_commit", "_arrivals")
+    __slots__ = ("_after_commit", "_arrivals", "_driver", "_resting")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -34,6 +52,8 @@ class Connection(_Connection):
         self._transport: asyncio.Transport
         self._arrivals = select.poll()
         self._arrivals.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._driver = self._transport.get_protocol()
+        self._resting = _Resting(self._transport, self._driver)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this after the commit of the transaction that `Database.transaction` opened, never
@@ -56,6 +76,14 @@ class Connection(_Connection):
         are the end of it, or nothing that matters.
         """
         return bool(self._arrivals.poll(0))
+
+    def rest(self) -> None:
+        """Nobody has it: it is lost with the first byte that comes."""
+        self._transport.set_protocol(self._resting)
+
+    def resume(self) -> None:
+        """Somebody has it again."""
+        self._transport.set_protocol(self._driver)
 
     @asynccontextmanager
     async def committing(
@@ -315,7 +343,7 @@ class _LentInTransaction(_Lent):
             try:
                 await self.begun.start()
             except BaseException as error:
-                is_final = not (is_first and conn.is_lost)
+                is_final = not (is_first and (conn.is_lost or was_not_sent(error)))
                 translated = self._give_back(error)
                 if is_final and translated is not None:
                     raise translated from error

@@ -46,6 +46,15 @@ def reason_of(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
+def was_not_sent(error: BaseException) -> bool:
+    """Whether the driver refused a statement because the connection has already ended for it: the
+    database announced the end, unasked, or an answer could not be read.
+    """
+    return isinstance(error, asyncpg.InternalClientError) and str(error).startswith(
+        "cannot switch to state"
+    )
+
+
 def may_have_taken_place(error: BaseException) -> bool:
     """Whether a statement that ended so may have been carried out all the same.
 
@@ -53,7 +62,7 @@ def may_have_taken_place(error: BaseException) -> bool:
     """
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, _LOST)
-    return isinstance(error, OSError | asyncpg.InternalClientError)
+    return isinstance(error, OSError | asyncpg.InternalClientError) and not was_not_sent(error)
 
 
 def domain_error(
@@ -70,7 +79,7 @@ def domain_error(
         return StorageUnavailable()
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and (
         # The driver raises these for a misuse by us, and for a connection that was lost before.
-        conn is None or conn.is_closed()
+        conn is None or conn.is_closed() or was_not_sent(error)
     ):
         return StorageUnavailable()
     return None

@@ -124,6 +124,47 @@ async def test_connections_that_end_while_the_event_loop_is_busy_are_not_lent(
         assert len(set(await asyncio.gather(*(use() for _ in range(9))))) == 4
 
 
+async def test_a_connection_whose_end_was_announced_is_not_lent(shared_database: str) -> None:
+    async with LosingProxy.before(shared_database) as proxy:
+        database = Database(proxy.url)
+        async with database.opened():
+            for opened in (database.connection, database.write, database.transaction):
+                async with database.connection() as conn:
+                    pid = await conn.fetchval("SELECT pg_backend_pid()")
+                await proxy.announce_end()
+                async with opened() as conn:
+                    assert await conn.fetchval("SELECT pg_backend_pid()") != pid
+
+
+async def test_an_end_that_is_announced_while_a_connection_is_lent_has_no_unknown_outcome(
+    shared_database: str,
+) -> None:
+    async with LosingProxy.before(shared_database) as proxy:
+        database = Database(proxy.url)
+        async with database.opened():
+            for opened in (database.connection, database.write, database.transaction):
+                with pytest.raises(StorageUnavailable) as raised:
+                    async with opened() as conn:
+                        await conn.fetchval("SELECT 1")
+                        await proxy.announce_end()
+                        await conn.fetchval("SELECT 1")
+                assert not isinstance(raised.value, OutcomeUnknown)
+                async with opened() as conn:
+                    assert await conn.fetchval("SELECT 1") == 1
+
+
+async def test_a_commit_after_the_end_was_announced_is_known_not_to_have_taken_place(
+    shared_database: str,
+) -> None:
+    async with LosingProxy.before(shared_database) as proxy:
+        database = Database(proxy.url)
+        async with database.opened():
+            with pytest.raises(StorageUnavailable) as raised:
+                async with database.transaction():
+                    await proxy.announce_end()
+            assert not isinstance(raised.value, OutcomeUnknown)
+
+
 async def test_a_transaction_whose_connection_is_lost_as_it_begins_is_begun_again_once(
     shared_database: str,
 ) -> None:

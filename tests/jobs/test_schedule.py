@@ -23,6 +23,7 @@ from orchestrator.telemetry import metrics
 from orchestrator.wiring.services import build
 from tests.api import Api
 from tests.collecting import LARGE, UNLOCK, objects, serving, upload
+from tests.losing_proxy import LosingProxy
 
 LEASE_SECONDS = 0.4
 
@@ -291,21 +292,19 @@ async def test_a_collection_that_was_held_off_gives_its_lease_back(
 
 
 async def test_a_database_that_is_gone_at_the_end_leaves_the_lease_to_expire(
-    servers: Callable[..., Any], api: Api, database: Connection
+    server_settings: Callable[..., Settings], servers: Callable[..., Any], api: Api
 ) -> None:
-    one, two = await servers(), await servers()
-    one.collection.go_on.clear()
-    async with AsyncExitStack() as stack:
-        collecting = asyncio.create_task(one.schedule.collect())
-        await until(lambda: one.collection.pages == 1)
-        await database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        one.collection.go_on.set()
-        with contextlib.suppress(StorageUnavailable):
-            await collecting
-        await stack.aclose()
-    assert await two.schedule.collect() is False
+    other = await servers(interval_seconds=0.05)
+    async with LosingProxy.before(server_settings().database_url) as proxy:
+        one = Server(server_settings(database_url=proxy.url), interval_seconds=0.05)
+        one.collection.go_on.clear()
+        async with one.database.opened():
+            collecting = asyncio.create_task(one.schedule.collect())
+            await until(lambda: one.collection.pages == 1)
+            proxy.cuts = 1_000
+            one.collection.go_on.set()
+            with pytest.raises(StorageUnavailable):
+                await collecting
+    assert await other.schedule.collect() is False
     await asyncio.sleep(LEASE_SECONDS * 1.2)
-    await two.schedule.collect()
+    assert await other.schedule.collect() is True
