@@ -92,7 +92,7 @@ ByIdOption: TypeAlias = Annotated[
     Parameter(
         name="--by-id",
         negative="",
-        help="Nodes and edges are named by what they are: /nodes/ID, /edges/FROM->TO.",
+        help="Pointers name nodes and edges by what they are: /nodes/ID, /edges/FROM->TO.",
     ),
 ]
 VersionOption: TypeAlias = Annotated[
@@ -163,14 +163,19 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement(Trial):
-    """How the result of a change is judged."""
+    """How the result of a change is judged, and how pointers into it are written."""
 
     lenient: LenientOption = False
+    by_id: ByIdOption = False
 
     @property
     def params(self) -> dict[str, Any]:
         """As the server is asked."""
-        return {**super().params, "validation": "lenient" if self.lenient else None}
+        return {
+            **super().params,
+            "validation": "lenient" if self.lenient else None,
+            "address": "id" if self.by_id else None,
+        }
 
 
 FOR_GOOD, STRICTLY = Trial(), Judgement()

@@ -15,7 +15,6 @@ from orchestrator.cli.failure import CommandFailed, ExitCode, WrongUsage
 from orchestrator.cli.options import (
     FOR_GOOD,
     STRICTLY,
-    ByIdOption,
     DocumentName,
     ExpectOption,
     Judgement,
@@ -137,7 +136,6 @@ def patch(
             "names."
         ),
     ] = None,
-    by_id: ByIdOption = False,
     how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
@@ -159,7 +157,6 @@ def patch(
             content=(document.content, media_type),
             message=message,
             on_conflict=on_conflict,
-            address=_address(by_id),
             **made_for,
             **how.params,
         )
@@ -197,7 +194,6 @@ def merge(
     expect: ExpectOption = None,
     prefer: Prefer = None,
     resolve: Resolve = None,
-    by_id: ByIdOption = False,
     how: JudgementOptions = STRICTLY,
     session: WithSession,
 ) -> None:
@@ -206,7 +202,7 @@ def merge(
     Where both changed the same, nothing is stored, and every such place is listed.
     """
     members = {"from": from_, "base": base, "message": message, **_settlement(prefer, resolve)}
-    reply = _settled(session, tag, "merge", members, expect, how, by_id=by_id)
+    reply = _settled(session, tag, "merge", members, expect, how)
     if session.wants_data:
         show_data(session, reply.body)
     else:
@@ -319,10 +315,6 @@ def revert(
     show_record(session, _settled(session, tag, "revert", members, expect, how), CHANGED_MEMBERS)
 
 
-def _address(by_id: bool) -> str | None:  # noqa: FBT001 - as the option says it.
-    return "id" if by_id else None
-
-
 def _settlement(prefer: str | None, resolve: list[str] | None) -> dict[str, Any]:
     resolutions = dict(_resolution(each) for each in resolve or ())
     return {"prefer": prefer, "resolutions": resolutions or None}
@@ -349,16 +341,13 @@ def _settled(
     members: dict[str, Any],
     expect: Expectation | None,
     how: Judgement,
-    *,
-    by_id: bool = False,
 ) -> Reply:
     """The answer to a change whose conflicts the person can settle, and how if there are any."""
     with session.connect() as server:
         version = version_expected(server, tag, expect)
         try:
-            params = {"address": _address(by_id), **how.params}
             members = {**members, "expected_version": version}
-            return server.post("workflows", tag, step, params=params, **members)
+            return server.post("workflows", tag, step, params=how.params, **members)
         except CommandFailed as failure:
             if MERGE_CONFLICT not in (failure.problem or b""):
                 raise

@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
     ALL_TAGS,
     STRICTLY,
     AtOption,
+    ByIdOption,
     DocumentName,
     ExpectOption,
     Judgement,
@@ -142,14 +143,19 @@ def create(
     "  generate | orchestrator workflow validate - --lenient -o json"
 )
 def validate(
-    file: DocumentName, /, *, lenient: LenientOption = False, session: WithSession
+    file: DocumentName,
+    /,
+    *,
+    lenient: LenientOption = False,
+    by_id: ByIdOption = False,
+    session: WithSession,
 ) -> None:
     """Judge a document without storing it; the exit code is 6 if it breaks rules."""
     document = read_workflow(file)
     with session.connect() as server:
         reply = server.post(
             *("workflows", "validate"),
-            params=Judgement(lenient=lenient).params,
+            params=Judgement(lenient=lenient, by_id=by_id).params,
             workflow=msgspec.Raw(document.content),
         )
     show_record(session, reply, _JUDGED_MEMBERS)

@@ -163,12 +163,12 @@ class ArtifactManifestService:
         ids = [each.artifact_id for each in found if each.artifact_id and not each.is_ambiguous]
         there = await self._references.lock(conn, list(set(ids)))
         missing = [
-            Violation(f"/parents/{at}", "exists", _not_named(reference, resolved))
+            _not_named(f"/parents/{at}", reference, resolved)
             for at, (reference, resolved) in enumerate(zip(references, found, strict=True))
             if resolved.is_ambiguous or resolved.artifact_id not in there
         ]
         if missing:
-            raise RuleBroken("A parent of the artifact does not exist.", missing)
+            raise RuleBroken("Not every parent names an artifact.", missing)
         return ids
 
     async def retain(
@@ -261,7 +261,7 @@ def artifact_row(new: NewManifest) -> NewArtifact:
     )
 
 
-def _not_named(reference: Reference, resolved: Resolved) -> str:
+def _not_named(pointer: str, reference: Reference, resolved: Resolved) -> Violation:
     if resolved.is_ambiguous:
-        return str(AmbiguousHash(reference.text))
-    return f"There is no artifact {reference.text!r}."
+        return Violation(pointer, "ambiguous-hash", str(AmbiguousHash(reference.text)))
+    return Violation(pointer, "exists", f"There is no artifact {reference.text!r}.")

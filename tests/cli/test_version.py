@@ -11,6 +11,8 @@ from tests.api import chain
 from tests.cli.conftest import Run
 from tests.warm.client import Result
 
+CYCLE = [{"from": each[0], "to": each[1]} for each in ("ab", "bc", "ca")]
+
 Write = Callable[..., Path]
 Operation = dict[str, Any]
 
@@ -315,3 +317,26 @@ def test_nodes_and_edges_are_named_by_what_they_are_on_request(
     assert [each["path"] for each in json.loads(shown.out)] == [each["path"] for each in operations]
     merged = cli("workflow", "merge", "side", "main", "--by-id")
     assert (merged.code, document(cli, "side")) == (0, document(cli, "main"))
+
+
+def test_whatever_takes_or_gives_pointers_names_by_id_on_request(
+    cli: Run, base: dict[str, Any], write: Write
+) -> None:
+    """An edge on either side; with both there is a cycle."""
+    for tag, edge in (("main", {"from": "b", "to": "c"}), ("side", {"from": "c", "to": "a"})):
+        patch(cli, tag, {"op": "add", "path": "/nodes/-", "value": {"id": "c", "type": "task"}})
+        operation = {"op": "add", "path": "/edges/{}->{}".format(*edge.values()), "value": edge}
+        file = write("apply.json", [{"op": "patch", "tag": tag, "patch": [operation]}])
+        done = cli("transaction", "apply", file, "--by-id")
+        assert done.code == 0, done.err
+    patch(cli, "main", {"op": "remove", "path": "/edges/1"})
+    patch(cli, "main", {"op": "add", "path": "/edges/-", "value": {"from": "c", "to": "a"}})
+    both = write("both.json", {**document(cli, "main"), "edges": CYCLE})
+    for words in (
+        ("cherry-pick", "main", "main@3"),
+        ("revert", "main", "main@4"),
+        ("create", "main", both),
+        ("validate", both),
+    ):
+        refused = cli("workflow", *words, "--by-id")
+        assert (refused.code, "/edges/c->a" in refused.err) == (6, True), refused.err

@@ -206,6 +206,16 @@ async def test_of_two_edges_that_would_close_a_circle_together_one_is_refused(ap
     assert sorted(await asyncio.gather(add(1, two), add(2, one))) == [200, 422]
 
 
+async def test_digits_that_begin_two_hashes_name_no_parent(api: Api) -> None:
+    alike = [await api.create(f"t{number}", f"n{number}") for number in (22_918, 72_983)]
+    for each in alike:
+        assert each["version_hash"].startswith("blake3:a38e579f")
+    parents = [{"tag": "t22918"}, {"tag": "a38e579f"}]
+    refused = await api.post("/artifacts", {"kind": "model", "meta": {"n": 1}, "parents": parents})
+    assert (refused.status_code, rules(refused)) == (422, [("/parents/1", "ambiguous-hash")])
+    assert "More than one" in refused.json()["errors"][0]["message"]
+
+
 REFUSED: list[tuple[dict[str, Any], int, list[tuple[str, str]]]] = [
     ({"kind": "Model"}, 400, [("/kind", "kind-grammar")]),
     ({"kind": "a/" + "b" * 99}, 400, [("/kind", "kind-grammar")]),
