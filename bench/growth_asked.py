@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from bench.growth_questions import PAGE, questions
 from bench.server import Server
-from tests.growth.shape import BUSY_SHARE, MERGED_TAG, Sizes, World
+from tests.growth.shape import MERGED_TAG, Sizes, World
 
 API = "/api/v1"
 CLIENTS = 4
@@ -39,11 +39,8 @@ class Side:
         self.server = server
         self._connection = server.connect()
         sizes = world.sizes
-        self.names = [
-            f"flow-{3 + number * (int(sizes.tags * BUSY_SHARE) - 3) // ASKED:07d}"
-            for number in range(ASKED)
-        ]
-        self._every = int(sizes.tags * BUSY_SHARE)
+        self._every = world.workflow_tags()
+        self.names = [self._every[at * len(self._every) // ASKED] for at in range(ASKED)]
         self._known: dict[str, bytes] = {}
         self._counts: defaultdict[tuple[str, int], Iterator[int]] = defaultdict(itertools.count)
         self._hashes = {
@@ -122,9 +119,9 @@ class Side:
         return self._get(f"/workflows/{self._name('lookup', client)}")
 
     def _lookup_any(self, client: int) -> Ask:
-        # A step that is prime to their number, so all are asked before one is asked again.
-        number = (self._next("any", client) * CLIENTS + client) * 7_919 % (self._every - 3)
-        name = f"flow-{3 + number:07d}"
+        # In steps so far apart that one is not asked again soon.
+        number = (self._next("any", client) * CLIENTS + client) * 7_919
+        name = self._every[number % len(self._every)]
         return Ask("GET", f"{API}/workflows/{name}", 200, lambda body: _is_whole(name, body))
 
     def _unchanged(self, client: int) -> Ask:

@@ -31,6 +31,8 @@ BUSY_TAG, MERGED_TAG, DEEP_TAG = (f"flow-{number:07d}" for number in range(3))
 ROBOT, PERSON = "bench", "ann"
 #: So many there are of what is rare, in a store of any size.
 RARE = 200
+#: Where in each group of tags is one that names a model, was deleted, or was moved by a person.
+MODELS_PLACE, DELETED_PLACE, PERSONS_PLACE = 5, 6, 7
 #: So many tags move in one transaction.
 TOGETHER = 10
 
@@ -255,21 +257,13 @@ class World:
 
     def _moves_of(self, tag: int) -> Iterator[tuple[object, ...]]:
         namespace, count = self._namespace_of(tag), self._count(tag)
-        targets = self.targets[namespace]
-        first = {1: self.merged, 2: self.deep}.get(tag)
-        # What is rare is spread over the names.
-        group, place = divmod(tag, self.asked_tags // RARE or 1)
-        is_rare = namespace == 0 and group < RARE
         last: UUID | None = None
         for seq in range(1, count + 1):
-            number = targets[(tag * 13 + seq % 1_000) % len(targets)]
             is_last = seq == count
-            if is_last and first is not None:
-                number = first
-            elif is_last and is_rare and place == 5:
-                number = self.models[group % len(self.models)]
-            is_deleted = is_last and is_rare and place == 6
-            target = None if is_deleted else self.ids[number]
+            number = self._target(tag, seq, is_last=is_last)
+            is_deleted = number is None
+            target = None if number is None else self.ids[number]
+            is_person = is_last and self._rare(tag) == PERSONS_PLACE
             is_together = namespace == 0 and seq == 2
             yield (
                 NAMESPACES[namespace],
@@ -280,11 +274,43 @@ class World:
                 target,
                 None if last is None else seq - 1,
                 None,
-                PERSON if is_last and is_rare and place == 7 else ROBOT,
+                PERSON if is_person else ROBOT,
                 self._moved_at(tag, seq),
                 self.transaction(tag // TOGETHER) if is_together else None,
             )
             last = target
+
+    def _target(self, tag: int, seq: int, *, is_last: bool) -> int | None:
+        """The number of the artifact that a tag named after a move; None if it was deleted."""
+        if is_last:
+            if (first := {1: self.merged, 2: self.deep}.get(tag)) is not None:
+                return first
+            place = self._rare(tag)
+            if place == MODELS_PLACE:
+                return self.models[tag // self._group % len(self.models)]
+            if place == DELETED_PLACE:
+                return None
+        targets = self.targets[self._namespace_of(tag)]
+        return targets[(tag * 13 + seq % 1_000) % len(targets)]
+
+    @property
+    def _group(self) -> int:
+        """What is rare is spread over the names: one of each for so many tags."""
+        return self.asked_tags // RARE or 1
+
+    def _rare(self, tag: int) -> int | None:
+        """The place of a tag in its group, if there is something rare in it."""
+        group, place = divmod(tag, self._group)
+        return place if self._namespace_of(tag) == 0 and group < RARE else None
+
+    def workflow_tags(self) -> list[str]:
+        """Those of the first namespace that name workflows, without the first three."""
+        found = []
+        for tag in range(3, self.asked_tags):
+            number = self._target(tag, self._count(tag), is_last=True)
+            if number is not None and self.made[number].kind in {"dag_version", "patch_set"}:
+                found.append(f"flow-{tag:07d}")
+        return found
 
     @property
     def asked_tags(self) -> int:
