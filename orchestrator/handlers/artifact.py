@@ -24,10 +24,10 @@ from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.paging import (
     CURSOR_RULE,
+    CountedPageQuery,
     Cursor,
     Limit,
     Page,
-    Total,
     after,
     found_page,
     page_of,
@@ -123,9 +123,7 @@ class ArtifactHandler:
         since: SinceQuery = None,
         until: UntilQuery = None,
         version_hash: HashQuery = None,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
+        page: CountedPageQuery,
     ) -> Answer:
         """Artifacts of a namespace, newest first; those of a prefix by name. `meta.KEY=VALUE` shows
         those whose meta has such a member: the text VALUE, or what JSON spells so.
@@ -144,22 +142,27 @@ class ArtifactHandler:
         )
         async with self._database.connection() as conn:
             if prefix is None:
-                start = after(cursor, UUID, ID_MAX)
+                start = after(page.cursor, UUID, ID_MAX)
                 newest = await self._search.list_newest(
-                    conn, call.namespace, wanted, before=start, limit=limit + 1, total=total
+                    conn,
+                    call.namespace,
+                    wanted,
+                    before=start,
+                    limit=page.limit + 1,
+                    total=page.total,
                 )
-                page = found_page(newest, limit, _id_of, artifact_body)
+                found = found_page(newest, page.limit, _id_of, artifact_body)
             else:
                 named = await self._search.list_by_prefix(
                     conn,
                     call.namespace,
                     wanted,
-                    after=_name_after(cursor),
-                    limit=limit + 1,
-                    total=total,
+                    after=_name_after(page.cursor),
+                    limit=page.limit + 1,
+                    total=page.total,
                 )
-                page = found_page(named, limit, _name_of, artifact_body)
-        return listed(call, page)
+                found = found_page(named, page.limit, _name_of, artifact_body)
+        return listed(call, found)
 
     async def list_blobs(
         self, call: Call, artifact: ArtifactPath, limit: Limit = 100, cursor: Cursor = None

@@ -18,6 +18,7 @@ from orchestrator.handlers.http.reading import ArtifactPath, artifact_in_path
 from orchestrator.models.artifact_manifest import RELATION_PATTERN
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.lineage import Direction, LineagePosition
+from orchestrator.models.tag_search import NamedTag
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_lineage import WAITING_MAX
 from orchestrator.service.tag_search import TagSearchService
@@ -51,7 +52,7 @@ class LineageHandler:
         database: Database,
         artifacts: ArtifactService,
         versions: VersionService,
-        tags: TagSearchService,
+        tags: TagSearchService[NamedTag],
     ) -> None:
         self._database = database
         self._artifacts = artifacts

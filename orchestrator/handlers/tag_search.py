@@ -1,10 +1,9 @@
 """HTTP for questions about the tags of a namespace: reads only, each on one connection."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar.params import QueryParameter
-from msgspec.structs import replace
 
 from orchestrator.core.database import Database
 from orchestrator.documents.artifact_draft import KindText, parse_kind
@@ -12,16 +11,16 @@ from orchestrator.handlers.http.body import TimeText, Version
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed
 from orchestrator.handlers.http.paging import (
-    Cursor,
-    Limit,
-    Total,
+    CountedPageQuery,
     after,
     found_page,
     tag_after,
 )
+from orchestrator.handlers.http.query_group import QueryGroup
 from orchestrator.handlers.http.reading import parse_time, without_nul
 from orchestrator.handlers.tag_body import move_item, tag_item
 from orchestrator.handlers.workflow_body import workflow_body
+from orchestrator.models.found import Found
 from orchestrator.models.idempotency import Answer
 from orchestrator.models.name import TAG_LENGTH_MAX, IdText, parse_tag
 from orchestrator.models.reference import parse_id
@@ -35,7 +34,9 @@ from orchestrator.models.tag_search import (
     TagFilter,
 )
 from orchestrator.models.workflow import WorkflowEntry
-from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.tag_search import MoveSearchService, TagSearchService
+
+T = TypeVar("T")
 
 Prefix = Annotated[
     str, QueryParameter(max_length=TAG_LENGTH_MAX, description="Only tags whose names begin so.")
@@ -84,59 +85,68 @@ Deleted = Annotated[
 ]
 
 
+class TagsQuery(QueryGroup, frozen=True, kw_only=True):
+    """Which tags."""
+
+    prefix: Prefix = ""
+    moved_by: LastMovedBy = None
+    since: LastSince = None
+    until: LastUntil = None
+    kind: TargetKind = None
+    at: NamespaceTime = None
+
+    def filter(self, *, deleted: bool = False) -> TagFilter:
+        """What the parameters say."""
+        return TagFilter(
+            prefix=without_nul(self.prefix, "/prefix"),
+            moved_by=without_nul(self.moved_by, "/moved_by"),
+            since=None if self.since is None else parse_time(self.since, "/since"),
+            until=None if self.until is None else parse_time(self.until, "/until"),
+            kind=None if self.kind is None else parse_kind(self.kind),
+            at=None if self.at is None else parse_time(self.at),
+            deleted=deleted,
+        )
+
+
 class TagSearchHandler:
     """What an auditor asks about tags."""
 
-    def __init__(self, database: Database, tags: TagSearchService) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tags: TagSearchService[NamedTag],
+        workflows: TagSearchService[WorkflowEntry],
+        moves: MoveSearchService,
+    ) -> None:
         self._database = database
         self._tags = tags
+        self._workflows = workflows
+        self._moves = moves
 
     async def list_tags(
-        self,
-        call: Call,
-        *,
-        prefix: Prefix = "",
-        moved_by: LastMovedBy = None,
-        since: LastSince = None,
-        until: LastUntil = None,
-        kind: TargetKind = None,
-        at: NamespaceTime = None,
-        deleted: Deleted = False,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
+        self, call: Call, only: TagsQuery, deleted: Deleted = False, *, page: CountedPageQuery
     ) -> Answer:
         """The tags of a namespace by name, as they are or as all of them were at a time."""
-        wanted = replace(tag_filter(prefix, moved_by, since, until, kind, at), deleted=deleted)
-        start = tag_after(cursor)
-        async with self._database.connection() as conn:
-            found = await self._tags.list_tags(
-                conn, call.namespace, wanted, after=start, limit=limit + 1, total=total
-            )
-        return listed(call, found_page(found, limit, _name, tag_item))
+        wanted = only.filter(deleted=deleted)
+        found = await self._page(self._tags, call, wanted, page)
+        return listed(call, found_page(found, page.limit, _name, tag_item))
 
     async def list_workflows(
-        self,
-        call: Call,
-        *,
-        prefix: Prefix = "",
-        moved_by: LastMovedBy = None,
-        since: LastSince = None,
-        until: LastUntil = None,
-        kind: TargetKind = None,
-        at: NamespaceTime = None,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
+        self, call: Call, only: TagsQuery, *, page: CountedPageQuery
     ) -> Answer:
         """The tags of a namespace that name workflows, by name, without the documents."""
-        wanted = tag_filter(prefix, moved_by, since, until, kind, at)
-        start = tag_after(cursor)
+        found = await self._page(self._workflows, call, only.filter(), page)
+        return listed(call, found_page(found, page.limit, _tag, workflow_body))
+
+    async def _page(
+        self, tags: TagSearchService[T], call: Call, wanted: TagFilter, page: CountedPageQuery
+    ) -> Found[T, str]:
+        start = tag_after(page.cursor)
         async with self._database.connection() as conn:
-            found = await self._tags.list_workflows(
-                conn, call.namespace, wanted, after=start, limit=limit + 1, total=total
+            return await tags.list_by_tag(
+                conn, call.namespace, wanted, after=start, limit=page.limit + 1, total=page.total
             )
-        return listed(call, found_page(found, limit, _tag, workflow_body))
 
     async def list_moves(
         self,
@@ -148,9 +158,7 @@ class TagSearchHandler:
         until: Until = None,
         kind: MovedToKind = None,
         transaction_id: TogetherQuery = None,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
+        page: CountedPageQuery,
     ) -> Answer:
         """The moves of all tags of a namespace, newest first; also of tags that were deleted."""
         wanted = MoveFilter(
@@ -163,31 +171,12 @@ class TagSearchHandler:
             if transaction_id is None
             else parse_id(transaction_id, "/transaction_id", "A transaction"),
         )
-        before = _position_of(cursor)
+        before = _position_of(page.cursor)
         async with self._database.connection() as conn:
-            found = await self._tags.list_moves(
-                conn, call.namespace, wanted, before=before, limit=limit + 1, total=total
+            found = await self._moves.list_moves(
+                conn, call.namespace, wanted, before=before, limit=page.limit + 1, total=page.total
             )
-        return listed(call, found_page(found, limit, _key, partial(move_item, call.namespace)))
-
-
-def tag_filter(
-    prefix: str,
-    moved_by: str | None,
-    since: str | None,
-    until: str | None,
-    kind: str | None,
-    at: str | None,
-) -> TagFilter:
-    """What the parameters of a list of tags say."""
-    return TagFilter(
-        prefix=without_nul(prefix, "/prefix"),
-        moved_by=without_nul(moved_by, "/moved_by"),
-        since=None if since is None else parse_time(since, "/since"),
-        until=None if until is None else parse_time(until, "/until"),
-        kind=None if kind is None else parse_kind(kind),
-        at=None if at is None else parse_time(at),
-    )
+        return listed(call, found_page(found, page.limit, _key, partial(move_item, call.namespace)))
 
 
 def _name(place: NamedTag | str) -> str:

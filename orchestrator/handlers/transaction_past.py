@@ -14,7 +14,7 @@ from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.entity import listed, tagged
 from orchestrator.handlers.http.manner import DryRun
-from orchestrator.handlers.http.paging import Cursor, Limit, Total, after, found_page
+from orchestrator.handlers.http.paging import CountedPageQuery, after, found_page
 from orchestrator.handlers.http.reading import (
     MakerQuery,
     SinceQuery,
@@ -35,7 +35,7 @@ from orchestrator.models.tag import TagOrder
 from orchestrator.models.transaction import Transaction, TransactionFilter
 from orchestrator.service.artifact_lineage import ID_MAX
 from orchestrator.service.tag import TagService
-from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.tag_search import MoveSearchService
 from orchestrator.service.transaction import TransactionService
 
 TransactionPath = Annotated[IdText, PathParameter(description="The id of a transaction.")]
@@ -75,7 +75,7 @@ class TransactionPastHandler:
         *,
         transactions: TransactionService,
         tags: TagService,
-        moves: TagSearchService,
+        moves: MoveSearchService,
         replay: Replay,
     ) -> None:
         self._database = database
@@ -99,9 +99,8 @@ class TransactionPastHandler:
         made_by: MakerQuery = None,
         since: SinceQuery = None,
         until: UntilQuery = None,
-        total: Total = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
+        *,
+        page: CountedPageQuery,
     ) -> Answer:
         """Newest first."""
         wanted = TransactionFilter(
@@ -109,12 +108,12 @@ class TransactionPastHandler:
             since=None if since is None else parse_time(since, "/since"),
             until=None if until is None else parse_time(until, "/until"),
         )
-        before = after(cursor, UUID, ID_MAX)
+        before = after(page.cursor, UUID, ID_MAX)
         async with self._database.connection() as conn:
             found = await self._transactions.list_newest(
-                conn, call.namespace, wanted, before=before, limit=limit + 1, total=total
+                conn, call.namespace, wanted, before=before, limit=page.limit + 1, total=page.total
             )
-        return listed(call, found_page(found, limit, _id_of, _item))
+        return listed(call, found_page(found, page.limit, _id_of, _item))
 
     async def revert(
         self, call: Call, transaction_id: TransactionPath, dry_run: DryRun = False

@@ -173,7 +173,7 @@ _COUNTS = by_what_is_asked(COUNT, COUNT_CHOSEN, COUNT_AT, COUNT_CHOSEN_AT)
 class TagSearchRepository:
     """Rows of tag and tag_move, with what their artifacts say. The caller owns the transaction."""
 
-    async def list_tags(
+    async def list_by_tag(
         self,
         conn: Connection,
         namespace: str,
@@ -187,7 +187,7 @@ class TagSearchRepository:
         rows = await conn.fetch(statement, *tags_wanted(namespace, wanted, among, after, limit))
         return found(rows, among.rows_max, _named, itemgetter("name"))
 
-    async def count_tags(
+    async def count(
         self, conn: Connection, namespace: str, wanted: TagFilter, among: TagsAmong
     ) -> Count:
         """On all pages."""

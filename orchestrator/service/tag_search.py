@@ -8,12 +8,13 @@ says where.
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from orchestrator.core.database import Connection
-from orchestrator.models.found import Found
+from orchestrator.models.found import Count, Found
 from orchestrator.models.tag import SEQ_MAX
 from orchestrator.models.tag_search import (
     EARLIEST,
@@ -22,14 +23,13 @@ from orchestrator.models.tag_search import (
     MovePosition,
     MovesAmong,
     NamedMove,
-    NamedTag,
     TagFilter,
     TagsAmong,
 )
-from orchestrator.models.workflow import WorkflowEntry
 from orchestrator.repository.move_search import MoveSearchRepository
 from orchestrator.repository.tag_search import TagSearchRepository
-from orchestrator.repository.workflow import WorkflowRepository
+
+T = TypeVar("T")
 
 #: So many tags of one artifact are listed beside it.
 NAMES_MAX = 100
@@ -39,23 +39,35 @@ RARE_KIND_MAX = 200
 _MOMENT = timedelta(microseconds=1)
 
 
-class TagSearchService:
-    """Pages of tags by name, and of moves from the newest on."""
+class TaggedRows(Protocol[T]):
+    """A repository that reads tags with something of what they name."""
 
-    def __init__(
+    async def list_by_tag(
         self,
-        tags: TagSearchRepository,
-        moves: MoveSearchRepository,
-        workflows: WorkflowRepository,
-        *,
-        rows_max: int,
-    ) -> None:
+        conn: Connection,
+        namespace: str,
+        wanted: TagFilter,
+        among: TagsAmong,
+        after: str,
+        limit: int,
+    ) -> Found[T, str]:
+        """By name, those after this one."""
+
+    async def count(
+        self, conn: Connection, namespace: str, wanted: TagFilter, among: TagsAmong
+    ) -> Count:
+        """On all pages."""
+
+
+class TagSearchService(Generic[T]):
+    """Pages of tags by name: of all, or of those that name workflows, as the rows are."""
+
+    def __init__(self, tags: TagSearchRepository, rows: TaggedRows[T], *, rows_max: int) -> None:
         self._tags = tags
-        self._moves = moves
-        self._workflows = workflows
+        self._rows = rows
         self._rows_max = rows_max
 
-    async def list_tags(
+    async def list_by_tag(
         self,
         conn: Connection,
         namespace: str,
@@ -64,30 +76,24 @@ class TagSearchService:
         after: str = "",
         limit: int,
         total: bool = False,
-    ) -> Found[NamedTag, str]:
-        """A page of tags."""
+    ) -> Found[T, str]:
+        """A page."""
         among = await self._tags_among(conn, namespace, wanted)
-        page = await self._tags.list_tags(conn, namespace, wanted, among, after, limit)
+        page = await self._rows.list_by_tag(conn, namespace, wanted, among, after, limit)
         if not total:
             return page
-        return replace(page, total=await self._tags.count_tags(conn, namespace, wanted, among))
+        return replace(page, total=await self._rows.count(conn, namespace, wanted, among))
 
-    async def list_workflows(
-        self,
-        conn: Connection,
-        namespace: str,
-        wanted: TagFilter,
-        *,
-        after: str = "",
-        limit: int,
-        total: bool = False,
-    ) -> Found[WorkflowEntry, str]:
-        """A page of the tags that name workflows, without the documents."""
-        among = await self._tags_among(conn, namespace, wanted)
-        page = await self._workflows.list_by_tag(conn, namespace, wanted, among, after, limit)
-        if not total:
-            return page
-        return replace(page, total=await self._workflows.count(conn, namespace, wanted, among))
+    async def list_names(
+        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
+    ) -> dict[UUID, list[str]]:
+        """For each of these artifacts, the tags that name it now by name, up to a limit."""
+        found: dict[UUID, list[str]] = {each: [] for each in artifact_ids}
+        for artifact_id, name in await self._tags.list_names(
+            conn, namespace, list(found), NAMES_MAX
+        ):
+            found[artifact_id].append(name)
+        return found
 
     async def _tags_among(self, conn: Connection, namespace: str, wanted: TagFilter) -> TagsAmong:
         names = await self._rare_names(conn, namespace, wanted)
@@ -112,7 +118,16 @@ class TagSearchService:
             names = await self._tags.names_by_time(conn, namespace, since, until, RARE_MAX)
         return names
 
-    # ------------------------------------------------------------------------------------ moves
+
+class MoveSearchService:
+    """Pages of the moves of all tags, from the newest on."""
+
+    def __init__(
+        self, tags: TagSearchRepository, moves: MoveSearchRepository, *, rows_max: int
+    ) -> None:
+        self._tags = tags
+        self._moves = moves
+        self._rows_max = rows_max
 
     async def list_moves(
         self,
@@ -124,7 +139,7 @@ class TagSearchService:
         limit: int,
         total: bool,
     ) -> Found[NamedMove, MovePosition]:
-        """A page of the moves of all tags."""
+        """A page."""
         among = await self._moves_among(conn, namespace, wanted)
         newest = MovePosition(moved_at=wanted.until)
         start = newest if before is None or before.moved_at > wanted.until else before
@@ -161,14 +176,3 @@ class TagSearchService:
     async def list_by_transaction(self, conn: Connection, transaction_id: UUID) -> list[NamedMove]:
         """All moves of a transaction, by the names of the tags."""
         return await self._moves.list_by_transaction(conn, transaction_id)
-
-    async def list_names(
-        self, conn: Connection, namespace: str, artifact_ids: Collection[UUID]
-    ) -> dict[UUID, list[str]]:
-        """For each of these artifacts, the tags that name it now by name, up to a limit."""
-        found: dict[UUID, list[str]] = {each: [] for each in artifact_ids}
-        for artifact_id, name in await self._tags.list_names(
-            conn, namespace, list(found), NAMES_MAX
-        ):
-            found[artifact_id].append(name)
-        return found

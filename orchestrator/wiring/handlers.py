@@ -91,7 +91,9 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             versions=c.versions,
             replay=replay,
         ),
-        tag_search=TagSearchHandler(c.database, c.tag_search),
+        tag_search=TagSearchHandler(
+            c.database, tags=c.tag_search, workflows=c.workflow_search, moves=c.move_search
+        ),
         transactions=TransactionHandler(
             c.database,
             tags=c.tags,
@@ -114,7 +116,7 @@ def build_handlers(c: Container, jobs: Jobs, settings: Settings) -> Handlers:
             c.database,
             transactions=c.transactions,
             tags=c.tags,
-            moves=c.tag_search,
+            moves=c.move_search,
             replay=replay,
         ),
         artifacts=ArtifactHandler(

@@ -12,8 +12,10 @@ from orchestrator.core.database import Database
 from orchestrator.core.disk import Disk
 from orchestrator.core.threads import Threads
 from orchestrator.documents.workflow_change import ChangeRules
+from orchestrator.models.tag_search import NamedTag
 from orchestrator.models.transfer.upload import OpenUploads
 from orchestrator.models.upkeep.gc import Grace
+from orchestrator.models.workflow import WorkflowEntry
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_join import ArtifactJoinRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
@@ -50,7 +52,7 @@ from orchestrator.service.merge_base import MergeBaseService, MergeLimits
 from orchestrator.service.rate import RateService
 from orchestrator.service.reference import ReferenceService
 from orchestrator.service.tag import TagService
-from orchestrator.service.tag_search import TagSearchService
+from orchestrator.service.tag_search import MoveSearchService, TagSearchService
 from orchestrator.service.transaction import TransactionService
 from orchestrator.service.transfer.delivery import Delivery
 from orchestrator.service.transfer.intake import Intake
@@ -100,7 +102,9 @@ class Container:
     artifact_joins: ArtifactJoinService
     artifact_search: ArtifactSearchService
     tags: TagService
-    tag_search: TagSearchService
+    tag_search: TagSearchService[NamedTag]
+    workflow_search: TagSearchService[WorkflowEntry]
+    move_search: MoveSearchService
     transactions: TransactionService
     named: ReferenceService
     workflows: WorkflowService
@@ -139,6 +143,7 @@ def build(
     storage = storage_at(settings.blob_store, threads)
     database_folder = Path(settings.database_folder) if settings.database_folder else None
     disk = Disk(storage.folder, database_folder, free_bytes_min=settings.disk_free_bytes_min)
+    found_tags = TagSearchRepository()
     identity = StorageIdentity(StorageIdentityRepository(), storage)
     cas = CASService(
         CASRepository(),
@@ -217,11 +222,12 @@ def build(
         ),
         artifact_joins=ArtifactJoinService(ArtifactJoinRepository(), manifests),
         tags=tags,
-        tag_search=TagSearchService(
-            TagSearchRepository(),
-            MoveSearchRepository(),
-            WorkflowRepository(),
-            rows_max=settings.list_rows_max,
+        tag_search=TagSearchService(found_tags, found_tags, rows_max=settings.list_rows_max),
+        workflow_search=TagSearchService(
+            found_tags, WorkflowRepository(), rows_max=settings.list_rows_max
+        ),
+        move_search=MoveSearchService(
+            found_tags, MoveSearchRepository(), rows_max=settings.list_rows_max
         ),
         transactions=TransactionService(TransactionRepository(), rows_max=settings.list_rows_max),
         named=named,

@@ -22,6 +22,7 @@ from orchestrator.models.cas import MANIFEST, Blob
 from orchestrator.models.principal import Actor
 from orchestrator.models.reference import Reference
 from orchestrator.models.tag import Condition, TagOrder
+from orchestrator.models.tag_search import NamedTag
 from orchestrator.models.upkeep.gc import Grace
 from orchestrator.repository.artifact import ArtifactRepository
 from orchestrator.repository.artifact_lineage import LineageRepository
@@ -29,13 +30,11 @@ from orchestrator.repository.artifact_manifest import ManifestRepository
 from orchestrator.repository.artifact_search import ArtifactSearchRepository
 from orchestrator.repository.cas import CASRepository
 from orchestrator.repository.cas_visible import VisibleBlobRepository
-from orchestrator.repository.move_search import MoveSearchRepository
 from orchestrator.repository.reference import ReferenceRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_move import TagMoveRepository
 from orchestrator.repository.tag_search import TagSearchRepository
 from orchestrator.repository.tag_step import TagStepRepository
-from orchestrator.repository.workflow import WorkflowRepository
 from orchestrator.service.artifact import ArtifactService
 from orchestrator.service.artifact_manifest import ArtifactManifestService
 from orchestrator.service.artifact_search import ArtifactSearchService
@@ -79,7 +78,7 @@ class Store:
     cas: CASService
     artifacts: ArtifactService
     tags: TagService
-    tag_search: TagSearchService
+    tag_search: TagSearchService[NamedTag]
     artifact_search: ArtifactSearchService
     manifests: ArtifactManifestService
 
@@ -152,9 +151,7 @@ def services(conn: Connection) -> Store:
             ArtifactRepository(), LineageRepository(), ArtifactSearchRepository()
         ),
         tags=TagService(TagRepository(), TagMoveRepository(), TagStepRepository()),
-        tag_search=TagSearchService(
-            TagSearchRepository(), MoveSearchRepository(), WorkflowRepository(), rows_max=1_000
-        ),
+        tag_search=TagSearchService(TagSearchRepository(), TagSearchRepository(), rows_max=1_000),
         artifact_search=ArtifactSearchService(ArtifactSearchRepository(), rows_max=1_000),
         manifests=ArtifactManifestService(
             ArtifactRepository(),

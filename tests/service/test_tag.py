@@ -216,7 +216,9 @@ async def listed(
     after: str = "",
     limit: int = 9,
 ) -> list[NamedTag]:
-    page = await store.tag_search.list_tags(store.conn, namespace, wanted, after=after, limit=limit)
+    page = await store.tag_search.list_by_tag(
+        store.conn, namespace, wanted, after=after, limit=limit
+    )
     assert page.end is None
     return page.items
 

@@ -15,6 +15,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from orchestrator.errors import InvalidInput
 from orchestrator.handlers.http.admission import WRITES, Admission
 from orchestrator.handlers.http.call import Call, headers_of
+from orchestrator.handlers.http.query_group import gathered, groups_of, spread
 from orchestrator.handlers.http.reply import Reply
 from orchestrator.models.name import NamespaceText
 from orchestrator.models.principal import Actor, Principal
@@ -104,7 +105,8 @@ def operation(method: HandlerMethod) -> RouteFunction:
     The operation is given a Call and the parameters that it declares. The framework also sees the
     request and the query parameter `namespace`, which are read into the Call.
     """
-    own = _parameters_of(method)
+    declared = _parameters_of(method)
+    own, groups = spread(declared), groups_of(declared)
     numbers = tuple(each.name for each in own if _is_number(each.annotation))
 
     async def route(
@@ -113,7 +115,7 @@ def operation(method: HandlerMethod) -> RouteFunction:
         if numbers and request.scope["query_string"]:
             _refuse_other_spellings(request, {name: given.get(name) for name in numbers})
         call = Call(request.scope, request.receive, headers_of(request.scope), namespace)
-        return ReplyResponse(await method(call, **given))
+        return ReplyResponse(await method(call, **gathered(groups, given)))
 
     required = [each for each in own if each.default is Parameter.empty]
     optional = [each for each in own if each.default is not Parameter.empty]

@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from orchestrator.errors import InvalidInput
+from orchestrator.handlers.http.query_group import QueryGroup
 from orchestrator.models.found import Found
 from orchestrator.models.name import parse_tag
 
@@ -35,6 +36,14 @@ Cursor = Annotated[
     CursorText | None,
     QueryParameter(description="`next` of the page before; the first page has none."),
 ]
+
+
+class CountedPageQuery(QueryGroup, frozen=True, kw_only=True):
+    """Which page of a list, and whether all its items are counted."""
+
+    total: Total = False
+    limit: Limit = 100
+    cursor: Cursor = None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

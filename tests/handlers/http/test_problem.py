@@ -127,7 +127,7 @@ async def test_an_unexpected_exception_is_500_without_internals(
     async def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("internal secret")
 
-    monkeypatch.setattr(TagSearchService, "list_tags", broken)
+    monkeypatch.setattr(TagSearchService, "list_by_tag", broken)
     async with Api.on(make_app(), TOKEN) as api:
         response = await api.get("/tags")
     assert response.status_code == 500
