@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from litestar.params import QueryParameter
+from msgspec.structs import replace
 
 from orchestrator.core.database import Connection, Database
 from orchestrator.documents.canonical_count import size_of_reading
@@ -13,7 +14,7 @@ from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
 from orchestrator.handlers.http.entity import tagged
-from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, manner_of
+from orchestrator.handlers.http.manner import USUALLY, AddressQuery, MannerQuery
 from orchestrator.handlers.http.precondition import workflow_precondition
 from orchestrator.handlers.http.reading import (
     SMALL_BODY_BYTES_MAX,
@@ -133,19 +134,12 @@ class MergeHandler:
         work = partial(diff_json, endpoint(before), endpoint(after), *contents, address)
         return tagged(call, await self._computing.run(call, work, size))
 
-    async def merge(
-        self,
-        call: Call,
-        tag: TagPath,
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
-    ) -> Answer:
+    async def merge(self, call: Call, tag: TagPath, how: MannerQuery = USUALLY) -> Answer:
         """Merge a version into the tag; conflicts are 409 and list every place."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, MergeWorkflow), tag_in_path(tag)
         message = checked_message(data.message)
-        manner = manner_of(validation, address, dry_run=dry_run or data.dry_run)
+        manner = replace(how, dry_run=how.dry_run or data.dry_run).manner()
         theirs = parse_reference(data.from_, tag=name, pointer="/from")
         base = None
         if data.base is not None:

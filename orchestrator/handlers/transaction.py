@@ -12,13 +12,7 @@ from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
-from orchestrator.handlers.http.manner import (
-    AddressQuery,
-    DryRun,
-    Validation,
-    is_lenient,
-    manner_of,
-)
+from orchestrator.handlers.http.manner import USUALLY, MannerQuery
 from orchestrator.handlers.http.reading import checked_message
 from orchestrator.handlers.http.replay import Replay
 from orchestrator.handlers.http.reply import json_answer
@@ -127,26 +121,20 @@ class TransactionHandler:
             operations_max=operations_max,
         )
 
-    async def run(
-        self,
-        call: Call,
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
-    ) -> Answer:
+    async def run(self, call: Call, how: MannerQuery = USUALLY) -> Answer:
         """All operations or none."""
         body = await call.read_json(self._body_bytes_max)
-        read = partial(self._read, body, lenient=is_lenient(validation), address=address)
+        read = partial(self._read, body, lenient=how.is_lenient, address=how.address)
         data = await self._computing.run(call, read, size_of_reading(body))
         work = Work(call.namespace, call.by, checked_message(data.message), data.steps)
-        repeated = call.idempotent(body, dry_run=dry_run)
+        repeated = call.idempotent(body, dry_run=how.dry_run)
         if (first := await self._replay.first_answer(call, repeated)) is not None:
             return first
-        manner = manner_of(validation, address, dry_run=dry_run)
+        manner = how.manner()
         patches: dict[int, Patched] = {}
 
         async def stored(patches: Mapping[int, Patched]) -> Answer:
-            if dry_run:
+            if how.dry_run:
                 return await self._rehearse(call, work, patches)
 
             async def make(conn: Connection) -> Answer:

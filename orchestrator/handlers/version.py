@@ -14,7 +14,7 @@ from orchestrator.errors import Current, InvalidInput, PreconditionFailed
 from orchestrator.errors_request import UnsupportedMediaType
 from orchestrator.handlers.http.body import decode
 from orchestrator.handlers.http.call import Call
-from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, manner_of
+from orchestrator.handlers.http.manner import USUALLY, DryRun, MannerQuery
 from orchestrator.handlers.http.precondition import (
     HashPrecondition,
     hash_guard,
@@ -82,15 +82,13 @@ class VersionHandler:
         message: MessageQuery = None,
         expected_version: ExpectedVersion = None,
         on_conflict: OnConflict = "refuse",
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
+        how: MannerQuery = USUALLY,
     ) -> Answer:
         """Apply an RFC 6902 or RFC 7396 patch to the version that the tag names."""
-        format_ = _patch_format(call, address)
+        format_ = _patch_format(call, how.address)
         message = message_in_query(call, message)
         body, name = await call.read(self._body_bytes_max), tag_in_path(tag)
-        manner = manner_of(validation, address, dry_run=dry_run)
+        manner = how.manner()
         if on_conflict == "merge":
             return await self._patch_merging(
                 call, name, body, format_, message, expected_version, manner
@@ -145,18 +143,11 @@ class VersionHandler:
             dry_run=manner.dry_run,
         )
 
-    async def cherry_pick(
-        self,
-        call: Call,
-        tag: TagPath,
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
-    ) -> Answer:
+    async def cherry_pick(self, call: Call, tag: TagPath, how: MannerQuery = USUALLY) -> Answer:
         """Make the change that made a version again, on what the tag names."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, CherryPick), tag_in_path(tag)
-        manner = manner_of(validation, address, dry_run=dry_run)
+        manner = how.manner()
         picked = parse_reference(data.version, tag=name, pointer="/version")
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:
@@ -166,18 +157,11 @@ class VersionHandler:
             call, name, body, data.message, data.expected_version, plan, manner
         )
 
-    async def revert(
-        self,
-        call: Call,
-        tag: TagPath,
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
-    ) -> Answer:
+    async def revert(self, call: Call, tag: TagPath, how: MannerQuery = USUALLY) -> Answer:
         """Take back the change that made a version, wherever in the history it is."""
         body = await call.read_json(SMALL_BODY_BYTES_MAX)
         data, name = decode(body, Revert), tag_in_path(tag)
-        manner = manner_of(validation, address, dry_run=dry_run)
+        manner = how.manner()
         reverted = _reverted(data, name)
 
         async def plan(conn: Connection, head: Head) -> Change[Revision]:

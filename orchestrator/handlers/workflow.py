@@ -13,7 +13,7 @@ from orchestrator.documents.canonical_count import size_of_reading
 from orchestrator.errors import Current, DomainError, NotFound, accepted
 from orchestrator.handlers.http.call import Call
 from orchestrator.handlers.http.computing import Computing
-from orchestrator.handlers.http.manner import AddressQuery, DryRun, Validation, is_lenient
+from orchestrator.handlers.http.manner import USUALLY, JudgementQuery, MannerQuery
 from orchestrator.handlers.http.precondition import (
     ANYWHERE,
     HashPrecondition,
@@ -102,16 +102,10 @@ class WorkflowHandler:
             wait_seconds_max=database.acquire_seconds_max,
         )
 
-    async def create(
-        self,
-        call: Call,
-        validation: Validation = "strict",
-        address: AddressQuery = "position",
-        dry_run: DryRun = False,
-    ) -> Answer:
+    async def create(self, call: Call, how: MannerQuery = USUALLY) -> Answer:
         """Store a version of a workflow and let the tag name it, all or nothing."""
         body = await call.read_json(self._body_bytes_max)
-        read = partial(self._read, body, lenient=is_lenient(validation), address=address)
+        read = partial(self._read, body, lenient=how.is_lenient, address=how.address)
         data = await self._computing.run(call, read, size_of_reading(body))
         message = checked_message(data.message)
         new = new_workflow(
@@ -119,11 +113,11 @@ class WorkflowHandler:
         )
         by_hash = workflow_precondition(call)
         precondition = tag_precondition(call, data.expected_version, if_match=False)
-        repeated = call.idempotent(body, dry_run=dry_run)
+        repeated = call.idempotent(body, dry_run=how.dry_run)
         warnings = data.prepared.warnings
         if (
             repeated is None
-            and not dry_run
+            and not how.dry_run
             and by_hash.header is None
             and precondition == ANYWHERE
             and not new.references
@@ -138,7 +132,7 @@ class WorkflowHandler:
                 )
                 return await self._create(conn, replace(new, condition=condition))
 
-        if dry_run:
+        if how.dry_run:
             async with self._database.transaction(of=call.namespace, dry_run=True) as conn:
                 created = await create(conn)
                 (before,) = await self._workflows.list_before(
@@ -152,12 +146,10 @@ class WorkflowHandler:
 
         return await self._replay.once(call, repeated, make)
 
-    async def validate(
-        self, call: Call, validation: Validation = "strict", address: AddressQuery = "position"
-    ) -> Answer:
+    async def validate(self, call: Call, how: JudgementQuery = USUALLY) -> Answer:
         """Judge a document as a create would; nothing is stored, and what it breaks is listed."""
         body = await call.read_json(self._body_bytes_max)
-        judge = partial(self._judge, body, lenient=is_lenient(validation), address=address)
+        judge = partial(self._judge, body, lenient=how.is_lenient, address=how.address)
         found = await self._computing.run(call, judge, size_of_reading(body))
         return json_answer(validated_body(found))
 
