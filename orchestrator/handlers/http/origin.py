@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from string import ascii_letters, digits
+from ipaddress import IPv6Address
 
 from orchestrator.errors import InvalidInput
 from orchestrator.errors_request import Forbidden
 
 #: The versions of HTTP in which a request need not say its host.
 BEFORE_HOST = frozenset({"1", "1.0"})
-#: What a Host consists of (RFC 3986 §3.2.2), without the comma between two of them.
-HOST = frozenset(ascii_letters + digits + "-._~!$&'()*+;=:[]%")
-_PORT = re.compile(r":\d*$")
+#: A name or an IPv4 address, or an IPv6 address, and perhaps a port (RFC 3986 §3.2.2), without the
+#: comma between two of them.
+_HOST = re.compile(r"(\[([0-9a-f:.]+)\]|[a-z0-9_.~!$&'()*+;=%-]+)(?::(\d{0,5}))?", re.IGNORECASE)
+_PORT_MAX = 65_535
 _OWN_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -39,11 +40,13 @@ class Origins:
         Every request of HTTP/1.1 names one host (RFC 9112 §3.2).
         """
         host = headers.get("host", "")
-        if not self._hosts or not self._is_known(host):
-            if not HOST.issuperset(host) or (not host and http_version not in BEFORE_HOST):
+        if host not in self._hosts:
+            name = _name_of(host)
+            if name is None and (host or http_version not in BEFORE_HOST):
                 message = "A request has one Host: a name or an address, and perhaps a port."
                 raise InvalidInput.at("/Host", "host", message)
-            if self._hosts:
+            # A page that rebinds its own name to our address must not be answered.
+            if self._hosts and name not in self._hosts:
                 raise Forbidden(f"This server is not known as {host!r}.")
         if "origin" not in headers:
             return None
@@ -54,9 +57,23 @@ class Origins:
             raise Forbidden(f"Requests from pages of {origin!r} are not allowed.")
         return None
 
-    def _is_known(self, host: str) -> bool:
-        """A page that rebinds its own name to our address must not be answered."""
-        return host in self._hosts or _PORT.sub("", host).lower() in self._hosts
+
+def _name_of(host: str) -> str | None:
+    """A Host without its port, in small letters; None if it is none."""
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[3] or 0) > _PORT_MAX:
+        return None
+    if found[2] is not None and not _is_address(found[2]):
+        return None
+    return found[1].lower()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _origins_at(scheme: str, host: str) -> tuple[str, str]:

@@ -23,6 +23,12 @@ HERE = Origins(allowed_hosts=("here.example",), allowed_origins=())
         {"host": "here.example/path"},
         {"host": "here.example?a"},
         {"host": "hér.example"},
+        {"host": "here.example:65536"},
+        {"host": "here.example:8080x"},
+        {"host": "here.example:80:80"},
+        {"host": ":80"},
+        {"host": "[::1"},
+        {"host": "[:::1]"},
     ],
 )
 def test_a_request_without_one_host_is_malformed(origins: Origins, headers: dict[str, str]) -> None:
