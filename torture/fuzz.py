@@ -25,11 +25,14 @@ from torture.serving import serving_mib
 
 CASES, CASES_SHORT = 100_000, 2_000
 THREADS = 4
-#: Longer than all deadlines of the server together.
+#: Longer than all deadlines of the server together. It is counted in turns, because the machine may
+#: stand still for any time.
 END_SECONDS_MAX = 15.0
+END_TURNS = 30
 SETTINGS: dict[str, Any] = {
     "body_seconds_max": 0.3,
     "head_seconds_max": 0.3,
+    "idle_seconds_max": 2,
     "refused_body_seconds_max": 0.3,
     "send_seconds_max": 5,
     "disk_free_bytes_min": 0,
@@ -40,6 +43,8 @@ SETTINGS: dict[str, Any] = {
 }
 #: A connection that ends so long after its last answer was idle: nobody says that before.
 IDLE_SECONDS_MIN = 0.2
+#: Who takes so long to send a case may have been given up meanwhile, in the middle of a head.
+SENDING_SECONDS_MAX = 0.1
 #: 501 is an unknown method or transfer coding, 505 a version of HTTP; 503 and 507 are about the
 #: database and the disk.
 FAULTS_ALLOWED = {501, 503, 505, 507}
@@ -75,7 +80,7 @@ class Fuzz:
                     text = b"".join(case.pieces)[:1_500]
                     self.run.fail(f"case {self.run.seed}-{number}: {found}: {text!r}")
 
-    def _judged(self, case: Case, received: bytes, pause: float | None) -> str:
+    def _judged(self, case: Case, received: bytes, sending: float, pause: float | None) -> str:
         """What is wrong; empty if nothing is."""
         if pause is None:
             return "the connection did not end"
@@ -86,7 +91,8 @@ class Fuzz:
         with self._lock:
             self.statuses.update(str(each.status) for each in seen)
         is_said = bool(seen) and seen[-1].headers.get("connection") == "close"
-        if not (is_said or case.may_end or pause > IDLE_SECONDS_MIN):
+        was_slow = sending > SENDING_SECONDS_MAX
+        if not (is_said or case.may_end or was_slow or pause > IDLE_SECONDS_MIN):
             return "the connection ended, and no answer said so"
         return next(filter(None, map(fault, seen)), "")
 
@@ -104,27 +110,38 @@ def fault(answer: RawAnswer) -> str:
     return ""
 
 
-def _exchanged(server: Server, case: Case, chance: random.Random) -> tuple[bytes, float | None]:
-    """What came back, and how long after that the connection ended; None if it did not."""
+def _exchanged(
+    server: Server, case: Case, chance: random.Random
+) -> tuple[bytes, float, float | None]:
+    """What came back, how long it took to send the case, and how long after the last answer the
+    connection ended; None if it did not.
+    """
     host, _, port = server.address.partition(":")
-    received = b""
+    received, turns = b"", 0
     with socket.create_connection((host, int(port)), END_SECONDS_MAX) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        began = time.monotonic()
         with suppress(ConnectionError):  # It was refused while we still sent.
             for piece in case.pieces:
                 connection.sendall(piece)
                 if len(case.pieces) > 1:
                     time.sleep(chance.choice((0, 0.001)))
         last = time.monotonic()
-        try:
-            while piece := connection.recv(65_536):
-                received += piece
-                last = time.monotonic()
-        except ConnectionResetError:
-            pass  # So it ends for who never stops sending.
-        except TimeoutError:
-            return received, None
-    return received, time.monotonic() - last
+        sending = last - began
+        connection.settimeout(END_SECONDS_MAX / END_TURNS)
+        while turns < END_TURNS:
+            try:
+                piece = connection.recv(65_536)
+            except ConnectionResetError:
+                piece = b""  # So it ends for who never stops sending.
+            except TimeoutError:
+                turns += 1
+                continue
+            if not piece:
+                return received, sending, time.monotonic() - last
+            received += piece
+            last = time.monotonic()
+    return received, sending, None
 
 
 def fuzz(run: Run) -> None:
