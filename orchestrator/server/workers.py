@@ -50,13 +50,16 @@ def run_workers(options: HTTPOptions, settings: Settings, stop: Stop) -> None:
                 if stop.is_wanted or worker.is_alive():
                     continue
                 worker.join()
+                # The signal that ended it may be for all of us, and it was first.
+                stop.wait(REPLACE_SECONDS)
+                if stop.is_wanted:
+                    break
                 useless = useless + 1 if time.monotonic() - since < USEFUL_SECONDS_MIN else 0
                 if useless == USELESS_MAX:
                     raise ServeError("The workers end again and again; see above.")
                 LINES.warning(
                     b"orchestrator: a worker ended unexpectedly; another one takes its place."
                 )
-                stop.wait(REPLACE_SECONDS)
                 workers[at] = started()
     finally:
         _end([worker for worker, _ in workers])
