@@ -4,23 +4,21 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, cast
 
-import msgspec
 import structlog
 
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.unread import UNREAD
 from orchestrator.server import framing
+from orchestrator.server.acceptor import Acceptor
 from orchestrator.server.exchange import ClientGone, Exchange
 from orchestrator.server.peer import network_of
 from orchestrator.server.request_reader import RequestReader
 
 log = structlog.get_logger()
-
-Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: Requests that may wait behind the one that is answered. The last of them ends the connection.
 WAITING_MAX = 100
@@ -30,48 +28,6 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 _FAILED = framing.answer_head(500, [(b"content-length", b"0")], framing.CLOSE_LINE)
 
 
-class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one connection may take."""
-
-    head_bytes_max: int
-    fields_max: int
-    #: From the first byte of a head, or of the connection, to the end of the head.
-    head_seconds_max: float
-    #: Between two requests.
-    idle_seconds_max: float
-    #: For what is left to be sent after the last piece of an answer.
-    send_seconds_max: float
-    #: Of a body that is not asked for.
-    buffer_bytes_max: int
-    #: After the last answer, for the client to end the connection before we do, and how much it may
-    #: still send until then (RFC 9112 §9.6).
-    close_seconds_max: float
-    close_bytes_max: int
-
-
-class Host(Protocol):
-    """All connections of a worker."""
-
-    app: Application
-    loop: asyncio.AbstractEventLoop
-    limits: ConnectionLimits
-    #: Of all requests.
-    scope: dict[str, Any]
-    #: Seconds of a clock that moves with each look at the connections.
-    now: float
-    date_line: bytes
-    is_ending: bool
-
-    def add(self, connection: "Connection") -> None:
-        """A client has connected."""
-
-    def remove(self, connection: "Connection") -> None:
-        """The connection has ended."""
-
-    def next_turn(self) -> int:
-        """Numbers that grow."""
-
-
 class Connection(asyncio.Protocol):
     """Calls the application for each request, in their order.
 
@@ -79,14 +35,14 @@ class Connection(asyncio.Protocol):
     end that.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
         #: Whose it is, for the number of its connections.
         self.peer = ""
-        #: By the clock of the host; None while an answer is made.
-        self.deadline: float | None = host.now + host.limits.head_seconds_max
+        #: By the clock of the acceptor; None while an answer is made.
+        self.deadline: float | None = acceptor.now + acceptor.limits.head_seconds_max
         #: When it last had nothing to do: who has waited longest is ended first.
-        self.idle_turn = host.next_turn()
+        self.idle_turn = acceptor.next_turn()
         self.is_lost = False
         self.is_full = False
         self._room: asyncio.Future[None] | None = None
@@ -107,26 +63,26 @@ class Connection(asyncio.Protocol):
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The host may end this connection, or another one for it."""
+        """The acceptor may end this connection, or another one for it."""
         self._transport = cast("asyncio.Transport", transport)
         self.write: Callable[[bytes], None] = self._transport.write
         client = transport.get_extra_info("peername")
         self.peer = network_of(client[0]) if client else ""
-        limits = self._host.limits
+        limits = self._acceptor.limits
         scope = {
-            **self._host.scope,
+            **self._acceptor.scope,
             "client": client and client[:2],
             "server": transport.get_extra_info("sockname")[:2],
         }
         self._reader = RequestReader(
             self, scope, head_bytes_max=limits.head_bytes_max, fields_max=limits.fields_max
         )
-        self._host.add(self)
+        self._acceptor.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell everybody who waits for it."""
         self.is_lost = True
-        self._host.remove(self)
+        self._acceptor.remove(self)
         for each in (self._arriving, self._serving):
             if each is not None:
                 each.fail()
@@ -139,7 +95,7 @@ class Connection(asyncio.Protocol):
             self._throw_away(len(data))
             return
         if self._serving is None and not self._reader.has_begun:
-            self.deadline = self._host.now + self._host.limits.head_seconds_max
+            self.deadline = self._acceptor.now + self._acceptor.limits.head_seconds_max
         self._reader.feed(data)
         self.follow_reading()
 
@@ -200,12 +156,12 @@ class Connection(asyncio.Protocol):
         self.begin_request(scope, keeps_alive=False, expects_continue=False)
         self.end_request()
 
-    # What the exchange and the host ask.
+    # What the exchange and the acceptor ask.
 
     @property
     def date_line(self) -> bytes:
         """The line `Date` of this second."""
-        return self._host.date_line
+        return self._acceptor.date_line
 
     def write_all(self, *parts: bytes) -> None:
         """Send these one after another."""
@@ -225,7 +181,7 @@ class Connection(asyncio.Protocol):
         wanted = self._is_closing or not (
             self.is_full
             or self._waiting
-            or (arriving and arriving.body_bytes >= self._host.limits.buffer_bytes_max)
+            or (arriving and arriving.body_bytes >= self._acceptor.limits.buffer_bytes_max)
         )
         if wanted is self._is_reading or self._transport.is_closing():
             return
@@ -266,11 +222,11 @@ class Connection(asyncio.Protocol):
     def _serve(self, exchange: Exchange) -> None:
         self._serving = exchange
         self.deadline = None
-        self._task = self._host.loop.create_task(self._run(exchange))
+        self._task = self._acceptor.loop.create_task(self._run(exchange))
 
     async def _run(self, exchange: Exchange) -> None:
         try:
-            await self._host.app(exchange.scope, exchange.receive, exchange.send)
+            await self._acceptor.app(exchange.scope, exchange.receive, exchange.send)
         except ClientGone:
             pass  # Nobody is there to be told.
         except Exception:
@@ -288,7 +244,7 @@ class Connection(asyncio.Protocol):
                 return
             self.write(_FAILED)
             exchange.keeps_alive = False
-        if exchange.keeps_alive and exchange.has_body_ended and not self._host.is_ending:
+        if exchange.keeps_alive and exchange.has_body_ended and not self._acceptor.is_ending:
             self._go_on()
         else:
             self._close()
@@ -298,15 +254,15 @@ class Connection(asyncio.Protocol):
         if self._waiting and not self.is_full:
             self._serve(self._waiting.popleft())
             return
-        limits = self._host.limits
+        limits = self._acceptor.limits
         if self.is_full:
             seconds = limits.send_seconds_max
         elif self._reader.has_begun:
             seconds = limits.head_seconds_max
         else:
             seconds = limits.idle_seconds_max
-        self.deadline = self._host.now + seconds
-        self.idle_turn = self._host.next_turn()
+        self.deadline = self._acceptor.now + seconds
+        self.idle_turn = self._acceptor.next_turn()
 
     def _close(self) -> None:
         """In two steps: a connection that ends with something unread in it takes the answer with it
@@ -314,9 +270,9 @@ class Connection(asyncio.Protocol):
         """
         self._is_closing = True
         self._waiting.clear()
-        limits = self._host.limits
+        limits = self._acceptor.limits
         is_sent = not self._transport.get_write_buffer_size()
-        self.deadline = self._host.now + (
+        self.deadline = self._acceptor.now + (
             limits.close_seconds_max if is_sent else limits.send_seconds_max
         )
         if self._transport.can_write_eof():
@@ -327,7 +283,7 @@ class Connection(asyncio.Protocol):
     def _throw_away(self, size: int) -> None:
         """What a client sends after its last request."""
         self._thrown_bytes += size
-        if self._thrown_bytes > self._host.limits.close_bytes_max:
+        if self._thrown_bytes > self._acceptor.limits.close_bytes_max:
             self._reset()
 
     def _reset(self) -> None:

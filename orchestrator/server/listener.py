@@ -6,12 +6,16 @@ import socket
 import ssl
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
-from orchestrator.server.connection import Application, Connection, ConnectionLimits
+from orchestrator.server.acceptor import Accepted, Application, ConnectionLimits
+from orchestrator.server.connection import Connection
 from orchestrator.server.framing import date_line
+from orchestrator.server.handshake import Handshake
 from orchestrator.telemetry import metrics
 
 log = structlog.get_logger()
@@ -22,6 +26,8 @@ LOOK_SECONDS_MAX = 1.0
 #: A deadline of nothing at all must not keep the processor busy.
 LOOK_SECONDS_MIN = 0.01
 LOOKS_PER_DEADLINE = 4
+#: Before the next try to accept, when there were too many files.
+ACCEPT_SECONDS = 0.1
 
 
 class Listener:
@@ -37,7 +43,7 @@ class Listener:
         *,
         connections_max: int,
         per_peer_max: int,
-        scheme: str = "http",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """In the event loop. Of one client there may be `per_peer_max` connections; 0: all."""
         self.app = app
@@ -46,7 +52,7 @@ class Listener:
         self.scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "scheme": scheme,
+            "scheme": "https" if tls else "http",
             "root_path": "",
         }
         self.is_ending = False
@@ -54,7 +60,9 @@ class Listener:
         self.date_line = date_line(time.time())
         self._connections_max = connections_max
         self._per_peer_max = per_peer_max or connections_max
-        self._connections: dict[str, set[Connection]] = {}
+        self._tls = tls
+        self._connections: dict[str, set[Accepted]] = {}
+        self._handshakes: set[asyncio.Task[None]] = set()
         #: Connections that are open.
         self.count = 0
         self._turns = 0
@@ -66,7 +74,7 @@ class Listener:
         self._turns += 1
         return self._turns
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Accepted) -> None:
         """If there is one too many, end the one that has waited longest for its next request: of
         its own address if that has too many, else of the address that has most.
         """
@@ -80,7 +88,7 @@ class Listener:
         elif self.count > self._connections_max:
             self._end_one(max(peers.values(), key=len))
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Accepted) -> None:
         """It has ended."""
         own = self._connections.get(connection.peer)
         if own is None or connection not in own:
@@ -92,7 +100,7 @@ class Listener:
         if not self.count:
             self._has_none.set()
 
-    def _end_one(self, own: set[Connection]) -> None:
+    def _end_one(self, own: set[Accepted]) -> None:
         chosen = min(own, key=lambda each: (each.is_serving, each.idle_turn))
         self._ended[chosen.peer] += 1
         metrics.CONNECTIONS_ENDED.inc()
@@ -102,23 +110,15 @@ class Listener:
     async def run(
         self,
         bound: socket.socket,
-        tls: ssl.SSLContext | None,
         *,
         until: asyncio.Event,
         end_seconds_max: float,
     ) -> None:
         """Serve; then let what is being answered end, but not for longer than said."""
-        server = await self.loop.create_server(
-            self._connection,
-            sock=bound,
-            ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=self.limits.head_seconds_max if tls else None,
-        )
         looking = self.loop.create_task(self._look_again_and_again())
         try:
-            await until.wait()
-            server.close()
+            async with self._accepting(bound):
+                await until.wait()
             self.is_ending = True
             for each in self._all():
                 each.finish()
@@ -130,10 +130,35 @@ class Listener:
         finally:
             looking.cancel()
 
-    def _connection(self) -> Connection:
-        return Connection(self)
+    @asynccontextmanager
+    async def _accepting(self, bound: socket.socket) -> AsyncIterator[None]:
+        if self._tls is None:
+            server = await self.loop.create_server(
+                lambda: Connection(self), sock=bound, backlog=BACKLOG
+            )
+            yield
+            server.close()
+            return
+        # The event loop would tell of a connection only when it is encrypted.
+        bound.listen(BACKLOG)
+        bound.settimeout(0)
+        accepting = self.loop.create_task(self._accept_encrypted(bound, self._tls))
+        yield
+        accepting.cancel()
 
-    def _all(self) -> list[Connection]:
+    async def _accept_encrypted(self, bound: socket.socket, tls: ssl.SSLContext) -> None:
+        while True:
+            try:
+                accepted, address = await self.loop.sock_accept(bound)
+            except OSError as error:
+                log.warning("a connection cannot be accepted", reason=str(error))
+                await asyncio.sleep(ACCEPT_SECONDS)
+                continue
+            handshake = self.loop.create_task(Handshake(self, accepted, address[0]).run(tls))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    def _all(self) -> list[Accepted]:
         return [each for own in self._connections.values() for each in own]
 
     async def _look_again_and_again(self) -> None:

@@ -6,11 +6,11 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import uvloop
 
-from orchestrator.server.connection import Application, ConnectionLimits
+from orchestrator.server.acceptor import Application, ConnectionLimits
 from orchestrator.server.listener import Listener
 from orchestrator.server.options import REQUESTS_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, HTTPOptions
 from orchestrator.server.stop import SIGNALS
@@ -49,10 +49,10 @@ async def _work(options: HTTPOptions, settings: Settings) -> None:
             limits_of(settings),
             connections_max=settings.connections_max,
             per_peer_max=settings.connections_per_peer_max,
-            scheme="https" if tls else "http",
+            tls=tls,
         )
         with _bound(options.address, options.port) as bound:
-            await listener.run(bound, tls, until=wanted_end, end_seconds_max=REQUESTS_SECONDS_MAX)
+            await listener.run(bound, until=wanted_end, end_seconds_max=REQUESTS_SECONDS_MAX)
 
 
 def application(target: str) -> Application:
@@ -79,9 +79,12 @@ def limits_of(settings: Settings) -> ConnectionLimits:
 def _bound(address: str, port: int) -> socket.socket:
     """Each worker has a queue of its own; the kernel chooses one for each client."""
     bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind((address, port))
+    with ExitStack() as stack:
+        stack.enter_context(bound)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((address, port))
+        stack.pop_all()
     return bound
 
 

@@ -2,16 +2,20 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from orchestrator.handlers.http.unread import reason_unread
-from orchestrator.server.connection import WAITING_MAX, Application, ConnectionLimits
+from orchestrator.server.acceptor import Application, ConnectionLimits
+from orchestrator.server.connection import WAITING_MAX
 from orchestrator.server.listener import Listener
+from tests.server.certificates import CERTIFICATE, KEY
 
 pytestmark = pytest.mark.anyio
 LIMITS = ConnectionLimits(
@@ -33,6 +37,17 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n"
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """As a worker has it."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """Of a server."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_text(CERTIFICATE)
+    key.write_text(KEY)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -101,13 +116,19 @@ class Served(msgspec.Struct):
 
 
 @asynccontextmanager
-async def served(app: Application = echo, *, per_peer_max: int = 0) -> AsyncIterator[Served]:
-    listener = Listener(app, LIMITS, connections_max=50, per_peer_max=per_peer_max)
+async def served(
+    app: Application = echo,
+    *,
+    limits: ConnectionLimits = LIMITS,
+    per_peer_max: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Served]:
+    listener = Listener(app, limits, connections_max=50, per_peer_max=per_peer_max, tls=tls)
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     bound.listen()
     ending = asyncio.Event()
-    running = asyncio.create_task(listener.run(bound, None, until=ending, end_seconds_max=0.3))
+    running = asyncio.create_task(listener.run(bound, until=ending, end_seconds_max=0.3))
     yield Served(bound.getsockname()[1], listener, ending, running)
     ending.set()
     async with asyncio.timeout(5):
@@ -419,6 +440,28 @@ async def test_too_many_connections_end_the_one_that_has_waited_longest() -> Non
             assert (await reader.readuntil(b"|whole")).startswith(b"HTTP/1.1 200")
     for _, writer in made:
         writer.close()
+
+
+async def test_connections_count_while_they_are_not_encrypted_yet(tls: ssl.SSLContext) -> None:
+    patient = msgspec.structs.replace(LIMITS, head_seconds_max=8)
+    trusting = ssl.create_default_context(cadata=CERTIFICATE)
+    async with served(limits=patient, per_peer_max=3, tls=tls) as server:
+        silent = [await server.connect() for _ in range(4)]
+        assert await silent[0][0].read() == b""
+        assert server.listener.count == 3
+        reader, writer = await server.connect(ssl=trusting, server_hostname="localhost")
+        assert await silent[1][0].read() == b""
+        writer.write(GET)
+        assert (await reader.readuntil(b"|whole")).startswith(b"HTTP/1.1 200")
+    for _, each in (*silent, (reader, writer)):
+        each.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", GET])
+async def test_what_does_not_become_encrypted_ends(tls: ssl.SSLContext, sent: bytes) -> None:
+    async with served(tls=tls) as server:
+        assert b"HTTP" not in await server.say(sent)
+        await until(lambda: not server.listener.count)
 
 
 async def test_the_end_waits_for_answers_but_not_for_ever() -> None:
