@@ -15,7 +15,7 @@ from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.repository.tag import TagRepository
 from orchestrator.repository.tag_step import TagStepRepository
 from tests.api import Api
-from tests.handlers.test_version import patch, timeout
+from tests.handlers.patching import patch, timeout
 from tests.test_failures import counts, dangling, observe
 
 WRITES: list[tuple[type, str]] = [

@@ -13,7 +13,7 @@ from orchestrator.core.database import Connection
 from tests.api import API, Api, chain
 from tests.conftest import TOKEN, settings_for
 from tests.handlers.http.test_edge import ROUTES
-from tests.handlers.test_version import patch, timeout
+from tests.handlers.patching import patch, timeout
 from tests.losing_proxy import LosingProxy
 from tests.test_failures import dangling
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.handlers.http.edge import Edge
 from tests.api import Api
 from tests.conftest import TOKEN
-from tests.handlers.test_version import patch
+from tests.handlers.patching import patch
 
 pytestmark = pytest.mark.slow
 

@@ -32,7 +32,7 @@ from orchestrator.wiring.jobs import build_jobs
 from orchestrator.wiring.services import build
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
-from tests.handlers.transfer.test_upload import TUS, begun, head, offset, patch
+from tests.handlers.transfer.uploading import TUS, begun, head, offset, patch
 
 PIECE = 64 * 1024
 CONTENT = random.Random(2).randbytes(10 * PIECE + 17)

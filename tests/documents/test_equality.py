@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from orchestrator.documents.canonical import canonicalise, parse
 from orchestrator.documents.equality import equal, fingerprint
-from tests.documents.test_canonical import VALUES
+from tests.documents.json_texts import VALUES
 
 # Few and alike, so that two of them are often equal, or differ in no more than their types.
 ALIKE = st.recursive(

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.handlers.http.paging import encoded
 from tests.api import Api
-from tests.handlers.test_artifact_create import create
+from tests.handlers.artifacts import create
 
 SOME = {"some": "thing"}
 

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.documents.blob_names import NAMES_MAX, blobs_named
 from orchestrator.errors import RuleBroken
 from tests.api import Api, path
-from tests.handlers.test_artifact_create import create, upload
+from tests.handlers.artifacts import create, upload
 
 NOWHERE = "blake3:" + "0" * 64
 SECOND = "sha256:" + "1" * 64

@@ -9,8 +9,8 @@ import pytest
 from orchestrator.core.database import Connection, connect
 from tests.api import Api, chain
 from tests.conftest import logged
+from tests.handlers.patching import JSON_PATCH, patched, timeout
 from tests.handlers.test_merge import add_node
-from tests.handlers.test_version import JSON_PATCH, patched, timeout
 
 #: What a dry run alone says, and what is new each time.
 OWN = {"dry_run", "diff", "artifact_id", "transaction_id", "created_at", "moved_at", "merged"}

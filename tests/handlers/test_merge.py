@@ -9,7 +9,7 @@ from orchestrator.documents.patch import apply, parse_operations
 from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
 from tests.conftest import TOKEN
-from tests.handlers.test_version import document, patch, patched, timeout
+from tests.handlers.patching import document, patch, patched, timeout
 
 
 async def branches(api: Api) -> dict[str, Any]:

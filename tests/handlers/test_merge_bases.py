@@ -8,8 +8,8 @@ import pytest
 from orchestrator.handlers.http.edge import Edge
 from tests.api import Api
 from tests.conftest import TOKEN
+from tests.handlers.patching import document, patched
 from tests.handlers.test_merge import merge
-from tests.handlers.test_version import document, patched
 
 BASE: Any = {"nodes": [{"id": "a", "type": "t", "timeout_ms": 1}], "m": {"z": 0}}
 

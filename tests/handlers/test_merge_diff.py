@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.documents.patch import apply, parse_operations
 from tests.api import Api
+from tests.handlers.patching import patched, timeout
 from tests.handlers.test_merge import add_node, branches
-from tests.handlers.test_version import patched, timeout
 
 SIDES = ("before", "after")
 #: Of a blob whose type nobody said.

@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.errors import VIOLATIONS_BYTES_MAX, VIOLATIONS_MAX
 from tests.api import Api, chain
+from tests.handlers.patching import document, patched, timeout
 from tests.handlers.test_merge import add_node, branches, merge
-from tests.handlers.test_version import document, patched, timeout
 
 
 async def conflicting(api: Api) -> None:

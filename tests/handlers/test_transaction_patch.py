@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.service.workflow import WorkflowService
 from tests.api import Api, chain
+from tests.handlers.patching import patch
 from tests.handlers.test_transaction import run, state
-from tests.handlers.test_version import patch
 
 
 def timeout(tag: str, value: int, **members: Any) -> dict[str, Any]:

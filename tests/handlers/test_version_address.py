@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.api import Api, chain
+from tests.handlers.patching import MERGE_PATCH, document, patch, patched
 from tests.handlers.test_transaction import run
-from tests.handlers.test_version import MERGE_PATCH, document, patch, patched
 
 BY_ID = {"address": "id"}
 

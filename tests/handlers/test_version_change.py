@@ -13,8 +13,8 @@ from orchestrator.models.version import Head
 from orchestrator.repository.idempotency import IdempotencyRepository
 from orchestrator.service.version import VersionService
 from tests.api import Api
+from tests.handlers.patching import MERGE_PATCH, patch, timeout
 from tests.handlers.test_merge import add_node
-from tests.handlers.test_version import MERGE_PATCH, patch, timeout
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api, chain
-from tests.handlers.test_version import document, patched, timeout
+from tests.handlers.patching import document, patched, timeout
 
 PATCH = {"Content-Type": "application/json-patch+json"}
 

@@ -14,8 +14,8 @@ from orchestrator.models.version import Head
 from orchestrator.service.version import VersionService
 from tests.api import Api, chain
 from tests.conftest import TOKEN
+from tests.handlers.patching import MERGE_PATCH, document, patch, patched, timeout
 from tests.handlers.test_merge import add_node
-from tests.handlers.test_version import MERGE_PATCH, document, patch, patched, timeout
 
 NEW_FIRST = [
     {"op": "add", "path": "/nodes/0", "value": {"id": "new", "type": "task"}},

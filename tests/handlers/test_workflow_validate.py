@@ -11,8 +11,8 @@ from orchestrator.errors import VIOLATIONS_MAX
 from orchestrator.handlers.http.edge import Edge
 from tests.api import Api, chain
 from tests.conftest import TOKEN
+from tests.handlers.patching import document, patch, patched, timeout
 from tests.handlers.test_merge import add_node, branches, merge
-from tests.handlers.test_version import document, patch, patched, timeout
 
 LENIENT = {"validation": "lenient"}
 CYCLE: dict[str, Any] = chain("a", "b", "a") | {"nodes": chain("a", "b")["nodes"]}

@@ -8,7 +8,7 @@ from orchestrator.app import create_app
 from orchestrator.handlers.http.edge import Edge
 from tests.api import Api
 from tests.conftest import TOKEN, settings_for
-from tests.handlers.transfer.test_upload import begun, create, patch
+from tests.handlers.transfer.uploading import begun, create, patch
 
 
 async def test_a_namespace_has_only_so_many_unfinished_uploads(
