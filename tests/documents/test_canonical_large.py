@@ -20,8 +20,8 @@ from orchestrator.documents.canonical_scan import violations_in
 from orchestrator.errors import InvalidInput
 from tests.documents.json_texts import BYTES_MAX, VALUES, places, read, refusals
 
-# Generous, for a busy machine.
-LARGE_SECONDS_MAX = 20
+# Of this thread alone: what else the machine does is not counted.
+CPU_SECONDS_MAX = 20
 
 
 def values_in(value: Any) -> int:
@@ -75,13 +75,13 @@ LARGE_AND_WRONG = {
 def test_what_is_wrong_in_a_large_text_is_found_without_reading_its_values(name: str) -> None:
     body = LARGE_AND_WRONG[name]
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with suppress(InvalidInput):
         assert violations_in(body, "body", DEPTH_MAX)
-    seconds = time.perf_counter() - begun
+    seconds = time.thread_time() - begun
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert seconds < LARGE_SECONDS_MAX
+    assert seconds < CPU_SECONDS_MAX
     # The text as it is decoded, and the keys of one object.
     assert peak_bytes < 3 * len(body) + (20_000_000 if "last-key" in name else 1_000_000)
 
@@ -108,11 +108,11 @@ def test_other_threads_get_their_turn_while_a_large_text_is_looked_at(name: str)
 @pytest.mark.parametrize("body", [b"[%s1]" % (b"1," * 8_000_000), b"[%s{}]" % (b"{}," * 5_500_000)])
 def test_too_many_values_are_refused_before_one_is_made(body: bytes) -> None:
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     found = refusals(body)
-    seconds = time.perf_counter() - begun
+    seconds = time.thread_time() - begun
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert places(found) == [("", "values-max")]
-    assert seconds < LARGE_SECONDS_MAX
+    assert seconds < CPU_SECONDS_MAX
     assert peak_bytes < 1_000_000
