@@ -145,7 +145,9 @@ def measured(few: Side, many: Side, chosen: argparse.Namespace) -> list[Row]:
     print(f"\n{'':<48}{'per CPU-second':^20}{'':<10}{'p50 ms':^18}{'p99 ms':^18}")
     print(f"{'':<48}{'few':>10}{'many':>10}{'ratio':>8}  " + f"{'few':>9}{'many':>9}" * 2)
     rows = []
-    assert few.items() == many.items(), "A page has more items on one of the servers."
+    whole, other = few.items(), many.items()
+    unequal = [name for name in whole.keys() & other.keys() if whole[name] != other[name]]
+    assert not unequal, f"One of the servers has more items on these pages: {unequal}."
     for name in many.operations():
         if chosen.only in name:
             rows.append(compare(name, few, many, seconds=chosen.seconds, rounds=chosen.rounds))

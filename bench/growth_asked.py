@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from bench.growth_questions import PAGE, questions
+from bench.growth_questions import PAGE, SHORT_PAGE, questions
 from bench.server import Server
 from tests.growth.shape import MERGED_TAG, Sizes, World
 
@@ -142,8 +142,9 @@ class Side:
         return lambda _: Ask("GET", API + path, 200, lambda said: _count(said) == many)
 
     def items(self) -> dict[str, int]:
-        """How many items each page has."""
-        return {name: _count(self._bytes(path)) for name, path in self._pages.items()}
+        """How many items each page has that is whole: others looked at as many rows as one may."""
+        pages = {name: self._bytes(path) for name, path in self._pages.items()}
+        return {name: _count(page) for name, page in pages.items() if _is_whole_page(page)}
 
     def _creation(self, client: int) -> Ask:
         tag = f"new-{client}-{self._next('create', client)}"
@@ -197,6 +198,10 @@ def _is_named(cas_id: str, content: bytes) -> bool:
 def _count(said: bytes) -> int:
     page = json.loads(said)
     return len(page.get("items", page.get("moves", ())))
+
+
+def _is_whole_page(said: bytes) -> bool:
+    return _count(said) >= SHORT_PAGE or json.loads(said).get("next") is None
 
 
 def _is_whole(name: str, said: bytes) -> bool:

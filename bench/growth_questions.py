@@ -13,6 +13,8 @@ from orchestrator.handlers.http.paging import encoded
 from tests.growth.shape import BUSY_TAG, MOVING, PERSON, ROBOT, START, World
 
 PAGE = 100
+#: So many there are in a small store, too.
+SHORT_PAGE = 90
 NOBODY = "nobody"
 #: So many of the tags are in a short time: more than a page.
 SOME = 200
@@ -34,7 +36,8 @@ def _asked(list_: str, **query: object) -> str:
 
 def _named(list_: str, query: Mapping[str, Any], *said: str) -> tuple[str, str]:
     """The question as a row says it: of times and cursors only what they are."""
-    shown = [f"{name}={value}" for name, value in query.items() if name not in {"cursor", *TIMES}]
+    unsaid = {"cursor", "limit", *TIMES}
+    shown = [f"{name}={value}" for name, value in query.items() if name not in unsaid]
     return f"{list_}{'?' if shown or said else ''}{'&'.join([*shown, *said])}", _asked(
         list_, **query
     )
@@ -64,7 +67,8 @@ def _of_tags(world: World) -> Iterator[tuple[str, str]]:
     for person in (ROBOT, PERSON, NOBODY):
         yield _named("tags", {"moved_by": person})
     yield _named("tags", {"since": middle}, "since, half of them")
-    yield _named("tags", {"since": last}, "since, few")
+    end = _text(_time(1))  # Later there is what was written meanwhile.
+    yield _named("tags", {"since": last, "until": end}, "since&until, few")
     yield _named("tags", {"until": middle}, "until, half of them")
     yield _named("tags", {"until": first}, "until, few")
     for kind in ("dag_version", "model", "scan"):
@@ -124,8 +128,9 @@ def _of_artifacts(world: World) -> Iterator[tuple[str, str]]:
     yield _named("artifacts", {"since": at}, "since, half of them")
     yield _named("artifacts", {"until": at}, "until, half of them")
     for meta in ({"stage": "trial"}, {"owner": PERSON}, {"owner": NOBODY}):
-        yield _named("artifacts", {f"meta.{name}": value for name, value in meta.items()})
-    yield _named("artifacts", {"kind": "dataset", "meta.stage": "final"})
+        asked = {f"meta.{name}": value for name, value in meta.items()}
+        yield _named("artifacts", {**asked, "limit": SHORT_PAGE})
+    yield _named("artifacts", {"kind": "dataset", "meta.stage": "final", "limit": SHORT_PAGE})
     yield _named("artifacts", {"kind": "dataset", "created_by": PERSON})
     yield _named("artifacts", {"total": "true"})
     yield _named("artifacts", {"total": "true", "kind": "model"})
