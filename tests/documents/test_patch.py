@@ -4,6 +4,7 @@ import copy
 import json
 import time
 import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -296,20 +297,27 @@ def test_the_result_may_nest_exactly_as_deep_as_allowed() -> None:
     assert caught.value.rule == "depth"
 
 
+#: Documents that operations can do something to; and others.
+HOLDERS = (
+    st.lists(JSON, max_size=6) | st.dictionaries(st.sampled_from(["a", "id", "~", "0"]), JSON)
+) | JSON
+
+
 @st.composite
 def documents_and_operations(draw: st.DrawFn) -> tuple[Any, list[PatchOperation]]:
-    """A document and operations of which most, being drawn from its pointers, can be applied."""
-    document = draw(JSON)
+    """A document and operations that can be applied, almost all of which were drawn."""
+    document = draw(HOLDERS)
     result, operations = document, []
     for _ in range(draw(st.integers(1, 8))):
-        places = list(_pointers(result, ""))
-        path = draw(st.sampled_from(places)) + draw(st.sampled_from(["", "/a", "/-", "/0"]))
-        operation = PatchOperation(
-            op=draw(st.sampled_from(["add", "remove", "replace", "move", "copy"])),
-            path=path,
-            source=draw(st.sampled_from(places)),
-            value=draw(JSON),
-        )
+        places = list(_places(result, ""))
+        op = draw(st.sampled_from(["add", "remove", "replace", "move", "copy"]))
+        path, there = draw(st.sampled_from(places))
+        if op not in {"remove", "replace"} and isinstance(there, dict | list):
+            names = ["/a", "/b"] if isinstance(there, dict) else ["/-", "/0"]
+            path += draw(st.sampled_from(names))
+        source, _ = draw(st.sampled_from(places))
+        value = draw(JSON if path else HOLDERS)
+        operation = PatchOperation(op=op, path=path, source=source, value=value)
         try:
             operation = parse_operations([msgspec.to_builtins(operation)])[0]
             result = apply(result, [operation])
@@ -319,12 +327,14 @@ def documents_and_operations(draw: st.DrawFn) -> tuple[Any, list[PatchOperation]
     return document, operations
 
 
-def _pointers(value: Any, path: str) -> Any:
-    yield path
+def _places(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The pointers of all that a document consists of, and what is there."""
+    yield path, value
     if isinstance(value, dict | list):
         children: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for key, child in children:
-            yield from _pointers(child, f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}")
+            name = str(key).replace("~", "~0").replace("/", "~1")
+            yield from _places(child, f"{path}/{name}")
 
 
 def applied_naively(document: Any, operations: list[PatchOperation]) -> Any:

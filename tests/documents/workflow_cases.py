@@ -86,10 +86,10 @@ def add_edge(draw: st.DrawFn, workflow: Any) -> None:
 
 
 @st.composite
-def edited(draw: st.DrawFn, workflow: Any, *, edits_max: int = 4) -> Any:
-    """The workflow after some edits; it is valid again."""
+def edited(draw: st.DrawFn, workflow: Any, *, edits_min: int = 0, edits_max: int = 4) -> Any:
+    """The workflow after some edits, of which some may change nothing; it is valid again."""
     result = json.loads(json.dumps(workflow))
-    for _ in range(draw(st.integers(0, edits_max))):
+    for _ in range(draw(st.integers(edits_min, edits_max))):
         draw(st.sampled_from([_add, _remove, _change, _move, add_edge, _cut, _label, _describe]))(
             draw, result
         )
