@@ -46,12 +46,27 @@ _OLDER = f"namespace = $1 AND {_MADE}"
 _ARTIFACT = columns("f", *Artifact.__struct_fields__)
 
 
-def _search(source: str) -> Search:
-    return Search(source, _WANTED, order="artifact_id DESC", rows_max="$3")
+def _search(source: str, order: str = "artifact_id DESC") -> Search:
+    return Search(source, _WANTED, order=order, rows_max="$3")
 
 
-def _of(condition: str) -> Search:
-    """Those of the namespace $1 that are older than $2."""
+def _along(**equal: str) -> Search:
+    """Those with these columns that are older than $2, along the index of all of these columns.
+
+    Said as one range of this index, because the planner takes ids between two parameters for few:
+    it would read them along the ids, through those of all namespaces and kinds.
+    """
+    names, values = ", ".join(equal), ", ".join(equal.values())
+    return _search(
+        f"""
+SELECT * FROM artifact
+ WHERE ({names}, artifact_id) < ({values}, $2) AND ({names}, artifact_id) >= ({values}, $10)""",
+        ", ".join(f"{column} DESC" for column in (*equal, ID)),
+    )
+
+
+def _of_few(condition: str) -> Search:
+    """Those of the namespace $1 that are older than $2, if few meet the condition."""
     return _search(f"SELECT * FROM artifact WHERE {condition} AND {_OLDER}")
 
 
@@ -61,23 +76,22 @@ def _having(digest: str) -> str:
          WHERE digest = {digest} AND {_OLDER} ORDER BY artifact_id DESC)"""
 
 
-_ALL = _of("true")
-_BY_KIND = _of("kind = $4")
-_BY_NAME = _of('name COLLATE "C" = $5')
-_BY_CREATOR = _of("created_by = $6")
-_BY_VERSION_HASH = _of("version_hash = $7")
+_ALL = _along(namespace="$1")
+_BY_KIND = _along(kind="$4", namespace="$1")
+_BY_NAME = _of_few('name COLLATE "C" = $5')
+_BY_CREATOR = _along(created_by="$6", namespace="$1")
+_BY_VERSION_HASH = _of_few("version_hash = $7")
 _BY_META = _search(f"""
 SELECT m.artifact_id, {columns("a", *(each for each in Artifact.__struct_fields__ if each != ID))}
   FROM ({_having("$13")} UNION ALL {_having("$14")}) m
  CROSS JOIN LATERAL (SELECT * FROM artifact WHERE artifact_id = m.artifact_id LIMIT 1) a""")
-# The end is beyond all names that begin so. The times are a condition
+# From the first to beyond the last of all names that begin so. The times are a condition
 # only: the planner would read the artifacts of a time along their ids.
 _BY_PREFIX = Search(
     """
 SELECT *, name COLLATE "C" AS in_code_points FROM artifact
- WHERE namespace = $1 AND name COLLATE "C" >= $13
-   AND name COLLATE "C" < $14
-   AND (name COLLATE "C", artifact_id) > ($15, $16)""",
+ WHERE namespace = $1 AND (name COLLATE "C", artifact_id) > ($13, $14)
+   AND name COLLATE "C" < $15""",
     f"{_WANTED} AND {_MADE}",
     order="in_code_points, artifact_id",
     rows_max="$3",
@@ -90,7 +104,7 @@ LIST_BY_CREATOR, COUNT_BY_CREATOR = _BY_CREATOR.listed(_ARTIFACT, "$13"), _BY_CR
 LIST_BY_VERSION_HASH = _BY_VERSION_HASH.listed(_ARTIFACT, "$13")
 COUNT_BY_VERSION_HASH = _BY_VERSION_HASH.counted()
 LIST_BY_META, COUNT_BY_META = _BY_META.listed(_ARTIFACT, "$15"), _BY_META.counted()
-LIST_BY_PREFIX, COUNT_BY_PREFIX = _BY_PREFIX.listed(_ARTIFACT, "$17"), _BY_PREFIX.counted()
+LIST_BY_PREFIX, COUNT_BY_PREFIX = _BY_PREFIX.listed(_ARTIFACT, "$16"), _BY_PREFIX.counted()
 
 
 class ArtifactSearchRepository:
@@ -162,7 +176,8 @@ def _values_by_prefix(
 ) -> list[Any]:
     prefix = wanted.prefix or ""
     common = _common(namespace, wanted, ID_MAX, rows_max, wanted.meta)
-    return [*common, prefix, _after_prefix(prefix), *after]
+    # Where both bounds of a name are given, an index may be read from the wrong one on.
+    return [*common, *max(after, (prefix, ID_MIN)), _after_prefix(prefix)]
 
 
 def _common(

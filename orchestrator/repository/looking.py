@@ -42,7 +42,9 @@ SELECT {shown}, f.is_wanted, f.looked FROM ({self._looked}) f
     def counted(self) -> str:
         """How many rows are wanted, and at how many it looked."""
         return f"""
-SELECT count(*) FILTER (WHERE f.is_wanted) AS number, count(*) AS looked FROM ({self._looked}) f
+SELECT count(*) FILTER (WHERE {self.condition}) AS number, count(*) AS looked
+  FROM ({self._first}) c
+  {self.joined}
 """
 
     @property
@@ -50,10 +52,14 @@ SELECT count(*) FILTER (WHERE f.is_wanted) AS number, count(*) AS looked FROM ({
         # Each step says the order, or the planner would sort all rows after it.
         return f"""
 SELECT {self.read}, ({self.condition}) IS TRUE AS is_wanted
-  FROM (SELECT *, row_number() OVER (ORDER BY {self.order}) AS looked
-          FROM ({self.source} ORDER BY {self.order} LIMIT {self.rows_max}) r) c
+  FROM (SELECT *, row_number() OVER (ORDER BY {self.order}) AS looked FROM ({self._first}) r) c
   {self.joined}
  ORDER BY {self._order_of("c")} OFFSET 0"""
+
+    @property
+    def _first(self) -> str:
+        """As many rows as may be looked at."""
+        return f"{self.source} ORDER BY {self.order} LIMIT {self.rows_max}"
 
     def _order_of(self, row: str) -> str:
         return ", ".join(f"{row}.{each.strip()}" for each in self.order.split(","))

@@ -310,7 +310,7 @@ def documents_and_operations(draw: st.DrawFn) -> tuple[Any, list[PatchOperation]
     result, operations = document, []
     for _ in range(draw(st.integers(1, 8))):
         places = list(_places(result, ""))
-        op = draw(st.sampled_from(["add", "remove", "replace", "move", "copy"]))
+        op: Any = draw(st.sampled_from(["add", "remove", "replace", "move", "copy"]))
         path, there = draw(st.sampled_from(places))
         if op not in {"remove", "replace"} and isinstance(there, dict | list):
             names = ["/a", "/b"] if isinstance(there, dict) else ["/-", "/0"]

@@ -28,6 +28,9 @@ _COMPARED = re.compile(
     r"(\w+)\s*(?:=|<>|<=|>=|<|>|IS (?:NOT )?DISTINCT FROM)\s*(?:ANY\s*\(\s*)?\$(\d+)"
 )
 _INDEX_COMPARED = re.compile(r"(?<![\w.])(\w+)(?:\)::\w+)? (?:=|<=|>=|<|>) ")
+_INDEX_ROW = re.compile(r"ROW\(((?:[\w, ]|\(\w+\)::\w+)+)\) [<>]")
+_INDEX_EQUAL = re.compile(r" = |ROW\(")
+_FILTER_EQUAL = re.compile(r" = \$\d")
 _TUPLES = re.compile(r"\(([\w., ]+)\)\s*(?:=|<|>|<=|>=)\s*\(((?:\$\d+[, ]*)+)\)")
 _LISTED = re.compile(
     r"INSERT INTO \w+(?: AS \w+)?\s*\(([\w\s,]+)\)\s*(?:VALUES \(|SELECT )([^\n]*)"
@@ -202,9 +205,26 @@ def walked(plan: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> 
 
 def _walked_by(node: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> set[str]:
     table, columns = known.get(node.get("Index Name", ""), ("", []))
-    compared = set(_INDEX_COMPARED.findall(node.get("Index Cond", "")))
+    condition = node.get("Index Cond", "")
+    compared = set(_INDEX_COMPARED.findall(condition))
+    for columns_of_row in _INDEX_ROW.findall(condition):
+        compared |= set(re.findall(r"\w+", columns_of_row))
     narrowing = set(itertools.takewhile(compared.__contains__, columns)) - COMMON
     return {table} if table and not narrowing else set()
+
+
+def passed_by(plan: dict[str, Any]) -> set[str]:
+    """The tables of which a range of an index is read through rows of others: what would have to be
+    equal is no condition of the index. The planner takes a range between two parameters for small.
+    """
+    return {
+        node["Relation Name"]
+        for node in nodes(plan)
+        if node.get("Index Cond")
+        and "Relation Name" in node
+        and not _INDEX_EQUAL.search(node["Index Cond"])
+        and _FILTER_EQUAL.search(node.get("Filter", ""))
+    }
 
 
 def joined_whole(plan: dict[str, Any], known: Mapping[str, tuple[str, list[str]]]) -> set[str]:

@@ -28,6 +28,7 @@ from tests.growth.plans import (
     indexes,
     joined_whole,
     nodes,
+    passed_by,
     samples,
     scanned,
     statements,
@@ -117,6 +118,13 @@ async def test_a_scan_is_seen(filled_conn: Connection) -> None:
         assert scanned(plan) == {"tag"}
 
 
+async def test_a_range_through_rows_of_others_is_seen(filled_conn: Connection) -> None:
+    for equal, found in ((" AND namespace = $3", {"artifact"}), ("", set())):
+        sql = f"SELECT name FROM artifact WHERE artifact_id >= $1 AND artifact_id < $2{equal}"
+        plan = await generic_plan(filled_conn, f"{sql} ORDER BY artifact_id LIMIT 9")
+        assert passed_by(plan) == found, json.dumps(plan, indent=1)
+
+
 @pytest.mark.parametrize(
     ("forbidden", "kind"), [("mergejoin", "Hash Join"), ("hashjoin", "Merge Join")]
 )
@@ -177,7 +185,7 @@ async def test_the_generic_plan_of_a_statement_scans_no_table(
     statement: Statement, filled_conn: Connection
 ) -> None:
     plan = await generic_plan(filled_conn, statement.sql)
-    found = scanned(plan) | joined_whole(plan, await indexes(filled_conn))
+    found = scanned(plan) | passed_by(plan) | joined_whole(plan, await indexes(filled_conn))
     assert not found & BIG, json.dumps(plan, indent=1)
 
 
@@ -187,5 +195,5 @@ async def test_a_plan_that_was_made_on_empty_tables_looks_rows_up(
 ) -> None:
     """Such a plan is kept until the tables are first analysed, about a minute later."""
     plan = await generic_plan(young_conn, statement.sql)
-    found = (scanned(plan) | walked(plan, await indexes(young_conn))) & BIG
+    found = (scanned(plan) | walked(plan, await indexes(young_conn)) | passed_by(plan)) & BIG
     assert found <= MAY_WALK_YOUNG.get(statement.name, set()), json.dumps(plan, indent=1)
