@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from orchestrator.handlers.http.paging import encoded
-from tests.growth.shape import BUSY_TAG, MOVING, PERSON, ROBOT, START, World
+from tests.growth.shape import BUSY_TAG, MOVING, NAMESPACES, PERSON, ROBOT, START, World
 
 PAGE = 100
 #: So many there are in a small store, too.
@@ -132,6 +132,7 @@ def _of_artifacts(world: World) -> Iterator[tuple[str, str]]:
         yield _named("artifacts", {**asked, "limit": SHORT_PAGE})
     yield _named("artifacts", {"kind": "dataset", "meta.stage": "final", "limit": SHORT_PAGE})
     yield _named("artifacts", {"kind": "dataset", "created_by": PERSON})
+    yield _named("artifacts", {"namespace": NAMESPACES[1]})
     yield _named("artifacts", {"total": "true"})
     yield _named("artifacts", {"total": "true", "kind": "model"})
 
@@ -145,6 +146,6 @@ def _of_transactions(world: World) -> Iterator[tuple[str, str]]:
         yield _named("transactions", {"made_by": person})
     yield _named("transactions", {"since": middle}, "since, half of them")
     yield _named("transactions", {"until": middle}, "until, half of them")
-    yield _named("transactions", {"total": "true"})
+    yield _named("transactions", {"total": "true", "made_by": PERSON})
     transaction = world.transaction(world.asked_tags // 20)
     yield "transactions/ID", f"/transactions/{transaction}"

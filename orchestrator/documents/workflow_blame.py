@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from orchestrator.documents.equality import equal
+from orchestrator.documents.equality import fingerprint
 from orchestrator.documents.workflow_address import edge_name
-from orchestrator.documents.workflow_parts import EdgeKey, take_apart
+from orchestrator.documents.workflow_parts import EdgeKey
 from orchestrator.models.version_history import Ancestor
 
 #: A node, or an edge.
@@ -42,21 +42,28 @@ class NodeEvent(msgspec.Struct, frozen=True, kw_only=True):
     node: dict[str, Any] | None
 
 
+class _Outline(msgspec.Struct):
+    """A workflow whose nodes and edges are not read yet, in any of its shapes."""
+
+    nodes: list[msgspec.Raw] | dict[str, msgspec.Raw] = []
+    edges: list[msgspec.Raw] = []
+    dependencies: list[msgspec.Raw] = []
+
+
 def blame_workflow(history: Sequence[Ancestor]) -> Blame:
     """Follow each node and edge of the first version through the parents that have it as it is."""
     elements = _Elements(history)
     first = elements.of(0)
-    waiting: dict[int, dict[Key, Any]] = {0: first}
+    waiting: dict[int, dict[Key, bytes]] = {0: first}
     found: dict[Key, int] = {}
     for at, version in enumerate(history):
         left = waiting.pop(at, {})
         for parent in version.parents:
             if not left:
                 break
-            before = elements.of(parent)
-            same = {key: left[key] for key in left if _is_in(before, key, left[key])}
+            same = dict(left.items() & elements.of(parent).items())
             waiting.setdefault(parent, {}).update(same)
-            left = {key: left[key] for key in left if key not in same}
+            left = {key: left[key] for key in left.keys() - same.keys()}
         found.update(dict.fromkeys(left, at))
         elements.forget(at)
     return Blame(
@@ -85,32 +92,61 @@ def _events(
         if node is None:
             if before and None not in before:
                 yield NodeEvent(at=at, action=NodeAction.REMOVED, node=None)
-        elif not any(one is not None and equal(one, node) for one in before):
+        elif node not in before:
             was_there = any(one is not None for one in before)
             action = NodeAction.CHANGED if was_there else NodeAction.ADDED
-            yield NodeEvent(at=at, action=action, node=node)
-
-
-def _is_in(elements: dict[Key, Any], key: Key, value: Any) -> bool:
-    return key in elements and equal(elements[key], value)
+            yield NodeEvent(at=at, action=action, node=msgspec.json.decode(node))
 
 
 class _Elements:
-    """The nodes and edges of versions, each read once as long as it is needed."""
+    """The nodes and edges of versions, each version read once as long as it is needed.
+
+    Most are in many versions as the same bytes: those are parsed once.
+    """
 
     def __init__(self, history: Sequence[Ancestor]) -> None:
         self._history = history
-        self._known: dict[int, dict[Key, Any]] = {}
+        self._known: dict[int, dict[Key, bytes]] = {}
+        self._nodes: dict[tuple[str | None, bytes], tuple[str, bytes, list[str]]] = {}
+        self._edges: dict[bytes, tuple[EdgeKey, bytes]] = {}
 
-    def of(self, at: int) -> dict[Key, Any]:
-        """In one form, whatever the shape of the document."""
+    def of(self, at: int) -> dict[Key, bytes]:
+        """What each is, in one form whatever the shape of the document: equal bytes if equal."""
         if at not in self._known:
-            parts = take_apart(msgspec.json.decode(self._history[at].content))
-            found: dict[Key, Any] = {id_: {**node, "id": id_} for id_, node in parts.nodes.items()}
-            for key, edge in parts.edges.items():
-                found[key] = {**edge, "from": key[0], "to": key[1]}
-            self._known[at] = found
+            self._known[at] = self._read(self._history[at].content)
         return self._known[at]
 
     def forget(self, at: int) -> None:
         self._known.pop(at, None)
+
+    def _read(self, content: bytes) -> dict[Key, bytes]:
+        outline = msgspec.json.decode(content, type=_Outline)
+        found: dict[Key, bytes] = {}
+        inside: dict[EdgeKey, bytes] = {}
+        nodes = outline.nodes
+        for name, raw in nodes.items() if isinstance(nodes, dict) else ((None, n) for n in nodes):
+            id_, node, sources = self._node(name, bytes(raw))
+            found[id_] = node
+            for source in sources:
+                edge = {"from": source, "to": id_}
+                inside[source, id_, None] = fingerprint(edge)
+        for raw in (*outline.edges, *outline.dependencies):
+            key, listed = self._edge(bytes(raw))
+            found[key] = listed
+        return found | inside
+
+    def _node(self, name: str | None, raw: bytes) -> tuple[str, bytes, list[str]]:
+        """Its id, itself, and the nodes that it depends on, where these are said inside of it."""
+        if (name, raw) not in self._nodes:
+            node = msgspec.json.decode(raw)
+            sources = [] if name is None else node.pop("dependencies", [])
+            id_ = node["id"] if name is None else name
+            self._nodes[name, raw] = id_, fingerprint({**node, "id": id_}), sources
+        return self._nodes[name, raw]
+
+    def _edge(self, raw: bytes) -> tuple[EdgeKey, bytes]:
+        if raw not in self._edges:
+            edge = msgspec.json.decode(raw)
+            key = edge["from"], edge["to"], edge.get("condition")
+            self._edges[raw] = key, fingerprint(edge)
+        return self._edges[raw]

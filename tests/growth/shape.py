@@ -291,7 +291,8 @@ class World:
             if place == DELETED_PLACE:
                 return None
         targets = self.targets[self._namespace_of(tag)]
-        return targets[(tag * 13 + seq % 1_000) % len(targets)]
+        # A prime, so that tags whose names are close name what was made at any time.
+        return targets[(tag * 104_729 + seq % 1_000) % len(targets)]
 
     @property
     def _group(self) -> int:
