@@ -138,11 +138,11 @@ def push(
         "retain": retain,
     }
     found = artifact_push.find_files([file, *files])
-    hashed = artifact_push.hash_files(found, media_type)
+    hashed = artifact_push.hash_files(found, media_type, quiet=session.quiet)
     with session.connect() as server:
         if tag is not None:
             members |= creating(server, tag, expect)
-        artifact_push.send_missing(server, hashed)
+        artifact_push.send_missing(server, hashed, quiet=session.quiet)
         reply = server.post("artifacts", **members, blobs=[each.member for each in hashed])
     _show_artifact(session, reply)
 
@@ -174,7 +174,9 @@ def pull(
     with session.connect() as server:
         found = artifact_named(server, artifact)
         files = artifact_pull.files_of(server, artifact, found)
-        outcomes = artifact_pull.write_files(server, files, folder, force=force)
+        outcomes = artifact_pull.write_files(
+            server, files, folder, force=force, quiet=session.quiet
+        )
     rows = [
         {
             "name": artifact_pull.name_of(file),

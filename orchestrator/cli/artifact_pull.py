@@ -49,12 +49,17 @@ def files_of(server: ServerConnection, name: str, found: dict[str, Any]) -> "lis
 
 
 def write_files(
-    server: ServerConnection, files: "Sequence[ManifestBlob]", folder: Path, *, force: bool
+    server: ServerConnection,
+    files: "Sequence[ManifestBlob]",
+    folder: Path,
+    *,
+    force: bool,
+    quiet: bool,
 ) -> list[Action | CommandFailed]:
     """What was done with each; one that cannot be read or written does not stop the others."""
     done: dict[str, Action | CommandFailed] = {}
     destination = Destination(server, folder, force=force)
-    with progress("receiving") as show:
+    with progress("receiving", quiet=quiet) as show:
         part = together(show, sum(file.size_bytes for file in files))
         ended = in_parallel(lambda file: destination.write(file, part()), files, at_once=AT_ONCE)
         for file, outcome in ended:

@@ -92,10 +92,10 @@ def _below(folder: Path, prefix: str, faults: list[str]) -> Iterator[Found]:
             faults.append(f"{path} is no file and no folder.")
 
 
-def hash_files(found: Sequence[Found], media_type: str | None) -> list[Hashed]:
+def hash_files(found: Sequence[Found], media_type: str | None, *, quiet: bool) -> list[Hashed]:
     """The files with the names of their contents."""
     hashed: list[Hashed] = []
-    with progress("hashing") as show:
+    with progress("hashing", quiet=quiet) as show:
         part = together(show, sum(file.size_bytes for file in found))
         for file in found:
             kind = media_type or _guess(file.name)
@@ -110,11 +110,11 @@ def _guess(name: str) -> str:
     return _PACKED.get(encoding, OCTET_STREAM) if encoding else guessed or OCTET_STREAM
 
 
-def send_missing(server: ServerConnection, files: Sequence[Hashed]) -> None:
+def send_missing(server: ServerConnection, files: Sequence[Hashed], *, quiet: bool) -> None:
     """Store those contents that the namespace does not have, several at a time."""
     by_id = {file.cas_id: file for file in files}
     missing = [by_id[name] for name in missing_blobs(server, list(by_id))]
-    with progress("sending") as show:
+    with progress("sending", quiet=quiet) as show:
         part = together(show, sum(file.size_bytes for file in missing))
         sent = in_parallel(lambda file: _send(server, file, part()), missing, at_once=AT_ONCE)
         for _, outcome in sent:

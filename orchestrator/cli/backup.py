@@ -17,6 +17,7 @@ from cyclopts import App, Parameter, validators
 from orchestrator.cli.failure import CommandFailed, ExitCode, WrongUsage
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import console, write_lines
+from orchestrator.cli.progress import is_wanted
 from orchestrator.cli.session import FOLDER, Session
 from orchestrator.cli.showing import show_data, show_failure, show_members
 
@@ -91,7 +92,7 @@ def backup(
 
     place = _place(session, database_url, blob_store)
     options = BackupOptions(verify_existing=verify_existing, snapshots_max=keep)
-    with _explained(), served(place, os.environ) as settings, _progress() as watch:
+    with _explained(), served(place, os.environ) as settings, _progress(session) as watch:
         report = asyncio.run(back_up(folder, settings, options, watch))
     shown = {
         "snapshot": report.snapshot,
@@ -133,7 +134,7 @@ def restore(
 
     place = _place(session, database_url, blob_store)
     options = RestoreOptions(snapshot=snapshot, allow_damaged=allow_damaged, read_data=read_data)
-    with _explained(), unserved(place, os.environ) as settings, _progress() as watch:
+    with _explained(), unserved(place, os.environ) as settings, _progress(session) as watch:
         report = run(folder, settings, options, watch)
     shown = {
         "snapshot": report.snapshot,
@@ -199,9 +200,9 @@ def _explained() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress(session: Session) -> Iterator[Any]:
     """A bar for each stage on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not is_wanted(quiet=session.quiet):
         yield lambda _stage, _done, _total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

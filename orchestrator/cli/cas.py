@@ -3,7 +3,6 @@
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -14,7 +13,7 @@ from orchestrator.cli.documents import STDIN, read_bytes
 from orchestrator.cli.failure import WrongUsage
 from orchestrator.cli.options import MAY_BE_STDIN, FileName, WithSession
 from orchestrator.cli.output import write_bytes, write_lines
-from orchestrator.cli.progress import Show, progress
+from orchestrator.cli.progress import progress
 from orchestrator.cli.showing import show_data, show_record
 from orchestrator.cli.transfer import (
     Verifier,
@@ -66,7 +65,7 @@ def put(
     """Store a file; the answer names it."""
     if resumable is None:
         resumable = (size_of(file) or 0) >= session.limits.resumable_bytes_min
-    with session.connect() as server, progress(file.name) as show:
+    with session.connect() as server, progress(file.name, quiet=session.quiet) as show:
         if resumable or resume:
             upload = ResumableUpload(server, file, show)
             if resume:
@@ -95,7 +94,8 @@ def get(
 ) -> None:
     """Fetch the exact bytes of a blob."""
     to_terminal = file is None and sys.stdout.isatty()
-    with session.connect() as server, _download_progress(to_terminal=to_terminal) as show:
+    shown = progress("blob", quiet=session.quiet or to_terminal)
+    with session.connect() as server, shown as show:
         chunks = Verifier(cas_id).passing(blob_pieces(server, cas_id, show))
         if file is not None:
             write_file(file, chunks)
@@ -127,11 +127,6 @@ def missing(
         show_data(session, msgspec.json.encode({"missing": found}))
     else:
         write_lines(found)
-
-
-def _download_progress(*, to_terminal: bool) -> AbstractContextManager[Show]:
-    """A bar, unless the text of the blob itself goes to the terminal."""
-    return nullcontext(lambda _done, _total: None) if to_terminal else progress("blob")
 
 
 def _text(chunks: Iterable[bytes]) -> Iterator[bytes]:

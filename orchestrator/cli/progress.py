@@ -11,10 +11,15 @@ from orchestrator.cli.output import console, printable
 Show = Callable[[int, int | None], None]
 
 
+def is_wanted(*, quiet: bool) -> bool:
+    """Whether somebody looks at standard error, and wants to see more than results."""
+    return sys.stderr.isatty() and not quiet
+
+
 @contextmanager
-def progress(label: str) -> Iterator[Show]:
+def progress(label: str, *, quiet: bool) -> Iterator[Show]:
     """Show bytes on standard error until the block ends; without a total the bar only moves."""
-    if not sys.stderr.isatty():
+    if not is_wanted(quiet=quiet):
         yield lambda _done, _total: None
         return
     from rich.progress import (

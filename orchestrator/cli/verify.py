@@ -13,6 +13,8 @@ from orchestrator.cli.connection import ServerConnection
 from orchestrator.cli.failure import ExitCode
 from orchestrator.cli.options import WithSession
 from orchestrator.cli.output import console, printable
+from orchestrator.cli.progress import is_wanted
+from orchestrator.cli.session import Session
 from orchestrator.cli.showing import show_data
 
 app = App(
@@ -82,7 +84,7 @@ def verify(
     """
     report = VerifyReport()
     # It is about all namespaces, whichever one is set for other commands.
-    with replace(session, namespace=None).connect() as server, _progress() as show:
+    with replace(session, namespace=None).connect() as server, _progress(session) as show:
         server.read_seconds_max = PAGE_SECONDS_MAX
         total = None
         for page in _pages(server, read_data=read_data, repair=repair):
@@ -133,9 +135,9 @@ def _summary(report: VerifyReport, *, read_data: bool) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Show]:
+def _progress(session: Session) -> Iterator[Show]:
     """A bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not is_wanted(quiet=session.quiet):
         yield lambda report, total: None  # noqa: ARG005
         return
     from rich.filesize import decimal

@@ -13,6 +13,7 @@ from tests.cli.conftest import Run, Terminal
 pytestmark = pytest.mark.slow
 
 BOLD = "\x1b[1m"
+HIDDEN_CURSOR = "\x1b[?25l"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -131,3 +132,18 @@ def test_no_text_that_was_stored_can_change_what_a_terminal_shows(
         assert code in {0, 4, 6}, (arguments, seen)
         shown += any(sign in seen for sign in ("\\x9b31m", "\\u009b31m"))
     assert shown > len(SHOWING) // 2
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_bars_are_for_those_who_want_to_see_more_than_results(
+    terminal: Terminal, write: Callable[..., Path], quiet: tuple[str, ...]
+) -> None:
+    file = write("file.bin", b"bytes")
+    for words in (
+        ("artifact", "push", file, "--kind", "model", "--tag", "m"),
+        ("artifact", "pull", "m", "-o", "out"),
+        ("cas", "put", file),
+        ("verify",),
+    ):
+        code, seen = terminal(*words, *quiet)
+        assert (code, HIDDEN_CURSOR in seen) == (0, not quiet), seen
