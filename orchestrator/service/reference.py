@@ -31,5 +31,9 @@ def _found(reference: Reference, resolved: Resolved) -> UUID | DomainError:
     if resolved.is_ambiguous:
         return AmbiguousHash(reference.text)
     if resolved.artifact_id is None:
-        return NotFound("tag" if reference.tag else "version", reference.tag or reference.text)
+        if reference.tag is None:
+            return NotFound("version", reference.text)
+        if reference.tag_version is None:
+            return NotFound("tag", reference.tag)
+        return NotFound("version", f"{reference.tag}@{reference.tag_version}")
     return resolved.artifact_id

@@ -59,7 +59,7 @@ class WorkflowJoinService:
         else:
             found = await self._workflows.resolve_at(conn, namespace, tag, moment)
         if found is None:
-            raise NotFound("workflow", tag)
+            raise NotFound("workflow", f"{tag}@{moment}" if isinstance(moment, int) else tag)
         if (refusal := _other_kind(tag, found.entry)) is not None:
             raise refusal
         _verify(found.content, found.entry.version_hash)

@@ -57,6 +57,10 @@ def test_a_target_that_does_not_exist_is_named(cli: Run, versions: Versions) -> 
         == f"error: The version {nothing!r} does not exist.\n"
     )
     assert cli("tag", "move", "one", "nobody").err == "error: The tag 'nobody' does not exist.\n"
+    none = cli("tag", "move", "one", "one@9").err
+    assert none == "error: The version 'one@9' does not exist.\n"
+    none = cli("workflow", "get", "one@9").err
+    assert none == "error: The workflow 'one@9' does not exist.\n"
     assert cli("tag", "move", "one", "sha1:00").code == 6
 
 
