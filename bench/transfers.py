@@ -116,9 +116,9 @@ def main() -> None:
             print(f"idle      {idle:.1f} MiB")
             streams = range(chosen.streams)
             ups = [lambda s=s: upload(server, s, chosen.mib) for s in streams]
-            names = measured("upload", server, idle, ups, chosen.mib)  # type: ignore[arg-type]
+            names = measured("upload", server, idle, ups, chosen.mib)  # type: ignore[arg-type]  # The default of a lambda has no type.
             downs = [lambda n=n: download(server, str(n), chosen.mib) for n in names]
-            measured("download", server, idle, downs, chosen.mib)  # type: ignore[arg-type]
+            measured("download", server, idle, downs, chosen.mib)  # type: ignore[arg-type]  # The default of a lambda has no type.
         finally:
             server.end()
 

@@ -30,7 +30,7 @@ class Api:
         """The application with its lifespan, without a socket."""
         inner = app.app
         assert isinstance(inner, Litestar)
-        transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]
+        transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]  # Its scopes are typed otherwise.
         headers = {"Authorization": f"Bearer {token}"}
         async with (
             inner.lifespan(),

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -296,7 +297,7 @@ def _blob_store(url: str) -> str:
 
 def settings_for(url: str, **changed: object) -> Settings:
     """Settings of a server on this database that knows the test token."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "database_url": url,
         "admin_token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
         "allowed_hosts": ("test",),
@@ -304,7 +305,7 @@ def settings_for(url: str, **changed: object) -> Settings:
         "disk_free_bytes_min": 0,
         **changed,
     }
-    return Settings(**values)  # type: ignore[arg-type]
+    return Settings(**values)
 
 
 @pytest.fixture

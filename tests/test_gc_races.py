@@ -245,7 +245,7 @@ async def beaten(fresh_database: str) -> AsyncIterator[Beaten]:
                 " WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
             async with asyncio.timeout(10):
-                while not task.done() and not await watcher.fetchval(waiting):  # noqa: ASYNC110
+                while not task.done() and not await watcher.fetchval(waiting):  # noqa: ASYNC110 - the database tells nobody.
                     await asyncio.sleep(0.01)
             assert not task.done(), (await task).text
         return await task

@@ -190,6 +190,8 @@ class Environment:
         environ = self._sources.uv_environ()
         if cache_folder() is None:
             environ.setdefault("UV_NO_CACHE", "1")
+        # In seconds, for each file: a machine that is busy or asleep is no error.
+        environ.setdefault("UV_COMPILE_BYTECODE_TIMEOUT", "600")
         for name in ("PYTHONHOME", "PYTHONPATH"):
             environ.pop(name, None)
         subprocess.run(

@@ -138,7 +138,7 @@ def _summary(report: VerifyReport, *, read_data: bool) -> str:
 def _progress(session: Session) -> Iterator[Show]:
     """A bar on standard error, if that is a terminal."""
     if not is_wanted(quiet=session.quiet):
-        yield lambda report, total: None  # noqa: ARG005
+        yield lambda report, total: None  # noqa: ARG005 - as a bar is called.
         return
     from rich.filesize import decimal
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

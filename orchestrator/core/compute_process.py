@@ -58,8 +58,7 @@ class ComputeProcess:
         try:
             pickle.dump(work, self._writer, protocol=5)
             self._writer.flush()
-            # Both ends are this program.
-            outcome: Outcome = pickle.load(self._reader)  # noqa: S301
+            outcome: Outcome = pickle.load(self._reader)  # noqa: S301 - both ends are this program.
         except TimeoutError as error:
             raise Overloaded from error  # The machine was too busy to let it compute.
         except (OSError, EOFError, pickle.UnpicklingError) as error:

@@ -53,7 +53,7 @@ class FilesystemStorage:
         self._incoming = folder / "incoming"
         self._stages = folder / "stages"
 
-    async def create(self, expected: CasId | None, media_type: str) -> FileWriter:  # noqa: ARG002
+    async def create(self, expected: CasId | None, media_type: str) -> FileWriter:  # noqa: ARG002 - all storages are called so.
         """A new file in `incoming`; what it becomes is not known to it yet."""
         return await self._threads.run(self._create)
 
@@ -91,7 +91,7 @@ class FilesystemStorage:
         """Folder by folder, so that a page costs what it shows."""
         return await self._threads.run(self._list_objects, after, limit)
 
-    async def presigned_url(self, key: str, seconds: int) -> str | None:  # noqa: ARG002
+    async def presigned_url(self, key: str, seconds: int) -> str | None:  # noqa: ARG002 - all storages are called so.
         """A file has no address."""
         return None
 

@@ -150,7 +150,7 @@ class ObjectStorage:
                 for start in range(0, len(chunk), _STAGE_PIECE_BYTES):
                     yield bytes(chunk[start : start + _STAGE_PIECE_BYTES])
 
-    async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:  # noqa: ARG002
+    async def promote(self, stage: str, size_bytes: int, cas_id: CasId) -> str | None:  # noqa: ARG002 - all storages are called so.
         """Parts of any size cannot be joined by the server."""
         return None
 
@@ -179,7 +179,7 @@ class ObjectStorage:
                     found[-1] = StoredObject(stage, last.size_bytes + seen, modified_at)
         return found[:limit]
 
-    async def sweep(self, before: datetime) -> int:  # noqa: ARG002
+    async def sweep(self, before: datetime) -> int:  # noqa: ARG002 - all storages are called so.
         """Nothing: the bucket's lifecycle rule removes what writers left unfinished."""
         return 0
 
@@ -253,7 +253,7 @@ class ObjectWriter:
         """Returns when the server has the part before the current one."""
         await self._ask(self._file.write(data))
 
-    async def commit(self, cas_id: CasId) -> str:  # noqa: ARG002
+    async def commit(self, cas_id: CasId) -> str:  # noqa: ARG002 - all storages are called so.
         """Returns when the server has confirmed the last part and put them together."""
         self._closed = True
         await self._ask(self._file.close())

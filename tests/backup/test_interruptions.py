@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -151,8 +152,8 @@ async def test_a_connection_that_dies_before_the_commit_leaves_an_empty_database
     _, folder = stored
     original = RestoreRun.records
 
-    async def killed(self: RestoreRun, moment: object) -> object:
-        async for row in original(self, moment):  # type: ignore[arg-type]
+    async def killed(self: RestoreRun, moment: Any) -> object:
+        async for row in original(self, moment):
             yield row
         conn = await asyncpg.connect(target.database_url)
         await conn.execute(

@@ -3,6 +3,7 @@
 import asyncio
 import stat
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -178,8 +179,8 @@ async def test_a_backup_whose_lock_is_lost_does_not_count(
 ) -> None:
     original = module.BackupRun.copy_placed
 
-    async def killed(self: module.BackupRun, *given: object) -> None:
-        await original(self, *given)  # type: ignore[arg-type]
+    async def killed(self: module.BackupRun, *given: Any) -> None:
+        await original(self, *given)
         # Other tests take the same lock in databases of theirs.
         query = """
         SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database

@@ -193,7 +193,7 @@ def test_ctrl_c_while_a_server_is_silent_ends_quietly(alone: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # A shell that started us in the background lets us, and so our children, ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it starts no threads.
         )
         connection, _ = silent.accept()
         connection.recv(1)

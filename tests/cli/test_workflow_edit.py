@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,9 +69,9 @@ def test_a_tag_that_moves_meanwhile_costs_nothing_that_was_written(
     (alone / "move.json").write_text('[{"op": "add", "path": "/metadata", "value": {"x": 1}}]')
     send = workflow_edit._send
 
-    def after_another(*arguments: object) -> None:
+    def after_another(*arguments: Any) -> None:
         assert cli("workflow", "patch", "w", "move.json").code == 0
-        send(*arguments)  # type: ignore[arg-type]
+        send(*arguments)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(workflow_edit, "_send", after_another)

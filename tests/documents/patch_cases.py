@@ -32,7 +32,7 @@ def test(path: str, value: Any, **more: Any) -> dict[str, Any]:
 
 
 # Pytest must not take the helper of this name for a test.
-test.__test__ = False  # type: ignore[attr-defined]
+test.__test__ = False  # type: ignore[attr-defined]  # As pytest has it.
 
 _QUX: list[Any] = [{"qux": "hello"}]
 _NET = {"bar": {"baz": [{"boo": "net"}]}}

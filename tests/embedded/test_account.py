@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,10 +119,10 @@ def test_a_move_that_a_crash_ended_is_gone_on_with(
     calls = iter(range(100))
     original = os.chown
 
-    def chown(*args: object, **options: object) -> None:
+    def chown(*args: Any, **options: Any) -> None:
         if next(calls) == 50:
             raise KeyboardInterrupt
-        original(*args, **options)  # type: ignore[arg-type]
+        original(*args, **options)
 
     monkeypatch.setattr(os, "chown", chown)
     with pytest.raises(KeyboardInterrupt):

@@ -101,7 +101,7 @@ async def client(generated: str, make_app: Callable[..., Edge]) -> AsyncIterator
     async with (
         inner.lifespan(),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app),  # type: ignore[arg-type]
+            transport=httpx.ASGITransport(app=app),  # type: ignore[arg-type]  # Its scopes are typed otherwise.
             base_url="http://test",
             headers={"Authorization": f"Bearer {TOKEN}"},
             event_hooks={"response": [hold]},
@@ -200,7 +200,7 @@ async def _changes(client: Client) -> None:
     changed = (await client.call("patchWorkflow", tag="release/v1", body=patch)).parsed
     operation = {"op": "add", "path": "/metadata/team", "value": "billing"}
 
-    class Operations(client.models.JsonPatch):  # type: ignore[misc, name-defined]
+    class Operations(client.models.JsonPatch):  # type: ignore[misc, name-defined]  # Made by this test.
         """The generator knows no list that is an alternative to an object."""
 
         def to_dict(self) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -179,11 +180,11 @@ def test_a_server_refuses_before_it_makes_anything(
 
 
 def refused(
-    place: Path, capsys: pytest.CaptureFixture[str], environ: dict[str, str], **options: object
+    place: Path, capsys: pytest.CaptureFixture[str], environ: dict[str, str], **options: Any
 ) -> int:
     """The exit code of a server that said one line, and made nothing."""
     folder = place / "data"
-    given = ServeOptions(data_dir=folder, port=0, **options)  # type: ignore[arg-type]
+    given = ServeOptions(data_dir=folder, port=0, **options)
     code = serve(given, dict(environ))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("orchestrator: ")

@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -100,11 +101,11 @@ async def test_artifacts_are_listed_newest_first_by_kind_and_by_version(store: S
     other = await store.version("B")
     await store.version("C", "other")
 
-    async def ids(before: UUID = ID_MAX, **filters: object) -> list[object]:
+    async def ids(before: UUID = ID_MAX, **filters: Any) -> list[object]:
         found = await store.artifact_search.list_newest(
             store.conn,
             NS,
-            ArtifactFilter(**filters),  # type: ignore[arg-type]
+            ArtifactFilter(**filters),
             before=before,
             limit=10,
         )

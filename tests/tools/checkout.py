@@ -91,7 +91,7 @@ class Checkout:
             text=True,
             process_group=0 if new_group else None,
             # A shell that started us in the background lets us, and so our children, ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it starts no threads.
         )
 
     def run(self, *words: str, program: Path | None = None) -> tuple[int, str, str]:

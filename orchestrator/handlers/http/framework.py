@@ -93,7 +93,7 @@ class ReplyResponse(Response[None]):
     ) -> ASGIResponse:
         """It is called with these three, and that is all."""
 
-        async def leave(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        async def leave(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - as an ASGI application is called.
             cast("dict[str, Any]", scope)[REPLY] = self.reply
 
         return cast("ASGIResponse", leave)

@@ -20,6 +20,9 @@ from orchestrator.routes.openapi_document import WORDED
 from tests.api import API, Api
 from tests.conftest import TOKEN, logged, settings_for
 
+#: What the test does not come to.
+NOTHING: Any = None
+
 
 def routes() -> list[tuple[str, str]]:
     from orchestrator.app import create_app  # noqa: PLC0415
@@ -238,10 +241,10 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
 
     edge = Edge(
         inner,
-        None,  # type: ignore[arg-type]
+        NOTHING,
         fast_path=FastPath([]),
         paths=Paths([]),
-        admission=None,  # type: ignore[arg-type]
+        admission=NOTHING,
         origins=Origins(allowed_hosts=(), allowed_origins=()),
         body_limits=BodyLimits(
             window_seconds=1,
@@ -255,5 +258,5 @@ async def test_other_protocols_are_passed_on_untouched() -> None:
         access_log=True,
     )
     scope: Any = {"type": "lifespan"}
-    await edge(scope, None, None)  # type: ignore[arg-type]
+    await edge(scope, NOTHING, NOTHING)
     assert seen == [scope]

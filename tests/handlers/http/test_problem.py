@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-import orchestrator.app  # noqa: F401  All modules that could define an error are loaded.
+import orchestrator.app  # noqa: F401 - it loads all modules that could define an error.
 from orchestrator import errors, errors_change, errors_request
 from orchestrator.errors import DomainError
 from orchestrator.handlers.http.edge import Edge
