@@ -87,7 +87,7 @@ def check_media_types(types: Iterable[str]) -> None:
 
 
 def check_blob_store(url: str) -> None:
-    """Whether it can name a place; nobody looks whether there is one."""
+    """Whether it can name a place; whether that place exists is not checked."""
     if not _names_a_place(url):
         raise ValueError(
             "blob_store is file:/// and an absolute path, or s3://, gs:// or az:// and a bucket, "

@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from orchestrator.documents.canonical import canonicalise
-from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
+from orchestrator.documents.workflow_merge import WorkflowMerge, merge_workflows
 from orchestrator.documents.workflow_merge_base import SeveralBases, merged_base
 from orchestrator.documents.workflow_merge_value import ResolvedValue, Settlement
 from orchestrator.service.merge_base import MergeLimits, plan_steps
@@ -202,7 +202,7 @@ class Merge:
     ours: Version
     theirs: Version
     bases: list[Version]
-    result: MergeResult
+    result: WorkflowMerge
     settlement: Settlement
 
     def places(self) -> set[Place]:

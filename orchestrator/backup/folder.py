@@ -32,7 +32,7 @@ from orchestrator.backup.snapshot import BLOBS, MANIFEST, Snapshot, check_format
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder, sync_folder_and_above
 from orchestrator.core.threads import Threads
-from orchestrator.models.upkeep.backup import FolderMark, Manifest
+from orchestrator.models.upkeep.backup import FolderMark, SnapshotManifest
 
 MARK = "orchestrator-backup.json"
 #: What a folder may contain that is to become a backup; an empty file system has `lost+found`.
@@ -96,7 +96,7 @@ class BackupFolder:
         folder.mkdir(mode=0o700)
         return Snapshot(folder)
 
-    def publish(self, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
+    def publish(self, snapshot: Snapshot, manifest: SnapshotManifest) -> Snapshot:
         """Make the snapshot count. All blobs that it names have been written."""
         self.blobs.sync()
         # The journal of SQLite is gone for good only when the folder says so.

@@ -31,7 +31,7 @@ from orchestrator.models.upkeep.backup import (
     BackupReport,
     BlobCounts,
     DamagedBlob,
-    Manifest,
+    SnapshotManifest,
     TableFile,
 )
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
@@ -94,7 +94,7 @@ class BackupRun:
         self._blobs_copied = self._bytes_copied = self._blobs_seen = 0
         self._counts = BlobCounts()
 
-    def publish(self, manifest: Manifest, snapshot: Snapshot) -> BackupReport:
+    def publish(self, manifest: SnapshotManifest, snapshot: Snapshot) -> BackupReport:
         """Make the snapshot count, now that everything is copied."""
         damaged = sorted(self._damaged, key=lambda each: each.cas_id)
         manifest = msgspec.structs.replace(manifest, blobs=self._counts, damaged=damaged)
@@ -118,7 +118,7 @@ class BackupRun:
 
     # ----------------------------------------------------------------- the database, at one moment
 
-    async def read_database(self, conn: Connection) -> tuple[Manifest, Snapshot]:
+    async def read_database(self, conn: Connection) -> tuple[SnapshotManifest, Snapshot]:
         """Copy all rows, and the bytes of blobs that are inline."""
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             moment = await self._begin(conn)
@@ -126,7 +126,7 @@ class BackupRun:
             tables = await self._copy_tables(conn, snapshot)
             await self._copy_inline(conn, snapshot, tables[BLOBS])
         version = conn.get_server_version()
-        manifest = Manifest(
+        manifest = SnapshotManifest(
             created_at=moment.astimezone(UTC).isoformat(),
             schema=SCHEMA_VERSION,
             postgresql=f"{version.major}.{version.minor}",

@@ -27,7 +27,7 @@ from orchestrator.core.digest import CasId
 from orchestrator.core.parallel import for_each
 from orchestrator.errors import DigestMismatch
 from orchestrator.models.cas import Placement
-from orchestrator.models.upkeep.backup import DamagedBlob, Manifest, RestoreReport
+from orchestrator.models.upkeep.backup import DamagedBlob, RestoreReport, SnapshotManifest
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.models.upkeep.verify import Scope
 from orchestrator.repository.upkeep.backup import EXPORTS, BackupRepository
@@ -68,7 +68,7 @@ def restore(path: Path, settings: Settings, options: RestoreOptions, watch: Watc
         return msgspec.structs.replace(report, schema=SCHEMA_VERSION, problems=problems)
 
 
-def _checked(snapshot: Snapshot) -> Manifest:
+def _checked(snapshot: Snapshot) -> SnapshotManifest:
     """Refuse before anything is written."""
     manifest = snapshot.manifest()
     if manifest.schema > SCHEMA_VERSION:
@@ -106,7 +106,7 @@ class RestoreRun:
         self,
         folder: BackupFolder,
         snapshot: Snapshot,
-        manifest: Manifest,
+        manifest: SnapshotManifest,
         settings: Settings,
         options: RestoreOptions,
         watch: Watch,

@@ -14,7 +14,7 @@ from orchestrator.backup.copy_text import as_bytes, as_time, read_rows
 from orchestrator.backup.error import BackupRefused
 from orchestrator.core.digest import CasId
 from orchestrator.core.durable_file import sync_folder
-from orchestrator.models.upkeep.backup import FORMAT, FolderMark, Manifest, TableFile
+from orchestrator.models.upkeep.backup import FORMAT, FolderMark, SnapshotManifest, TableFile
 
 MANIFEST = "manifest.json"
 SUMS = "B3SUMS"
@@ -66,7 +66,7 @@ class Snapshot:
                 quarantine_reason=row["quarantine_reason"],
             )
 
-    def manifest(self) -> Manifest:
+    def manifest(self) -> SnapshotManifest:
         """Raises BackupRefused if it is not what was written, or of a newer program."""
         path = self.folder / MANIFEST
         content = path.read_bytes()
@@ -76,11 +76,11 @@ class Snapshot:
             raise BackupRefused(f"{path} is damaged: its BLAKE3 is not the one in {SUMS}.")
         try:
             check_format(msgspec.json.decode(content, type=FolderMark), path)
-            return msgspec.json.decode(content, type=Manifest)
+            return msgspec.json.decode(content, type=SnapshotManifest)
         except msgspec.MsgspecError as error:
             raise BackupRefused(f"{path} cannot be read: {error}.") from None
 
-    def check_tables(self, manifest: Manifest) -> None:
+    def check_tables(self, manifest: SnapshotManifest) -> None:
         """Raises BackupRefused unless every byte is as the manifest says."""
         for name, expected in manifest.tables.items():
             path = self.table(name)
@@ -90,7 +90,7 @@ class Snapshot:
             if hasher.hexdigest() != expected.blake3:
                 raise BackupRefused(f"{path} is damaged: its BLAKE3 is not that of the manifest.")
 
-    def finish(self, manifest: Manifest) -> None:
+    def finish(self, manifest: SnapshotManifest) -> None:
         """Write the manifest and the sums; the tables are durable already."""
         sums = {self.table(name).name: table.blake3 for name, table in manifest.tables.items()}
         content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -29,7 +29,7 @@ _PACKED = {
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file of this machine and its name in the artifact."""
 
     path: Path
@@ -38,7 +38,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Hashed(Found):
+class Hashed(FoundFile):
     """A file whose content has a name."""
 
     cas_id: str
@@ -50,12 +50,12 @@ class Hashed(Found):
         return {"cas_id": self.cas_id, "name": self.name, "media_type": self.media_type}
 
 
-def find_files(paths: Sequence[Path]) -> list[Found]:
+def find_files(paths: Sequence[Path]) -> list[FoundFile]:
     """The files that are named, and those in folders that are named; all faults are said at once.
 
     A file has its own name, those of a folder their path below it.
     """
-    found: list[Found] = []
+    found: list[FoundFile] = []
     faults: list[str] = []
     for path in paths:
         if path == STDIN:
@@ -65,7 +65,7 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
             if S_ISDIR(mode):
                 found += _below(path, "", faults)
             elif S_ISREG(mode):
-                found.append(Found(path, path.absolute().name, path.stat().st_size))
+                found.append(FoundFile(path, path.absolute().name, path.stat().st_size))
             else:
                 faults.append(f"{path} is no file and no folder.")
     faults += name_faults([file.name for file in found])
@@ -76,7 +76,7 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
     return found
 
 
-def _below(folder: Path, prefix: str, faults: list[str]) -> Iterator[Found]:
+def _below(folder: Path, prefix: str, faults: list[str]) -> Iterator[FoundFile]:
     with naming(folder, "read"):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in entries:
@@ -87,12 +87,12 @@ def _below(folder: Path, prefix: str, faults: list[str]) -> Iterator[Found]:
         elif entry.is_dir():
             yield from _below(path, f"{name}/", faults)
         elif entry.is_file():
-            yield Found(path, name, entry.stat().st_size)
+            yield FoundFile(path, name, entry.stat().st_size)
         else:
             faults.append(f"{path} is no file and no folder.")
 
 
-def hash_files(found: Sequence[Found], media_type: str | None, *, quiet: bool) -> list[Hashed]:
+def hash_files(found: Sequence[FoundFile], media_type: str | None, *, quiet: bool) -> list[Hashed]:
     """The files with the names of their contents."""
     hashed: list[Hashed] = []
     with progress("hashing", quiet=quiet) as show:

@@ -152,7 +152,7 @@ def blob_pieces(
                 if response.status_code not in ({200, 206} if at else {200}):
                     reply = Reply(response.status_code, response.headers, response.read())
                     raise server.refusal(reply)
-                # Whoever knows no ranges sends everything.
+                # A server without ranges sends everything.
                 known = at if response.status_code == 200 else 0
                 length = response.headers.get("content-length", "")
                 total = at - known + int(length) if length.isdecimal() else None

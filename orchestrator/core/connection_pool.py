@@ -22,13 +22,13 @@ class Pooled(Protocol):
 
     @property
     def has_unread(self) -> bool:
-        """Whether something has come that nobody asked for: mostly, that the server closes it."""
+        """Whether bytes arrived unasked: mostly, they say that the server closes the connection."""
 
     def rest(self) -> None:
-        """Nobody has it from now on: whatever comes meanwhile loses it."""
+        """It is idle from now on: if bytes arrive meanwhile, it is lost."""
 
     def resume(self) -> None:
-        """Somebody has it again."""
+        """It is in use again."""
 
     def terminate(self) -> None:
         """Close it at once."""

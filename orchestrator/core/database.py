@@ -23,10 +23,10 @@ else:
 
 
 class _Resting(asyncio.Protocol):
-    """Listens to a connection that nobody has.
+    """Listens to an idle connection.
 
-    What comes then says that the server closes it, or nothing that matters. The driver would read
-    it and refuse the next statement, and does not tell that before.
+    Bytes that arrive then say that the server closes it, or nothing that matters. The driver would
+    read them and refuse the next statement, and does not report that before.
     """
 
     def __init__(self, transport: asyncio.Transport, driver: asyncio.BaseProtocol) -> None:
@@ -78,11 +78,11 @@ class Connection(_Connection):
         return bool(self._arrivals.poll(0))
 
     def rest(self) -> None:
-        """Nobody has it: it is lost with the first byte that comes."""
+        """It is idle from now on: it is lost with the first byte that arrives."""
         self._transport.set_protocol(self._resting)
 
     def resume(self) -> None:
-        """Somebody has it again."""
+        """It is in use again."""
         self._transport.set_protocol(self._driver)
 
     @asynccontextmanager

@@ -14,8 +14,9 @@ class _Waiting(NamedTuple):
 
 
 class Places:
-    """Whoever waited longest gets the next place, unless its group has all that one group may
-    have, or all groups have what they may have together. A group of None may have all places.
+    """A limited number of places. The next free one goes to the waiter that came first, unless its
+    group has all that one group may have, or all groups have what they may have together. Waiters
+    without a group (None) may have all places.
     """
 
     def __init__(self, places_max: int, *, groups_max: int, group_max: int) -> None:

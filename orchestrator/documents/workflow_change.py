@@ -18,8 +18,7 @@ from orchestrator.documents.workflow_address import Address
 from orchestrator.documents.workflow_address_patch import apply_by_id
 from orchestrator.documents.workflow_diff import diff_workflows
 from orchestrator.documents.workflow_graph import nodes_of
-from orchestrator.documents.workflow_merge import MergeResult as WorkflowMerge
-from orchestrator.documents.workflow_merge import merge_workflows
+from orchestrator.documents.workflow_merge import WorkflowMerge, merge_workflows
 from orchestrator.documents.workflow_merge_base import MergeBase, merged_base
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement, listed_conflicts
 from orchestrator.documents.workflow_patch import PATCH_DEPTH_MAX, PatchFormat, read_operations

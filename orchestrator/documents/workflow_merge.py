@@ -28,7 +28,7 @@ from orchestrator.documents.workflow_parts import (
 from orchestrator.errors import RuleBroken, Violation
 
 
-class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
+class WorkflowMerge(msgspec.Struct, frozen=True, kw_only=True):
     """A merge is clean without conflicts; else the document settles them for ours, as a preview.
 
     `settled` are the conflicts that a resolution or the preferred side settled.
@@ -44,7 +44,7 @@ def merge_workflows(
     ours: JSONValue,
     theirs: JSONValue,
     settlement: Settlement = NOT_SETTLED,
-) -> MergeResult:
+) -> WorkflowMerge:
     """Merge two valid workflows that both began with the base, which may be merged from several.
 
     If one side changed nothing the result is the other one, the very same document. RuleBroken
@@ -58,7 +58,7 @@ def merge_workflows(
     else:
         document = _merged(merger, base, ours, theirs)
     settlement.check_used(merger.used)
-    return MergeResult(
+    return WorkflowMerge(
         document=document, conflicts=tuple(merger.conflicts), settled=tuple(merger.settled)
     )
 

@@ -33,7 +33,7 @@ class PreparedWorkflow(msgspec.Struct, frozen=True):
     warnings: tuple[Violation, ...] = ()
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class WorkflowVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What would come of a document if it were stored; it may break rules."""
 
     version_hash: CasId
@@ -47,7 +47,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def verdict(
     document: JSONValue, bytes_max: int, pointer: str, *, lenient: bool, address: Address
-) -> Verdict:
+) -> WorkflowVerdict:
     """Judge a document by the rules of `prepare`, which would refuse it for the violations.
 
     What has no canonical form, or is too large, is refused here, too.
@@ -65,7 +65,7 @@ def verdict(
         except RuleBroken as error:
             violations = error.errors
     nodes_count, edges_count = judgement.counts or (None, None)
-    return Verdict(
+    return WorkflowVerdict(
         version_hash=CasId.of(content),
         size_bytes=len(content),
         nodes_count=nodes_count,

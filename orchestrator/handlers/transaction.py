@@ -27,8 +27,8 @@ from orchestrator.handlers.transaction_request import (
     CreateOperation,
     CreateWorkflowOperation,
     RedoOperation,
-    Step,
     TagOperation,
+    TransactionStep,
     UndoOperation,
     failing,
     read_transaction,
@@ -247,7 +247,9 @@ def transaction_answer(
     return json_answer({**body, "dry_run": True} if dry_run else body)
 
 
-def _result(change: TagChange, step: Step, stored: Stored | None, missing: Sequence[str]) -> Result:
+def _result(
+    change: TagChange, step: TransactionStep, stored: Stored | None, missing: Sequence[str]
+) -> Result:
     if stored is not None:
         return created_body(
             CreatedWorkflow(artifact=stored.artifact, change=change, missing_blobs=missing),

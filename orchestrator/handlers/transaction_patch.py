@@ -16,7 +16,7 @@ from orchestrator.handlers.transaction_request import (
     PatchWork,
     PatchWorkflowOperation,
     RebaseWork,
-    Step,
+    TransactionStep,
     failing,
     patch_all,
     rebase_all,
@@ -70,7 +70,9 @@ class TransactionPatches:
         self._computing = computing
         self._rules = rules
 
-    async def make(self, call: Call, steps: Sequence[Step], manner: Manner) -> dict[int, Patched]:
+    async def make(
+        self, call: Call, steps: Sequence[TransactionStep], manner: Manner
+    ) -> dict[int, Patched]:
         """By the place of the step, what its patch makes."""
         heads = await self._heads(
             call, {at: step.operation.tag for at, step in enumerate(steps) if step.patch}
@@ -88,7 +90,11 @@ class TransactionPatches:
         }
 
     async def make_again(
-        self, call: Call, steps: Sequence[Step], made: Mapping[int, Patched], manner: Manner
+        self,
+        call: Call,
+        steps: Sequence[TransactionStep],
+        made: Mapping[int, Patched],
+        manner: Manner,
     ) -> dict[int, Patched]:
         """What was made of heads that have moved since, merged into those of now."""
         late = rebasing_tags(steps)
@@ -131,7 +137,7 @@ class TransactionPatches:
         return heads
 
 
-def rebasing_tags(steps: Sequence[Step]) -> dict[int, str]:
+def rebasing_tags(steps: Sequence[TransactionStep]) -> dict[int, str]:
     """The tags whose patches demand no version of them, by the place of the step."""
     return {
         at: step.operation.tag

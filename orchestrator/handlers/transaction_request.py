@@ -111,7 +111,7 @@ class RunTransaction(msgspec.Struct, forbid_unknown_fields=True):
     message: MessageText | None = None
 
 
-class Step(msgspec.Struct, frozen=True):
+class TransactionStep(msgspec.Struct, frozen=True):
     """An operation that was read, and what it is to point its tag at: a workflow that comes with
     it, what a reference names, what a patch makes, or nothing for the others. The operation itself
     has no document.
@@ -127,7 +127,7 @@ class ReadTransaction(msgspec.Struct, frozen=True):
     """What was read."""
 
     message: str | None
-    steps: list[Step]
+    steps: list[TransactionStep]
 
 
 def read_transaction(
@@ -151,23 +151,25 @@ def read_transaction(
     return ReadTransaction(data.message, steps)
 
 
-def _step(at: int, operation: TagOperation, preparing: Callable[..., PreparedWorkflow]) -> Step:
+def _step(
+    at: int, operation: TagOperation, preparing: Callable[..., PreparedWorkflow]
+) -> TransactionStep:
     if isinstance(operation, CreateWorkflowOperation):
         with failing(at):
             pointer = f"/operations/{at}/workflow"
             prepared = preparing(operation.workflow, pointer=pointer)
-        return Step(msgspec.structs.replace(operation, workflow=None), prepared)
+        return TransactionStep(msgspec.structs.replace(operation, workflow=None), prepared)
     if isinstance(operation, PatchWorkflowOperation):
         with failing(at):
             content = canonicalise(operation.patch, depth_max=PATCH_DEPTH_MAX)
-        return Step(msgspec.structs.replace(operation, patch=None), patch=content)
+        return TransactionStep(msgspec.structs.replace(operation, patch=None), patch=content)
     if isinstance(operation, CreateOperation | MoveOperation):
         with failing(at):
             source = read_source(
                 operation.tag, operation.artifact_id, operation.from_, f"/operations/{at}"
             )
-        return Step(operation, source=source)
-    return Step(operation)
+        return TransactionStep(operation, source=source)
+    return TransactionStep(operation)
 
 
 def _check_tags(operations: Sequence[TagOperation]) -> None:

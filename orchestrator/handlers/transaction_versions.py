@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.core.database import Connection
 from orchestrator.errors import DomainError
 from orchestrator.handlers.transaction_patch import Patched
-from orchestrator.handlers.transaction_request import Step
+from orchestrator.handlers.transaction_request import TransactionStep
 from orchestrator.handlers.workflow_body import new_workflow
 from orchestrator.models.artifact import Artifact
 from orchestrator.models.artifact_manifest import NamedBlobs
@@ -38,7 +38,7 @@ class Work(msgspec.Struct, frozen=True):
     namespace: str
     by: Actor
     message: str | None
-    steps: Sequence[Step]
+    steps: Sequence[TransactionStep]
     #: By the place of the step, what its reference names: once found, it stays so however often
     #: the transaction is run.
     targets: dict[int, UUID] = {}

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from orchestrator.core.digest import BlobNameText, CasIdText
 from orchestrator.core.moment import Moment
 from orchestrator.documents.workflow_diff import WorkflowDiff
-from orchestrator.documents.workflow_prepare import PreparedWorkflow, Verdict
+from orchestrator.documents.workflow_prepare import PreparedWorkflow, WorkflowVerdict
 from orchestrator.errors import Violation
 from orchestrator.handlers.http.reply import etag, json_answer, location
 from orchestrator.models.artifact import Kind
@@ -134,7 +134,7 @@ def new_workflow(
     )
 
 
-def validated_body(verdict: Verdict) -> ValidatedBody:
+def validated_body(verdict: WorkflowVerdict) -> ValidatedBody:
     """The verdict with its hash as text."""
     fields = msgspec.structs.asdict(verdict)
     valid = not verdict.violations

@@ -7,7 +7,12 @@ from typing import Annotated, Any
 import msgspec
 
 from orchestrator.documents.workflow_address import Address
-from orchestrator.documents.workflow_prepare import PreparedWorkflow, Verdict, prepare, verdict
+from orchestrator.documents.workflow_prepare import (
+    PreparedWorkflow,
+    WorkflowVerdict,
+    prepare,
+    verdict,
+)
 from orchestrator.handlers.http.body import MessageText, Version, decode
 from orchestrator.models.name import TagText, parse_tag
 
@@ -60,7 +65,7 @@ def read_workflow(
 
 def judge_workflow(
     body: bytes, *, values_max: int, workflow_bytes_max: int, lenient: bool, address: Address
-) -> Verdict:
+) -> WorkflowVerdict:
     """Read a body, and judge the document in it."""
     data = decode(body, ValidateWorkflow, values_max=values_max)
     return verdict(data.workflow, workflow_bytes_max, "/workflow", lenient=lenient, address=address)

@@ -90,7 +90,7 @@ class UploadReceiving:
             )
 
     async def _end(self, taken: TakenUpload, appender: Appender, offset_bytes: int) -> Upload:
-        """A crash before this statement leaves bytes in the stage that nobody counts."""
+        """Record how far it came; a crash before leaves bytes in the stage that do not count."""
         try:
             async with self._database.write(of=taken.upload.namespace) as conn:
                 release = not appender.is_in_doubt

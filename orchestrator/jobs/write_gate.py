@@ -55,6 +55,6 @@ class WriteGate:
 
 
 def _forget(confirming: asyncio.Task[None]) -> None:
-    """Nobody may be waiting for it any more."""
+    """Take its error, if it has one, so that it is not reported as never retrieved."""
     if not confirming.cancelled():
         confirming.exception()

@@ -127,7 +127,7 @@ class ArtifactRepository:
     async def get(
         self, conn: Connection, namespace: str, artifact_id: UUID, *, locked: bool = False
     ) -> Artifact | None:
-        """What is locked, nobody can delete before we commit."""
+        """If it is locked, it cannot be deleted before this transaction ends."""
         row = await conn.fetchrow(GET_LOCKED if locked else GET, artifact_id, namespace)
         return artifact_of(row) if row else None
 
@@ -152,7 +152,7 @@ class ArtifactRepository:
     async def get_run_snapshot(
         self, conn: Connection, namespace: str, plan_hash: CasId, *, locked: bool = False
     ) -> Artifact | None:
-        """What is locked, nobody can delete before we commit."""
+        """If it is locked, it cannot be deleted before this transaction ends."""
         statement = GET_RUN_SNAPSHOT_LOCKED if locked else GET_RUN_SNAPSHOT
         row = await conn.fetchrow(statement, namespace, plan_hash.raw)
         return artifact_of(row) if row else None

@@ -236,7 +236,7 @@ def _brought(contents: Sequence[Received], rows: Sequence[asyncpg.Record]) -> di
 
 
 def _new_blob(received: Received, created_at: datetime) -> Blob:
-    """A blob as whoever brought it sees it."""
+    """A blob as its uploader sees it."""
     return Blob(
         cas_id=received.cas_id,
         size_bytes=received.size_bytes,

@@ -62,7 +62,7 @@ class TagSearch(NamedTuple):
 
     @classmethod
     def then(cls, kinds: str = "", *, names: str = "") -> "TagSearch":
-        """The same as they were at the time $11."""
+        """All tags as they were at the time $11, or those of the names in a parameter."""
         return cls(_chosen(names) if names else _ALL, kinds, past=True)
 
     def listed(self, shown: str, limit: str) -> str:

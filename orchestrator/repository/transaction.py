@@ -23,7 +23,7 @@ def _transaction(row: str) -> str:
            AS reverted_by_id"""
 
 
-# Whoever reverts the same one waits until we commit, and then inserts nothing.
+# A second revert of the same one waits until this one commits, and then inserts nothing.
 INSERT = """
 INSERT INTO transaction (transaction_id, namespace, message, made_by, reverts_id)
 VALUES ($1, $2, $3, $4, $5)

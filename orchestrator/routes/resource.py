@@ -82,7 +82,7 @@ class Resource:
         """
         methods = [http_method] if isinstance(http_method, str) else http_method
         opt = opt or {}
-        if 304 in answers:  # Who has an entity tag can say so.
+        if 304 in answers:  # A client that has an entity tag may send it.
             refuses = (*refuses, 412)
             reads = replace(reads, headers=(IF_MATCH, IF_CHANGED, *reads.headers))
         refusals = problems(

@@ -30,7 +30,7 @@ class Wire(Protocol):
         """The line `Date` of this second."""
 
     def write_all(self, *parts: bytes) -> None:
-        """The same for what is not to be copied into one."""
+        """Send parts one after the other, without copying them into one."""
 
     async def drained(self) -> None:
         """Return when there is room to write; raises ClientGone."""

@@ -29,7 +29,7 @@ _GO_ON = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Receiver(Protocol):
-    """Who is told what was read, request by request."""
+    """Receives what was read, request by request."""
 
     def begin_request(
         self, scope: dict[str, Any], *, keeps_alive: bool, expects_continue: bool

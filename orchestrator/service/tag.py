@@ -182,10 +182,10 @@ class TagService:
         expected: Mapping[str, int],
         transaction_id: UUID,
     ) -> list[TagChange]:
-        """Let each tag stand where it stood before its move.
+        """Return each tag to where it stood before its move.
 
-        TagsMoved names all that have moved since, or are not at the version that is expected, and
-        nothing is done. `like` says for all of them where, why and by whom.
+        If some have moved since, or are not at the expected version, nothing is done, and TagsMoved
+        names all of these. `like` has the namespace, message and actor for all of them.
         """
         orders = [
             replace(

@@ -1,4 +1,4 @@
-"""What came of what was wanted of tags: refusals, and what is told of changes. No SQL, no HTTP."""
+"""Outcomes of operations on tags: refusals, and what is reported of changes. No SQL, no HTTP."""
 
 from orchestrator.core.database import Connection
 from orchestrator.errors import (

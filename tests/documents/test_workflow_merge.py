@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.documents.equality import equal
 from orchestrator.documents.workflow_graph import edges_of, nodes_of
-from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
+from orchestrator.documents.workflow_merge import WorkflowMerge, merge_workflows
 from orchestrator.documents.workflow_merge_value import Conflict, Settlement
 from orchestrator.documents.workflow_parts import take_apart
 from tests.documents.workflow_cases import (
@@ -279,9 +279,9 @@ def three_versions(draw: st.DrawFn) -> tuple[Any, Any, Any]:
 def a_merge_with_one_side_unchanged_is_the_other_side(base: Any, ours: Any, theirs: Any) -> None:
     same_again = copy.deepcopy(base)
     assert merge_workflows(base, base, base).document == base
-    assert merge_workflows(base, same_again, ours) == MergeResult(document=ours)
-    assert merge_workflows(base, ours, same_again) == MergeResult(document=ours)
-    assert merge_workflows(base, ours, copy.deepcopy(ours)) == MergeResult(document=ours)
+    assert merge_workflows(base, same_again, ours) == WorkflowMerge(document=ours)
+    assert merge_workflows(base, ours, same_again) == WorkflowMerge(document=ours)
+    assert merge_workflows(base, ours, copy.deepcopy(ours)) == WorkflowMerge(document=ours)
 
 
 def a_merge_is_the_same_from_both_sides_but_for_the_order(

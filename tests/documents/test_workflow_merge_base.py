@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.documents.canonical import canonicalise
-from orchestrator.documents.workflow_merge import MergeResult, merge_workflows
+from orchestrator.documents.workflow_merge import WorkflowMerge, merge_workflows
 from orchestrator.documents.workflow_merge_base import merge_bases
 from orchestrator.documents.workflow_merge_value import Settlement, listed_conflicts
 from orchestrator.documents.workflow_parts import Parts, put_together, take_apart
@@ -74,7 +74,7 @@ def test_dependencies_inside_of_nodes_are_merged_as_edges() -> None:
 
 
 @st.composite
-def crossed(draw: st.DrawFn) -> tuple[Parts, MergeResult]:
+def crossed(draw: st.DrawFn) -> tuple[Parts, WorkflowMerge]:
     """A base made of two, and a merge over it of what the two sides made of both."""
     below = draw(workflows())
     one, other = draw(edited(below)), draw(edited(below))
@@ -87,7 +87,9 @@ def crossed(draw: st.DrawFn) -> tuple[Parts, MergeResult]:
 
 
 @given(crossed())
-def test_what_is_unknown_is_in_no_result_and_no_conflict(found: tuple[Parts, MergeResult]) -> None:
+def test_what_is_unknown_is_in_no_result_and_no_conflict(
+    found: tuple[Parts, WorkflowMerge],
+) -> None:
     result = found[1]
     canonicalise(result.document)
     msgspec.json.encode(listed_conflicts(result.conflicts))

@@ -1,4 +1,4 @@
-"""Work that a request needs and that may be long: nobody waits for what its caller has left."""
+"""Long work that a request needs; it is given up when the caller is gone."""
 
 import asyncio
 from collections.abc import Callable, Sequence

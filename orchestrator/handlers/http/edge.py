@@ -25,7 +25,7 @@ from orchestrator.handlers.http.authentication import Authenticator
 from orchestrator.handlers.http.call import Call, check_transfer_coding, headers_of
 from orchestrator.handlers.http.cors import METHODS, PREFLIGHT, readable_by
 from orchestrator.handlers.http.encoding import Encodings
-from orchestrator.handlers.http.fast_path import FastPath, Found
+from orchestrator.handlers.http.fast_path import FastPath, FoundRoute
 from orchestrator.handlers.http.framework import REPLY
 from orchestrator.handlers.http.origin import Origins
 from orchestrator.handlers.http.paths import HEAD, OPTIONS, Paths
@@ -213,7 +213,7 @@ class Edge:
             await self._send(reply, headers, send, outcome)
 
     async def _reply(
-        self, scope: HTTPScope, receive: Receive, headers: dict[str, str], found: Found
+        self, scope: HTTPScope, receive: Receive, headers: dict[str, str], found: FoundRoute
     ) -> Reply:
         """What the framework does around a handler, for those that are called without it."""
         route = found.route

@@ -12,7 +12,7 @@ from orchestrator.handlers.http.precondition import check_if_match, unchanged
 from orchestrator.handlers.http.reply import JSON, etag, json_answer
 from orchestrator.models.idempotency import Answer
 
-#: As long as is needed: nobody gains by two answers with one tag.
+#: Enough against accidents: a client gains nothing by making two answers with one tag.
 _TAG_BYTES = 16
 
 

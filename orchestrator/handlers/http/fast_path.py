@@ -29,7 +29,7 @@ class FastRoute(msgspec.Struct, frozen=True):
     writes: bool = False
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundRoute(msgspec.Struct, frozen=True):
     """A route, and what the request says."""
 
     route: FastRoute
@@ -53,7 +53,7 @@ class FastPath:
             self._by_key[each.method, before, ending if parameter else EXACT] = each
             self._endings.add(ending)
 
-    def find(self, scope: HTTPScope) -> Found | None:
+    def find(self, scope: HTTPScope) -> FoundRoute | None:
         """The route, the segment and the namespace; None: the framework is to serve it."""
         path, method = scope["path"], scope["method"]
         segments: tuple[str, ...] = ()
@@ -70,6 +70,6 @@ class FastPath:
             segments = (segment,)
         query = scope["query_string"]
         if not query:
-            return Found(route, segments, None)
+            return FoundRoute(route, segments, None)
         named = _NAMESPACE_ALONE.fullmatch(query)
-        return Found(route, segments, named[1].decode()) if named else None
+        return FoundRoute(route, segments, named[1].decode()) if named else None

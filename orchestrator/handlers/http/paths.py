@@ -36,7 +36,7 @@ class Declared(msgspec.Struct, frozen=True):
     beside: str = ""
 
 
-class Place(msgspec.Struct, frozen=True):
+class KnownPath(msgspec.Struct, frozen=True):
     """A path, and what may be done there."""
 
     path: str
@@ -76,8 +76,8 @@ class Paths:
     """Finds the place of a path by one look for each number of segments."""
 
     def __init__(self, declared: Iterable[Declared]) -> None:
-        self._exact: dict[str, Place] = {}
-        self._named: dict[tuple[str, ...], Place] = {}
+        self._exact: dict[str, KnownPath] = {}
+        self._named: dict[tuple[str, ...], KnownPath] = {}
         #: By the number of segments: which of them may be anything.
         self._masks: dict[int, set[tuple[int, ...]]] = {}
         together: dict[str, list[Declared]] = {}
@@ -100,7 +100,7 @@ class Paths:
     def _add(self, path: str, operations: list[Declared]) -> None:
         own = frozenset(method for each in operations for method in each.methods)
         types = dict.fromkeys(each for operation in operations for each in operation.patch_types)
-        place = Place(path, own, tuple(types))
+        place = KnownPath(path, own, tuple(types))
         parts = path.split("/")
         mask = tuple(at for at, part in enumerate(parts) if part.startswith("{"))
         if not mask:
@@ -114,7 +114,7 @@ class Paths:
         """Those without a name in them."""
         return self._exact.keys()
 
-    def find(self, path: str) -> Place | None:
+    def find(self, path: str) -> KnownPath | None:
         """Where the path leads; None: nowhere."""
         if (place := self._exact.get(path)) is not None:
             return place

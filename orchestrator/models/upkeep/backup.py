@@ -37,7 +37,7 @@ class BlobCounts(msgspec.Struct, frozen=True, kw_only=True):
     inline_bytes: int = 0
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class SnapshotManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot contains. If the table files differ from this, the snapshot is damaged."""
 
     format: int = FORMAT

@@ -23,8 +23,12 @@ from orchestrator.models.upkeep.gc import (
     WalkStep,
 )
 
-# Why the artifact `a` stays by itself. The history of tags is read only if no tag names it now.
-_ROOT = """
+_COLUMNS = "artifact_id, namespace, kind, created_at"
+
+
+def _why_it_stays(grace: str, run_grace: str) -> str:
+    """Why the artifact `a` stays by itself. Moves of tags are read only if none names it now."""
+    return f"""
   LEFT JOIN LATERAL (
        SELECT t.name FROM tag t
         WHERE t.namespace = a.namespace AND t.target_id = a.artifact_id LIMIT 1) t ON true
@@ -42,19 +46,23 @@ _ROOT = """
              AND a.created_at > now() - make_interval(secs => {run_grace}) THEN 'young-run'
         END AS reason) r
 """
-_COLUMNS = "artifact_id, namespace, kind, created_at"
+
 
 LIST_ARTIFACTS = f"""
 SELECT a.artifact_id, a.namespace, a.kind, a.artifact_id AS root_id, a.namespace AS root_namespace,
        r.reason, coalesce(t.name, m.name) AS tag, m.seq
   FROM (SELECT {_COLUMNS} FROM artifact WHERE artifact_id < $1
          ORDER BY artifact_id DESC LIMIT $2) a
-  {_ROOT.format(grace="$3", run_grace="$4")}
+  {_why_it_stays(grace="$3", run_grace="$4")}
  ORDER BY a.artifact_id DESC
 """
 
 # What stands on an artifact directly.
-_CHILDREN = """
+
+
+def _children(columns: str, of: str) -> str:
+    """What is made from an artifact."""
+    return f"""
        SELECT {columns} FROM artifact
         WHERE namespace = {of}.namespace AND base_id = {of}.artifact_id
         UNION ALL
@@ -64,12 +72,14 @@ _CHILDREN = """
        SELECT {columns} FROM lineage JOIN artifact ON artifact_id = child_id
         WHERE parent_id = {of}.artifact_id
 """
+
+
 _ROOT_ABOVE = f"""
   LEFT JOIN LATERAL (
        SELECT a.artifact_id AS root_id, a.namespace AS root_namespace, r.reason,
               coalesce(t.name, m.name) AS tag, m.seq
-         FROM ({_CHILDREN.format(columns=_COLUMNS, of="n")}) a
-         {_ROOT.format(grace="$2", run_grace="$3")}
+         FROM ({_children(columns=_COLUMNS, of="n")}) a
+         {_why_it_stays(grace="$2", run_grace="$3")}
         WHERE r.reason IS NOT NULL LIMIT 1) root ON true
 """
 
@@ -84,7 +94,7 @@ WITH RECURSIVE walk AS (
     SELECT n.artifact_id, n.namespace, w.artifact_id, root.*
       FROM walk w
      CROSS JOIN LATERAL (
-           {_CHILDREN.format(columns="artifact_id, namespace", of="w")}) n
+           {_children(columns="artifact_id, namespace", of="w")}) n
       {_ROOT_ABOVE}
      WHERE w.root_id IS NULL
 )
@@ -121,7 +131,7 @@ SELECT a.artifact_id, a.namespace, a.kind, a.artifact_id AS root_id, a.namespace
        r.reason, coalesce(t.name, m.name) AS tag, m.seq
   FROM unnest($1::uuid[]) AS n (id)
  CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM artifact WHERE artifact_id = n.id LIMIT 1) a
-  {_ROOT.format(grace="$2", run_grace="$3")}
+  {_why_it_stays(grace="$2", run_grace="$3")}
 """
 
 LOCK_ARTIFACTS = """
@@ -156,7 +166,11 @@ SELECT a.artifact_id FROM unnest($1::uuid[]) AS n (id)
 """
 
 # The artifacts of any namespace whose bytes, or a part of them, are the blob.
-_HOLDERS = """
+
+
+def _holders(columns: str) -> str:
+    """The artifacts that have a blob `b`."""
+    return f"""
        SELECT {columns} FROM artifact WHERE cas_id = b.cas_id
         UNION ALL
        SELECT {columns} FROM artifact WHERE version_hash = b.cas_id
@@ -164,6 +178,8 @@ _HOLDERS = """
        SELECT {columns} FROM artifact_blob x JOIN artifact USING (artifact_id)
         WHERE x.cas_id = b.cas_id
 """
+
+
 _STORED_BYTES = "coalesce(b.stored_bytes, octet_length(b.content)) AS stored_bytes"
 # There are few, without an index by blob: they are read once for all blobs of a page.
 _UPLOADED = "SELECT cas_id FROM cas_upload WHERE cas_id IS NOT NULL AND expires_at > now()"
@@ -179,8 +195,8 @@ SELECT b.cas_id, b.size_bytes, b.stored_bytes, h.artifact_id, l.namespace, l.exp
   FROM (SELECT b.cas_id, b.size_bytes, b.created_at, {_STORED_BYTES} FROM cas_blob b
          WHERE b.cas_id > $1 ORDER BY b.cas_id LIMIT $2) b
   LEFT JOIN LATERAL (
-       SELECT a.artifact_id FROM ({_HOLDERS.format(columns=_COLUMNS)}) a
-         {_ROOT.format(grace="$3", run_grace="$4")}
+       SELECT a.artifact_id FROM ({_holders(columns=_COLUMNS)}) a
+         {_why_it_stays(grace="$3", run_grace="$4")}
         WHERE r.reason IS NOT NULL LIMIT 1) h ON true
   LEFT JOIN LATERAL (
        SELECT l.namespace, l.expires_at FROM cas_lease l
@@ -194,7 +210,7 @@ SELECT b.cas_id, b.size_bytes, b.stored_bytes, h.artifact_id, l.namespace, l.exp
 LIST_HOLDERS = f"""
 SELECT b.cas_id, a.artifact_id
   FROM unnest($1::bytea[]) AS b (cas_id)
- CROSS JOIN LATERAL ({_HOLDERS.format(columns="artifact_id")}) a
+ CROSS JOIN LATERAL ({_holders(columns="artifact_id")}) a
  ORDER BY b.cas_id, a.artifact_id DESC
 """
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from blake3 import blake3
 
 from orchestrator.handlers.http.edge import Edge
-from orchestrator.handlers.http.fast_path import FastPath, Found
+from orchestrator.handlers.http.fast_path import FastPath, FoundRoute
 from tests.api import API, Api
 from tests.conftest import TOKEN
 
@@ -37,7 +37,7 @@ class CountedFastPath(FastPath):
         super().__init__(real.routes, real.exact)
         self.taken: list[str] = []
 
-    def find(self, scope: Any) -> Found | None:
+    def find(self, scope: Any) -> FoundRoute | None:
         found = super().find(scope)
         if found is not None:
             self.taken.append(found.route.path)
