@@ -52,3 +52,12 @@ def wait_until(condition: Callable[[], object], seconds: float = END_SECONDS_MAX
             return False
         time.sleep(0.01)
     return True
+
+
+def resident_mib(pid: int) -> float:
+    """What the processes below this one hold in memory; shared pages are counted in parts."""
+    total = 0
+    for each in processes_below(pid):
+        lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024

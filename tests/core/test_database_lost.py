@@ -26,18 +26,20 @@ async def kill(url: str, *pids: int) -> None:
     await asyncio.sleep(0.02)
 
 
+async def used(database: Database) -> int:
+    """The process of a connection that was in use for a moment, together with others."""
+    async with database.connection() as conn:
+        await conn.fetchval("SELECT pg_sleep(0.02)")
+        return conn.get_server_pid()
+
+
 async def test_a_connection_that_was_lost_while_idle_is_not_lent(shared_database: str) -> None:
     database = Database(shared_database, connections_max=3)
 
-    async def use() -> int:
-        async with database.connection() as conn:
-            await conn.fetchval("SELECT pg_sleep(0.02)")
-            return conn.get_server_pid()
-
     async with database.opened():
-        pids = await asyncio.gather(*(use() for _ in range(3)))
+        pids = await asyncio.gather(*(used(database) for _ in range(3)))
         await kill(shared_database, *pids)
-        again = await asyncio.gather(*(use() for _ in range(5)))
+        again = await asyncio.gather(*(used(database) for _ in range(5)))
         assert len(set(again)) == 3
         assert not set(again) & set(pids)
 
@@ -109,19 +111,14 @@ async def test_connections_that_end_while_the_event_loop_is_busy_are_not_lent(
 ) -> None:
     database = Database(shared_database, connections_max=4)
 
-    async def use() -> int:
-        async with database.connection() as conn:
-            await conn.fetchval("SELECT pg_sleep(0.02)")
-            return conn.get_server_pid()
-
     async with database.opened():
         for opened in (database.connection, database.write, database.transaction):
-            pids = await asyncio.gather(*(use() for _ in range(4)))
+            pids = await asyncio.gather(*(used(database) for _ in range(4)))
             kill_unnoticed(shared_database, *pids)
             async with opened() as conn:
                 assert await conn.fetchval("SELECT 1") == 1
                 assert conn.get_server_pid() not in pids
-        assert len(set(await asyncio.gather(*(use() for _ in range(9))))) == 4
+        assert len(set(await asyncio.gather(*(used(database) for _ in range(9))))) == 4
 
 
 async def test_a_connection_whose_end_was_announced_is_not_lent(shared_database: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import processes_below, wait_until
+from tests.processes import resident_mib, wait_until
 from tests.seeds import seed
 from tests.server.conftest import Launch, Server
 
@@ -110,16 +110,8 @@ def test_a_peer_with_too_many_loses_those_that_ask_nothing_and_keeps_the_one_tha
 
 def test_another_peer_gets_through_although_one_takes_all_it_can(server: Server) -> None:
     said = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * (BUFFER_BYTES - 1_000)
-    idle = resident_mib(server)
+    idle = resident_mib(server.pid)
     with many(server, 3 * CONNECTIONS, said):
         with connect(server, FRIEND) as other:
             assert ask(other, server) == 200
-        assert resident_mib(server) - idle < 30
-
-
-def resident_mib(server: Server) -> float:
-    total = 0
-    for pid in processes_below(server.pid):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
+        assert resident_mib(server.pid) - idle < 30

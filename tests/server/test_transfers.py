@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from tests.processes import processes_below, wait_until
+from tests.processes import resident_mib, wait_until
 from tests.seeds import seed
 from tests.server.conftest import Launch, Server
 
@@ -64,15 +64,6 @@ def answer(connection: socket.socket) -> tuple[int, bytes]:
 def content(seed: int, mib: int) -> bytes:
     """Different for each seed, and of no use to a compressor."""
     return blake3(seed.to_bytes(8, "big")).digest(mib * MIB)
-
-
-def resident_mib(server: Server) -> float:
-    """What the workers themselves hold in memory."""
-    total = 0
-    for pid in processes_below(server.pid):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
 
 
 def test_a_large_blob_goes_to_a_file_and_comes_back(server: Server) -> None:
@@ -231,7 +222,7 @@ def test_memory_does_not_grow_with_the_size_of_what_is_transferred(server: Serve
         def watch() -> None:
             nonlocal found
             while not done:
-                found = max(found, resident_mib(server))
+                found = max(found, resident_mib(server.pid))
                 time.sleep(0.02)
 
         with ThreadPoolExecutor(count + 1) as pool:
@@ -245,7 +236,7 @@ def test_memory_does_not_grow_with_the_size_of_what_is_transferred(server: Serve
         return found
 
     up(900)
-    idle = resident_mib(server)
+    idle = resident_mib(server.pid)
     # Eight streams were seen to take 56 to 64 MiB, as they meet. What grows with size always does.
     least = peak()
     if least - idle >= 64:

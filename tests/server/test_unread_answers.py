@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import processes_below, wait_until
+from tests.processes import resident_mib, wait_until
 from tests.seeds import seed
 from tests.server.conftest import Launch, Server
 
@@ -55,22 +55,14 @@ def connections(server: Server) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def resident_mib(server: Server) -> float:
-    total = 0
-    for pid in processes_below(server.pid):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
-
-
 def test_readers_that_take_nothing_share_what_they_wait_for_and_are_cut_off(
     server: Server,
 ) -> None:
     assert server.request("GET", "/api/v1/workflows/large").status_code == 200
-    idle, most = resident_mib(server), 0.0
+    idle, most = resident_mib(server.pid), 0.0
     with readers(server) as waiting:
         for _ in range(20):
-            most = max(most, resident_mib(server))
+            most = max(most, resident_mib(server.pid))
             time.sleep(0.05)
         assert most - idle < 4 * READERS, "a copy for each would be 7 MiB a reader"
         assert server.request("GET", "/health/ready").status_code == 200
