@@ -15,9 +15,20 @@ app = App(
 )
 
 
+#: The script only defines this function: a file that zsh loads by itself has to call it, too.
+_ZSH = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+  _cyclopts_orchestrator "$@"
+else
+  compdef _cyclopts_orchestrator orchestrator
+fi
+"""
+
+
 @app.default
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     """Print the script that completes commands and options, and names that the server knows."""
     from orchestrator.cli.main import app as root
 
-    write_bytes(root.generate_completion(shell=shell).encode())
+    script = root.generate_completion(shell=shell)
+    write_bytes(f"{script}{_ZSH if shell == 'zsh' else ''}".encode())

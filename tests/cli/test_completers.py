@@ -55,3 +55,11 @@ def test_bash_completes_names(shell: Shell, tags: None) -> None:
     )
     assert done.code == 0, done.err
     assert done.out == "billing billing/trial\n"
+
+
+def test_what_zsh_loads_by_itself_completes(run: Run) -> None:
+    function = "_cyclopts_orchestrator"
+    script = run("completion", "zsh").out
+    assert script.startswith("#compdef orchestrator\n")
+    assert f"\n{function}() {{" in script
+    assert f'\n  {function} "$@"\n' in script
