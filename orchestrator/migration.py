@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orchestrator.core.database_error import DRIVER_ERRORS, reason_of
+from orchestrator.core.database_error import DRIVER_ERRORS, WRONG_PARAMETERS, reason_of
 from orchestrator.errors import DomainError, StorageUnavailable
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 
@@ -34,11 +34,15 @@ class DatabaseNewer(DomainError):
         self.found, self.known = found, known
 
 
+class DatabaseURLWrong(ValueError):
+    """The URL has a parameter that the driver or the database does not take."""
+
+
 def upgrade(database_url: str, revision: str = SCHEMA_VERSION) -> None:
     """Apply what is missing. Safe to call from many processes at once; one of them migrates.
 
     Like all here it raises StorageUnavailable, with the driver's reason, if the database cannot be
-    used.
+    used, and DatabaseURLWrong if that will not change.
     """
     asyncio.run(_run(database_url, lambda config: command.upgrade(config, revision)))
 
@@ -62,7 +66,10 @@ async def _run(database_url: str, step: Step, *, checked: bool = True) -> None:
         driver = await asyncpg.connect(database_url)
         await _run_on(driver, step, checked=checked)
     except DRIVER_ERRORS as error:
-        raise StorageUnavailable(f"The database cannot be used: {reason_of(error)}") from error
+        message = f"The database cannot be used: {reason_of(error)}"
+        if isinstance(error, WRONG_PARAMETERS):
+            raise DatabaseURLWrong(message) from None
+        raise StorageUnavailable(message) from error
 
 
 async def _run_on(

@@ -117,17 +117,20 @@ def check_database_url(url: str) -> None:
     """Whether a driver can read the URL."""
     try:
         parts = urlsplit(url)
-        hosts = parts.netloc.rpartition("@")[2].split(",")
-        ports = [urlsplit(f"//{host}").port for host in hosts]
         given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
-        ports += [urlsplit(f"//host:{port}").port for port in given.get("port", "").split(",")]
+        lists = [parts.netloc.rpartition("@")[2].split(","), given.get("host", "").split(",")]
+        hosts = [host for each in lists for host in each if not host.startswith("/")]
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+        # As the driver reads them, which looks for no end of them.
+        ports += [int(port or 1) for port in given.get("port", "").split(",")]
     except ValueError:
         pass
     else:
         if parts.scheme not in {"postgresql", "postgres"}:
             raise ValueError("database_url does not begin with postgresql://")
         is_cut = bool(parts.fragment) or "#" in url or "@" in parts.path + parts.query
-        if not is_cut and 0 not in ports:
+        is_empty = any(len(each) > 1 and "" in each for each in lists)
+        if not (is_cut or is_empty or 0 in ports or "\0" in unquote(url)):
             _check_database_parameters(given)
             return
     raise ValueError(

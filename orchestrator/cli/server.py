@@ -126,6 +126,8 @@ def _migrated(
         elif to not in {None, "base"}:
             migration.upgrade(database_url, str(to))
         return before, migration.current(database_url), SCHEMA_VERSION
+    except migration.DatabaseURLWrong as error:
+        raise WrongUsage(f"{error}.") from None
     except StorageUnavailable as error:
         raise CommandFailed(str(error)) from error
     except CommandError as error:

@@ -12,11 +12,11 @@ REFUSED = 3
 def main() -> int:
     """Migrate the database, or print why not."""
     from orchestrator.errors import DomainError
-    from orchestrator.migration import upgrade
+    from orchestrator.migration import DatabaseURLWrong, upgrade
 
     try:
         upgrade(os.environ[URL])
-    except (DomainError, OSError) as error:
+    except (DomainError, DatabaseURLWrong, OSError) as error:
         print(error)
         return REFUSED
     return 0

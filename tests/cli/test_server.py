@@ -141,6 +141,11 @@ def test_a_database_that_cannot_be_used_is_a_failure(run: Run, fresh_database: s
     assert nowhere.err.startswith("error: The database cannot be used: ")
     assert "secret" not in nowhere.err
     assert run("migrate", "--to", "9999", "--database-url", fresh_database).code == 2
+    joined = "&" if "?" in fresh_database else "?"
+    mistaken = run("migrate", "--database-url", f"{fresh_database}{joined}work_mem=secret")
+    assert (mistaken.code, mistaken.err.count("\n")) == (2, 1)
+    assert "its URL has a parameter that" in mistaken.err
+    assert "secret" not in mistaken.err
 
 
 def test_a_newer_database_is_left_alone(run: Run, fresh_database: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator import migration
 from orchestrator.errors import StorageUnavailable
+from orchestrator.migration import DatabaseURLWrong
 from orchestrator.models.upkeep.schema import SCHEMA_VERSION
 from orchestrator.server.error import ServeError, UsageError
 from orchestrator.server.migrate import migrate
@@ -62,7 +63,7 @@ def test_a_parameter_that_nobody_takes_is_a_wrong_setting_and_never_shown(
     with pytest.raises(UsageError, match="DATABASE_URL has a parameter that") as refusal:
         migrate(url, os.environ, Stop())
     assert SECRET not in str(refusal.value)
-    with pytest.raises(StorageUnavailable, match="has a parameter that") as unusable:
+    with pytest.raises(DatabaseURLWrong, match="has a parameter that") as unusable:
         migration.upgrade(url)
     assert SECRET not in str(unusable.value)
 
