@@ -7,11 +7,12 @@ from typing import Any
 import schemathesis
 
 #: Rules that are said in words, because no schema can say them: a cursor comes from a page, an
-#: operation takes one of two members, what is named must exist.
+#: operation takes one of two members, what is named must exist, one parameter excludes another.
 SAID_IN_WORDS = frozenset(
     {
         *("cursor", "one-moment", "one-of", "precondition", "upload-length", "media-type"),
         *("upload-metadata", "digest", "absent", "text", "depth", "integer-range", "nul", "time"),
+        *("merge-patch",),
     }
 )
 SAID_TYPES = frozenset({"urn:orchestrator:problem:digest-mismatch"})

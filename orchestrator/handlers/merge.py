@@ -33,7 +33,7 @@ from orchestrator.handlers.merge_diff import (
 )
 from orchestrator.handlers.version_change import GuardedChanges
 from orchestrator.models.idempotency import Answer
-from orchestrator.models.reference import ReferenceText, parse_reference
+from orchestrator.models.reference import NamedText, ReferenceText, parse_reference
 from orchestrator.models.version import Change, Head, WorkflowVersion
 from orchestrator.service.artifact_manifest import has_manifest
 from orchestrator.service.merge import MergeService
@@ -49,10 +49,10 @@ Against = Annotated[
     ),
 ]
 From = Annotated[
-    ReferenceText,
+    NamedText,
     QueryParameter(name="from", description=f"Before: {NAMED}"),
 ]
-To = Annotated[ReferenceText, QueryParameter(description=f"After: {NAMED}")]
+To = Annotated[NamedText, QueryParameter(description=f"After: {NAMED}")]
 DiffFormat = Annotated[
     Literal["json", "text"], QueryParameter(description="JSON, or text for people.")
 ]

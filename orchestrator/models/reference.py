@@ -22,15 +22,15 @@ _DIGITS = re.compile(_DIGITS_PATTERN)
 _VERSION_MAX = 2**63 - 1
 _VERSION_PATTERN = "[1-9][0-9]{0,17}"  # Below the limit whatever the digits.
 _NAME_PATTERN = rf"(?![0-9]+$)(?=[^@]{{1,{TAG_LENGTH_MAX}}}(?:@|$)){TAG_TEXT_PATTERN}"
-#: As it is described.
+_NAMED_PATTERN = (
+    f"{_HASH_PREFIX}{_DIGITS_PATTERN}|{_UUID_PATTERN}"
+    f"|{_NAME_PATTERN}(?:@{_VERSION_PATTERN})?|(?![0-9]+$){_DIGITS_PATTERN}"
+)
+#: As they are described: of no tag in particular, and where a version of a tag needs no name.
+NamedText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^(?:{_NAMED_PATTERN})$"})]
 ReferenceText = Annotated[
     str,
-    msgspec.Meta(
-        extra_json_schema={
-            "pattern": f"^(?:{_HASH_PREFIX}{_DIGITS_PATTERN}|{_UUID_PATTERN}|@?{_VERSION_PATTERN}"
-            f"|{_NAME_PATTERN}(?:@{_VERSION_PATTERN})?|(?![0-9]+$){_DIGITS_PATTERN})$"
-        }
-    ),
+    msgspec.Meta(extra_json_schema={"pattern": f"^(?:{_NAMED_PATTERN}|@?{_VERSION_PATTERN})$"}),
 ]
 
 

@@ -195,6 +195,8 @@ async def test_a_dry_run_takes_no_key_and_leaves_none(api: Api) -> None:
         for _ in range(2):
             dry = await send(api, request, key, dry_run="true")
             assert (dry.status_code, dry.json()["dry_run"]) == (200, True)
+        unreadable = await send(api, request, {"Idempotency-Key": "k" * 256}, dry_run="true")
+        assert unreadable.status_code == 400
         real = await send(api, request, key)
         assert (await send(api, request, key)).content == real.content
         again = await send(api, CHANGES["patch nothing"], key, dry_run="true")

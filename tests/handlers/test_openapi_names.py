@@ -86,9 +86,14 @@ def accepts(parse: Callable[[str], object], text: str) -> bool:
             lambda text: parse_reference(text, tag="main", pointer=""),
             REFERENCES,
         ),
+        (
+            schema_of("/artifacts/{artifact}", "artifact"),
+            lambda text: parse_reference(text, tag=None, pointer=""),
+            REFERENCES,
+        ),
         (schema_of("/tags/{name}", "at"), parse_time, TIMES),
     ],
-    ids=["tag", "namespace", "reference", "time"],
+    ids=["tag", "namespace", "reference", "reference without a tag", "time"],
 )
 def test_what_is_said_of_a_name_is_what_is_demanded(
     schema: dict[str, Any], parse: Callable[[str], object], texts: list[str]

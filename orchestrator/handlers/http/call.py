@@ -141,12 +141,14 @@ class Call:
         """What `Idempotency-Key` makes of this request; None without the header, and for a dry run,
         which may be made any number of times.
         """
-        key = None if dry_run else self.headers.get("idempotency-key")
+        key = self.headers.get("idempotency-key")
         if key is None:
             return None
         if not _KEY.fullmatch(key):
             message = "An Idempotency-Key has 1 to 255 printable ASCII characters without spaces."
             raise InvalidInput.at("/Idempotency-Key", "idempotency-key", message)
+        if dry_run:
+            return None
         line = f"{self.method} {self.path}?".encode() + self.query + b"\n"
         named = [self.headers.get(name, "") for name in FINGERPRINTED]
         said = blake3(line + "\n".join([*named, ""]).encode())

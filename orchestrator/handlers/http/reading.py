@@ -17,7 +17,7 @@ from orchestrator.handlers.http.body import (
 )
 from orchestrator.handlers.http.call import Call
 from orchestrator.models.name import TagText, parse_tag
-from orchestrator.models.reference import Reference, ReferenceText, parse_reference
+from orchestrator.models.reference import NamedText, Reference, parse_reference
 from orchestrator.models.tag import SEQ_MAX
 
 TagVersion = Annotated[
@@ -28,7 +28,7 @@ TagPath = Annotated[
     TagText, PathParameter(description="The name of a tag; a slash in it is sent as %2F.")
 ]
 ArtifactPath = Annotated[
-    ReferenceText,
+    NamedText,
     PathParameter(
         description="An artifact: its id, a tag, `tag@3`, or a hash or its first digits; a slash "
         "is sent as %2F."
